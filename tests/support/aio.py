@@ -1,0 +1,18 @@
+"""Runs a coroutine to its end in a fresh loop, with a bound on the wait so that a hang is a failure."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+BOUND_S = 30.0
+
+
+def run(work: Coroutine[Any, Any, T], bound_s: float = BOUND_S) -> T:
+    """The result of `work`; raises TimeoutError past `bound_s` seconds."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(bound_s):
+            return await work
+
+    return asyncio.run(bounded())
