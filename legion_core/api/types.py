@@ -1,0 +1,354 @@
+"""What a surface or the window may see: frozen values, and the events it may watch."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from legion_core.gateway.types import (
+    Attempt,
+    Capability,
+    Closed,
+    Finished,
+    Joined,
+    Lane,
+    LeftOut,
+    ModelOffer,
+    Opened,
+    Pins,
+    Price,
+    Request,
+    RouteDecision,
+    Seam,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    Tier,
+    ToolCallDelta,
+    Usage,
+)
+from legion_core.kernel.events import Event, EventBus, Subscription
+from legion_core.kernel.ports import LOCAL_OWNER, NOBODY, OWNER, Principal
+
+__all__ = [
+    "LOCAL_OWNER",
+    "NOBODY",
+    "OWNER",
+    "AnswerEnded",
+    "AnswerGrew",
+    "AnswerJoined",
+    "AnswerStarted",
+    "Attempt",
+    "Capability",
+    "ChatMessage",
+    "Check",
+    "Closed",
+    "Conversation",
+    "ConversationChanged",
+    "ConversationView",
+    "Event",
+    "EventBus",
+    "Finished",
+    "Joined",
+    "Lane",
+    "LedgerRow",
+    "LeftOut",
+    "MessageStatus",
+    "ModelChanged",
+    "ModelFit",
+    "ModelOffer",
+    "ModelRow",
+    "Opened",
+    "Pins",
+    "Price",
+    "Principal",
+    "ProviderChanged",
+    "ProviderRow",
+    "ProviderSpec",
+    "PullProgressed",
+    "Request",
+    "RouteDecision",
+    "Seam",
+    "SettingChanged",
+    "SettingRow",
+    "Status",
+    "StreamEvent",
+    "Subscription",
+    "TestResult",
+    "TextDelta",
+    "ThinkingDelta",
+    "Tier",
+    "ToolCallDelta",
+    "Turn",
+    "Usage",
+]
+
+MessageStatus = Literal["complete", "streaming", "interrupted", "stopped", "failed"]
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a conversation's active branch.
+
+    `variant` counts from 1 among `variants` siblings (same parent); `siblings` are their ids in order of making.
+    An answer carries its `request_id`, its `attempts`, its `seams` and its `error` sentence if it failed.
+    """
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Literal["user", "assistant", "tool"]
+    text: str
+    thinking: str = ""
+    status: MessageStatus = "complete"
+    created_at: datetime
+    variant: int = 1
+    variants: int = 1
+    siblings: tuple[str, ...] = ()
+    request_id: str = ""
+    tier: str = ""
+    instance: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    first_token_s: float | None = None
+    duration_s: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    seams: tuple[Seam, ...] = ()
+    error: str = ""
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the conversation list; `snippet` is the last text, or the match when searching."""
+
+    id: str
+    title: str
+    snippet: str = ""
+    updated_at: datetime
+    created_at: datetime
+    message_count: int = 0
+    tier: str = ""
+    is_pinned: bool = False
+    is_running: bool = False
+    draft: str = ""
+
+
+class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation opened: its active branch from root to leaf."""
+
+    conversation: Conversation
+    messages: tuple[ChatMessage, ...]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A question taken on: its answer streams by events that carry `answer_id`."""
+
+    conversation_id: str
+    question: ChatMessage
+    answer_id: str
+
+
+class AnswerStarted(Event, frozen=True, kw_only=True):
+    """The answer exists and is empty; `message` is its first form."""
+
+    message: ChatMessage
+
+
+class AnswerGrew(Event, frozen=True, kw_only=True):
+    """`text` (or `thinking`) was added; `at_char` is where in the answer's text it begins, so nothing can be lost unseen."""
+
+    conversation_id: str
+    answer_id: str
+    at_char: int
+    text: str = ""
+    thinking: str = ""
+    tokens: int = 0
+
+
+class AnswerJoined(Event, frozen=True, kw_only=True):
+    """Another attempt carries on at `seam`."""
+
+    conversation_id: str
+    answer_id: str
+    seam: Seam
+
+
+class AnswerEnded(Event, frozen=True, kw_only=True):
+    """The answer is durable in its final form."""
+
+    message: ChatMessage
+
+
+class ConversationChanged(Event, frozen=True, kw_only=True):
+    """Something in the list changed: made, renamed, pinned, trashed, restored or written to."""
+
+    conversation_id: str
+    is_gone: bool = False
+
+
+class ModelFit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a model fits this computer at a context length, with the arithmetic. Sizes in bytes."""
+
+    label: Literal["fits", "tight", "too_large"]
+    weights_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+    margin_bytes: int
+    total_bytes: int
+    available_bytes: int
+    where: str  # `memory` or the GPU's name
+    context: int
+    lines: tuple[str, ...]  # the arithmetic, one line a step
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model file on this computer; `problem` is a sentence when it cannot be used."""
+
+    name: str
+    path: str
+    size_bytes: int
+    architecture: str = ""
+    parameters: int = 0
+    quantisation: str = ""
+    context_max: int = 0
+    licence: str = ""
+    source: str = ""
+    sha256: str = ""
+    has_template: bool = False
+    is_loaded: bool = False
+    is_starter: bool = False
+    fit: ModelFit | None = None
+    tokens_per_s: float | None = None  # measured on this computer
+    last_used_at: datetime | None = None
+    problem: str = ""
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person enters to add an instance. `api_key` is a reference (`keyring://…`, `env://…`), never the key."""
+
+    name: str
+    kind: str
+    base_url: str = ""
+    api_key: str = ""
+    tier: str = ""
+    models: tuple[ModelOffer, ...] = ()
+
+
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured instance and how it is. `circuit` is `closed`, `half_open` or `open`; `failures` of 3."""
+
+    name: str
+    kind: str
+    tier: str
+    base_url: str = ""
+    models: tuple[ModelOffer, ...] = ()
+    circuit: Literal["closed", "half_open", "open"] = "closed"
+    failures: int = 0
+    retry_in_s: float = 0.0
+    has_key: bool = False
+    is_builtin: bool = False
+    problem: str = ""
+
+
+class TestResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What testing an instance found, in a sentence."""
+
+    is_ok: bool
+    why: str
+    latency_s: float = 0.0
+    models: tuple[ModelOffer, ...] = ()
+
+
+class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One leaf of the configuration schema with its value now; `type` is `bool int float str choice path list secret`."""
+
+    key: str
+    title: str
+    description: str
+    group: str
+    level: Literal["simple", "full"]
+    type: str
+    value: Any
+    default: Any
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    needs_restart: bool = False
+    from_environment: str = ""  # the variable that overrides it now
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt as the ledger keeps it."""
+
+    request: str
+    attempt: int
+    tier: str
+    instance: str
+    model: str
+    usage: Usage
+    cost_usd: float | None
+    outcome: str
+    at: datetime
+    duration_s: float
+    first_token_s: float | None = None
+    conversation: str = ""
+    dialect: str = ""
+    client: str = ""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `legion doctor`: what was looked at, how it is, what to do."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    found: str
+    todo: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The node at a glance; `url` is empty without the HTTP surface and `problem` says why."""
+
+    version: str
+    pid: int
+    mode: str
+    started_at: datetime
+    uptime_s: float
+    url: str
+    token_path: str
+    home: str
+    model: str = ""
+    tier: str = ""
+    tokens_per_s: float | None = None
+    spent_today_usd: float = 0.0
+    spent_unknown: int = 0  # requests today whose price is unknown
+    conversations: int = 0
+    problem: str = ""
+
+
+class ModelChanged(Event, frozen=True, kw_only=True):
+    """A model was added, removed, loaded or unloaded."""
+
+    name: str
+
+
+class PullProgressed(Event, frozen=True, kw_only=True):
+    """A download moved: `state` is queued downloading verifying ready failed or cancelled."""
+
+    name: str
+    state: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+    bytes_per_s: float = 0.0
+    problem: str = ""
+
+
+class ProviderChanged(Event, frozen=True, kw_only=True):
+    """An instance was added, removed, or its circuit changed."""
+
+    name: str
+
+
+class SettingChanged(Event, frozen=True, kw_only=True):
+    """A setting has a new value in force."""
+
+    key: str

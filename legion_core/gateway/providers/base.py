@@ -1,0 +1,61 @@
+"""What a provider is: something that turns a canonical request into a stream of chunks."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from legion_core.gateway.types import Chunk, ModelOffer, Request, Usage
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test of an instance found. `why` is one sentence for a person; `models` are those it offers."""
+
+    is_ok: bool
+    why: str
+    latency_s: float = 0.0
+    models: tuple[ModelOffer, ...] = ()
+
+
+class Embedded(msgspec.Struct, frozen=True, kw_only=True):
+    """One vector per text, all of the same length."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage
+
+
+class Provider(Protocol):
+    """One configured instance. Errors are `ProviderError`s only; the wire's own errors never leave the adapter."""
+
+    @property
+    def name(self) -> str:
+        """The instance's name in the configuration, unique within a node."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Its family: `llamacpp`, `ollama`, `openai`, `anthropic`, …"""
+        ...
+
+    def stream(
+        self, request: Request, model: str, *, prefix: str = ""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        """Open the answer; leaving the context cancels it upstream within a second.
+
+        `prefix` is answer text already given by another attempt: the stream goes on behind it and does not repeat
+        it. Exactly one `Finished` ends the iterator; anything less raises `StreamBroken` or `WorkerDied`.
+        """
+        ...
+
+    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+        """Vectors for `texts`, in order; `Unsupported` if the model has none."""
+        ...
+
+    async def probe(self) -> ProbeResult:
+        """Is it there, does the key work, what does it offer? Costs no tokens where the provider allows."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections and children; idempotent."""
+        ...
