@@ -1,0 +1,54 @@
+"""The walls around every test: no network, no silent warnings, nothing left behind, a home of its own.
+
+Each wall is a plugin in `tests/support/`; `tests/arch/test_guards.py` proves that each one fires.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Set before anything imports Qt or keyring, which read these once.
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+os.environ["LC_ALL"] = "C.UTF-8"
+for _name in ("QT_SCALE_FACTOR", "QT_STYLE_OVERRIDE", "QT_QPA_PLATFORMTHEME", "DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(_name, None)
+
+pytest_plugins = (
+    "tests.support.network",
+    "tests.support.logs",
+    "tests.support.leaks",
+    "tests.support.xserver",
+)
+
+# `ci` repeats the same few examples on every run; `full` is what `make floors` runs.
+settings.register_profile(
+    "ci",
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("full", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("LEGION_TEST_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def legion_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh data and config directory; nothing of the user's own settings reaches a test."""
+    for name in [
+        name for name in os.environ if name.startswith("LEGION_") and not name.startswith("LEGION_TEST_")
+    ]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "legion-home"
+    monkeypatch.setenv("LEGION_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def count_factor() -> int:
+    """1 in `make test`, 10 under `LEGION_TEST_PROFILE=full`: multiply the rounds of a counted test by it."""
+    return 10 if os.environ.get("LEGION_TEST_PROFILE") == "full" else 1

@@ -1,0 +1,158 @@
+"""What a test starts it also ends: threads, child processes, loop tasks, Qt timers and windows.
+
+Each check compares with the moment the test began (after its wider fixtures), waits a bounded moment for what is
+already on its way out, and then names what is left and where it came from. `@pytest.mark.allow_leak("threads",
+reason="…")` lifts one kind for one test.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+GRACE_S = float(os.environ.get("LEGION_TEST_GRACE_S", "3.0"))
+# Helpers of the interpreter that live as long as it does.
+LASTING_THREADS = ("pytest_timeout", "pydevd", "QtThread")
+LASTING_CHILDREN = ("resource_tracker", "forkserver")
+
+_tasks_left: list[str] = []
+
+
+def _name_task(task: "asyncio.Task[Any]") -> str:
+    frames = task.get_stack(limit=1)
+    where = f" at {frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else ""
+    return f"task {task.get_name()!r} ({getattr(task.get_coro(), '__qualname__', '?')}){where}"
+
+
+def pytest_configure() -> None:
+    """See the tasks a loop still holds when its runner closes it; the runner itself cancels them silently."""
+    runners = asyncio.runners
+    if getattr(runners, "_legion_watched", False):
+        return
+    cancel_all = runners._cancel_all_tasks
+
+    def watched(loop: asyncio.AbstractEventLoop) -> None:
+        # A task already told to end is on its way out; one nobody told has been forgotten.
+        _tasks_left.extend(_name_task(task) for task in asyncio.all_tasks(loop) if not task.cancelling())
+        cancel_all(loop)
+
+    runners._cancel_all_tasks = watched
+    runners._legion_watched = True
+
+
+def _threads() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not isinstance(thread, threading._DummyThread) and not thread.name.startswith(LASTING_THREADS)
+    }
+
+
+def _children() -> set[psutil.Process]:
+    """Living descendants; a process that ended but was not yet reaped by its parent is not a leak of work."""
+    found: set[psutil.Process] = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(child.cmdline())
+            if child.status() != psutil.STATUS_ZOMBIE and not any(
+                name in command for name in LASTING_CHILDREN
+            ):
+                found.add(child)
+    return found
+
+
+def _active_timers() -> set[Any]:
+    if "PySide6.QtCore" not in sys.modules:
+        return set()
+    import shiboken6
+    from PySide6.QtCore import QCoreApplication, QTimer
+
+    if QCoreApplication.instance() is None:
+        return set()
+    return {
+        wrapper
+        for wrapper in shiboken6.getAllValidWrappers()
+        if isinstance(wrapper, QTimer) and shiboken6.isValid(wrapper) and wrapper.isActive()
+    }
+
+
+def _windows() -> set[Any]:
+    if "PySide6.QtWidgets" not in sys.modules:
+        return set()
+    from PySide6.QtWidgets import QApplication
+
+    return {widget for widget in QApplication.topLevelWidgets() if widget.isVisible()}
+
+
+def _spin() -> None:
+    """Let Qt deliver what waits, deferred deletions above all."""
+    if "PySide6.QtCore" in sys.modules:
+        from PySide6.QtCore import QCoreApplication, QEvent
+
+        if (application := QCoreApplication.instance()) is not None:
+            application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            application.processEvents()
+    time.sleep(0.01)
+
+
+def _left_after_grace(count: Callable[[], set[Any]], before: set[Any]) -> set[Any]:
+    end = time.monotonic() + GRACE_S
+    while (left := count() - before) and time.monotonic() < end:
+        _spin()
+    return left
+
+
+def _name_thread(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or -1)
+    where = f" at {frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
+    return f"thread {thread.name!r}{where}"
+
+
+def _name_child(child: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return f"process {child.pid}: {' '.join(child.cmdline())[:160]}"
+    return f"process {child.pid}"
+
+
+def _name_timer(timer: Any) -> str:
+    owner = timer.parent()
+    return f"active QTimer {timer.objectName()!r} every {timer.interval()} ms of {type(owner).__name__}"
+
+
+def _name_window(widget: Any) -> str:
+    return f"open window {type(widget).__name__} {widget.windowTitle()!r}"
+
+
+KINDS: dict[str, tuple[Callable[[], set[Any]], Callable[[Any], str]]] = {
+    "threads": (_threads, _name_thread),
+    "processes": (_children, _name_child),
+    "timers": (_active_timers, _name_timer),
+    "windows": (_windows, _name_window),
+}
+
+
+@pytest.fixture(autouse=True)
+def _leak_guard(request: pytest.FixtureRequest) -> Iterator[None]:
+    allowed = {str(kind) for mark in request.node.iter_markers("allow_leak") for kind in mark.args}
+    assert allowed <= {*KINDS, "tasks"}, f"unknown kinds of leak: {allowed}"
+    _tasks_left.clear()
+    watched = {kind: pair for kind, pair in KINDS.items() if kind not in allowed}
+    before = {kind: count() for kind, (count, _) in watched.items()}
+    yield
+    left = [
+        name(thing)
+        for kind, (count, name) in watched.items()
+        for thing in _left_after_grace(count, before[kind])
+    ]
+    if "tasks" not in allowed:
+        left += _tasks_left
+    _tasks_left.clear()
+    if left:
+        pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)

@@ -1,0 +1,49 @@
+"""A private X server with a window manager, for the few tests that need a real window."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+
+def _start_server() -> tuple[subprocess.Popen[bytes], str]:
+    read_end, write_end = os.pipe()
+    # The server picks a free number itself and writes it once it accepts clients, so nothing is polled.
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        pass_fds=[write_end],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as answer:
+        number = answer.readline().strip()
+    assert number, "Xvfb ended before it was ready"
+    return server, f":{number}"
+
+
+@pytest.fixture(scope="session")
+def x_display() -> Iterator[str]:
+    """The DISPLAY of a private server with openbox (where installed); mark the test `xvfb`."""
+    server, display = _start_server()
+    manager = None
+    if shutil.which("openbox"):
+        environment = {**os.environ, "DISPLAY": display}
+        manager = subprocess.Popen(
+            ["openbox"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    yield display
+    for process in (manager, server):
+        if process is not None:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@pytest.fixture
+def x_environment(x_display: str) -> dict[str, str]:
+    """An environment in which a child process draws on the private server."""
+    environment = {**os.environ, "DISPLAY": x_display, "QT_QPA_PLATFORM": "xcb"}
+    environment.pop("WAYLAND_DISPLAY", None)
+    return environment
