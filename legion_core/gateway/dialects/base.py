@@ -45,7 +45,7 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str:
-        """`openai_chat`, `anthropic_messages`, …"""
+        """Such as `openai_chat` or `anthropic_messages`."""
         ...
 
     @property

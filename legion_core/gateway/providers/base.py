@@ -35,7 +35,7 @@ class Provider(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its family: `llamacpp`, `ollama`, `openai`, `anthropic`, …"""
+        """Its family, such as `llamacpp`, `ollama`, `openai` or `anthropic`."""
         ...
 
     def stream(
