@@ -1,0 +1,57 @@
+# `make run` opens the workbench and `make test` proves it; both install what is missing first.
+.DEFAULT_GOAL := help
+.PHONY: help run test check floors grab bundle lock clean
+
+# Any Python that runs can prepare; which one the environment is made of is decided in packaging/prepare.py.
+# Each is tried by running it, because a version manager's shim may exist and still refuse.
+PREPARE = for p in .venv/bin/python python3.13 python3.12 python3.11 python3 python; do \
+	  if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then break; fi; p=; done; \
+	if [ -z "$$p" ]; then echo "Legion Workbench needs Python 3.11, 3.12 or 3.13; none was found here." >&2; exit 1; fi; \
+	"$$p" packaging/prepare.py
+
+PY = .venv/bin/python
+
+help:
+	@echo "make run      open the workbench (first time: install everything)"
+	@echo "make test     run every test"
+	@echo "make check    format, lint, contracts, types and the fast tests"
+	@echo "make floors   measure every promised figure at full count and write docs/figures.md (ONLY=id for one)"
+	@echo "make grab     draw every page into docs/pictures"
+	@echo "make bundle   build the application folder dist/legion-workbench"
+	@echo "make lock     resolve the locks anew"
+	@echo "make clean    remove what was built, keep .venv"
+
+run:
+	@$(PREPARE) run
+
+test:
+	@$(PREPARE) test
+	@$(PY) -m pytest -q
+
+check:
+	@$(PREPARE) check
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@.venv/bin/lint-imports --no-cache >build/contracts.txt 2>&1 || { cat build/contracts.txt; exit 1; }
+	@.venv/bin/basedpyright
+	@$(PY) -m pytest -q -m "not slow and not model and not xvfb"
+
+floors:
+	@$(PREPARE) test
+	@$(PY) -m benchmarks.floors $(if $(ONLY),--only "$(ONLY)")
+
+grab:
+	@$(PREPARE) check
+	@$(PY) -m app.grab docs/pictures
+
+bundle:
+	@$(PREPARE) bundle
+	@$(PY) -m PyInstaller --noconfirm --log-level WARN --distpath dist --workpath build/pyinstaller packaging/legion-workbench.spec
+	@$(PY) packaging/smoke.py dist/legion-workbench
+
+lock:
+	@$(PREPARE) check
+	@sh packaging/lock.sh
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
