@@ -35,7 +35,7 @@ def row(connection: Connection, sql: str, args: Sequence[Value] = ()) -> Row | N
 
 def execute(connection: Connection, sql: str, args: Sequence[Value] = ()) -> int:
     """Run one INSERT, UPDATE or DELETE; gives how many rows it changed."""
-    cast("_Executes", connection).execute(sql, args)
+    cast("_Executes", connection).execute(sql, args).fetchall()
     return connection.changes()
 
 
@@ -46,4 +46,5 @@ def execute_many(connection: Connection, sql: str, many_args: Sequence[Sequence[
 
 def script(connection: Connection, sql: str) -> None:
     """Run any number of statements without arguments."""
-    cast("_Executes", connection).execute(sql)
+    # A cursor stops at the first row it can give, and some PRAGMAs give one: exhausting it runs the rest.
+    cast("_Executes", connection).execute(sql).fetchall()
