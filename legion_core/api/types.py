@@ -5,6 +5,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from legion_core.gateway.conversation_types import (
+    AnswerEnded,
+    AnswerGrew,
+    AnswerJoined,
+    AnswerStarted,
+    ChatMessage,
+    Conversation,
+    ConversationChanged,
+    ConversationView,
+    MessageStatus,
+    Turn,
+)
+from legion_core.gateway.ledger import LedgerRow, SummaryRow
+from legion_core.gateway.providers.base import Embedded
+from legion_core.gateway.turns import Answer
 from legion_core.gateway.types import (
     Attempt,
     Capability,
@@ -34,6 +49,7 @@ __all__ = [
     "LOCAL_OWNER",
     "NOBODY",
     "OWNER",
+    "Answer",
     "AnswerEnded",
     "AnswerGrew",
     "AnswerJoined",
@@ -46,6 +62,7 @@ __all__ = [
     "Conversation",
     "ConversationChanged",
     "ConversationView",
+    "Embedded",
     "Event",
     "EventBus",
     "Finished",
@@ -74,6 +91,7 @@ __all__ = [
     "Status",
     "StreamEvent",
     "Subscription",
+    "SummaryRow",
     "TestResult",
     "TextDelta",
     "ThinkingDelta",
@@ -82,107 +100,6 @@ __all__ = [
     "Turn",
     "Usage",
 ]
-
-MessageStatus = Literal["complete", "streaming", "interrupted", "stopped", "failed"]
-
-
-class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a conversation's active branch.
-
-    `variant` counts from 1 among `variants` siblings (same parent); `siblings` are their ids in order of making.
-    An answer carries its `request_id`, its `attempts`, its `seams` and its `error` sentence if it failed.
-    """
-
-    id: str
-    conversation_id: str
-    parent_id: str | None
-    role: Literal["user", "assistant", "tool"]
-    text: str
-    thinking: str = ""
-    status: MessageStatus = "complete"
-    created_at: datetime
-    variant: int = 1
-    variants: int = 1
-    siblings: tuple[str, ...] = ()
-    request_id: str = ""
-    tier: str = ""
-    instance: str = ""
-    model: str = ""
-    usage: Usage | None = None
-    cost_usd: float | None = None
-    first_token_s: float | None = None
-    duration_s: float | None = None
-    attempts: tuple[Attempt, ...] = ()
-    seams: tuple[Seam, ...] = ()
-    error: str = ""
-
-
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the conversation list; `snippet` is the last text, or the match when searching."""
-
-    id: str
-    title: str
-    snippet: str = ""
-    updated_at: datetime
-    created_at: datetime
-    message_count: int = 0
-    tier: str = ""
-    is_pinned: bool = False
-    is_running: bool = False
-    draft: str = ""
-
-
-class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation opened: its active branch from root to leaf."""
-
-    conversation: Conversation
-    messages: tuple[ChatMessage, ...]
-
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """A question taken on: its answer streams by events that carry `answer_id`."""
-
-    conversation_id: str
-    question: ChatMessage
-    answer_id: str
-
-
-class AnswerStarted(Event, frozen=True, kw_only=True):
-    """The answer exists and is empty; `message` is its first form."""
-
-    message: ChatMessage
-
-
-class AnswerGrew(Event, frozen=True, kw_only=True):
-    """`text` (or `thinking`) was added; `at_char` is where in the answer's text it begins, so nothing can be lost unseen."""
-
-    conversation_id: str
-    answer_id: str
-    at_char: int
-    text: str = ""
-    thinking: str = ""
-    tokens: int = 0
-
-
-class AnswerJoined(Event, frozen=True, kw_only=True):
-    """Another attempt carries on at `seam`."""
-
-    conversation_id: str
-    answer_id: str
-    seam: Seam
-
-
-class AnswerEnded(Event, frozen=True, kw_only=True):
-    """The answer is durable in its final form."""
-
-    message: ChatMessage
-
-
-class ConversationChanged(Event, frozen=True, kw_only=True):
-    """Something in the list changed: made, renamed, pinned, trashed, restored or written to."""
-
-    conversation_id: str
-    is_gone: bool = False
 
 
 class ModelFit(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,25 +192,6 @@ class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     needs_restart: bool = False
     from_environment: str = ""  # the variable that overrides it now
-
-
-class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as the ledger keeps it."""
-
-    request: str
-    attempt: int
-    tier: str
-    instance: str
-    model: str
-    usage: Usage
-    cost_usd: float | None
-    outcome: str
-    at: datetime
-    duration_s: float
-    first_token_s: float | None = None
-    conversation: str = ""
-    dialect: str = ""
-    client: str = ""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

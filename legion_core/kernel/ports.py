@@ -67,3 +67,18 @@ class NoRetriever:
     async def retrieve(self, question: str, limit: int) -> tuple[Passage, ...]:
         """See `Retriever`."""
         return ()
+
+
+class Budget(Protocol):
+    """Reserves money before a request and gives back what it did not use."""
+
+    async def reserve(self, who: Principal, tokens: int) -> None:
+        """Return if `who` may spend on a request of about `tokens`; else raise LimitReached."""
+        ...
+
+
+class NoBudget:
+    """No budgets are set: every request is admitted."""
+
+    async def reserve(self, who: Principal, tokens: int) -> None:
+        """See `Budget`."""

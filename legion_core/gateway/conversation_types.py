@@ -1,0 +1,111 @@
+"""The words for conversations that are kept here, and the facts told about them."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from legion_core.gateway.types import Attempt, Seam, Usage
+from legion_core.kernel.events import Event
+
+MessageStatus = Literal["complete", "streaming", "interrupted", "stopped", "failed"]
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a conversation.
+
+    Siblings share a parent: `variant` counts from 1 among `variants`, `siblings` are their ids in order of making.
+    An answer carries its `request_id`, its `attempts`, its `seams` and, if it failed, its `error` sentence.
+    """
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Literal["user", "assistant", "tool"]
+    text: str
+    thinking: str = ""
+    status: MessageStatus = "complete"
+    created_at: datetime
+    variant: int = 1
+    variants: int = 1
+    siblings: tuple[str, ...] = ()
+    request_id: str = ""
+    tier: str = ""
+    instance: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    first_token_s: float | None = None
+    duration_s: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    seams: tuple[Seam, ...] = ()
+    error: str = ""
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the conversation list; `snippet` is the last text, or the match between «» when searching."""
+
+    id: str
+    title: str
+    snippet: str = ""
+    updated_at: datetime
+    created_at: datetime
+    message_count: int = 0
+    tier: str = ""
+    is_pinned: bool = False
+    is_running: bool = False
+    is_trashed: bool = False
+    draft: str = ""
+
+
+class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation opened: its active branch from root to leaf."""
+
+    conversation: Conversation
+    messages: tuple[ChatMessage, ...]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A question taken on: its answer streams by events that carry `answer_id`."""
+
+    conversation_id: str
+    question: ChatMessage
+    answer_id: str
+
+
+class AnswerStarted(Event, frozen=True, kw_only=True):
+    """The answer exists and is empty; `message` is its first form."""
+
+    message: ChatMessage
+
+
+class AnswerGrew(Event, frozen=True, kw_only=True):
+    """`text` (or `thinking`) was added; `at_char` is where in the answer's text it begins, so no loss goes unseen."""
+
+    conversation_id: str
+    answer_id: str
+    at_char: int
+    text: str = ""
+    thinking: str = ""
+    tokens: int = 0
+
+
+class AnswerJoined(Event, frozen=True, kw_only=True):
+    """Another attempt carries on at `seam`."""
+
+    conversation_id: str
+    answer_id: str
+    seam: Seam
+
+
+class AnswerEnded(Event, frozen=True, kw_only=True):
+    """The answer is durable in its final form."""
+
+    message: ChatMessage
+
+
+class ConversationChanged(Event, frozen=True, kw_only=True):
+    """Something in the list changed: made, renamed, pinned, trashed, restored or written to."""
+
+    conversation_id: str
+    is_gone: bool = False
