@@ -19,6 +19,7 @@ from legion_core.storage.statements import row, rows, script
 
 LIBRARY_MIN = (3, 51, 3)  # older ones can corrupt the file when a write and a checkpoint race
 APPLICATION_ID = 0x4C474E31  # "LGN1", in the file's header
+PAGE_BYTES_MIN = 512
 BUSY_MAX_S = 30.0
 CHECK_BYTES_MAX = 64 << 20  # up to this size a file left by an unclean stop is checked before it is used
 WAL_KEPT_BYTES_MAX = 64 << 20
@@ -153,6 +154,8 @@ def _open_existing(place: Place, migrations: Sequence[Migration], notes: list[st
             f"{path} is empty (0 bytes): it was cut off, or is not ours.",
             hint="Restore a copy, or move it away; the workbench then makes a fresh file.",
         )
+    if path.stat().st_size < PAGE_BYTES_MIN:
+        raise apsw.NotADBError("shorter than a page")  # SQLite would take it for an empty one and write over it
     was_unclean = _examine_log(place, notes)
     connection = connect(place)
     try:
