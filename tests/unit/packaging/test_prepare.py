@@ -1,0 +1,172 @@
+"""The set-up script: which Python it takes, what it says where none will do, what it does only once."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = ROOT / "packaging" / "prepare.py"
+
+
+@pytest.fixture
+def prepare() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("prepare_under_test", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _program(folder: Path, name: str, body: str) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_shim_that_refuses_to_run_is_passed_over(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "with a space"
+    _program(tools, "python3.13", "echo 'python3.13: command not found' >&2; exit 127")
+    _program(tools, "python3.12", "echo 3 12")
+    _only(tools, monkeypatch)
+    assert prepare.choose_python() == (str(tools / "python3.12"), (3, 12))
+
+
+def test_a_python3_out_of_range_is_named_in_one_sentence(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(tmp_path / "bin", "python3", "echo 3 9")
+    _only(tmp_path / "bin", monkeypatch)
+    with pytest.raises(
+        prepare.Stop, match=r"^Legion Workbench needs Python 3\.11, 3\.12 or 3\.13; here python3 is 3\.9\.$"
+    ):
+        prepare.choose_python()
+
+
+def test_no_python_at_all_is_one_sentence_too(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _only(tmp_path / "empty", monkeypatch)
+    with pytest.raises(prepare.Stop, match="none was found here"):
+        prepare.choose_python()
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)]
+)
+def test_the_range_is_three_eleven_to_three_thirteen(
+    prepare: ModuleType, version: tuple[int, int], fits: bool
+) -> None:
+    assert prepare.is_in_range(version) is fits
+
+
+def test_the_script_can_be_read_by_python_three_eight() -> None:
+    ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+def test_without_root_or_sudo_the_one_line_to_run_is_printed(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _program(tmp_path / "bin", "apt-get", "exit 100")
+    _program(tmp_path / "bin", "sudo", "exit 1")
+    _only(tmp_path / "bin", monkeypatch)
+    monkeypatch.setattr(prepare.os, "geteuid", lambda: 1000)
+    assert prepare.apt_install(["libegl1", "xvfb"]) is False
+    assert "    sudo apt-get install -y --no-install-recommends libegl1 xvfb\n" in capsys.readouterr().out
+
+
+def test_as_root_a_stale_package_list_is_refreshed_once(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    _program(
+        tmp_path / "bin",
+        "apt-get",
+        f'echo "$@" >> "{log}"; case "$*" in *update*) : > "{tmp_path}/fresh";; esac; test -e "{tmp_path}/fresh"',
+    )
+    _program(tmp_path / "bin", "env", 'shift; exec "$@"')
+    _only(tmp_path / "bin", monkeypatch)
+    monkeypatch.setattr(prepare.os, "geteuid", lambda: 0)
+    assert prepare.apt_install(["libegl1"]) is True
+    assert [line.split()[3] for line in log.read_text(encoding="utf-8").splitlines()] == [
+        "install",
+        "update",
+        "install",
+    ]
+
+
+def test_a_moved_environment_is_made_anew(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "STAMP", tmp_path / "prepared.json")
+    prepare.write_stamp({"uv": "1"})
+    assert prepare.read_stamp()["uv"] == "1"
+    monkeypatch.setattr(prepare, "ROOT", tmp_path / "elsewhere")
+    assert prepare.read_stamp() == {}
+
+
+def test_a_damaged_stamp_counts_as_none(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "STAMP", tmp_path / "prepared.json")
+    prepare.STAMP.write_text("{", encoding="utf-8")
+    assert prepare.read_stamp() == {}
+
+
+def test_each_step_runs_once_until_its_lock_changes(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(prepare, "STAMP", tmp_path / "prepared.json")
+    monkeypatch.setattr(prepare, "make_venv", lambda target: prepare.read_stamp())
+    monkeypatch.setattr(prepare, "must", lambda command, why: ran.append(why))
+    monkeypatch.setattr(prepare, "missing_packages", lambda target: [])
+    prepare.prepare("run")
+    first = len(ran)
+    prepare.prepare("run")
+    assert len(ran) == first == 4
+    prepare.prepare("test")
+    assert ran[first:] == ["Installing the packages that check and test it"]
+    stamp = prepare.read_stamp()
+    prepare.write_stamp({**stamp, "model": "of another lock"})
+    prepare.prepare("run")
+    assert ran[-1] == "Installing the starter model (98 MB)"
+
+
+def test_make_says_so_where_there_is_no_python(tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "make", "echo"):
+        found = next(
+            Path(folder) / name
+            for folder in [*os.defpath.split(":"), "/usr/bin"]
+            if (Path(folder) / name).exists()
+        )
+        (tools / name).symlink_to(found)
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
+    run = subprocess.run(
+        ["make", "run"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert "Legion Workbench needs Python 3.11, 3.12 or 3.13; none was found here." in run.stderr
+
+
+def test_the_script_is_quick_where_all_is_done() -> None:
+    """Counted in imports, not in seconds: nothing but the standard library's small parts."""
+    program = f"import sys, runpy; runpy.run_path({str(SCRIPT)!r}); print(len(sys.modules))"
+    run = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 150
