@@ -55,11 +55,10 @@ def cost_usd(usage: Usage, price: Price | None, tier: int) -> float | None:
     """What `usage` costs; None if the price is unknown. What runs on one's own machines (tiers 0 to 2) costs nothing."""
     if price is None:
         return 0.0 if tier <= 2 else None
-    plain = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
     read = price.cache_read if price.cache_read is not None else price.input
     write = price.cache_write if price.cache_write is not None else price.input
     return (
-        max(plain, 0) * price.input
+        usage.input_tokens * price.input
         + usage.cache_read_tokens * read
         + usage.cache_write_tokens * write
         + usage.output_tokens * price.output

@@ -15,6 +15,7 @@ from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.turns import AnswerWriter
 from legion_core.gateway.types import (
     Attempt,
+    Capability,
     Closed,
     Lane,
     Message,
@@ -109,7 +110,7 @@ class Pipeline:
             if writer is not None:
                 await writer.abandon("stopped", None, attempts_of(failover))
 
-    def route(self, request: Request) -> RouteDecision:
+    def route(self, request: Request, requires: tuple[Capability, ...] = ()) -> RouteDecision:
         """Which lanes would be tried for `request` now, and why each other one would not."""
         return decide(
             request,
@@ -117,6 +118,7 @@ class Pipeline:
             self._health.snapshot(),
             now_s=self._clock.monotonic_s(),
             local_only=self._is_local_only(),
+            requires=requires,
         )
 
     async def _with_history(self, request: Request, into: ChatMessage | None) -> Request:

@@ -147,7 +147,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens counted by the provider, or estimated by us where it said nothing."""
+    """Tokens counted by the provider, or estimated by us where it said nothing.
+
+    The prompt is `input_tokens + cache_read_tokens + cache_write_tokens`, each counted once; `output_tokens`
+    includes `thinking_tokens`.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0

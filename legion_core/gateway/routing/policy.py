@@ -68,9 +68,15 @@ def decide(
     now_s: float,
     local_only: bool = False,
     operation: Operation = "chat",
+    requires: tuple[Capability, ...] = (),
 ) -> RouteDecision:
-    """The route for `request` over `lanes` (in configured order), given a snapshot of the circuits."""
-    required = required_capabilities(request) if operation == "chat" else ("embeddings",)
+    """The route for `request` over `lanes` (in configured order), given a snapshot of the circuits.
+
+    `requires` adds capabilities to those the request itself shows it needs.
+    """
+    required: tuple[Capability, ...] = ("embeddings",)
+    if operation == "chat":
+        required = tuple(dict.fromkeys((*required_capabilities(request), *requires)))
     tokens = estimate_tokens(request)
     taken: list[tuple[tuple[int, float, int], Lane]] = []
     left_out: list[LeftOut] = []

@@ -1,0 +1,194 @@
+"""Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
+
+import asyncio
+from contextlib import aclosing
+
+from legion_core.gateway.conversation_types import (
+    ChatMessage,
+    Conversation,
+    ConversationChanged,
+    ConversationView,
+    Turn,
+)
+from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.export import Format, export
+from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.types import Message, Pins, Request, TextBlock
+from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids
+from legion_core.kernel.ports import LOCAL_OWNER, Principal
+from legion_core.kernel.supervise import Supervisor
+
+
+class Chat:
+    """Send, edit, regenerate, stop; one answer at a time for each conversation."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        conversations: Conversations,
+        bus: EventBus,
+        ids: Ids,
+        supervisor: Supervisor,
+    ) -> None:
+        self._pipeline = pipeline
+        self._conversations = conversations
+        self._bus = bus
+        self._ids = ids
+        self._supervisor = supervisor
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The conversations whose answer is being written now."""
+        return frozenset(self._running)
+
+    async def send(
+        self,
+        conversation_id: str | None,
+        text: str,
+        *,
+        parent_id: str | None = None,
+        pins: Pins | None = None,
+        who: Principal = LOCAL_OWNER,
+    ) -> Turn:
+        """Ask below `parent_id`, or at the end of the conversation, or in a new one."""
+        question = _question(text)
+        if conversation_id is None:
+            conversation_id = (await self._conversations.create()).id
+        elif parent_id is None:
+            parent_id = await self._conversations.head(conversation_id)
+        return await self._take_on(conversation_id, (question,), parent_id, pins, who)
+
+    async def edit(
+        self, message_id: str, text: str, *, pins: Pins | None = None, who: Principal = LOCAL_OWNER
+    ) -> Turn:
+        """Ask again in other words, beside the first question: both branches stay."""
+        before = await self._conversations.message(message_id)
+        if before.role != "user":
+            raise InvalidInput("Only your own message can be edited.", hint="Regenerate the answer instead.")
+        return await self._take_on(before.conversation_id, (_question(text),), before.parent_id, pins, who)
+
+    async def regenerate(
+        self, message_id: str, *, pins: Pins | None = None, who: Principal = LOCAL_OWNER
+    ) -> Turn:
+        """Answer the same question again, beside the first answer: both stay."""
+        before = await self._conversations.message(message_id)
+        parent_id = before.parent_id if before.role == "assistant" else before.id
+        return await self._take_on(before.conversation_id, (), parent_id, pins, who)
+
+    async def stop(self, conversation_id: str) -> bool:
+        """End the running answer and keep what there is; False if none was running. Returns once it is stored."""
+        task = self._running.get(conversation_id)
+        if task is None:
+            return False
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return True
+
+    async def choose(self, message_id: str) -> ConversationView:
+        """Show the branch through this message."""
+        conversation_id = await self._conversations.choose(message_id)
+        self._tell_changed(conversation_id)
+        return await self.open(conversation_id)
+
+    async def create(self, title: str = "") -> Conversation:
+        """A new, empty conversation."""
+        made = await self._conversations.create(title)
+        self._tell_changed(made.id)
+        return made
+
+    async def open(self, conversation_id: str) -> ConversationView:
+        """The conversation's active branch."""
+        return await self._conversations.open(conversation_id)
+
+    async def list(
+        self, query: str = "", *, limit: int = 200, offset: int = 0, trashed: bool = False
+    ) -> tuple[Conversation, ...]:
+        """The conversations, or those that hold the words of `query`."""
+        return await self._conversations.list(query, limit=limit, offset=offset, trashed=trashed)
+
+    async def rename(self, conversation_id: str, title: str) -> None:
+        """Give it a title of one's own."""
+        if not title.strip():
+            raise InvalidInput("A title cannot be empty.", hint="Type at least one word.")
+        await self._conversations.set_title(conversation_id, title)
+        self._tell_changed(conversation_id)
+
+    async def pin(self, conversation_id: str, is_pinned: bool) -> None:
+        """Keep it at the top, or no longer."""
+        await self._conversations.set_pinned(conversation_id, is_pinned)
+        self._tell_changed(conversation_id)
+
+    async def trash(self, conversation_id: str) -> None:
+        """Move it to the trash; a running answer is stopped first."""
+        await self.stop(conversation_id)
+        await self._conversations.set_trashed(conversation_id, True)
+        self._tell_changed(conversation_id, is_gone=True)
+
+    async def restore(self, conversation_id: str) -> None:
+        """Take it back out of the trash."""
+        await self._conversations.set_trashed(conversation_id, False)
+        self._tell_changed(conversation_id)
+
+    async def save_draft(self, conversation_id: str, text: str) -> None:
+        """Remember what is typed and not sent."""
+        await self._conversations.set_draft(conversation_id, text)
+
+    async def export(self, conversation_id: str, form: Format) -> str:
+        """The active branch as a document: `md`, `json` or `html`."""
+        return export(await self.open(conversation_id), form)
+
+    async def finished(self, turn: Turn) -> ChatMessage:
+        """Wait for the answer's end and give it in its final form; raises nothing for an answer that failed."""
+        task = self._running.get(turn.conversation_id)
+        if task is not None:
+            await asyncio.gather(asyncio.shield(task), return_exceptions=True)
+        return await self._conversations.message(turn.answer_id)
+
+    async def _take_on(
+        self,
+        conversation_id: str,
+        messages: tuple[Message, ...],
+        parent_id: str | None,
+        pins: Pins | None,
+        who: Principal,
+    ) -> Turn:
+        if conversation_id in self._running:
+            raise Conflict("This chat is still answering.", hint="Stop it first, or wait for its end.")
+        request = Request(
+            id=self._ids.new("req"), messages=messages, pins=pins or Pins(), dialect="native", client=who.name
+        )
+        question, answer = await self._conversations.ask(
+            conversation_id, messages, parent_id=parent_id, request_id=request.id
+        )
+        if question is None:
+            assert answer.parent_id is not None
+            question = await self._conversations.message(answer.parent_id)
+        task = self._supervisor.spawn(f"answer {answer.id}", self._write(request, who, answer))
+        self._running[conversation_id] = task
+        task.add_done_callback(lambda _: self._running.pop(conversation_id, None))
+        return Turn(conversation_id=conversation_id, question=question, answer_id=answer.id)
+
+    async def _write(self, request: Request, who: Principal, answer: ChatMessage) -> None:
+        try:
+            async with aclosing(self._pipeline.handle(request, who, answer)) as events:
+                async for _ in events:
+                    pass
+        except LegionError:
+            return  # the answer holds the sentence; there is nobody else to tell
+
+    def _tell_changed(self, conversation_id: str, *, is_gone: bool = False) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(
+            ConversationChanged(
+                at_utc=at_utc, at_mono_s=at_mono_s, conversation_id=conversation_id, is_gone=is_gone
+            )
+        )
+
+
+def _question(text: str) -> Message:
+    if not text.strip():
+        raise InvalidInput("The message is empty.", hint="Type something first.")
+    return Message(role="user", content=(TextBlock(text=text),))

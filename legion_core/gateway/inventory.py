@@ -1,0 +1,124 @@
+"""What this node can ask: its provider instances, their models, and how each of them is."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from legion_core.gateway.providers.base import ProbeResult, Provider
+from legion_core.gateway.routing.health import Circuit, Health
+from legion_core.gateway.types import Lane, ModelOffer, Tier
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import LegionError, NotFound
+
+DISCOVERY_AGE_MAX_S = 30.0  # a request for an unknown model looks again at most this often
+DISCOVERY_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class Instance:
+    """A provider instance. `offers` come from the configuration, or from discovery if it names none."""
+
+    provider: Provider
+    tier: Tier
+    base_url: str = ""
+    offers: tuple[ModelOffer, ...] = ()
+    is_discovered: bool = False  # its offers are asked of the instance, not written in the configuration
+    is_builtin: bool = False
+    has_key: bool = False
+    problem: str = ""
+    looked_at_s: float | None = field(default=None)
+
+
+class Inventory:
+    """The instances by name, in configured order; the built-in ones first."""
+
+    def __init__(self, clock: Clock, health: Health, on_change: Callable[[str], None]) -> None:
+        self._clock = clock
+        self.health = health
+        self._on_change = on_change
+        self._instances: dict[str, Instance] = {}
+
+    def put(self, instance: Instance) -> Provider | None:
+        """Add or replace the instance of that name; gives the provider it replaced, to be closed."""
+        name = instance.provider.name
+        before = self._instances.get(name)
+        self._instances[name] = instance
+        self._on_change(name)
+        return before.provider if before is not None and before.provider is not instance.provider else None
+
+    def remove(self, name: str) -> Provider:
+        """Forget an instance; gives its provider, to be closed."""
+        instance = self.get(name)
+        del self._instances[name]
+        self.health.forget(name)
+        self._on_change(name)
+        return instance.provider
+
+    def get(self, name: str) -> Instance:
+        """The instance of that name."""
+        try:
+            return self._instances[name]
+        except KeyError:
+            known = ", ".join(self._instances) or "none"
+            raise NotFound(f"There is no provider {name!r}.", hint=f"Known: {known}.") from None
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """All of them, in order."""
+        return tuple(self._instances.values())
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider by its instance's name."""
+        return {name: instance.provider for name, instance in self._instances.items()}
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """Every model on every instance, in configured order."""
+        return tuple(
+            Lane(tier=instance.tier, instance=name, kind=instance.provider.kind, offer=offer)
+            for name, instance in self._instances.items()
+            for offer in instance.offers
+        )
+
+    def circuit(self, name: str) -> Circuit:
+        """How the instance has been doing."""
+        return self.health.of(name)
+
+    def set_offers(self, name: str, offers: tuple[ModelOffer, ...], problem: str = "") -> None:
+        """What the instance offers now; `problem` is a sentence if it could not be asked."""
+        instance = self.get(name)
+        if (instance.offers, instance.problem) != (offers, problem):
+            instance.offers, instance.problem = offers, problem
+            self._on_change(name)
+
+    async def discover(self, *, wants: str | None = None) -> None:
+        """Ask the instances whose models are not configured what they offer; those asked lately are left alone.
+
+        With `wants`, only if no lane goes by that model or instance yet.
+        """
+        if wants is not None and any(
+            wants in (lane.offer.id, lane.name, lane.instance) for lane in self.lanes()
+        ):
+            return
+        now_s = self._clock.monotonic_s()
+        due = [
+            instance
+            for instance in self._instances.values()
+            if instance.is_discovered
+            and (instance.looked_at_s is None or now_s - instance.looked_at_s > DISCOVERY_AGE_MAX_S)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for instance in due:
+                instance.looked_at_s = now_s
+                group.create_task(self._look(instance))
+
+    async def _look(self, instance: Instance) -> None:
+        try:
+            async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
+                found = await instance.provider.probe()
+        except TimeoutError:
+            found = ProbeResult(is_ok=False, why=f"No answer within {DISCOVERY_TIMEOUT_S:.0f} s.")
+        except LegionError as error:
+            found = ProbeResult(is_ok=False, why=error.sentence())
+        if instance.provider.name in self._instances:
+            self.set_offers(instance.provider.name, found.models, "" if found.is_ok else found.why)

@@ -1,0 +1,89 @@
+"""A whole gateway over a real journal, with providers that play scripts: for tests of everything above the wires."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
+from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.inventory import Instance, Inventory
+from legion_core.gateway.ledger import MIGRATIONS as LEDGER
+from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.routing.health import Health
+from legion_core.gateway.service import Gateway
+from legion_core.gateway.types import Message, ModelOffer, Pins, Request, TextBlock, Tier
+from legion_core.kernel.clock import Clock, SystemClock
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids, system_rng
+from legion_core.kernel.ports import NoBudget, NoRetriever, OwnerOnly
+from legion_core.kernel.supervise import Supervisor
+from legion_core.storage.sqlite import Database
+from legion_core.testing.scripted import ScriptedProvider
+
+
+@dataclass(slots=True)
+class GatewayUnderTest:
+    """The gateway and what it is made of."""
+
+    gateway: Gateway
+    bus: EventBus
+    database: Database
+    supervisor: Supervisor
+    health: Health
+
+    def put(
+        self,
+        provider: ScriptedProvider,
+        tier: Tier = Tier.LOCAL,
+        *,
+        model: str = "m1",
+        offer: ModelOffer | None = None,
+    ) -> ScriptedProvider:
+        """Serve `provider` on `tier` with one model that can continue a prefix."""
+        offer = offer or ModelOffer(id=model, context=32_768, continuation="prefill")
+        self.gateway.inventory.put(Instance(provider=provider, tier=tier, offers=(offer,)))
+        return provider
+
+
+@asynccontextmanager
+async def open_gateway(path: Path, clock: Clock | None = None) -> AsyncGenerator[GatewayUnderTest]:
+    """Open the journal at `path` and a gateway without providers on it; close both."""
+    clock = clock or SystemClock()
+    database = await Database.open(
+        path, migrations=(*LEDGER, *CONVERSATIONS), durability="process", clock=clock
+    )
+    ids, bus, supervisor, health = Ids(clock, system_rng()), EventBus(clock), Supervisor(), Health()
+    conversations, ledger = Conversations(database, clock, ids), Ledger(database, clock)
+    inventory = Inventory(clock, health, on_change=lambda _: None)
+    pipeline = Pipeline(
+        clock,
+        bus,
+        OwnerOnly(),
+        NoBudget(),
+        NoRetriever(),
+        conversations,
+        ledger,
+        health,
+        lanes=inventory.lanes,
+        providers=lambda: inventory.providers,
+        is_local_only=lambda: False,
+        on_health=lambda _: None,
+    )
+    gateway = Gateway(
+        clock, ids, bus, supervisor, OwnerOnly(), inventory, pipeline, conversations, ledger, lambda: False
+    )
+    try:
+        await gateway.start()
+        yield GatewayUnderTest(gateway, bus, database, supervisor, health)
+    finally:
+        await supervisor.stop()
+        await gateway.stop()
+        await database.close()
+
+
+def ask(text: str = "hello", *, request_id: str = "req_1", pins: Pins | None = None) -> Request:
+    """A request of one user message."""
+    message = Message(role="user", content=(TextBlock(text=text),))
+    return Request(id=request_id, messages=(message,), pins=pins or Pins())

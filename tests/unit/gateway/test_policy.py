@@ -1,0 +1,140 @@
+"""Routing: nearest capable lane first, and a reason for every lane left out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from legion_core.gateway.routing.health import Circuit
+from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.types import (
+    Capability,
+    ImageBlock,
+    Lane,
+    Message,
+    ModelOffer,
+    Params,
+    Pins,
+    Price,
+    Request,
+    TextBlock,
+    Tier,
+    ToolDefinition,
+)
+
+ALL: frozenset[Capability] = frozenset({"streaming", "tools", "vision", "thinking", "structured_output"})
+
+
+def lane(
+    tier: Tier, instance: str = "", *, model: str = "m", context: int = 32_000, price: Price | None = None,
+    can: frozenset[Capability] = ALL,
+) -> Lane:  # fmt: skip
+    offer = ModelOffer(id=model, context=context, price=price, capabilities=can)
+    return Lane(tier=tier, instance=instance or tier.word, kind="openai", offer=offer)
+
+
+def ask(text: str = "hello", **more: object) -> Request:
+    return Request(id="r", messages=(Message(role="user", content=(TextBlock(text=text),)),), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("tiers-five-in-order")
+def test_the_nearest_tier_comes_first_whatever_the_configured_order() -> None:
+    lanes = [lane(tier) for tier in (Tier.FRONTIER, Tier.LOCAL, Tier.CLOUD, Tier.FLEET, Tier.DIRECT)]
+
+    decision = decide(ask(), lanes, {}, now_s=0)
+
+    assert [found.tier for found in decision.candidates] == sorted(Tier)
+    assert [int(tier) for tier in Tier] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.requirement("routing-cheapest-capable-first")
+def test_within_a_tier_the_cheaper_lane_comes_first_and_an_unknown_price_last() -> None:
+    lanes = [
+        lane(Tier.CLOUD, "unknown"),
+        lane(Tier.CLOUD, "dear", price=Price(input=3, output=15)),
+        lane(Tier.CLOUD, "cheap", price=Price(input=1, output=2)),
+    ]
+
+    decision = decide(ask(), lanes, {}, now_s=0)
+
+    assert [found.instance for found in decision.candidates] == ["cheap", "dear", "unknown"]
+
+
+@pytest.mark.requirement("routing-cheapest-capable-first")
+def test_a_lane_that_lacks_a_capability_is_passed_over_with_the_reason() -> None:
+    plain = lane(Tier.LOCAL, can=frozenset({"streaming"}))
+    picture = Message(role="user", content=(ImageBlock(media_type="image/png", data="aGk="),))
+    request = Request(
+        id="r",
+        messages=(picture,),
+        tools=(ToolDefinition(name="t"),),
+        params=Params(json_schema={"type": "object"}),
+    )
+
+    decision = decide(request, [plain, lane(Tier.CLOUD)], {}, now_s=0)
+
+    assert [found.tier for found in decision.candidates] == [Tier.CLOUD]
+    assert decision.left_out[0].reason == "capability"
+    assert decision.left_out[0].why == "No tools or vision or structured output"
+
+
+def test_pins_caps_and_local_only_each_leave_out_with_their_own_reason() -> None:
+    lanes = [lane(Tier.LOCAL), lane(Tier.CLOUD), lane(Tier.FRONTIER)]
+
+    pinned = decide(ask(pins=Pins(instance="cloud")), lanes, {}, now_s=0)
+    capped = decide(ask(pins=Pins(tier_max=Tier.CLOUD)), lanes, {}, now_s=0)
+    private = decide(ask(), lanes, {}, now_s=0, local_only=True)
+
+    assert [found.instance for found in pinned.candidates] == ["cloud"]
+    assert {item.reason for item in pinned.left_out} == {"pin"}
+    assert [item.lane.tier for item in capped.left_out] == [Tier.FRONTIER]
+    assert [found.tier for found in private.candidates] == [Tier.LOCAL]
+    assert {item.reason for item in private.left_out} == {"policy"}
+
+
+def test_a_request_too_long_for_a_window_goes_to_a_larger_one() -> None:
+    decision = decide(ask("x" * 40_000), [lane(Tier.LOCAL, context=8_192), lane(Tier.CLOUD)], {}, now_s=0)
+
+    assert [found.tier for found in decision.candidates] == [Tier.CLOUD]
+    assert decision.left_out[0].reason == "context"
+
+
+def test_an_open_circuit_is_left_out_with_the_seconds_to_wait() -> None:
+    circuit = Circuit().failed(0).failed(1).failed(2)
+
+    decision = decide(ask(), [lane(Tier.LOCAL)], {"local": circuit}, now_s=21)
+
+    assert decision.left_out[0].reason == "circuit"
+    assert decision.left_out[0].why == "Circuit open, retry in 41 s"
+
+
+_lanes = st.builds(
+    lane,
+    st.sampled_from(Tier),
+    st.sampled_from(["a", "b", "c", "d"]),
+    context=st.sampled_from([300, 4_000, 100_000]),
+    price=st.none() | st.builds(Price, input=st.floats(0, 20), output=st.floats(0, 90)),
+    can=st.frozensets(st.sampled_from(sorted(ALL))),
+)
+
+
+@given(
+    st.lists(_lanes, max_size=8),
+    st.lists(st.sampled_from(sorted(ALL)), max_size=2),
+    st.none() | st.sampled_from(Tier),
+    st.booleans(),
+)
+def test_every_lane_is_either_a_candidate_or_left_out_and_no_candidate_breaks_a_hard_axis(
+    lanes: list[Lane], requires: list[Capability], tier_max: Tier | None, local_only: bool
+) -> None:
+    request = ask(pins=Pins(tier_max=tier_max))
+
+    decision = decide(request, lanes, {}, now_s=0, local_only=local_only, requires=tuple(requires))
+
+    assert len(decision.candidates) + len(decision.left_out) == len(lanes)
+    for found in decision.candidates:
+        assert set(requires) <= found.offer.capabilities
+        assert not local_only or found.tier is Tier.LOCAL
+        assert tier_max is None or found.tier <= tier_max
+    assert [found.tier for found in decision.candidates] == sorted(
+        found.tier for found in decision.candidates
+    )
