@@ -5,8 +5,8 @@ A frame is a 4-byte big-endian length and that many bytes of JSON, at most `FRAM
 and is an error at its first byte instead of a wait for millions of bytes.
 
 Parent to child: `Load` once, then any number of `Chat`, `Embed`, `Cancel`, `Ping`; `Stop` or end of file ends it.
-Child to parent: `Ready` or `Failed(id=0)` for the load; for each `Chat` any number of `Token` and `ToolCallPart`, then
-exactly one `Done` or `Failed`; for each `Embed` exactly one `Embedded` or `Failed`. `Log` may come at any time.
+Child to parent: `Ready` or `Failed(id=0)` for the load; for each `Chat` any number of `Progress`, `Token`
+and `ToolCallPart`, then exactly one `Done` or `Failed`; for each `Embed` exactly one `Embedded` or `Failed`. `Log` may come at any time.
 """
 
 import struct
@@ -56,15 +56,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A function the model may call; `parameters` is its JSON schema, raw."""
+    """A function the model may call; `parameters` is its JSON schema, as JSON text."""
 
     name: str
     description: str = ""
-    parameters: msgspec.Raw = msgspec.Raw(b'{"type":"object"}')
+    parameters: str = '{"type":"object"}'
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Sampling; None leaves the engine's default. The child clamps what is out of range rather than crash on it.
+    """Sampling; None is llama.cpp's default, but a temperature of 0.7. The child clamps what is out of range.
 
     `output_tokens_max` None means: until the model ends or the context is full.
     """
@@ -104,7 +104,8 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     """Answer these messages through the model's chat template.
 
     With `continue_final` the last message must be the assistant's; its text is continued verbatim and only what is new
-    is sent back. `json_schema` constrains the answer by grammar. `tool_choice` is auto, none, required, or a tool's name.
+    is sent back. `json_schema` (JSON text, or "") constrains the answer by
+    grammar. `tool_choice` is auto, none, required, or a tool's name.
     """
 
     id: int
@@ -112,7 +113,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     params: Params = Params()
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
-    json_schema: msgspec.Raw | None = None
+    json_schema: str = ""
     continue_final: bool = False
 
 
@@ -171,6 +172,14 @@ class ToolCallPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     arguments: str = ""
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """The prompt is being read: so many of its tokens are computed. Keeps the parent's patience alive."""
+
+    id: int
+    tokens_done: int
+    tokens_total: int
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="done"):
     """The end of an answer; counts are the engine's own. `cached_tokens` of the prompt were not computed again."""
 
@@ -218,7 +227,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, tag="log"):
 
 
 ToChild = Load | Chat | Embed | Cancel | Ping | Stop
-ToParent = Ready | Token | ToolCallPart | Done | Embedded | Failed | Pong | Log
+ToParent = Ready | Progress | Token | ToolCallPart | Done | Embedded | Failed | Pong | Log
 
 _encoder = msgspec.json.Encoder()
 _to_child = msgspec.json.Decoder(ToChild)
