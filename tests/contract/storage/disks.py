@@ -11,7 +11,7 @@ import apsw
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing done to a file. `kind`: write, truncate, sync, delete."""
+    """One thing done to a file. `kind`: write, truncate, sync, delete, and lose: a sync that failed for good."""
 
     kind: str
     name: str
@@ -24,6 +24,7 @@ class Recording:
     """All steps in the order the disk saw them."""
 
     steps: list[Step] = field(default_factory=list)
+    syncs_to_fail: int = 0  # the next so many syncs of a log fail, and the kernel forgets what they held
 
     def syncs(self, ending: str) -> int:
         """How often a file of that ending was synced."""
@@ -45,6 +46,10 @@ class _RecordedFile(apsw.VFSFile):
         self._recording.steps.append(Step("truncate", self._name, newsize))
 
     def xSync(self, flags: int) -> None:
+        if self._recording.syncs_to_fail and self._name.endswith("-wal"):
+            self._recording.syncs_to_fail -= 1
+            self._recording.steps.append(Step("lose", self._name))
+            raise apsw.IOError("fsync failed")
         super().xSync(flags)
         self._recording.steps.append(Step("sync", self._name))
 
@@ -74,6 +79,8 @@ def image_after_cut(start: dict[str, bytes], steps: list[Step], chance: random.R
     for step in steps:
         if step.kind == "delete":
             synced.pop(step.name, None)
+            floating.pop(step.name, None)
+        elif step.kind == "lose":
             floating.pop(step.name, None)
         elif step.kind == "sync":
             content = synced.setdefault(step.name, bytearray())
@@ -131,7 +138,7 @@ class _FailingFile(apsw.VFSFile):
 
 
 class FailingDisk(apsw.VFS):
-    """The system's disk; `strike` sees each operation's kind first and may raise `apsw.IOError`, `apsw.FullError`…"""
+    """The system's disk; `strike` sees each operation's kind first and may raise one of `apsw`'s errors."""
 
     def __init__(self, name: str, strike: Callable[[str], None]) -> None:
         super().__init__(name, "")

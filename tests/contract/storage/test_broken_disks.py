@@ -9,6 +9,7 @@ import pytest
 
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.errors import LegionError
+from legion_core.storage.failures import StorageFailed
 from legion_core.storage.sqlite import Connection, Database, Durability, Migration, execute, rows, script
 from tests.contract.storage.disks import (
     FailingDisk,
@@ -141,6 +142,35 @@ def test_whichever_operation_of_the_disk_fails_what_was_acknowledged_is_there(
             assert len(told) == 9
         nth += stride
     assert nth > 50, "the failing disk was not used"
+
+
+def test_after_a_failed_fsync_nothing_new_rests_on_pages_the_kernel_forgot(tmp_path: Path) -> None:
+    """A later fsync that succeeds says nothing about what an earlier one lost."""
+    path = tmp_path / "before" / "j.db"
+    recording = Recording()
+
+    async def story() -> int:
+        database = await Database.open(path, migrations=SCHEMA, clock=SystemClock(), vfs="forgetful")
+        await database.write(lambda connection: add(connection, 1, 100))
+        await database.write(lambda connection: add(connection, 2, 9000), durability="process")
+        await database.read(numbers)  # a reader stays open, so that closing the writer's handle empties no log
+        recording.syncs_to_fail = 1
+        with pytest.raises(StorageFailed):
+            await database.write(lambda connection: add(connection, 3, 100))
+        await database.write(lambda connection: add(connection, 4, 100))
+        promised = len(recording.steps)
+        await database.close()
+        return promised
+
+    survivors(path)
+    start = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with mounted(RecordingDisk("forgetful", recording)):
+        promised = run(story())
+    after = tmp_path / "after"
+    after.mkdir()
+    for name, content in image_after_cut(start, recording.steps[:promised], random.Random(1)).items():
+        (after / name).write_bytes(content)
+    assert {1, 4} <= set(survivors(after / "j.db"))
 
 
 def test_a_disk_that_was_full_for_a_while_takes_writes_again_without_a_restart(tmp_path: Path) -> None:
