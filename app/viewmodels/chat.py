@@ -1,0 +1,475 @@
+"""The chat that is open: its messages, the answer that grows, and what a person can do with them.
+
+Text arrives as facts with the place where each piece begins. A piece that does not fit what is held means that
+something was lost, and the chat is loaded again: what is shown is always what the engine has.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.bridge import Bridge
+from app.viewmodels import wording
+from app.viewmodels.growth import grow
+from legion_core.api.types import (
+    AnswerEnded,
+    AnswerGrew,
+    AnswerJoined,
+    AnswerStarted,
+    ChatMessage,
+    ConversationChanged,
+    ConversationView,
+    Event,
+    Pins,
+    Tier,
+    Turn,
+)
+
+DRAFT_PAUSE_MS = 400
+EARLY_MAX = 512  # facts of a chat whose id is not known yet
+PENDING = "pending"  # id of a question shown before the engine took it on
+NEW_TITLE = "New chat"
+
+
+@dataclass(frozen=True, slots=True)
+class TierChoice:
+    """An entry of the tier selector: what it says, its explanation, and the pins it means."""
+
+    key: str
+    title: str
+    detail: str
+    tier: str = ""
+    pins: Pins | None = None
+
+
+TIER_CHOICES: tuple[TierChoice, ...] = (
+    TierChoice("auto", "Auto", "The nearest model that can answer"),
+    *(
+        TierChoice(f"max.{tier.word}", f"Auto, at most {tier.word}", detail, tier.word, Pins(tier_max=tier))
+        for tier, detail in (
+            (Tier.LOCAL, "Nothing leaves this computer"),
+            (Tier.DIRECT, "This computer and machines of yours"),
+            (Tier.FLEET, "Shared machines too"),
+            (Tier.CLOUD, "Cloud models too, no frontier ones"),
+        )
+    ),
+    *(
+        TierChoice(f"only.{tier.word}", f"Only {tier.word}", detail, tier.word, Pins(tier=tier))
+        for tier, detail in (
+            (Tier.CLOUD, "Skip nearer models"),
+            (Tier.FRONTIER, "The strongest models you have a key for"),
+        )
+    ),
+)
+
+
+class ChatViewModel(QObject):
+    """One open chat, or a new one that has no id until its first question is sent."""
+
+    opened = Signal()
+    """Other messages than before are shown: `messages` is new as a whole."""
+    appended = Signal(object)
+    """A `ChatMessage` was added at the end."""
+    changed = Signal(object)
+    """A `ChatMessage` with an id already shown has another form (started, ended, failed)."""
+    renamed_id = Signal(str, str)
+    """A question shown at once got its real id: `(before, after)`."""
+    grew = Signal(str, str, str)
+    """`(answer id, text, thinking)` to append to an answer."""
+    joined = Signal(str, object)
+    """`(answer id, Seam)`: another attempt carries on."""
+    state_changed = Signal()
+    """`is_running`, `title`, `conversation_id` or the pins changed."""
+    ended = Signal(object)
+    """An answer is complete; its last form. Comes once for each answer, also for chats not open."""
+    draft_loaded = Signal(str)
+    """Put this text in the composer."""
+
+    def __init__(self, bridge: Bridge, now: Callable[[], datetime]) -> None:
+        super().__init__()
+        self.setObjectName("viewmodel.chat")
+        self._bridge = bridge
+        self._now = now
+        self.conversation_id = ""
+        self.title = NEW_TITLE
+        self.is_pinned = False
+        self.messages: list[ChatMessage] = []
+        self._lengths: dict[str, int] = {}
+        self._texts: dict[str, list[str]] = {}
+        self._sending = False
+        self._early: list[Event] = []
+        self._pins: dict[str, Pins | None] = {}
+        self._pin_titles: dict[str, str] = {}
+        self._draft = ""
+        self._draft_saved = ""
+        self._generation = 0
+        self._pause = QTimer(self)
+        self._pause.setObjectName("chat.draft")
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(DRAFT_PAUSE_MS)
+        self._pause.timeout.connect(self.save_draft)
+        bridge.watch(
+            self._on_facts, AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded, ConversationChanged
+        )
+        bridge.lost.connect(self.reload)
+
+    # What is so now
+
+    @property
+    def is_new(self) -> bool:
+        """No question was asked yet."""
+        return not self.conversation_id and not self.messages
+
+    @property
+    def running(self) -> ChatMessage | None:
+        """The answer that is growing."""
+        return next((message for message in reversed(self.messages) if message.status == "streaming"), None)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an answer is on its way."""
+        return self._sending or self.running is not None
+
+    @property
+    def last_answer(self) -> ChatMessage | None:
+        """The latest answer that is not growing."""
+        return next(
+            (found for found in reversed(self.messages) if found.role == "assistant" and found.status != "streaming"),
+            None,
+        )
+
+    @property
+    def last_question(self) -> ChatMessage | None:
+        """The latest message of the person."""
+        return next((found for found in reversed(self.messages) if found.role == "user"), None)
+
+    @property
+    def pins(self) -> Pins | None:
+        """The route this chat insists on."""
+        return self._pins.get(self.conversation_id)
+
+    @property
+    def pins_title(self) -> str:
+        """What the tier selector says."""
+        return self._pin_titles.get(self.conversation_id, TIER_CHOICES[0].title)
+
+    def find(self, message_id: str) -> ChatMessage | None:
+        """A message by id, with the text it has now."""
+        return next((found for found in self.messages if found.id == message_id), None)
+
+    def text_of(self, message_id: str) -> str:
+        """The whole text of a message, growing ones included."""
+        message = self.find(message_id)
+        return "" if message is None else message.text + "".join(self._texts.get(message_id, []))
+
+    def question_of(self, answer: ChatMessage) -> ChatMessage | None:
+        """What the answer answers."""
+        return self.find(answer.parent_id) if answer.parent_id else None
+
+    # What a person does
+
+    def start_new(self) -> None:
+        """An empty chat; it is kept only once something is sent."""
+        self.save_draft()
+        self._generation += 1
+        self.conversation_id = ""
+        self.title = NEW_TITLE
+        self.is_pinned = False
+        self._show(())
+        self._take_draft("")
+
+    def open(self, conversation_id: str) -> None:
+        """Show a chat. Opening the one that is shown does nothing."""
+        if conversation_id == self.conversation_id:
+            return
+        self.save_draft()
+        self._load(conversation_id, takes_draft=True)
+
+    def reload(self) -> None:
+        """Load what is shown again."""
+        if self.conversation_id:
+            self._load(self.conversation_id, takes_draft=False)
+
+    def send(self, text: str) -> bool:
+        """Ask; False where there is nothing to ask or an answer is still on its way."""
+        question = text.strip()
+        if not question or self.is_running:
+            return False
+        self._sending = True
+        self._early.clear()
+        parent = self.messages[-1].id if self.messages else None
+        self._append(
+            ChatMessage(
+                id=PENDING,
+                conversation_id=self.conversation_id,
+                parent_id=parent,
+                role="user",
+                text=question,
+                created_at=self._now(),
+            )
+        )
+        if self.title == NEW_TITLE:
+            self.title = wording.title_of(question)
+        conversation_id, pins, generation = self.conversation_id or None, self.pins, self._generation
+        self._set_draft_quietly("")
+        self._bridge.launch(
+            "chat.send",
+            lambda legion: legion.chat.send(conversation_id, question, parent_id=parent, pins=pins),
+            lambda turn: self._on_turn(turn, generation),
+            lambda sentence: self._on_send_failed(question, sentence, generation),
+        )
+        self.state_changed.emit()
+        return True
+
+    def stop(self) -> bool:
+        """End the growing answer; what it has so far is kept."""
+        if not self.is_running or not self.conversation_id:
+            return False
+        conversation_id = self.conversation_id
+        self._bridge.launch("chat.stop", lambda legion: legion.chat.stop(conversation_id))
+        return True
+
+    def edit(self, message_id: str, text: str) -> None:
+        """Ask another way at the same place: a branch beside the old question."""
+        if text.strip() and not self.is_running:
+            pins = self.pins
+            self._branch("chat.edit", lambda legion: legion.chat.edit(message_id, text.strip(), pins))
+
+    def regenerate(self, message_id: str, pins: Pins | None = None) -> None:
+        """Another answer beside this one, on the route of `pins` or of the chat."""
+        if not self.is_running:
+            chosen = pins or self.pins
+            self._branch("chat.regenerate", lambda legion: legion.chat.regenerate(message_id, chosen))
+
+    def choose(self, message_id: str) -> None:
+        """Show the branch through this variant."""
+        generation = self._generation
+        self._bridge.launch(
+            "chat.choose",
+            lambda legion: legion.chat.choose(message_id),
+            lambda view: self._on_view(view, generation, takes_draft=False),
+        )
+
+    def step_variant(self, message_id: str, step: int) -> None:
+        """Show the variant before (-1) or after (+1) this one, if there is one."""
+        message = self.find(message_id)
+        if message is None or len(message.siblings) < 2:
+            return
+        place = message.siblings.index(message.id) + step
+        if 0 <= place < len(message.siblings):
+            self.choose(message.siblings[place])
+
+    def pin_route(self, title: str, pins: Pins | None) -> None:
+        """Insist on a route for this chat from now on."""
+        self._pins[self.conversation_id] = pins
+        self._pin_titles[self.conversation_id] = title
+        self.state_changed.emit()
+
+    def set_draft(self, text: str) -> None:
+        """Remember what stands in the composer; saved shortly after the last key."""
+        if text != self._draft:
+            self._draft = text
+            self._pause.start()
+
+    def save_draft(self) -> None:
+        """Write the draft now if it changed."""
+        self._pause.stop()
+        text, conversation_id = self._draft, self.conversation_id
+        if conversation_id and text != self._draft_saved:
+            self._draft_saved = text
+            self._bridge.launch("chat.draft", lambda legion: legion.chat.save_draft(conversation_id, text))
+
+    # What comes back
+
+    def _load(self, conversation_id: str, *, takes_draft: bool) -> None:
+        self._generation += 1
+        generation = self._generation
+        self._bridge.launch(
+            "chat.open",
+            lambda legion: legion.chat.open(conversation_id),
+            lambda view: self._on_view(view, generation, takes_draft=takes_draft),
+        )
+
+    def _on_view(self, view: ConversationView, generation: int, *, takes_draft: bool) -> None:
+        if generation != self._generation:
+            return  # another chat was opened meanwhile
+        self.conversation_id = view.conversation.id
+        self.title = view.conversation.title or NEW_TITLE
+        self.is_pinned = view.conversation.is_pinned
+        self._sending = False
+        self._show(view.messages)
+        if takes_draft:
+            self._take_draft(view.conversation.draft)
+
+    def _on_turn(self, turn: Turn, generation: int) -> None:
+        if generation != self._generation:
+            return
+        is_first = not self.conversation_id
+        if is_first:
+            self.conversation_id = turn.conversation_id
+            for kept in (self._pins, self._pin_titles):
+                if "" in kept:
+                    kept[turn.conversation_id] = kept.pop("")  # type: ignore[assignment]
+        for at, message in enumerate(self.messages):
+            if message.id == PENDING:
+                self.messages[at] = turn.question
+                self.renamed_id.emit(PENDING, turn.question.id)
+                self.changed.emit(turn.question)
+        if self.find(turn.answer_id) is None:
+            self._append(
+                ChatMessage(
+                    id=turn.answer_id,
+                    conversation_id=turn.conversation_id,
+                    parent_id=turn.question.id,
+                    role="assistant",
+                    text="",
+                    status="streaming",
+                    created_at=self._now(),
+                )
+            )
+        self._sending = False
+        early, self._early = self._early, []
+        self._on_facts(early)
+        self.state_changed.emit()
+
+    def _on_send_failed(self, question: str, sentence: str, generation: int) -> None:
+        if generation != self._generation:
+            self._bridge.refused.emit(sentence)
+            return
+        self._sending = False
+        self.messages = [message for message in self.messages if message.id != PENDING]
+        if not self.messages and not self.conversation_id:
+            self.title = NEW_TITLE
+        self.opened.emit()
+        # The words must not be lost with the refusal.
+        self._take_draft(question)
+        self._bridge.refused.emit(sentence)
+        self.state_changed.emit()
+
+    def _branch(self, name: str, intent: "Callable[[object], object]") -> None:
+        self._sending = True
+        generation = self._generation
+        self.state_changed.emit()
+
+        def done(_: Turn) -> None:
+            if generation == self._generation:
+                self.reload()
+
+        def failed(sentence: str) -> None:
+            if generation == self._generation:
+                self._sending = False
+                self.state_changed.emit()
+            self._bridge.refused.emit(sentence)
+
+        self._bridge.launch(name, intent, done, failed)  # type: ignore[arg-type]
+
+    def _on_facts(self, facts: Sequence[Event]) -> None:
+        for fact in facts:
+            match fact:
+                case AnswerStarted():
+                    self._on_started(fact)
+                case AnswerGrew():
+                    self._on_grew(fact)
+                case AnswerJoined():
+                    self._on_joined(fact)
+                case AnswerEnded():
+                    self._on_ended(fact)
+                case ConversationChanged() if fact.conversation_id == self.conversation_id and not fact.is_gone:
+                    self._bridge.launch(
+                        "chat.title",
+                        lambda legion: legion.chat.open(self.conversation_id),
+                        lambda view: self._on_title(view),
+                    )
+                case _:
+                    pass
+
+    def _on_title(self, view: ConversationView) -> None:
+        conversation = view.conversation
+        if conversation.id == self.conversation_id and (
+            conversation.title != self.title or conversation.is_pinned != self.is_pinned
+        ):
+            self.title = conversation.title or NEW_TITLE
+            self.is_pinned = conversation.is_pinned
+            self.state_changed.emit()
+
+    def _is_mine(self, conversation_id: str, fact: Event) -> bool:
+        if conversation_id == self.conversation_id:
+            return True
+        if self._sending and not self.conversation_id and len(self._early) < EARLY_MAX:
+            self._early.append(fact)  # the new chat's id comes with the reply to `send`
+        return False
+
+    def _on_started(self, fact: AnswerStarted) -> None:
+        message = fact.message
+        if not self._is_mine(message.conversation_id, fact):
+            return
+        if self.find(message.id) is None:
+            if self.messages and message.parent_id == self.messages[-1].id:
+                self._append(message)
+            elif not self._sending:
+                self.reload()  # a branch that another window or program began
+        else:
+            self._replace(message)
+        self.state_changed.emit()
+
+    def _on_grew(self, fact: AnswerGrew) -> None:
+        if not self._is_mine(fact.conversation_id, fact) or fact.answer_id not in self._lengths:
+            return
+        growth = grow(self._lengths[fact.answer_id], fact.at_char, fact.text)
+        if growth.is_lost:
+            self.reload()
+            return
+        if growth.tail or fact.thinking:
+            self._lengths[fact.answer_id] += len(growth.tail)
+            self._texts.setdefault(fact.answer_id, []).append(growth.tail)
+            self.grew.emit(fact.answer_id, growth.tail, fact.thinking)
+
+    def _on_joined(self, fact: AnswerJoined) -> None:
+        if self._is_mine(fact.conversation_id, fact) and self.find(fact.answer_id) is not None:
+            self.joined.emit(fact.answer_id, fact.seam)
+
+    def _on_ended(self, fact: AnswerEnded) -> None:
+        message = fact.message
+        if self._is_mine(message.conversation_id, fact) and self.find(message.id) is not None:
+            self._replace(message)
+            self._sending = False
+            self.state_changed.emit()
+        self.ended.emit(message)
+
+    # The messages held
+
+    def _show(self, messages: Sequence[ChatMessage]) -> None:
+        self.messages = list(messages)
+        self._texts.clear()
+        self._lengths = {message.id: len(message.text) for message in messages}
+        self.opened.emit()
+        self.state_changed.emit()
+
+    def _append(self, message: ChatMessage) -> None:
+        self.messages.append(message)
+        self._lengths[message.id] = len(message.text)
+        self.appended.emit(message)
+
+    def _replace(self, message: ChatMessage) -> None:
+        for at, found in enumerate(self.messages):
+            if found.id == message.id:
+                held = self.text_of(message.id)
+                if message.status == "streaming" and len(message.text) < len(held):
+                    message = msgspec.structs.replace(message, text=held)
+                self.messages[at] = message
+                self._texts.pop(message.id, None)
+                self._lengths[message.id] = len(message.text)
+                self.changed.emit(message)
+                return
+
+    def _take_draft(self, text: str) -> None:
+        self._set_draft_quietly(text)
+        self.draft_loaded.emit(text)
+
+    def _set_draft_quietly(self, text: str) -> None:
+        self._pause.stop()
+        self._draft = text
+        self._draft_saved = text

@@ -1,0 +1,204 @@
+"""The route of one answer, told for the inspector: the verdict, every attempt on one time axis, who was left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from app.viewmodels import wording
+from app.viewmodels.badge import speed_of
+from legion_core.api.types import Attempt, ChatMessage, LeftOut, RouteDecision
+
+REASON_WORDS = {
+    "pin": ("Pinned", "neutral"),
+    "capability": ("Capability", "neutral"),
+    "context": ("Context", "neutral"),
+    "circuit": ("Circuit open", "err"),
+    "policy": ("Policy", "warn"),
+    "operation": ("Operation", "neutral"),
+    "unavailable": ("Unavailable", "err"),
+    "price": ("Price", "warn"),
+}
+OUTCOME_WORDS = {
+    "connection_lost": "connection lost",
+    "overloaded": "busy",
+    "rate_limited": "rate limited",
+    "timed_out": "timed out",
+    "stream_broken": "stream broke off",
+    "worker_died": "process ended",
+    "bad_credentials": "key refused",
+    "context_length_exceeded": "too long",
+    "unavailable": "not available",
+    "cancelled": "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One attempt: when it began after the first one, how long it waited and streamed, in seconds."""
+
+    label: str
+    tier: str
+    start_s: float
+    wait_s: float
+    stream_s: float
+    outcome: str
+    is_failed: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A lane that was not tried."""
+
+    tier: str
+    name: str
+    why: str
+    reason: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All the inspector shows of one answer. `total_s` is the length of the time axis."""
+
+    message_id: str
+    tier: str
+    name: str
+    state: str
+    state_tone: str
+    verdict: str
+    bars: tuple[Bar, ...]
+    total_s: float
+    figures: tuple[tuple[str, str], ...]
+    raw_json: str
+    left_out: tuple[Out, ...] = ()
+
+
+def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Trace:
+    """The trace of an answer; `decision` adds who was left out, as the router would decide now."""
+    bars = _bars(message.attempts)
+    ends = [bar.start_s + bar.wait_s + bar.stream_s for bar in bars]
+    state, tone = _state(message)
+    return Trace(
+        message_id=message.id,
+        tier=message.tier,
+        name=" / ".join(part for part in (message.instance, message.model) if part) or "No model",
+        state=state,
+        state_tone=tone,
+        verdict=_verdict(message),
+        bars=bars,
+        total_s=max([*ends, message.duration_s or 0.0, 0.001]),
+        figures=tuple(_figures(message)),
+        raw_json=raw_json(message),
+        left_out=outs_of(decision.left_out) if decision else (),
+    )
+
+
+def outs_of(left_out: Sequence[LeftOut]) -> tuple[Out, ...]:
+    """The lanes that were not candidates, each with its reason in a word and a sentence."""
+    return tuple(
+        Out(
+            tier=entry.lane.tier.word,
+            name=entry.lane.name,
+            why=entry.why,
+            reason=REASON_WORDS[entry.reason][0],
+            tone=REASON_WORDS[entry.reason][1],
+        )
+        for entry in left_out
+    )
+
+
+def raw_json(message: ChatMessage) -> str:
+    """The answer as the engine holds it, indented."""
+    return msgspec.json.format(msgspec.json.encode(message), indent=2).decode()
+
+
+def _state(message: ChatMessage) -> tuple[str, str]:
+    match message.status:
+        case "complete":
+            return "Answered", "ok"
+        case "streaming":
+            return "Running", "accent"
+        case "stopped":
+            return "Stopped", "neutral"
+        case "interrupted":
+            return "Interrupted", "warn"
+        case "failed":
+            return "Failed", "err"
+
+
+def _verdict(message: ChatMessage) -> str:
+    if message.status == "failed":
+        return message.error
+    failed = [attempt for attempt in message.attempts if attempt.outcome not in ("succeeded", "cancelled")]
+    first = {
+        "local": "Answered on this computer.",
+        "direct": "Answered by a machine you named.",
+        "fleet": "Answered by a shared machine.",
+        "cloud": "Answered by a cloud model.",
+        "frontier": "Answered by a frontier model.",
+    }.get(message.tier, "")
+    if not failed:
+        return first
+    before = ", ".join(f"{attempt.tier}/{attempt.instance}" for attempt in failed)
+    verb = "broke off" if message.seams else "could not answer"
+    return f"{first} Started on {before}, which {verb}."
+
+
+def _bars(attempts: Sequence[Attempt]) -> tuple[Bar, ...]:
+    if not attempts:
+        return ()
+    origin = min(attempt.started_at for attempt in attempts)
+    bars: list[Bar] = []
+    for attempt in attempts:
+        wait = attempt.duration_s if attempt.first_token_s is None else min(attempt.first_token_s, attempt.duration_s)
+        is_failed = attempt.outcome not in ("succeeded", "cancelled")
+        bars.append(
+            Bar(
+                label=attempt.instance,
+                tier=attempt.tier,
+                start_s=max(0.0, (attempt.started_at - origin) / timedelta(seconds=1)),
+                wait_s=max(0.0, wait),
+                stream_s=max(0.0, attempt.duration_s - wait),
+                outcome=attempt.outcome,
+                is_failed=is_failed,
+                note=_note(attempt) if is_failed else "",
+            )
+        )
+    return tuple(bars)
+
+
+def _note(attempt: Attempt) -> str:
+    word = OUTCOME_WORDS.get(attempt.outcome, attempt.outcome.replace("_", " "))
+    tokens = attempt.usage.output_tokens
+    return f"{word} at {wording.count(tokens)} tok" if tokens else word
+
+
+def _figures(message: ChatMessage) -> list[tuple[str, str]]:
+    figures: list[tuple[str, str]] = []
+    if (usage := message.usage) is not None:
+        about = "about " if usage.is_estimated else ""
+        figures.append(
+            ("Tokens in, out", f"{about}{wording.count(usage.input_tokens)} and {wording.count(usage.output_tokens)}")
+        )
+        if usage.cache_read_tokens:
+            figures.append(("Read from cache", wording.count(usage.cache_read_tokens)))
+        if usage.thinking_tokens:
+            figures.append(("Thinking", f"{wording.count(usage.thinking_tokens)} tokens"))
+    figures += [
+        ("First token", wording.duration(message.first_token_s)),
+        ("Duration", wording.duration(message.duration_s)),
+        ("Speed", wording.rate(speed_of(message))),
+        ("Cost", _cost(message)),
+        ("Attempts", str(len(message.attempts) or 1)),
+        ("Request", message.request_id or wording.DASH),
+    ]
+    return figures
+
+
+def _cost(message: ChatMessage) -> str:
+    if message.tier == "local" and not message.cost_usd:
+        return "Free"
+    return wording.money(message.cost_usd)

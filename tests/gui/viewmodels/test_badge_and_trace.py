@@ -1,0 +1,89 @@
+import json
+from datetime import timedelta
+
+import msgspec
+
+from app.viewmodels.badge import badge_of
+from app.viewmodels.trace import trace_of
+from legion_core.api.types import Attempt, ChatMessage, Seam, Usage
+from tests.gui.conftest import Stage
+from tests.gui.fake_legion import NOW
+from tests.support.aio import run
+
+
+def answer(**fields: object) -> ChatMessage:
+    attempts = (
+        Attempt(
+            number=1, tier="direct", instance="box-a", model="m", outcome="stream_broken",
+            usage=Usage(output_tokens=118), started_at=NOW, first_token_s=0.3, duration_s=1.6,
+        ),
+        Attempt(
+            number=2, tier="fleet", instance="gpu-2", model="qwen3-32b", outcome="succeeded",
+            usage=Usage(output_tokens=284), started_at=NOW + timedelta(seconds=1.6), first_token_s=0.3, duration_s=4.5,
+        ),
+    )  # fmt: skip
+    values: dict[str, object] = {
+        "id": "a", "conversation_id": "c", "parent_id": "q", "role": "assistant", "text": "t", "created_at": NOW,
+        "tier": "fleet", "instance": "gpu-2", "model": "qwen3-32b", "request_id": "rq-7f3a91",
+        "usage": Usage(input_tokens=11_104, output_tokens=402), "cost_usd": 0.0, "first_token_s": 0.64,
+        "duration_s": 6.1, "attempts": attempts,
+        "seams": (Seam(at_char=3, from_lane="box-a/m", to_lane="gpu-2/qwen3-32b", to_tier="fleet", after_tokens=118, reason="r"),),
+    }  # fmt: skip
+    return ChatMessage(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def test_the_badge_says_tier_instance_tokens_time_speed_and_cost() -> None:
+    badge = badge_of(answer())
+    assert badge is not None
+    assert badge.parts == ("fleet", "gpu-2 qwen3-32b", "402 tok", "6.1 s", "73 tok/s", "$0.0000")
+    assert [(step.tier, step.is_failed) for step in badge.steps] == [("direct", True), ("fleet", False)]
+
+
+def test_local_is_free_and_an_unknown_price_is_said() -> None:
+    free = badge_of(answer(tier="local", cost_usd=None))
+    unknown = badge_of(answer(tier="cloud", cost_usd=None))
+    assert free is not None
+    assert unknown is not None
+    assert free.parts[-1] == "free"
+    assert unknown.parts[-1] == "price unknown"
+
+
+def test_estimates_and_ends_before_time_are_said() -> None:
+    badge = badge_of(answer(usage=Usage(output_tokens=9, is_estimated=True), status="interrupted"))
+    assert badge is not None
+    assert "about 9 tok" in badge.parts
+    assert badge.parts[-1] == "interrupted"
+
+
+def test_a_growing_answer_and_a_question_have_no_badge() -> None:
+    assert badge_of(answer(status="streaming")) is None
+    assert badge_of(answer(role="user")) is None
+
+
+def test_the_trace_puts_attempts_on_one_time_axis() -> None:
+    trace = trace_of(answer())
+    assert [(round(bar.start_s, 1), round(bar.wait_s, 1), round(bar.stream_s, 1)) for bar in trace.bars] == [
+        (0.0, 0.3, 1.3), (1.6, 0.3, 4.2),
+    ]  # fmt: skip
+    assert trace.bars[0].note == "stream broke off at 118 tok"
+    assert round(trace.total_s, 6) == 6.1
+    assert trace.verdict == "Answered by a shared machine. Started on direct/box-a, which broke off."
+    assert dict(trace.figures)["Tokens in, out"] == "11,104 and 402"
+    assert json.loads(trace.raw_json)["request_id"] == "rq-7f3a91"
+
+
+def test_a_failed_answer_is_told_by_its_own_sentence() -> None:
+    trace = trace_of(answer(status="failed", error="No model could answer.", tier="", attempts=()))
+    assert (trace.state, trace.verdict) == ("Failed", "No model could answer.")
+
+
+def test_left_out_lanes_carry_a_word_and_a_sentence(stage: Stage) -> None:
+    decision = run(stage.legion.llm.explain("x"))
+    out = trace_of(answer(), decision).left_out[0]
+    assert (out.tier, out.reason, out.tone) == ("cloud", "Circuit open", "err")
+    assert "retry in 41 s" in out.why
+
+
+def test_the_trace_can_be_written_back_and_forth() -> None:
+    message = answer()
+    assert msgspec.json.decode(trace_of(message).raw_json, type=ChatMessage) == message
