@@ -8,6 +8,8 @@ of the stream is dropped; UTF-8 is decoded line by line, with replacement.
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from legion_core.kernel.errors import Malformed
 
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -148,7 +150,7 @@ class SseParser:
 
 
 class JsonLines:
-    """Lines of JSON out of bytes, blank ones left out; a last line without its end counts."""
+    """Lines of JSON out of bytes, blank ones left out; a last line without its end counts if it is whole."""
 
     def __init__(self) -> None:
         self._lines = Lines()
@@ -160,4 +162,8 @@ class JsonLines:
     def close(self) -> list[bytes]:
         """The last line, if its end never came."""
         rest = self._lines.close()
-        return [rest] if rest.strip() else []
+        try:
+            msgspec.json.decode(rest)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return []
+        return [rest]

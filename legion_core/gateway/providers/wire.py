@@ -6,22 +6,22 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
-from legion_core.gateway.providers.refusal import quote, refusal
+from legion_core.gateway.providers.refusal import in_band, quote, refusal
 from legion_core.gateway.types import Chunk, Finished
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     ConfigError,
     ConnectionLost,
     Malformed,
+    ProviderError,
     StreamBroken,
     TimedOut,
     Unavailable,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import httpx
 
 CLOSE_S: Final = 1.0  # leaving a stream cancels it upstream within this time
+DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # of an answer that is not a stream
 ERROR_BYTES_MAX: Final = 64 * 1024
 STREAM_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -91,6 +92,10 @@ class Wire:
                 f"The base_url {base_url!r} of {name} is not an http(s) address.",
                 hint="It looks like http://127.0.0.1:11434 or https://api.example.com/v1.",
             )
+        if not all(value.isascii() and value.isprintable() for value in (headers or {}).values()):
+            raise ConfigError(
+                f"The key of {name} holds characters no HTTP header can carry.", hint="Enter the key again."
+            )
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.host = parts.hostname
@@ -100,6 +105,7 @@ class Wire:
         self._limits = limits
         self._client: httpx.AsyncClient | None = None
         self._is_closed = False
+        self._opening = asyncio.Lock()
 
     @property
     def is_loopback(self) -> bool:
@@ -132,19 +138,18 @@ class Wire:
         try:
             return msgspec.json.decode(raw, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed(
-                f"{self.name} did not answer as its protocol says: {quote(raw[:2000].decode('utf-8', 'replace'), self._secrets)}",
-                hint="Check the base_url and the kind of this instance.",
-            ) from error
+            raise self._malformed(raw) from error
 
     @asynccontextmanager
     async def chunks(
         self, path: str, body: bytes, parser: Parser[E], reader: Reader[E]
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         """POST and read the streamed answer; see `Provider.stream` for what may be raised and when."""
-        async with self._response("POST", path, body, is_stream=True) as response:
-            async with aclosing(self._chunks(response, parser, reader)) as chunks:
-                yield chunks
+        async with (
+            self._response("POST", path, body, is_stream=True) as response,
+            aclosing(self._chunks(response, parser, reader)) as chunks,
+        ):
+            yield chunks
 
     async def _chunks(
         self, response: "httpx.Response", parser: Parser[E], reader: Reader[E]
@@ -157,6 +162,7 @@ class Wire:
                     for chunk in reader.read(event):
                         yield chunk
                         if isinstance(chunk, Finished):
+                            await _drain(events)
                             return
                         seen += 1
         except (StreamBroken, TimedOut) as error:
@@ -176,6 +182,7 @@ class Wire:
 
         loop = asyncio.get_running_loop()
         limit_s, size = self._limits.first_event_s, 0
+        head: bytes | None = b""  # what came before the first event; None once there was one
         silent_until = loop.time() + limit_s
         pieces = response.aiter_bytes()
         while True:
@@ -187,7 +194,7 @@ class Wire:
             except httpx.DecodingError as error:
                 raise StreamBroken(f"{self.name} sent a compressed stream that cannot be read.") from error
             except httpx.HTTPError as error:
-                raise StreamBroken(f"The connection to {self.name} broke: {_why(error)}.") from error
+                raise StreamBroken(f"The connection to {self.name} broke: {self._why(error)}.") from error
             if piece is None:
                 break
             size += len(piece)
@@ -196,19 +203,39 @@ class Wire:
             if events := parser.feed(piece):
                 for event in events:
                     yield event
-                limit_s = self._limits.idle_s
+                head, limit_s = None, self._limits.idle_s
                 silent_until = loop.time() + limit_s
+            elif head is not None and len(head) < ERROR_BYTES_MAX:
+                head += piece
         for event in parser.close():
+            head = None
             yield event
+        if head:
+            raise self._not_a_stream(head)
+
+    def _not_a_stream(self, head: bytes) -> ProviderError:
+        """Another program on that port, a login page, or an error with status 200."""
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            answer = msgspec.json.decode(head)
+            if isinstance(answer, dict) and (error := cast("dict[str, Any]", answer).get("error")):
+                return in_band(error, who=self.name, secrets=self._secrets)
+        return self._malformed(head)
+
+    def _malformed(self, body: bytes) -> Malformed:
+        said = quote(body[:2000].decode("utf-8", "replace"), self._secrets) or "an empty body"
+        return Malformed(
+            f"{self.name} did not answer as its protocol says: {said}",
+            hint="Check the base_url and the kind of this instance.",
+        )
 
     @asynccontextmanager
     async def _response(
         self, method: str, path: str, body: bytes, *, is_stream: bool = False
     ) -> AsyncGenerator["httpx.Response", None]:
         """An answer with status 2xx; anything else raises what it stands for."""
+        client = await self._open_client()
         import httpx
 
-        client = self._open_client()
         request = client.build_request(
             method, self.base_url + path, content=body or None, headers={"content-type": "application/json"}
         )
@@ -223,7 +250,7 @@ class Wire:
             raise Unavailable(f"All connections to {self.name} are in use.") from error
         except httpx.HTTPError as error:
             raise ConnectionLost(
-                f"{self.name} at {self.base_url} could not be reached: {_why(error)}.",
+                f"{self.name} at {self.base_url} could not be reached: {self._why(error)}.",
                 hint="Is it running, and is the address right?" if self.is_loopback else "",
             ) from error
         try:
@@ -264,7 +291,7 @@ class Wire:
         except httpx.DecodingError as error:
             raise Malformed(f"{self.name} sent a compressed answer that cannot be read.") from error
         except httpx.HTTPError as error:
-            raise ConnectionLost(f"The connection to {self.name} broke: {_why(error)}.") from error
+            raise ConnectionLost(f"The connection to {self.name} broke: {self._why(error)}.") from error
         return bytes(held)
 
     @asynccontextmanager
@@ -275,28 +302,34 @@ class Wire:
         except TimeoutError as error:
             raise TimedOut(f"{self.name} {what} within {seconds:g} s.") from error
 
-    def _open_client(self) -> "httpx.AsyncClient":
+    async def _open_client(self) -> "httpx.AsyncClient":
+        async with self._opening:
+            if self._is_closed:
+                raise ConnectionLost(f"{self.name} is closed.")
+            if self._client is None:
+                # Importing the library and loading the certificates takes a tenth of a second the loop cannot give.
+                self._client = await asyncio.to_thread(self._make_client)
+            return self._client
+
+    def _make_client(self) -> "httpx.AsyncClient":
         import httpx
 
-        if self._is_closed:
-            raise ConnectionLost(f"{self.name} is closed.")
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                # Reads are bounded by our own deadlines, which know what a silence means.
-                timeout=httpx.Timeout(
-                    connect=self._limits.connect_s,
-                    write=self._limits.idle_s,
-                    read=None,
-                    pool=self._limits.connect_s,
-                ),
-                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
-                # Nothing on this machine is ever reached through a proxy of the environment.
-                trust_env=not self.is_loopback,
-                verify=ssl.create_default_context() if self.base_url.startswith("https:") else False,
-                follow_redirects=False,
-                headers={"accept-encoding": "identity", "user-agent": "legion-workbench", **self._headers},
-            )
-        return self._client
+        waits = self._limits
+        return httpx.AsyncClient(
+            # Reads are bounded by our own deadlines, which know what a silence means.
+            timeout=httpx.Timeout(
+                connect=waits.connect_s, write=waits.idle_s, read=None, pool=waits.connect_s
+            ),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
+            # Nothing on this machine is ever reached through a proxy of the environment.
+            trust_env=not self.is_loopback,
+            verify=self.base_url.startswith("https:"),
+            follow_redirects=False,
+            headers={"accept-encoding": "identity", "user-agent": "legion-workbench", **self._headers},
+        )
+
+    def _why(self, error: Exception) -> str:
+        return quote(str(error), self._secrets) or type(error).__name__
 
     async def aclose(self) -> None:
         """Close every connection; idempotent."""
@@ -316,5 +349,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+async def _drain(events: AsyncGenerator[object, None]) -> None:
+    """Read on to the body's end, which has mostly arrived: only then can the connection serve again."""
+    with suppress(ProviderError, TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in events:
+                pass
