@@ -1,0 +1,145 @@
+"""Pure: whether a request may come in at all, decided from its head alone.
+
+A loopback address is no defence: any web page can make a browser send requests to it, and a name that resolves to
+127.0.0.1 makes them same-origin (DNS rebinding). So Host and Origin are checked against what we really listen on,
+before a route is looked up and before the token is looked at.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+Header = tuple[bytes, bytes]  # lower-case name, raw value
+
+LOOPBACK_HOSTS = ("127.0.0.1", "[::1]", "localhost")
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+CREDENTIAL_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+CREDENTIAL_BYTES_MAX = 4096
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+_HOST = re.compile(r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$")
+_IP_LITERAL = re.compile(r"^(\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer given before any handler runs."""
+
+    status: int
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """What we listen on. `hosts` are the names a Host header may carry, lower case, IPv6 in brackets.
+
+    `any_ip` (set where somebody asked to listen beyond loopback) also takes IP literals: rebinding needs a name.
+    """
+
+    port: int
+    hosts: tuple[str, ...] = LOOPBACK_HOSTS
+    any_ip: bool = False
+
+    def is_host(self, value: str) -> bool:
+        """Whether a Host header's value means us, port included."""
+        match = _HOST.fullmatch(value.lower())
+        if match is None:
+            return False
+        host, port = match.group(1), match.group(2)
+        if int(port or 80) != self.port:
+            return False
+        return host in self.hosts or (self.any_ip and _IP_LITERAL.fullmatch(host) is not None)
+
+    def is_origin(self, value: str) -> bool:
+        """Whether an Origin header's value is a page of our own, of which we serve none but may one day."""
+        scheme, found, host = value.partition("://")
+        return bool(found) and scheme.lower() == "http" and self.is_host(host)
+
+
+def judge_head(method: str, target: bytes, headers: Sequence[Header], own: OwnAddress) -> Refusal | None:
+    """The reason to turn the request away, or None. `target` is the request line's target, unparsed."""
+    if not target.startswith(b"/"):
+        return Refusal(421, "misdirected", "The request names a whole address as its target, as to a proxy.")
+    hosts = values(headers, b"host")
+    if len(hosts) != 1 or not own.is_host(hosts[0]):
+        return Refusal(
+            421,
+            "misdirected",
+            "The request's Host header is not this address.",
+            f"Use http://127.0.0.1:{own.port} or http://localhost:{own.port}.",
+        )
+    if any(not own.is_origin(origin) for origin in values(headers, b"origin")):
+        return Refusal(403, "foreign_origin", "Web pages may not call this address.")
+    if any(site not in ("same-origin", "none") for site in values(headers, b"sec-fetch-site")):
+        return Refusal(403, "foreign_origin", "Web pages may not call this address.")
+    if values(headers, b"upgrade"):
+        return Refusal(400, "invalid_input", "This address speaks HTTP/1.1 only; it upgrades to nothing.")
+    if method not in METHODS:
+        return Refusal(405, "method_not_allowed", f"{method[:16]} is not a method used here.")
+    return None
+
+
+def judge_body(method: str, headers: Sequence[Header], body_bytes_max: int) -> Refusal | None:
+    """The reason not to read the body, or None. Without a body there is nothing to judge."""
+    lengths = values(headers, b"content-length")
+    chunked = bool(values(headers, b"transfer-encoding"))
+    length = int(lengths[0]) if lengths and lengths[0].isdecimal() else 0
+    if length > body_bytes_max:
+        return too_large(body_bytes_max)
+    if not chunked and length == 0:
+        return None
+    if method in ("GET", "HEAD"):
+        return Refusal(400, "invalid_input", f"A {method} request carries no body here.")
+    if any(coding.lower() != "identity" for coding in values(headers, b"content-encoding")):
+        return Refusal(415, "unsupported_media_type", "A compressed body is not read.", "Send it as it is.")
+    kinds = values(headers, b"content-type")
+    if len(kinds) != 1 or not _is_json(kinds[0]):
+        return Refusal(
+            415,
+            "unsupported_media_type",
+            "A body must be JSON.",
+            "Send the header `content-type: application/json`.",
+        )
+    return None
+
+
+def too_large(body_bytes_max: int) -> Refusal:
+    """The refusal of a body over the bound."""
+    return Refusal(413, "limit_reached", f"The body is larger than the limit of {body_bytes_max:,} bytes.")
+
+
+def credentials(headers: Sequence[Header], query: bytes) -> tuple[str, ...]:
+    """Every distinct credential the request carries, in whichever place: at most one is right.
+
+    An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
+    """
+    found: list[str] = []
+    for value in values(headers, b"authorization"):
+        scheme, _, token = value.partition(" ")
+        found.append(token.strip() if scheme.lower() == "bearer" else "")
+    for name in CREDENTIAL_HEADERS:
+        found.extend(values(headers, name))
+    if b"key" in query:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+        found.extend(value for name, value in pairs if name == "key")
+    return tuple(dict.fromkeys(_token_like(token) for token in found))
+
+
+def values(headers: Iterable[Header], name: bytes) -> tuple[str, ...]:
+    """All values of a header in order, surrounding blanks stripped."""
+    return tuple(value.decode("latin-1").strip() for key, value in headers if key == name)
+
+
+def _token_like(text: str) -> str:
+    return text if text.isascii() and text.isprintable() and len(text) <= CREDENTIAL_BYTES_MAX else ""
+
+
+def _is_json(content_type: str) -> bool:
+    kind, _, parameters = content_type.partition(";")
+    if kind.strip().lower() != "application/json":
+        return False
+    charset = parameters.strip().lower().replace('"', "").replace(" ", "")
+    return charset in ("", "charset=utf-8", "charset=utf8")

@@ -1,0 +1,115 @@
+"""The outermost layer of the HTTP surface: nothing behind it sees a request that has not passed.
+
+Order: address (Host, Origin), then who asks, then the body's bounds. It is one ASGI wrapper around the whole
+application, so a route cannot be added outside of it.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from legion_core.api.types import NOBODY, Principal
+from legion_core.surfaces.rest import gate
+from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
+from legion_core.surfaces.rest.gate import OwnAddress, Refusal
+from legion_core.surfaces.rest.limits import Limits
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("legion.rest")
+
+WHO: Final = "legion.who"  # the principal, in the ASGI scope
+TARGET: Final = "legion.target"  # the request line's target as it came, put there by the wire
+ABORT: Final = "legion.abort"  # drops the connection without waiting for the client, put there by the wire
+
+# No CORS header is ever sent, nor an answer to a private-network pre-flight: browsers then keep pages away.
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Guard:
+    """Wraps an ASGI application. `principal` turns a token into who it stands for, in constant time."""
+
+    def __init__(
+        self, app: "ASGIApp", own: OwnAddress, principal: Callable[[str], Principal], limits: Limits
+    ) -> None:
+        self._app = app
+        self._own = own
+        self._principal = principal
+        self._body_bytes_max = limits.body_bytes_max
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """See the module."""
+        if scope["type"] != "http":
+            return
+        refusal, who = self._judge(scope)
+        if refusal is not None:
+            await _refuse(send, refusal)
+            return
+        scope[WHO] = who
+        read_bytes = 0
+
+        async def bounded() -> "Message":
+            nonlocal read_bytes
+            message = await receive()
+            read_bytes += len(message.get("body", b""))
+            if read_bytes > self._body_bytes_max:
+                raise BodyTooLarge(gate.too_large(self._body_bytes_max).message)
+            return message
+
+        async def hardened(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+            await send(message)
+
+        await self._app(scope, bounded, hardened)
+
+    def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
+        method, headers = scope["method"], scope["headers"]
+        refusal = gate.judge_head(method, scope.get(TARGET, b""), headers, self._own)
+        if refusal is not None:
+            return refusal, NOBODY
+        if scope["path"] in gate.OPEN_PATHS and method in ("GET", "HEAD"):
+            return gate.judge_body(method, headers, 0), NOBODY
+        refusal, who = self._identify(gate.credentials(headers, scope["query_string"]))
+        if refusal is None:
+            refusal = gate.judge_body(method, headers, self._body_bytes_max)
+        return refusal, who
+
+    def _identify(self, found: tuple[str, ...]) -> tuple[Refusal | None, Principal]:
+        if len(found) > 1:
+            # Choosing one of two is how a restriction on one of them is walked around.
+            return Refusal(400, "invalid_input", "The request carries two different credentials."), NOBODY
+        who = self._principal(found[0]) if found and found[0] else NOBODY
+        if who.carrier == "none":
+            return (
+                Refusal(
+                    401,
+                    "denied",
+                    "The request carries no valid token.",
+                    "Send the token of LEGION_HOME/token as `Authorization: Bearer …`.",
+                ),
+                NOBODY,
+            )
+        return None, who
+
+
+async def _refuse(send: "Send", refusal: Refusal) -> None:
+    body = body_of(fault(refusal.status, refusal.code, refusal.message, refusal.hint))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *SECURITY_HEADERS,
+    ]
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="legion"'))
+    if refusal.status == 405:
+        headers.append((b"allow", ", ".join(sorted(gate.METHODS)).encode()))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

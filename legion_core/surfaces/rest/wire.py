@@ -1,0 +1,235 @@
+"""uvicorn's HTTP/1.1 protocol with the bounds a public door needs: head size, slow senders, too many connections.
+
+Nothing here runs while nothing happens: each connection has at most one timer, and an idle server has none.
+This module loads uvicorn, so it is itself imported late, by `server`.
+"""
+
+import asyncio
+import logging
+import socket
+import traceback
+from collections.abc import Callable
+from email.utils import format_datetime
+from typing import NoReturn
+
+import httptools
+from uvicorn.config import Config  # noqa: TID253
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: TID253
+from uvicorn.server import ServerState  # noqa: TID253
+
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.redact import redact
+from legion_core.surfaces.rest.failures import body_of, fault
+from legion_core.surfaces.rest.guard import ABORT, SECURITY_HEADERS, TARGET
+from legion_core.surfaces.rest.limits import Limits
+
+log = logging.getLogger("legion.rest")
+
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+_CODES = {408: "timed_out", 414: "limit_reached", 431: "limit_reached", 503: "limit_reached"}
+
+
+class Door:
+    """What the connections of one server share. `waiting` are those that wait for their client, longest first."""
+
+    def __init__(self, config: Config, limits: Limits, clock: Clock) -> None:
+        self.config = config
+        self.state = ServerState()
+        self.limits = limits
+        self.waiting: dict[BoundedProtocol, None] = {}
+        self._clock = clock
+        self.log = logging.getLogger("legion.rest.wire")
+        if not self.log.filters:
+            self.log.addFilter(_wanted)
+
+    def factory(self) -> "Callable[[], BoundedProtocol]":
+        """Makes the protocol of each new connection."""
+        return lambda: BoundedProtocol(self)
+
+    def date(self) -> bytes:
+        """The Date header's value now: uvicorn's own is set by a timer that we do not run."""
+        return format_datetime(self._clock.utc_now(), usegmt=True).encode()
+
+
+def _wanted(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn reports of answers we cut off on purpose; mask secrets in what is left."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None or isinstance(error, asyncio.CancelledError):
+        return False
+    record.msg = redact("".join(traceback.format_exception(error)))
+    record.args, record.exc_info = (), None
+    return True
+
+
+class _Refused(Exception):
+    """Stops the parser; the status and the sentence are already noted."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door.config, door.state, {}, asyncio.get_running_loop())
+        self.logger = door.log
+        self._door = door
+        self._limits = door.limits
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_in_head = True
+        self._is_in_body = False
+        self._is_lingering = False
+        self._head_bytes = 0
+        self._field_bytes = 0
+        self._refusal = (400, "The request is not valid HTTP/1.1.")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Bound the time to the first request, and the number of connections."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            # A token of an answer must not wait for the next one (Nagle).
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._door.waiting[self] = None
+        self._arm(self._limits.head_s)
+        if len(self.connections) > self._limits.connections_max:
+            longest = next(iter(self._door.waiting))
+            if longest is not self:
+                longest.transport.abort()
+            else:
+                self._refuse(503, "Too many connections are open.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave nothing behind."""
+        self._disarm()
+        self._door.waiting.pop(self, None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within the bounds."""
+        if self._is_lingering:
+            return
+        self._unset_keepalive_if_required()
+        if self._is_in_head and self._head_bytes == 0:
+            self._arm(self._limits.head_s)
+        parser = self.parser
+        assert parser is not None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return  # the guard answers it; what follows is no longer HTTP and is not read
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
+            return
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes_max:
+                self._refuse(431, "The request's headers are larger than the limit.")
+
+    def on_message_begin(self) -> None:
+        """A request line has begun."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._field_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the request's target."""
+        super().on_url(url)
+        if len(self.url) > self._limits.url_bytes_max:
+            self._stop_parsing(414, "The request's address is longer than the limit.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One whole header."""
+        super().on_header(name, value)
+        self._field_bytes += len(name) + len(value)
+        if len(self.headers) > self._limits.headers_max or self._field_bytes > self._limits.head_bytes_max:
+            self._stop_parsing(431, "The request's headers are larger than the limit.")
+
+    def on_headers_complete(self) -> None:
+        """Hand the request on: what it named as its target is part of what the guard judges."""
+        self._is_in_head = False
+        self._is_in_body = True
+        self._head_bytes = 0
+        self.scope.update({TARGET: self.url, ABORT: self.transport.abort})  # pyright: ignore[reportCallIssue, reportArgumentType]
+        self.server_state.default_headers = [(b"date", self._door.date())]
+        self._arm(self._limits.body_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is here; from now on the client waits for us."""
+        self._is_in_body = False
+        self._is_in_head = True
+        self._disarm()
+        if not self.cycle.response_complete:
+            self._door.waiting.pop(self, None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out; the client may ask again."""
+        if self._is_in_body:
+            # Refused before its end: read on for a while, or the client gets a reset instead of the reason.
+            self._arm(self._limits.linger_s)
+        else:
+            self._door.waiting[self] = None
+        super().on_response_complete()
+
+    def _stop_parsing(self, status: int, why: str) -> NoReturn:
+        self._refusal = (status, why)
+        raise _Refused(why)
+
+    def _arm(self, delay_s: float) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(delay_s, self._time_is_up)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        is_silent = self._is_in_head and self._head_bytes == 0
+        if self._is_lingering or is_silent or (self._is_in_body and self.cycle.response_complete):
+            self.transport.close()
+        else:
+            self._refuse(408, "The request did not arrive in time.")
+
+    def _refuse(self, status: int, why: str) -> None:
+        """Answer without an application, stop reading requests, and close once the client had time to read."""
+        has_started = self._abandon_cycle()
+        if self.transport.is_closing():
+            return
+        if has_started:
+            self.transport.abort()
+            return
+        log.debug("refused before routing: %d %s", status, why)
+        self.transport.write(_raw_answer(status, why))
+        self._is_lingering = True
+        self._arm(self._limits.linger_s)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _abandon_cycle(self) -> bool:
+        """Tell a request under way that its client is gone; whether its answer had begun."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
+            return False
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return cycle.response_started
+
+
+def _raw_answer(status: int, why: str) -> bytes:
+    body = body_of(fault(status, _CODES.get(status, "invalid_input"), why))
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        *SECURITY_HEADERS,
+    )
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} {_REASONS[status]}\r\n".encode() + lines + b"\r\n" + body
