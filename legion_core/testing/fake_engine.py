@@ -26,6 +26,7 @@ from legion_core.workers.frames import (
     Embedded,
     FailCode,
     Load,
+    Progress,
     Token,
     ToolCallPart,
 )
@@ -137,6 +138,9 @@ class FakeEngine:
                 os.read(gate, 1)
             if is_cancelled():
                 return Done(id=chat.id, stop_reason="cancelled", prompt_tokens=prompt, output_tokens=at)
+            if at in (turn.die_at, turn.garbage_at, turn.stall_at, turn.fail_at):
+                # Sends what is held back to be joined, so that exactly `at` tokens have left.
+                emit(Progress(id=chat.id, tokens_done=prompt, tokens_total=prompt))
             if self._act(turn, at, is_cancelled):
                 return Done(id=chat.id, stop_reason="cancelled", prompt_tokens=prompt, output_tokens=at)
             emit(Token(id=chat.id, text=token))

@@ -9,7 +9,7 @@ import math
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ SCHEMA = json.dumps(
 
 
 @asynccontextmanager
-async def running(bench: EngineBench, *, is_embedding: bool = False) -> AsyncIterator[Worker]:
+async def running(bench: EngineBench, *, is_embedding: bool = False) -> AsyncGenerator[Worker, None]:
     """A worker of that engine, stopped at the end, with no task left behind."""
     supervisor = Supervisor()
     worker = bench.worker(supervisor, is_embedding=is_embedding)

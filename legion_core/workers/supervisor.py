@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -301,7 +301,7 @@ class Worker:
         await self.stop()
         return True
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[Answer]:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
         """The answer as it comes: `Token` and `ToolCallPart`, last a `Done`. Starts the child if need be.
 
         Close it early (`contextlib.aclosing`) and the child is told to stop that answer. Raises WorkerDied, TimedOut,
@@ -323,7 +323,7 @@ class Worker:
                         self._in_a_row = 0
                         yield frame
                         return
-                    case _:
+                    case Embedded() | Failed() | WorkerDied():
                         raise self._error(frame, seen)
         finally:
             child.abandon(flight, self._limits.cancel_s)
@@ -339,8 +339,13 @@ class Worker:
                 frame = await self._next(flight, self._limits.first_token_s)
             finally:
                 child.abandon(flight, self._limits.cancel_s)
-            if not isinstance(frame, Embedded):
-                raise self._error(frame, 0)
+            match frame:
+                case Embedded():
+                    pass
+                case Token() | ToolCallPart() | Progress() | Done():
+                    raise Bug(f"{self._name} was asked for vectors and answered {type(frame).__name__}.")
+                case Failed() | WorkerDied():
+                    raise self._error(frame, 0)
             self._in_a_row = 0
             vectors += frame.vectors
             tokens += frame.prompt_tokens
@@ -392,7 +397,7 @@ class Worker:
                 hint="The computer may be busy, or the model too large for it.",
             ) from None
 
-    def _error(self, frame: Terminal, seen: int) -> LegionError:
+    def _error(self, frame: Failed | WorkerDied | Embedded, seen: int) -> LegionError:
         match frame:
             case WorkerDied():
                 return frame
@@ -413,8 +418,8 @@ class Worker:
                 return Unavailable(f"{self._name}: {frame.message}")
             case Failed():
                 return Malformed(f"{self._name}: {frame.message}")
-            case Done() | Embedded():
-                return Bug(f"{self._name} was asked for one thing and answered another.")
+            case Embedded():
+                return Bug(f"{self._name} was asked for words and answered vectors.")
 
 
 def _chat_frame(id_: int, request: ChatRequest) -> Chat:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 from legion_core.kernel.clock import SystemClock
@@ -60,7 +61,7 @@ class LlamaCppPythonEngine:
 
     def load(self, load: Load) -> Loaded:
         """See `Engine`."""
-        import llama_cpp
+        llama_cpp: Any = import_module("llama_cpp")
 
         threads = load.threads or max(1, (os.cpu_count() or 2) - 1)
         context = load.context_tokens or CONTEXT_TOKENS_AUTO_MAX
@@ -216,10 +217,11 @@ class LlamaCppPythonEngine:
     def _pieces(
         self, prompt: list[int], chosen: Sampling, room: int, schema: str | None
     ) -> Iterator[tuple[str, str | None]]:
-        from llama_cpp import LlamaGrammar
-
+        llama_cpp: Any = import_module("llama_cpp")
         try:
-            grammar = LlamaGrammar.from_json_schema(schema, verbose=False) if schema is not None else None
+            grammar = (
+                llama_cpp.LlamaGrammar.from_json_schema(schema, verbose=False) if schema is not None else None
+            )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EngineError("invalid_input", f"The JSON schema cannot be used: {error}") from error
         chunks: Iterator[Json] = self._llama.create_completion(
@@ -266,12 +268,12 @@ def _context_key(metadata: dict[str, str]) -> str:
 
 
 def _formatter(llama: Any) -> Any:
-    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+    chat_format: Any = import_module("llama_cpp.llama_chat_format")
 
     def text_of(token: int) -> str:
         return llama._model.token_get_text(token) if token >= 0 else ""  # noqa: SLF001 - no public way
 
-    return Jinja2ChatFormatter(
+    return chat_format.Jinja2ChatFormatter(
         template=llama.metadata.get("tokenizer.chat_template", CHATML),
         eos_token=text_of(llama.token_eos()),
         bos_token=text_of(llama.token_bos()),

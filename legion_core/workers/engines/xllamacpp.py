@@ -13,7 +13,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from legion_core.workers.engines.base import (
     EMBED_BATCH_MAX,
@@ -62,7 +62,9 @@ class XllamacppEngine:
 
     def load(self, load: Load) -> Loaded:
         """See `Engine`."""
-        import xllamacpp
+        import xllamacpp as library
+
+        xllamacpp = cast("Any", library)  # it has no type stubs
 
         threads = load.threads or max(1, (os.cpu_count() or 2) - 1)
         context = load.context_tokens or CONTEXT_TOKENS_AUTO_MAX
@@ -187,7 +189,7 @@ def _properties(address: str, key: str) -> Json:
         found = json.loads(answer.partition(b"\r\n\r\n")[2])
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("Json", found) if isinstance(found, dict) else {}
 
 
 def _message(message: Message) -> Json:
