@@ -1,7 +1,9 @@
 """Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from legion_core.gateway.conversation_types import (
     ChatMessage,
@@ -21,6 +23,14 @@ from legion_core.kernel.ports import LOCAL_OWNER, Principal
 from legion_core.kernel.supervise import Supervisor
 
 
+@dataclass(frozen=True, slots=True)
+class ChatDefaults:
+    """What holds for a question that says nothing of its own; read at each question."""
+
+    pins: Pins = Pins()
+    system: tuple[str, ...] = ()
+
+
 class Chat:
     """Send, edit, regenerate, stop; one answer at a time for each conversation."""
 
@@ -37,6 +47,7 @@ class Chat:
         self._bus = bus
         self._ids = ids
         self._supervisor = supervisor
+        self._defaults = defaults
         self._running: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -157,8 +168,13 @@ class Chat:
     ) -> Turn:
         if conversation_id in self._running:
             raise Conflict("This chat is still answering.", hint="Stop it first, or wait for its end.")
+        defaults = self._defaults()
         request = Request(
-            id=self._ids.new("req"), messages=messages, pins=pins or Pins(), dialect="native", client=who.name
+            id=self._ids.new("req"),
+            messages=messages,
+            system=defaults.system,
+            pins=pins or defaults.pins,
+            client=who.name,
         )
         question, answer = await self._conversations.ask(
             conversation_id, messages, parent_id=parent_id, request_id=request.id

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
-from legion_core.gateway.chat import Chat
+from legion_core.gateway.chat import Chat, ChatDefaults
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import cost_usd, no_candidate
 from legion_core.gateway.inventory import Inventory
@@ -46,6 +46,7 @@ class Gateway:
         conversations: Conversations,
         ledger: Ledger,
         is_local_only: Callable[[], bool],
+        chat_defaults: Callable[[], ChatDefaults] = ChatDefaults,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -55,7 +56,7 @@ class Gateway:
         self.inventory = inventory
         self.conversations = conversations
         self.ledger = ledger
-        self.chat = Chat(pipeline, conversations, bus, ids, supervisor)
+        self.chat = Chat(pipeline, conversations, bus, ids, supervisor, chat_defaults)
 
     async def start(self) -> None:
         """Mend what a killed process left behind."""

@@ -1,0 +1,26 @@
+"""Everything a surface or the window may ask of a node, by subject."""
+
+from dataclasses import dataclass
+
+from legion_core.api.llm import Llm
+from legion_core.api.models import Models
+from legion_core.api.ops import Ops
+from legion_core.api.providers import Providers
+from legion_core.api.secrets import SecretNames
+from legion_core.api.settings import Settings
+from legion_core.gateway.chat import Chat
+from legion_core.kernel.events import EventBus
+
+
+@dataclass(frozen=True, slots=True)
+class Legion:
+    """The door to a running node. Made by `legion_core.node` alone."""
+
+    events: EventBus
+    chat: Chat
+    llm: Llm
+    models: Models
+    providers: Providers
+    settings: Settings
+    secrets: SecretNames
+    ops: Ops

@@ -1,0 +1,95 @@
+"""The node itself: how it is, who may do what, and what a doctor would say."""
+
+import hmac
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+
+from legion_core import __version__
+from legion_core.api.types import AnswerEnded, ChatMessage, Check, Status
+from legion_core.gateway.service import Gateway
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ports import NOBODY, OWNER, Authorizer, Principal
+
+Examine = Callable[[], Awaitable[tuple[Check, ...]]]
+
+
+class Ops:
+    """Status, doctor and authority of one node."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        bus: EventBus,
+        gateway: Gateway,
+        authorizer: Authorizer,
+        *,
+        home: Path,
+        mode: str,
+        token: str,
+        token_path: str,
+        examine: Examine,
+    ) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._gateway = gateway
+        self._authorizer = authorizer
+        self._home = home
+        self._mode = mode
+        self._token = token
+        self._token_path = token_path
+        self._examine = examine
+        self._started_at: datetime = clock.utc_now()
+        self._started_s = clock.monotonic_s()
+        self._last = bus.subscribe(AnswerEnded, size_max=1, coalesce=lambda _: "last")
+        self._last_answer: ChatMessage | None = None
+        self.url = ""
+        self.problem = ""
+
+    async def status(self) -> Status:
+        """The node at a glance."""
+        spent, unknown = await self._gateway.ledger.spent_today()
+        answer = self._latest()
+        speed = None
+        if answer is not None and answer.usage and answer.duration_s:
+            speaking_s = answer.duration_s - (answer.first_token_s or 0.0)
+            speed = answer.usage.output_tokens / speaking_s if speaking_s > 0 else None
+        lanes = self._gateway.inventory.lanes()
+        return Status(
+            version=__version__,
+            pid=os.getpid(),
+            mode=self._mode,
+            started_at=self._started_at,
+            uptime_s=self._clock.monotonic_s() - self._started_s,
+            url=self.url,
+            token_path=self._token_path,
+            home=str(self._home),
+            model=answer.model if answer else (lanes[0].offer.id if lanes else ""),
+            tier=answer.tier if answer else (lanes[0].tier.word if lanes else ""),
+            tokens_per_s=speed,
+            spent_today_usd=spent,
+            spent_unknown=unknown,
+            conversations=await self._gateway.conversations.count(),
+            problem=self.problem,
+        )
+
+    async def doctor(self) -> tuple[Check, ...]:
+        """Everything worth looking at when something does not work, with what to do."""
+        return await self._examine()
+
+    def authorise(self, who: Principal, path: str, action: str) -> None:
+        """Return if `who` may; else raise Denied. The one call every surface goes through."""
+        self._authorizer.authorise(who, path, action)
+
+    def principal(self, token: str) -> Principal:
+        """Whose token this is, compared in constant time; NOBODY if nobody's."""
+        is_owner = hmac.compare_digest(token.encode(), self._token.encode())
+        return OWNER if is_owner and token else NOBODY
+
+    def _latest(self) -> ChatMessage | None:
+        for event in self._last.take_nowait():
+            if isinstance(event, AnswerEnded) and event.message.tier:
+                self._last_answer = event.message
+        return self._last_answer
