@@ -1,0 +1,110 @@
+"""Tries the built application: its window offscreen, then a chat with the starter model by its own command line.
+
+    smoke.py dist/legion-workbench
+
+Everything happens in a home of its own with nothing of this checkout on the path. Exit status 0 if all went well.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+WINDOW_LIMIT_S = 60
+ANSWER_LIMIT_S = 180
+NAME = "legion-workbench"
+
+
+def environment(home):
+    """A bare one, so that nothing of the developer's own environment holds the application up."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "LANG", "TMPDIR", "SSL_CERT_FILE"}
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "LEGION_HOME": str(home / "legion"),
+        "LEGION_PORT": "0",
+        "LC_ALL": "C.UTF-8",
+        "QT_QPA_PLATFORM": "offscreen",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+
+
+def opens_its_window(program, home):
+    """Start the window, wait until it takes input, ask it to end; the seconds it took."""
+    settings = {**environment(home), "LEGION_MEASURE_START": "1"}
+    begun = time.monotonic()
+    window = subprocess.Popen([program], env=settings, cwd=home, stderr=subprocess.PIPE, text=True)
+    said = []
+    try:
+        for line in window.stderr:
+            said.append(line.rstrip())
+            if "ready_ms" in line:
+                break
+            if time.monotonic() - begun > WINDOW_LIMIT_S:
+                break
+        took_s = time.monotonic() - begun
+        assert said and "ready_ms" in said[-1], f"no window: {said[-10:]}"
+        window.send_signal(signal.SIGTERM)
+        _, rest = window.communicate(timeout=30)
+        assert window.returncode == 0, f"the window ended with {window.returncode}: {rest[-2000:]}"
+        return took_s
+    finally:
+        if window.poll() is None:
+            window.kill()
+            window.communicate()
+
+
+def answers(program, home):
+    """One question to the starter model, through the command line's JSON."""
+    command = [
+        program,
+        "chat",
+        "prompt",
+        "What is the capital of France? Answer in one short sentence.",
+        "--json",
+    ]
+    run = subprocess.run(
+        command,
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_LIMIT_S,
+        check=False,
+    )
+    assert run.returncode == 0, f"chat ended with {run.returncode}: {run.stdout[-500:]} {run.stderr[-2000:]}"
+    answer = json.loads(run.stdout)
+    assert answer, run.stdout
+    return answer
+
+
+def main(arguments):
+    """Say what was seen; a failed assertion is the failure."""
+    folder = Path(arguments[0] if arguments else "dist/legion-workbench").resolve()
+    program = str(folder / NAME)
+    with tempfile.TemporaryDirectory(prefix="legion smoke ", ignore_cleanup_errors=True) as place:
+        home = Path(place)
+        version = subprocess.run(
+            [program, "--version"],
+            env=environment(home),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        print(version.stdout.strip())
+        print(f"window ready after {opens_its_window(program, home):.2f} s, ended with 0")
+        print("answer:", json.dumps(answers(program, home), ensure_ascii=False)[:300])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+"""Every promise and number of the system this workbench implements, as one list.
+
+A test says which promise it keeps by `@pytest.mark.requirement("id")`. `tests/arch/test_requirements.py` holds both
+directions: a promise marked kept has a test, and a mark names a promise that exists. An open one is not yet built.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["open", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One promise: what must hold, in our words."""
+
+    id: str
+    sentence: str
+    status: Status = "open"
+
+
+REQUIREMENTS: tuple[Requirement, ...] = (
+    # The whole
+    Requirement(
+        "whole.no-infrastructure", "Lite mode needs no broker, no cache server and no database server."
+    ),
+    Requirement(
+        "whole.layers-optional",
+        "Each layer can be left out: the gateway runs without the task engine.",
+        "kept",
+    ),
+    Requirement("whole.engine-without-ai", "The task engine runs without any model."),
+    Requirement(
+        "whole.nothing-gated",
+        "Access control, audit and every operational switch are in the one open edition.",
+    ),
+    Requirement(
+        "whole.five-minutes",
+        "From a fresh checkout, one command leads to a first result with no server set up.",
+    ),
+    Requirement(
+        "whole.full-mode", "Full mode swaps the in-process bus for RabbitMQ; every feature works in both."
+    ),
+    Requirement("whole.licence", "The core is under Apache-2.0.", "kept"),
+    # Task engine
+    Requirement(
+        "engine.chain", "A task leads through a condition to a task and through a transformation to the next."
+    ),
+    Requirement("engine.conditions", "Conditions on an edge decide whether the next task runs."),
+    Requirement("engine.transforms", "Transformations shape the next task's arguments from results."),
+    Requirement("engine.fan-out", "A chain fans out into parallel branches and joins them."),
+    Requirement("engine.dependency-graph", "Tasks chain into dependency graphs."),
+    Requirement("engine.actors.subscription", "A subscription actor runs for each message of its queue."),
+    Requirement("engine.actors.poll", "A poll actor looks at a source again and again and acts on changes."),
+    Requirement("engine.actors.every", "An every actor runs at a fixed interval."),
+    Requirement("engine.actors.once", "A once actor runs one time at start."),
+    Requirement("engine.actors.loop", "A loop actor runs again as soon as it ends."),
+    Requirement("engine.actors.singleton", "A singleton actor runs at one place of all processes at a time."),
+    Requirement("engine.actors.nothing", "A nothing actor exists and never runs by itself."),
+    Requirement(
+        "engine.actors.absorber",
+        "An absorber-dispatch actor hands matching input to the absorber that takes it.",
+    ),
+    Requirement("engine.actors.eight", "There are exactly eight kinds of actor."),
+    Requirement("engine.cron", "Tasks run by cron expressions over any number of processes."),
+    Requirement("engine.interval-lock", "An interval lock lets each scheduled moment fire once."),
+    Requirement(
+        "engine.spool", "A JSONL spool on disk keeps messages through a broker outage and drains in order."
+    ),
+    Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
+    Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address."),
+    Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe."),
+    Requirement("engine.cache-lite", "Lite mode has an in-memory cache."),
+    # Gateway: routing
+    Requirement("gateway.any-to-any", "Any client's protocol is answered by any provider.", "kept"),
+    Requirement(
+        "gateway.tiers",
+        "Models stand in five tiers: local 0, direct 1, fleet 2, cloud 3, frontier 4.",
+        "kept",
+    ),
+    Requirement(
+        "gateway.cheapest-first", "A request tries the cheapest tier that is able to answer.", "kept"
+    ),
+    Requirement("gateway.escalate-failure", "A failure escalates to the next tier.", "kept"),
+    Requirement(
+        "gateway.escalate-capability", "A capability that a tier lacks escalates to one that has it.", "kept"
+    ),
+    Requirement("gateway.circuit-window", "Health counts failures within 300 seconds.", "kept"),
+    Requirement("gateway.circuit-trip", "Three failures trip an instance's circuit.", "kept"),
+    Requirement(
+        "gateway.circuit-cooldown", "A tripped circuit rests for 60 seconds before its probe.", "kept"
+    ),
+    Requirement("gateway.circuit-per-instance", "Availability is kept for each provider instance.", "kept"),
+    Requirement(
+        "gateway.mid-stream",
+        "A provider that dies mid-stream is replaced and the client's stream goes on.",
+        "kept",
+    ),
+    Requirement("gateway.fleet", "Requests are dispatched to pooled workstation GPUs."),
+    Requirement("gateway.standalone", "The gateway is usable by itself.", "kept"),
+    # Gateway: providers
+    Requirement(
+        "provider.contract",
+        "One contract says what a provider is; every adapter passes the same suite.",
+        "kept",
+    ),
+    Requirement("provider.install-only-used", "An adapter that is not used costs nothing.", "kept"),
+    Requirement("provider.anthropic", "Anthropic answers."),
+    Requirement("provider.openai", "OpenAI answers."),
+    Requirement("provider.bedrock", "Bedrock answers."),
+    Requirement("provider.gemini", "Gemini answers."),
+    Requirement("provider.vertex", "Vertex answers."),
+    Requirement("provider.azure-foundry", "Azure Foundry answers."),
+    Requirement("provider.ollama", "Ollama answers."),
+    Requirement("provider.vllm", "vLLM answers."),
+    Requirement("provider.mlx", "MLX answers."),
+    Requirement("provider.local", "A model on this machine answers with no server of its own.", "kept"),
+    # Gateway: curation and ledger
+    Requirement("curation.off-path", "History is curated after the turn, off the request's path."),
+    Requirement("curation.strip-thinking", "strip_thinking removes thinking that no later turn needs."),
+    Requirement(
+        "curation.distill-tool-result", "distill_tool_result shortens tool results to what they said."
+    ),
+    Requirement("curation.fold-resolved", "fold_resolved_exchanges folds exchanges that are settled."),
+    Requirement("curation.evict-superseded", "evict_superseded removes what a later message replaced."),
+    Requirement("curation.dedup-similar", "dedup_similar keeps one of several near-equal parts."),
+    Requirement(
+        "curation.drop-and-archive", "drop_and_archive moves overflow to the knowledge store, not away."
+    ),
+    Requirement("curation.deterministic", "All six strategies are deterministic."),
+    Requirement(
+        "curation.turn-1", "At 1 turn the reduction against a full resend is about nothing (-0.1 %)."
+    ),
+    Requirement("curation.turns-2-3", "At 2 to 3 turns the reduction is 9.6 %."),
+    Requirement("curation.turns-4-5", "At 4 to 5 turns the reduction is 13.3 %."),
+    Requirement("curation.turns-6-9", "At 6 to 9 turns the reduction is 23.6 %."),
+    Requirement("curation.turns-10-19", "At 10 to 19 turns the reduction is 54.3 %."),
+    Requirement("curation.turns-20-49", "At 20 to 49 turns the reduction is 72.8 %."),
+    Requirement(
+        "curation.turns-50", "At 50 turns and more the reduction is 97.7 %: 1.13 M tokens a turn become 26 K."
+    ),
+    Requirement(
+        "ledger.all-requests",
+        "The ledger holds every request, so that figures can be counted from it.",
+        "kept",
+    ),
+    # Surfaces
+    Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP."),
+    Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed."),
+    Requirement("cli.start", "`legion start` starts the engine.", "kept"),
+    Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),
+    Requirement("cli.json", "Every command takes --json.", "kept"),
+    Requirement("rest.port", "The REST interface answers on port 4567 under /api/v1.", "kept"),
+    Requirement("rest.tasks", "GET /api/v1/tasks lists tasks."),
+    Requirement("rest.openapi", "The REST interface has an OpenAPI 3.1 description.", "kept"),
+    # Knowledge
+    Requirement("knowledge.retrieval", "Retrieval adds what is known to a request."),
+    Requirement("knowledge.embeddings", "Texts are found by meaning through embeddings."),
+    Requirement("knowledge.decay", "Confidence in what is known decays."),
+    Requirement(
+        "knowledge.passive", "The store does little until something uses it; without it nothing breaks."
+    ),
+    # Access control
+    Requirement("rbac.flat-policies", "Access is decided by flat path policies."),
+    Requirement("rbac.standalone", "Access control is usable by itself."),
+    Requirement("rbac.audit", "An audit ledger records what was decided and done."),
+    Requirement("rbac.identity", "Callers have identities."),
+    Requirement(
+        "rbac.secrets", "Secrets come from a keyring or a vault, never from the configuration file.", "kept"
+    ),
+    # Cognition
+    Requirement("cognition.tick-16", "A tick has 16 phases."),
+    Requirement("cognition.dream-10", "The idle-time cycle has 10 phases."),
+    Requirement("cognition.dormant", "Dormant mode has a budget of 0.2 s."),
+    Requirement("cognition.sentinel", "Sentinel mode has a budget of 0.5 s."),
+    Requirement("cognition.full", "Full mode has a budget of 5.0 s."),
+    Requirement("cognition.strengthen", "A connection strengthens when its chain succeeds."),
+    Requirement("cognition.decay", "A connection that is not used decays."),
+    Requirement("cognition.cheaper", "Paths that often succeed become cheaper to choose."),
+    Requirement("cognition.consolidate", "The idle-time cycle consolidates memory and feeds retrieval."),
+    Requirement("cognition.optional", "Without this layer none of it exists; it has to prove its worth."),
+    # How it is built
+    Requirement("craft.tests-to-code", "There is about as much test as code.", "kept"),
+    Requirement("craft.reproducible", "Every figure can be measured again by a command.", "kept"),
+)
+BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}
