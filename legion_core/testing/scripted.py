@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from legion_core.gateway.providers.base import Embedded, ProbeResult
+from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.types import (
     Chunk,
     Finished,
@@ -89,7 +90,7 @@ def call_tool(
     name: str,
     arguments: str,
     *,
-    id: str = "call_1",
+    call_id: str = "call_1",
     index: int = 0,
     pieces: int = 3,
 ) -> tuple[ToolCallDelta, ...]:
@@ -97,7 +98,7 @@ def call_tool(
     size = max(1, -(-len(arguments) // pieces))
     cuts = [arguments[at : at + size] for at in range(0, len(arguments), size)]
     return (
-        ToolCallDelta(index=index, id=id, name=name),
+        ToolCallDelta(index=index, id=call_id, name=name),
         *(ToolCallDelta(index=index, arguments=cut) for cut in cuts),
     )
 
@@ -138,6 +139,7 @@ class ScriptedProvider:
         self._models = tuple(models)
         self._vector = vector
         self._is_closed = False
+        self._is_dead = False
         self.calls: list[Call] = []
         self.probe_error: ProviderError | None = None
 
@@ -165,6 +167,10 @@ class ScriptedProvider:
         """Replace what is still to come."""
         self._scripts = list(scripts)
 
+    def die_now(self) -> None:
+        """Break every open stream before its next chunk."""
+        self._is_dead = True
+
     def stream(
         self, request: Request, model: str, *, prefix: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
@@ -177,6 +183,7 @@ class ScriptedProvider:
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         if self._is_closed:
             raise ConnectionLost(f"{self._name} is closed.")
+        check_ranges(request.params)
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         steps = list(script(request, model, prefix) if callable(script) else script)
         call = Call(request, model, prefix)
@@ -196,6 +203,8 @@ class ScriptedProvider:
     async def _play(self, steps: list[Step], call: Call) -> AsyncGenerator[Chunk, None]:
         for step in steps:
             fault("providers.stream")
+            if self._is_dead:
+                break
             match step:
                 case Pause(seconds):
                     await asyncio.sleep(seconds)

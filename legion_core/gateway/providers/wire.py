@@ -72,6 +72,9 @@ class Limits:
     answer_s: float = 60.0  # a whole answer that is not a stream
 
 
+DEFAULT_LIMITS: Final = Limits()
+
+
 class Wire:
     """One instance's HTTP side; the connection pool lives until `aclose`."""
 
@@ -83,7 +86,7 @@ class Wire:
         *,
         headers: Mapping[str, str] | None = None,
         secrets: tuple[str, ...] = (),
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """`headers` go with every request, and only ever to `base_url`'s own host; `secrets` never leave in a message."""
         parts = urlsplit(base_url)
@@ -160,10 +163,13 @@ class Wire:
                 async for event in events:
                     fault("providers.stream")
                     for chunk in reader.read(event):
-                        yield chunk
                         if isinstance(chunk, Finished):
-                            await _drain(events)
+                            try:
+                                yield chunk
+                            finally:  # also where the caller stops at this chunk, as it may
+                                await _drain(events)
                             return
+                        yield chunk
                         seen += 1
         except (StreamBroken, TimedOut) as error:
             # The connection broke, but the wire's own end may have been there already.

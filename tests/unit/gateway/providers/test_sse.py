@@ -59,7 +59,21 @@ def test_an_event_has_its_name_only_for_itself_and_keeps_the_last_id() -> None:
 
 # Small alphabet: line ends, a multibyte letter, the BOM and field names are what can go wrong.
 PIECES = st.sampled_from(
-    [b"\n", b"\r", b"\r\n", b"data", b":", b" ", b"x", "é€😀".encode(), b"\xef\xbb\xbf", b"\xff", b"event", b"id", b"\0"]
+    [
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"data",
+        b":",
+        b" ",
+        b"x",
+        "é€😀".encode(),
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"event",
+        b"id",
+        b"\0",
+    ]
 )
 
 
@@ -78,8 +92,12 @@ def test_any_split_of_a_stream_gives_the_same_events(stream: bytes, data: st.Dat
     st.lists(st.integers(0, 200), max_size=8),
     st.booleans(),
 )
-def test_json_lines_come_out_whole_in_any_split(rows: list[dict[str, int]], cuts: list[int], ends: bool) -> None:
-    stream = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode() + (b"\n" if ends else b"")
+def test_json_lines_come_out_whole_in_any_split(
+    rows: list[dict[str, int]], cuts: list[int], ends: bool
+) -> None:
+    stream = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode() + (
+        b"\n" if ends else b""
+    )
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     reader = JsonLines()
     lines = [line for a, b in zip(edges, edges[1:], strict=False) for line in reader.feed(stream[a:b])]

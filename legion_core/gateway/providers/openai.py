@@ -1,0 +1,174 @@
+"""OpenAI, and every server that speaks its chat completions wire."""
+
+import base64
+import binascii
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import msgspec
+
+from legion_core.gateway.providers.base import Embedded, ProbeResult
+from legion_core.gateway.providers.openai_wire import (
+    COMPATIBLE,
+    OPENAI,
+    VLLM,
+    ChatReader,
+    Flavour,
+    WireUsage,
+    body_of,
+)
+from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.toolnames import ToolNames
+from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
+from legion_core.gateway.types import Chunk, ModelOffer, Request, Usage
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import LegionError, Malformed, Unsupported
+
+EMBED_BATCH: Final = 256  # texts in one call
+CONTEXT_UNKNOWN: Final = 8192
+
+
+class _Model(msgspec.Struct):
+    id: str
+    max_model_len: int | None = None  # vLLM
+    context_length: int | None = None  # several others
+    context_window: int | None = None
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float] | str
+    index: int = 0
+
+
+class _Vectors(msgspec.Struct):
+    data: list[_Vector]
+    usage: WireUsage | None = None
+
+
+class _EmbedBody(msgspec.Struct):
+    model: str
+    input: list[str]
+    encoding_format: str = "float"
+
+
+class OpenAICompatible:
+    """One instance behind the OpenAI wire; see `Provider`."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        clock: Clock,
+        *,
+        api_key: str = "",
+        kind: str = "openai",
+        models: Sequence[ModelOffer] = (),
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        """`models` are the configured ones; what they say of continuation decides whether a `prefix` is taken."""
+        self._name = name
+        self._kind = kind
+        self._offers = {offer.id: offer for offer in models}
+        self._wire = Wire(
+            name,
+            base_url,
+            clock,
+            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            secrets=(api_key,) if api_key else (),
+            limits=limits,
+        )
+        self._flavour = _flavour(kind, self._wire.host)
+
+    @property
+    def name(self) -> str:
+        """See `Provider`."""
+        return self._name
+
+    @property
+    def kind(self) -> str:
+        """See `Provider`."""
+        return self._kind
+
+    def stream(
+        self, request: Request, model: str, *, prefix: str = ""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        """See `Provider`; a `prefix` needs a model configured with `continuation = "prefill"` or `"native"`."""
+        return self._stream(request, model, prefix)
+
+    @asynccontextmanager
+    async def _stream(
+        self, request: Request, model: str, prefix: str
+    ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
+        offer = self._offers.get(model)
+        if prefix and (offer is None or offer.continuation not in ("prefill", "native")):
+            raise Unsupported(
+                f"{self._name} cannot go on behind a given beginning of an answer.", capability="continuation"
+            )
+        names = ToolNames(tool.name for tool in request.tools)
+        body = body_of(request, model, self._flavour, names, prefix=prefix)
+        reader = ChatReader(self._name, request, names, prefix=prefix, secrets=self._wire.secrets)
+        async with self._wire.chunks("/chat/completions", body, SseParser(), reader) as chunks:
+            yield chunks
+
+    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+        """See `Provider`."""
+        vectors, input_tokens = list[tuple[float, ...]](), 0
+        for at in range(0, len(texts), EMBED_BATCH):
+            batch = list(texts[at : at + EMBED_BATCH])
+            body = msgspec.json.encode(_EmbedBody(model=model, input=batch))
+            answer = await self._wire.post("/embeddings", body, _Vectors)
+            if len(answer.data) != len(batch):
+                raise Malformed(f"{self._name} gave {len(answer.data)} vectors for {len(batch)} texts.")
+            vectors += [_vector(row, self._name) for row in sorted(answer.data, key=lambda row: row.index)]
+            input_tokens += answer.usage.canonical().input_tokens if answer.usage else 0
+        if len({len(vector) for vector in vectors}) > 1:
+            raise Malformed(f"{self._name} gave vectors of different lengths.")
+        return Embedded(vectors=tuple(vectors), usage=Usage(input_tokens=input_tokens))
+
+    async def probe(self) -> ProbeResult:
+        """See `Provider`: lists the models, which costs nothing and needs the key."""
+        started_s = self._wire.now_s()
+        try:
+            listed = await self._wire.get("/models", _Models)
+        except LegionError as error:
+            return ProbeResult(is_ok=False, why=error.sentence())
+        latency_s = self._wire.now_s() - started_s
+        offers = tuple(self._offer(model) for model in listed.data)
+        missing = sorted(self._offers.keys() - {offer.id for offer in offers})
+        why = f"It answers and offers {len(offers)} model{'s' * (len(offers) != 1)}."
+        if missing:
+            why += f" Configured but not listed: {', '.join(missing)}."
+        return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
+
+    def _offer(self, model: _Model) -> ModelOffer:
+        """What was configured wins over what the server says, which is little."""
+        if (configured := self._offers.get(model.id)) is not None:
+            return configured
+        context = model.max_model_len or model.context_length or model.context_window or CONTEXT_UNKNOWN
+        return ModelOffer(id=model.id, context=context)
+
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        await self._wire.aclose()
+
+
+def _flavour(kind: str, host: str) -> Flavour:
+    if kind == "vllm":
+        return VLLM
+    return OPENAI if host == "api.openai.com" or host.endswith(".api.openai.com") else COMPATIBLE
+
+
+def _vector(row: _Vector, who: str) -> tuple[float, ...]:
+    if not isinstance(row.embedding, str):
+        return tuple(row.embedding)
+    try:
+        raw = base64.b64decode(row.embedding, validate=True)
+        return struct.unpack(f"<{len(raw) // 4}f", raw)
+    except (binascii.Error, struct.error, ValueError) as error:
+        raise Malformed(f"{who} gave a vector that cannot be read.") from error

@@ -1,0 +1,25 @@
+"""The ranges outside which no number is ever given to a backend.
+
+A native backend has been broken by a negative count before, so every wire checks, whatever a dialect let through.
+"""
+
+from legion_core.gateway.types import Params
+from legion_core.kernel.errors import Unsupported
+
+
+def check_ranges(params: Params) -> None:
+    """Unsupported if a number is outside what any backend may be given. The bounds are those of the dialects."""
+    bounds: tuple[tuple[str, float | int | None, float, float], ...] = (
+        ("max_tokens", params.max_tokens, 1, 10_000_000),
+        ("temperature", params.temperature, 0, 2),
+        ("top_p", params.top_p, 0, 1),
+        ("top_k", params.top_k, 0, 1_000_000),
+        ("seed", params.seed, -(2**63), 2**63 - 1),
+        ("frequency_penalty", params.frequency_penalty, -2, 2),
+        ("presence_penalty", params.presence_penalty, -2, 2),
+        ("thinking_budget_tokens", params.thinking_budget_tokens, 0, 10_000_000),
+    )
+    for name, value, low, high in bounds:
+        # A NaN is in no range, so it is refused here too.
+        if value is not None and not low <= value <= high:
+            raise Unsupported(f"{name} {value} is outside {low}…{high}.", capability=name)

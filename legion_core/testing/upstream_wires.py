@@ -1,0 +1,306 @@
+"""What the OpenAI, Anthropic and Ollama wires look like on the provider's side: an answer as bytes, event by event.
+
+Written from the providers' documentation, not from our own writers: a mistake there would else be invisible here.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+WireName = Literal["openai", "anthropic", "ollama"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Bytes of one event of a stream, and how many output tokens they bill."""
+
+    data: bytes
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Die:
+    """The connection ends just before event `at_event`: by FIN in good order, or by RST."""
+
+    at_event: int
+    by: Literal["fin", "rst"] = "fin"
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Silence from event `at_event` on, until the client goes away; with `drip` one byte of a comment each that many seconds."""
+
+    at_event: int
+    drip_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Instead of event `at_event` and everything after it, these bytes; then the stream ends in good order."""
+
+    at_event: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Before event `at_event` these bytes too, such as an event of the future."""
+
+    at_event: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call in an answer; `arguments` is JSON text, sent in `pieces`."""
+
+    id: str
+    name: str
+    arguments: str
+    pieces: int = 3
+
+    @property
+    def cuts(self) -> list[str]:
+        """The arguments as they are sent."""
+        size = max(1, -(-len(self.arguments) // self.pieces))
+        return [self.arguments[at : at + size] for at in range(0, len(self.arguments), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says. `stop` is the wire's own word, empty for its usual one."""
+
+    pieces: tuple[str, ...] = ("ok",)
+    thinking: tuple[str, ...] = ()
+    signature: str = "sig-1"
+    calls: tuple[Call, ...] = ()
+    stop: str = ""
+    input_tokens: int = 7
+    cached_tokens: int = 0
+    has_usage: bool = True
+    fault: Die | Stall | Say | Insert | None = None
+    split: int | None = None  # bytes of each write; None writes whole events
+    delay_s: float = 0.0  # before each event
+
+    @property
+    def output_tokens(self) -> int:
+        """One a piece."""
+        return len(self.pieces) + len(self.thinking) + sum(len(call.cuts) for call in self.calls)
+
+
+def _sse(payload: Any, event: str = "") -> bytes:
+    name = f"event: {event}\n" if event else ""
+    return f"{name}data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode()
+
+
+def _openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    base = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
+
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+        return _sse(
+            {**base, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
+        )
+
+    events = [Event(chunk({"role": "assistant", "content": ""}))]
+    events += [Event(chunk({"reasoning_content": piece}), 1) for piece in answer.thinking]
+    events += [Event(chunk({"content": piece}), 1) for piece in answer.pieces]
+    for index, call in enumerate(answer.calls):
+        opening = {
+            "index": index,
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": ""},
+        }
+        events.append(Event(chunk({"tool_calls": [opening]})))
+        events += [
+            Event(chunk({"tool_calls": [{"index": index, "function": {"arguments": cut}}]}), 1)
+            for cut in call.cuts
+        ]
+    events.append(Event(chunk({}, answer.stop or ("tool_calls" if answer.calls else "stop"))))
+    if answer.has_usage and asked.get("stream_options", {}).get("include_usage"):
+        events.append(Event(_sse({**base, "choices": [], "usage": _openai_usage(answer)})))
+    events.append(Event(b"data: [DONE]\n\n"))
+    return events
+
+
+def _openai_usage(answer: Answer) -> dict[str, Any]:
+    prompt = answer.input_tokens + answer.cached_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer.output_tokens,
+        "total_tokens": prompt + answer.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": len(answer.thinking)},
+    }
+
+
+def _openai_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in answer.calls
+    ]
+    message = {
+        "role": "assistant",
+        "content": "".join(answer.pieces) or None,
+        **({"tool_calls": calls} if calls else {}),
+    }
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": answer.stop or ("tool_calls" if calls else "stop"),
+    }
+    return json.dumps(
+        {
+            "id": "chatcmpl-up",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked["model"],
+            "choices": [choice],
+            "usage": _openai_usage(answer),
+        }
+    ).encode()
+
+
+def _anthropic_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    usage = {
+        "input_tokens": answer.input_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": answer.cached_tokens,
+        "output_tokens": 1,
+    }
+    message: dict[str, Any] = {
+        "id": "msg_up",
+        "type": "message",
+        "role": "assistant",
+        "model": asked["model"],
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": usage if answer.has_usage else {},
+    }
+    events = [Event(_sse({"type": "message_start", "message": message}, "message_start"))]
+    index = 0
+
+    def block(start: dict[str, Any], deltas: list[tuple[dict[str, Any], int]]) -> None:
+        nonlocal index
+        opening = {"type": "content_block_start", "index": index, "content_block": start}
+        events.append(Event(_sse(opening, "content_block_start")))
+        if index == 0:
+            events.append(Event(_sse({"type": "ping"}, "ping")))
+        for delta, tokens in deltas:
+            payload = {"type": "content_block_delta", "index": index, "delta": delta}
+            events.append(Event(_sse(payload, "content_block_delta"), tokens))
+        events.append(Event(_sse({"type": "content_block_stop", "index": index}, "content_block_stop")))
+        index += 1
+
+    if answer.thinking:
+        deltas = [({"type": "thinking_delta", "thinking": piece}, 1) for piece in answer.thinking]
+        signed = ({"type": "signature_delta", "signature": answer.signature}, 0)
+        block({"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signed])
+    if answer.pieces:
+        block(
+            {"type": "text", "text": ""},
+            [({"type": "text_delta", "text": piece}, 1) for piece in answer.pieces],
+        )
+    for call in answer.calls:
+        block(
+            {"type": "tool_use", "id": call.id, "name": call.name, "input": {}},
+            [({"type": "input_json_delta", "partial_json": cut}, 1) for cut in call.cuts],
+        )
+    stop = answer.stop or ("tool_use" if answer.calls else "end_turn")
+    end = {
+        "type": "message_delta",
+        "delta": {"stop_reason": stop, "stop_sequence": None},
+        **({"usage": {"output_tokens": answer.output_tokens}} if answer.has_usage else {}),
+    }
+    events.append(Event(_sse(end, "message_delta")))
+    events.append(Event(_sse({"type": "message_stop"}, "message_stop")))
+    return events
+
+
+def _anthropic_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    content: list[dict[str, Any]] = (
+        [{"type": "text", "text": "".join(answer.pieces)}] if answer.pieces else []
+    )
+    content += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+        for call in answer.calls
+    ]
+    return json.dumps(
+        {
+            "id": "msg_up",
+            "type": "message",
+            "role": "assistant",
+            "model": asked["model"],
+            "content": content,
+            "stop_reason": answer.stop or ("tool_use" if answer.calls else "end_turn"),
+            "stop_sequence": None,
+            "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
+        }
+    ).encode()
+
+
+def _ollama_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    def line(message: dict[str, Any], **end: Any) -> bytes:
+        payload = {
+            "model": asked["model"],
+            "created_at": "2026-01-01T00:00:00.000000Z",
+            "message": {"role": "assistant", "content": "", **message},
+            "done": bool(end),
+            **end,
+        }
+        return json.dumps(payload, ensure_ascii=False).encode() + b"\n"
+
+    events = [Event(line({"thinking": piece}), 1) for piece in answer.thinking]
+    events += [Event(line({"content": piece}), 1) for piece in answer.pieces]
+    for call in answer.calls:
+        # This wire sends a call whole, its arguments as an object.
+        function = {"name": call.name, "arguments": json.loads(call.arguments)}
+        events.append(Event(line({"tool_calls": [{"function": function}]}), len(call.cuts)))
+    counts = (
+        {"prompt_eval_count": answer.input_tokens, "eval_count": answer.output_tokens}
+        if answer.has_usage
+        else {}
+    )
+    events.append(
+        Event(line({}, done_reason=answer.stop or "stop", total_duration=5, load_duration=1, **counts))
+    )
+    return events
+
+
+def _ollama_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(answer.pieces)}
+    if answer.calls:
+        message["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": json.loads(call.arguments)}}
+            for call in answer.calls
+        ]
+    return json.dumps(
+        {
+            "model": asked["model"],
+            "created_at": "2026-01-01T00:00:00Z",
+            "message": message,
+            "done": True,
+            "done_reason": answer.stop or "stop",
+            "prompt_eval_count": answer.input_tokens,
+            "eval_count": answer.output_tokens,
+        }
+    ).encode()
+
+
+STREAMS: dict[WireName, Callable[[Answer, dict[str, Any]], list[Event]]] = {
+    "openai": _openai_stream,
+    "anthropic": _anthropic_stream,
+    "ollama": _ollama_stream,
+}
+WHOLE: dict[WireName, Callable[[Answer, dict[str, Any]], bytes]] = {
+    "openai": _openai_whole,
+    "anthropic": _anthropic_whole,
+    "ollama": _ollama_whole,
+}
+
+
+def events_of(wire: WireName, answer: Answer) -> list[Event]:
+    """The events an upstream would write for `answer`; for choosing where to break it."""
+    return STREAMS[wire](answer, {"model": "m1", "stream_options": {"include_usage": True}})

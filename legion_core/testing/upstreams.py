@@ -1,0 +1,421 @@
+"""Providers that do as they are told: real HTTP servers on loopback that speak the OpenAI, Anthropic and Ollama wires.
+
+    async with Upstream("openai") as upstream:
+        upstream.will(Answer(("Hello ", "world")), Answer(("Hel",), fault=Die(at_event=2)))
+        provider = OpenAICompatible("box", upstream.base_url, clock)
+
+Each question takes the next plan; the last one serves all after it. `requests` is what was asked, byte for byte;
+`billed_tokens` is this provider's own bill: output tokens it wrote, whether or not anyone read them.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self, cast
+
+from legion_core.testing.upstream_wires import (
+    STREAMS,
+    WHOLE,
+    Answer,
+    Call,
+    Die,
+    Event,
+    Insert,
+    Say,
+    Stall,
+    WireName,
+    events_of,
+)
+
+__all__ = [
+    "Answer",
+    "Call",
+    "Die",
+    "Event",
+    "Insert",
+    "NoAnswer",
+    "Plan",
+    "Raw",
+    "Recorded",
+    "Say",
+    "Served",
+    "Stall",
+    "Upstream",
+    "error",
+    "events_of",
+    "in_thread",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A whole HTTP answer, good or bad."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The connection is taken and the request read; then nothing (`hangs`), or the connection is closed."""
+
+    hangs: bool = False
+
+
+Plan = Answer | Raw | NoAnswer | Callable[["Recorded"], "Answer | Raw | NoAnswer"]
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One request as it came over the wire. `headers` have lower-case names."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    tokens_written: int = 0
+    was_left: bool = False  # the client went away before the answer's end
+    is_done: bool = False
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model the upstream offers."""
+
+    id: str = "m1"
+    context: int = 4096
+    width: int = 3  # of its embeddings; 0 for none
+    capabilities: tuple[str, ...] = ("completion", "tools")
+
+
+@dataclass(slots=True)
+class Upstream:
+    """See the module. `base_url` is what a user would configure for this wire."""
+
+    wire: WireName = "openai"
+    key: str = ""  # if set, asked of every request
+    models: Sequence[Served] = (Served(),)
+    port: int = 0
+    requests: list[Recorded] = field(default_factory=list[Recorded])
+    _plans: list[Plan] = field(default_factory=lambda: [Answer()])
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """As a user would enter it."""
+        return self.origin + ("/v1" if self.wire == "openai" else "")
+
+    @property
+    def questions(self) -> list[Recorded]:
+        """The requests for an answer, without listings and probes."""
+        return [
+            request for request in self.requests if request.path.partition("?")[0] in _CHAT_PATHS.values()
+        ]
+
+    @property
+    def billed_tokens(self) -> int:
+        """Output tokens over all answers."""
+        return sum(request.tokens_written for request in self.requests)
+
+    @property
+    def open_answers(self) -> int:
+        """Answers begun and neither finished nor left by the client."""
+        return sum(not request.is_done for request in self.requests)
+
+    def will(self, *plans: Plan) -> None:
+        """Replace what is still to come."""
+        self._plans = list(plans)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await self._server.wait_closed()
+        # The connections' own tasks end at their next step.
+        for _ in range(100):
+            if not self._writers:
+                break
+            await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while (request := await _read_request(reader)) is not None:
+                self.requests.append(request)
+                try:
+                    if not await self._answer(request, reader, writer):
+                        break
+                finally:
+                    request.is_done = True
+        except (ConnectionError, asyncio.IncompleteReadError, _ClientLeft):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
+
+    async def _answer(
+        self, request: Recorded, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Whether the connection may serve another request."""
+        plan = self._plan(request)
+        match plan:
+            case NoAnswer(hangs=hangs):
+                if hangs:
+                    await _until_left(request, reader)
+                return False
+            case Raw():
+                await asyncio.sleep(plan.delay_s)
+                head = [f"HTTP/1.1 {plan.status} X", f"content-type: {plan.content_type}"]
+                head += [f"{name}: {value}" for name, value in plan.headers]
+                head.append(f"content-length: {len(plan.body)}")
+                writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + plan.body)
+                await writer.drain()
+                return True
+            case Answer():
+                return await self._stream(plan, request, reader, writer)
+
+    def _plan(self, request: Recorded) -> Answer | Raw | NoAnswer:
+        if self.key and self.key not in (
+            request.headers.get("x-api-key"),
+            request.headers.get("authorization", "").removeprefix("Bearer "),
+        ):
+            return _error(
+                self.wire, 401, "authentication_error", f"invalid key: {request.headers.get('x-api-key', '')}"
+            )
+        path = request.path.partition("?")[0]
+        if path != _CHAT_PATHS[self.wire]:
+            return _other(self.wire, path, request, self.models)
+        plan = self._plans.pop(0) if len(self._plans) > 1 else self._plans[0]
+        return plan(request) if callable(plan) else plan
+
+    async def _stream(
+        self, answer: Answer, request: Recorded, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        asked = cast("dict[str, Any]", request.json)
+        if asked.get("stream", self.wire == "ollama") is False:
+            events = WHOLE[self.wire](answer, asked)
+            request.tokens_written = answer.output_tokens
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+                % (len(events), events)
+            )
+            await writer.drain()
+            return True
+        kind = "application/x-ndjson" if self.wire == "ollama" else "text/event-stream"
+        writer.write(
+            f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+        )
+        can_go_on = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_until_left(request, reader))
+                events = STREAMS[self.wire](answer, asked)
+                try:
+                    can_go_on = await self._write_events(answer, events, request, writer)
+                finally:
+                    watch.cancel()
+        except* (_ClientLeft, ConnectionError):
+            can_go_on = False
+        if can_go_on:
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+        return can_go_on and not request.was_left
+
+    async def _write_events(
+        self, answer: Answer, events: list[Event], request: Recorded, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Whether the stream came to its end in good order."""
+        fault = answer.fault
+        for at, event in enumerate([*events, None]):
+            if fault is not None and at == min(fault.at_event, len(events)):
+                match fault:
+                    case Die(by=by):
+                        await writer.drain()
+                        if by == "rst":
+                            _reset(writer)
+                        return False
+                    case Stall(drip_s=drip_s):
+                        await _stall(drip_s, writer)
+                    case Say(data=data):
+                        await _write(writer, data, answer.split)
+                        return True
+                    case Insert(data=data):
+                        await _write(writer, data, answer.split)
+            if event is None:
+                return True
+            if answer.delay_s:
+                await asyncio.sleep(answer.delay_s)
+            if request.was_left:
+                return False
+            await _write(writer, event.data, answer.split)
+            request.tokens_written += event.tokens
+        return True
+
+
+class _ClientLeft(Exception):
+    pass
+
+
+async def _read_request(reader: asyncio.StreamReader) -> Recorded | None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    first, *rest = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = dict[str, str]()
+    for line in rest:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Recorded(method, path, headers, body)
+
+
+async def _until_left(request: Recorded, reader: asyncio.StreamReader) -> None:
+    """Returns when the client closes the connection; a client of ours sends nothing while it is being answered."""
+    with suppress(ConnectionError):
+        await reader.read(1)
+    request.was_left = True
+    raise _ClientLeft
+
+
+async def _stall(drip_s: float | None, writer: asyncio.StreamWriter) -> None:
+    while drip_s is not None:
+        await asyncio.sleep(drip_s)
+        await _write(writer, b":", None)
+    await asyncio.Event().wait()
+
+
+async def _write(writer: asyncio.StreamWriter, data: bytes, split: int | None) -> None:
+    """One HTTP chunk for each piece, and each piece its own write."""
+    size = split or max(1, len(data))
+    for at in range(0, len(data), size):
+        piece = data[at : at + size]
+        writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        await writer.drain()
+        if split is not None:
+            await asyncio.sleep(0)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+_CHAT_PATHS: dict[WireName, str] = {
+    "openai": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "ollama": "/api/chat",
+}
+
+
+def _error(wire: WireName, status: int, kind: str, message: str) -> Raw:
+    match wire:
+        case "openai":
+            body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": None, "code": None}}
+        case "anthropic":
+            body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_up"}
+        case "ollama":
+            body = {"error": message}
+    return Raw(status, json.dumps(body).encode())
+
+
+def error(wire: WireName, status: int, kind: str, message: str, *headers: tuple[str, str]) -> Raw:
+    """A refusal in the wire's own words."""
+    return replace(_error(wire, status, kind, message), headers=headers)
+
+
+def _vectors(count: int, width: int) -> list[list[float]]:
+    return [[round(1.0 / (1 + row + column), 6) for column in range(width)] for row in range(count)]
+
+
+def _other(wire: WireName, path: str, request: Recorded, models: Sequence[Served]) -> Raw:
+    """Everything but chat: listings and embeddings."""
+
+    def ok(payload: Any) -> Raw:
+        return Raw(200, json.dumps(payload).encode())
+
+    model = models[0]
+    asked = cast("dict[str, Any]", request.json) if request.body else {}
+    if "model" in asked:
+        model = next((served for served in models if served.id == asked["model"]), model)
+    match wire, path:
+        case "openai", "/v1/models":
+            return ok(
+                {"object": "list", "data": [{"id": m.id, "object": "model", "created": 1} for m in models]}
+            )
+        case "openai", "/v1/embeddings" if model.width:
+            vectors = _vectors(len(asked["input"]), model.width)
+            rows = [{"object": "embedding", "index": at, "embedding": row} for at, row in enumerate(vectors)]
+            usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
+            return ok({"object": "list", "data": rows[::-1], "model": model.id, "usage": usage})
+        case "anthropic", "/v1/models":
+            rows = [
+                {"type": "model", "id": m.id, "display_name": m.id, "created_at": "2026-01-01T00:00:00Z"}
+                for m in models
+            ]
+            return ok({"data": rows, "has_more": False, "first_id": models[0].id, "last_id": models[-1].id})
+        case "ollama", "/api/tags":
+            rows = [{"name": m.id, "model": m.id, "size": 1, "details": {"family": "llama"}} for m in models]
+            return ok({"models": rows})
+        case "ollama", "/api/show":
+            info = {"general.architecture": "llama", "llama.context_length": model.context}
+            return ok({"model_info": info, "capabilities": list(model.capabilities)})
+        case "ollama", "/api/version":
+            return ok({"version": "0.20.0"})
+        case "ollama", "/api/embed" if model.width:
+            vectors = _vectors(len(asked["input"]), model.width)
+            return ok({"model": model.id, "embeddings": vectors, "prompt_eval_count": len(vectors)})
+        case _:
+            return _error(wire, 404, "not_found_error", f"no such path or model: {path}")
+
+
+@contextmanager
+def in_thread(upstream: Upstream) -> Generator[Upstream, None, None]:
+    """Serve from a thread of its own, for tests whose client is another process or not asynchronous."""
+    started, stop = threading.Event(), asyncio.Event()
+    loops = list[asyncio.AbstractEventLoop]()
+
+    async def serve() -> None:
+        async with upstream:
+            loops.append(asyncio.get_running_loop())
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="upstream", daemon=True)
+    thread.start()
+    if not started.wait(10.0):
+        raise RuntimeError("the upstream did not start")
+    try:
+        yield upstream
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(10.0)

@@ -1,0 +1,148 @@
+"""The benches the conformance suites run on: one for each provider that has a wire or a script."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.openai import OpenAICompatible
+from legion_core.gateway.providers.wire import Limits
+from legion_core.gateway.types import Finished, ModelOffer, TextDelta, ThinkingDelta, ToolCallDelta, Usage
+from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.errors import Overloaded
+from legion_core.testing.provider_conformance import Power, ProviderBench
+from legion_core.testing.scripted import Pause, ScriptedProvider, Step, say
+from legion_core.testing.upstreams import Answer, Call, Die, Upstream, WireName, error, events_of
+
+LIMITS = Limits(connect_s=5, first_event_s=10, idle_s=10, answer_s=10)
+OPEN = AbstractAsyncContextManager[ProviderBench]
+KEY = "sk-test-0123456789abcdef"
+
+
+@dataclass
+class WireBench:
+    """A provider before a fake upstream."""
+
+    upstream: Upstream
+    provider: Provider
+    powers: frozenset[Power]
+    model: str = "m1"
+
+    @property
+    def open_streams(self) -> int:
+        return self.upstream.open_answers
+
+    def will_say(
+        self,
+        *pieces: str,
+        thinking: Sequence[str] = (),
+        calls: Sequence[Call] = (),
+        has_usage: bool = True,
+        slowly: bool = False,
+    ) -> None:
+        self.upstream.will(
+            Answer(
+                pieces,
+                thinking=tuple(thinking),
+                calls=tuple(calls),
+                has_usage=has_usage,
+                delay_s=0.02 if slowly else 0.0,
+            )
+        )
+
+    def will_break(self, *pieces: str, at: int) -> None:
+        whole = Answer(pieces)
+        first = next(i for i, e in enumerate(events_of(self.upstream.wire, whole)) if e.tokens)
+        self.upstream.will(Answer(pieces, fault=Die(first + at)))
+
+    async def break_now(self) -> None:
+        for writer in list(self.upstream._writers):
+            writer.transport.abort()
+
+    def will_refuse(self) -> None:
+        self.upstream.will(error(self.upstream.wire, 503, "overloaded_error", "too busy"))
+
+
+@dataclass
+class ScriptedBench:
+    """The provider of the pipeline's own tests: it must be no kinder than the real ones."""
+
+    provider: ScriptedProvider
+    powers: frozenset[Power] = frozenset(
+        {"script", "break", "refuse", "usage", "thinking", "prefix", "embed"}
+    )
+    model: str = "m1"
+    _gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def open_streams(self) -> int:
+        return self.provider.open_streams
+
+    def will_say(
+        self,
+        *pieces: str,
+        thinking: Sequence[str] = (),
+        calls: Sequence[Call] = (),
+        has_usage: bool = True,
+        slowly: bool = False,
+    ) -> None:
+        steps = list[Step](ThinkingDelta(text=piece) for piece in thinking)
+        for piece in pieces:
+            steps += [Pause(0.02)] if slowly else []
+            steps.append(TextDelta(text=piece, tokens=1))
+        for index, call in enumerate(calls):
+            steps.append(ToolCallDelta(index=index, id=call.id, name=call.name))
+            steps += [ToolCallDelta(index=index, arguments=cut) for cut in call.cuts]
+        usage = Usage(input_tokens=7, output_tokens=len(pieces))
+        if not has_usage:
+            usage = Usage(input_tokens=4, output_tokens=sum(map(len, pieces)) // 4, is_estimated=True)
+        steps.append(Finished(stop_reason="tool_use" if calls else "end_turn", usage=usage))
+        self.provider.then(steps)
+
+    def will_break(self, *pieces: str, at: int) -> None:
+        self.provider.then(say(*pieces)[:at])
+
+    async def break_now(self) -> None:
+        self.provider.die_now()
+
+    def will_refuse(self) -> None:
+        self.provider.then([Overloaded("too busy")])
+
+
+@asynccontextmanager
+async def scripted() -> AsyncGenerator[ProviderBench, None]:
+    provider = ScriptedProvider("scripted", vector=(1.0, 0.0))
+    yield ScriptedBench(provider)
+    await provider.aclose()
+
+
+def wired(wire: WireName, make: Callable[[str], Provider], powers: frozenset[Power]) -> Callable[[], OPEN]:
+    @asynccontextmanager
+    async def bench() -> AsyncGenerator[ProviderBench, None]:
+        async with Upstream(wire, key="" if wire == "ollama" else KEY) as upstream:
+            provider = make(upstream.base_url)
+            yield WireBench(upstream, provider, powers)
+            await provider.aclose()
+
+    return bench
+
+
+CAN = frozenset[Power]({"script", "break", "refuse", "usage", "thinking"})
+PREFILL = (ModelOffer(id="m1", continuation="prefill"),)
+
+BENCHES: dict[str, Callable[[], OPEN]] = {
+    "scripted": scripted,
+    "openai": wired(
+        "openai",
+        lambda url: OpenAICompatible("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
+        CAN | {"embed"},
+    ),
+    "vllm": wired(
+        "openai",
+        lambda url: OpenAICompatible(
+            "box", url, SystemClock(), api_key=KEY, kind="vllm", limits=LIMITS, models=PREFILL
+        ),
+        CAN | {"embed", "prefix"},
+    ),
+}
