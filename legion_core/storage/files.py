@@ -1,4 +1,4 @@
-"""Small files written so that a crash leaves the old one or the new one, and locks that die with their owner."""
+"""Copies laid aside before anything is given up, and locks that die with their owner."""
 
 import contextlib
 import os
@@ -13,37 +13,6 @@ from legion_core.storage.failures import StillLocked
 
 LOCK_WAIT_S = 30.0
 LOCK_STEP_S = 0.01
-
-
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace `path` by `content`, durably: temporary file, fsync, rename, fsync of the directory. Blocks."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        try:
-            os.fchmod(handle, mode) if hasattr(os, "fchmod") else None
-            view = memoryview(content)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(fresh, path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in `directory` survive a power cut; where directories cannot be synced, nothing."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def copy_aside(path: Path, clock: Clock, word: str = "damaged") -> Path:

@@ -11,9 +11,10 @@ import apsw
 
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import ConfigError, Corrupt
+from legion_core.kernel.files import sync_directory
 from legion_core.kernel.ids import Rng
 from legion_core.storage.failures import translated
-from legion_core.storage.files import copy_aside, directory_lock, sync_directory
+from legion_core.storage.files import copy_aside, directory_lock
 from legion_core.storage.migrations import Migration, apply, pending
 from legion_core.storage.statements import row, rows, script
 
