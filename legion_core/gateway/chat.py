@@ -27,8 +27,13 @@ from legion_core.kernel.supervise import Supervisor
 class ChatDefaults:
     """What holds for a question that says nothing of its own; read at each question."""
 
-    pins: Pins = Pins()
+    pins: Pins
     system: tuple[str, ...] = ()
+
+
+def no_defaults() -> ChatDefaults:
+    """The router chooses freely and nothing is said beforehand."""
+    return ChatDefaults(pins=Pins())
 
 
 class Chat:
@@ -41,6 +46,7 @@ class Chat:
         bus: EventBus,
         ids: Ids,
         supervisor: Supervisor,
+        defaults: Callable[[], ChatDefaults],
     ) -> None:
         self._pipeline = pipeline
         self._conversations = conversations

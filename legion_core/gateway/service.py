@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
-from legion_core.gateway.chat import Chat, ChatDefaults
+from legion_core.gateway.chat import Chat, ChatDefaults, no_defaults
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import cost_usd, no_candidate
 from legion_core.gateway.inventory import Inventory
@@ -46,7 +46,7 @@ class Gateway:
         conversations: Conversations,
         ledger: Ledger,
         is_local_only: Callable[[], bool],
-        chat_defaults: Callable[[], ChatDefaults] = ChatDefaults,
+        chat_defaults: Callable[[], ChatDefaults] = no_defaults,
     ) -> None:
         self._clock = clock
         self._ids = ids
