@@ -17,6 +17,7 @@ Kind = Literal["paragraph", "heading", "code", "table", "divider"]
 Align = Literal["left", "right", "center"]
 
 FENCE_CLOSE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*$")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 TASK = re.compile(r"\[([ xX])\] +")
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -219,6 +220,8 @@ def _code_text(content: str) -> str:
 
 
 def _normal(text: str) -> str:
+    if not text.isascii():
+        text = LONE_SURROGATE.sub("\ufffd", text)  # no text engine takes them
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
