@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from legion_core.kernel.clock import iso
-from legion_core.kernel.errors import LegionError, TimedOut
+from legion_core.kernel.errors import LegionError
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Headers, Operation, Raw, Reply, Streamed
 from legion_core.surfaces.rest.failures import body_of, fault, fault_of, retry_after, status_of, unexpected
 from legion_core.surfaces.rest.guard import ABORT, WHO
 from legion_core.surfaces.rest.once import Once
-from legion_core.surfaces.rest.presence import ClientGone, Presence
+from legion_core.surfaces.rest.presence import ClientGone, ClientStuck, Presence
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -83,6 +83,7 @@ class Endpoint:
             await client.whole(failed(error, self._desk))
         finally:
             client.close()
+            self._desk.tally.answer(self._operation.name, client.status)
 
     async def _outcome(self, call: Call) -> Raw | Streamed:
         key = call.headers.get("idempotency-key")
@@ -148,10 +149,6 @@ def _call(scope: "Scope", body: bytes) -> Call:
     return Call(who=scope[WHO], path=path, query=dict(request.query_params), headers=headers, body=body)
 
 
-class ClientStuck(TimedOut):
-    """The client reads no more, so its answer cannot be ended in any other way than by dropping it."""
-
-
 class AsgiClient(Client):
     """The far end of one request; see `calls.Client`."""
 
@@ -162,13 +159,21 @@ class AsgiClient(Client):
         self._last_sent_s = 0.0
         self._quiet: asyncio.Task[None] | None = None
         self.presence: Presence | None = None
-        self.has_started = False
+        self.status = 0
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the head is out."""
+        return self.status != 0
 
     async def whole(self, raw: Raw) -> None:
-        """Head and body at once."""
+        """See `calls.Client`."""
+        self.close()
+        if self.presence is not None:
+            self.presence.settle()
         await self._begin(raw.status, raw.media_type, raw.headers, len(raw.body))
-        await self._send({"type": "http.response.body", "body": raw.body})
         self._is_finished = True
+        await self._write(raw.body, more=False)
 
     async def start(self, status: int, media_type: str, headers: Headers = ()) -> None:
         """See `calls.Client`."""
@@ -179,15 +184,18 @@ class AsgiClient(Client):
         if length is not None:
             pairs.append((b"content-length", str(length).encode()))
         pairs += [(name.encode("ascii"), _header_value(value)) for name, value in headers]
-        self.has_started = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def send(self, chunk: bytes) -> None:
         """See `calls.Client`; ClientStuck if the client stops reading."""
         self._last_sent_s = self._desk.clock.monotonic_s()
+        await self._write(chunk, more=True)
+
+    async def _write(self, chunk: bytes, *, more: bool) -> None:
         try:
             async with asyncio.timeout(self._desk.limits.write_s):
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except TimeoutError as error:
             raise ClientStuck("The client stopped reading.") from error
 
@@ -212,7 +220,7 @@ class AsgiClient(Client):
         self.close()
         if self.presence is not None:
             self.presence.settle()
-        await self._send({"type": "http.response.body", "body": last, "more_body": False})
+        await self._write(last, more=False)
 
     def close(self) -> None:
         """End the comments; idempotent."""

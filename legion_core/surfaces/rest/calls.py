@@ -12,6 +12,7 @@ from legion_core.kernel.errors import InvalidInput
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.supervise import Supervisor
 from legion_core.surfaces.rest.limits import Limits
+from legion_core.surfaces.rest.tally import Tally
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
@@ -31,6 +32,7 @@ class Desk:
     supervisor: Supervisor
     limits: Limits
     feed: "Feed"
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,10 @@ class Client(Protocol):
 
     async def start(self, status: int, media_type: str, headers: Headers = ()) -> None:
         """Send the head, once."""
+        ...
+
+    async def whole(self, raw: "Raw") -> None:
+        """Send head and body at once instead of streaming."""
         ...
 
     async def send(self, chunk: bytes) -> None:

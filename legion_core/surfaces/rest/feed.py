@@ -6,14 +6,17 @@ run), it is told that events are lost instead of being left to think that nothin
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from legion_core.api.types import Event, EventBus
+from legion_core.api.types import AnswerEnded, AnswerStarted, Event, EventBus
 from legion_core.kernel.errors import InvalidInput
 from legion_core.kernel.supervise import Supervisor
+from legion_core.surfaces.shapes import MessageShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Feed:
         self._last = 0
         self._news = asyncio.Event()
         self.is_open = True
+        self.readers = 0
 
     def start(self, supervisor: Supervisor) -> None:
         """Begin to collect; sleeps while nothing happens."""
@@ -74,10 +78,23 @@ class Feed:
         """What is in the ring behind `number`, oldest first."""
         return (kept for kept in tuple(self._ring) if kept.number > number)
 
+    @property
+    def first(self) -> int:
+        """The oldest event's number still here; one past the newest where there is none."""
+        return self._ring[0].number if self._ring else self._last + 1
+
     def lost_since(self, number: int) -> int:
         """How many events behind `number` are gone from the ring."""
-        first = self._ring[0].number if self._ring else self._last + 1
-        return max(0, first - number - 1)
+        return max(0, self.first - number - 1)
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Count one reader."""
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
 
     async def wait_past(self, number: int) -> None:
         """Return once there is something newer than `number`, or the feed is closed."""
@@ -91,9 +108,27 @@ class Feed:
         self._wake()
 
 
-def frame(id: str, name: str, payload: object) -> bytes:  # noqa: A002
-    """One event of a `text/event-stream`."""
-    return b"id: %s\nevent: %s\ndata: %s\n\n" % (id.encode(), name.encode(), msgspec.json.encode(payload))
+def frame(name: str, payload: object, event_id: str = "") -> bytes:
+    """One event of a `text/event-stream`; a client that reconnects sends back the last `event_id`."""
+    head = f"id: {event_id}\nevent: {name}\n" if event_id else f"event: {name}\n"
+    return head.encode() + b"data: " + msgspec.json.encode(payload) + b"\n\n"
+
+
+class MessageEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event about a message, with the message in its outside shape."""
+
+    at_utc: datetime
+    at_mono_s: float
+    message: MessageShape
+
+
+def event_shape(event: Event) -> object:
+    """What is sent of an event: itself, or with its message in the outside shape."""
+    if isinstance(event, AnswerStarted | AnswerEnded):
+        return MessageEvent(
+            at_utc=event.at_utc, at_mono_s=event.at_mono_s, message=MessageShape.of(event.message)
+        )
+    return event
 
 
 def event_kinds() -> dict[str, type[Event]]:

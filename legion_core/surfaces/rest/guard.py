@@ -13,6 +13,7 @@ from legion_core.surfaces.rest import gate
 from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
 from legion_core.surfaces.rest.gate import OwnAddress, Refusal
 from legion_core.surfaces.rest.limits import Limits
+from legion_core.surfaces.rest.tally import Tally
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,12 +38,18 @@ class Guard:
     """Wraps an ASGI application. `principal` turns a token into who it stands for, in constant time."""
 
     def __init__(
-        self, app: "ASGIApp", own: OwnAddress, principal: Callable[[str], Principal], limits: Limits
+        self,
+        app: "ASGIApp",
+        own: OwnAddress,
+        principal: Callable[[str], Principal],
+        limits: Limits,
+        tally: Tally,
     ) -> None:
         self._app = app
         self._own = own
         self._principal = principal
         self._body_bytes_max = limits.body_bytes_max
+        self._tally = tally
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """See the module."""
@@ -50,6 +57,7 @@ class Guard:
             return
         refusal, who = self._judge(scope)
         if refusal is not None:
+            self._tally.refuse(refusal.status)
             await _refuse(send, refusal)
             return
         scope[WHO] = who

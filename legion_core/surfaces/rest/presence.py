@@ -4,6 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from legion_core.kernel.errors import TimedOut
 from legion_core.kernel.supervise import Supervisor
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 class ClientGone(Exception):
     """The client closed the connection before its answer was whole."""
+
+
+class ClientStuck(TimedOut):
+    """The client reads no more, so its answer cannot be ended in any other way than by dropping it."""
 
 
 class Presence:

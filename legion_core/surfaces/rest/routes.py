@@ -1,9 +1,35 @@
 """The one route table: everything this surface answers to."""
 
+from legion_core.surfaces.rest import openapi
 from legion_core.surfaces.rest.calls import Operation
-from legion_core.surfaces.rest.operations import health
+from legion_core.surfaces.rest.operations import (
+    conversations,
+    dialects,
+    events,
+    health,
+    ledger,
+    metrics,
+    models,
+    nodes,
+    providers,
+    routes,
+    settings,
+)
 
 
 def operations() -> tuple[Operation, ...]:
     """All of it, in the order in which paths are matched."""
-    return (*health.OPERATIONS,)
+    table = (
+        *health.OPERATIONS,
+        *metrics.OPERATIONS,
+        *dialects.OPERATIONS,
+        *nodes.OPERATIONS,
+        *models.OPERATIONS,
+        *providers.OPERATIONS,
+        *routes.OPERATIONS,
+        *conversations.OPERATIONS,
+        *ledger.OPERATIONS,
+        *settings.OPERATIONS,
+        *events.OPERATIONS,
+    )
+    return (*table, openapi.operation(table))

@@ -17,6 +17,7 @@ from legion_core.surfaces.rest.calls import Desk, Operation
 from legion_core.surfaces.rest.feed import Feed
 from legion_core.surfaces.rest.limits import Limits
 from legion_core.surfaces.rest.listening import Listening, PortHeld, listen, naming_the_holder
+from legion_core.surfaces.rest.tally import Tally
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
@@ -43,7 +44,7 @@ class RestServer:
     ) -> None:
         limits = limits or Limits()
         feed = Feed(legion.events, ids.new("run"), limits.events_kept)
-        self._desk = Desk(legion, clock, ids, supervisor, limits, feed)
+        self._desk = Desk(legion, clock, ids, supervisor, limits, feed, Tally())
         self._extra = extra
         self._listening: Listening | None = None
         self._servers: list[asyncio.Server] = []
@@ -75,7 +76,7 @@ class RestServer:
 
             desk = self._desk
             application = app.build(desk, (*routes.operations(), *self._extra))
-            guard = Guard(application, listening.own, desk.legion.ops.principal, desk.limits)
+            guard = Guard(application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally)
             config = Config(
                 guard,
                 http="httptools",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -78,16 +78,12 @@ async def exchange(port: int, data: bytes, host: str = "127.0.0.1") -> bytes:
     """Everything the server says to `data` until it closes."""
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(data)
-    try:
+    with suppress(ConnectionError):
         await writer.drain()
-    except ConnectionError:
-        pass
     parts = []
-    try:
+    with suppress(ConnectionError):
         while part := await reader.read(65536):
             parts.append(part)
-    except ConnectionError:
-        pass
     writer.close()
     return b"".join(parts)
 

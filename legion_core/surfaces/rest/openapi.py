@@ -1,0 +1,158 @@
+"""The description of this surface, made from the route table and the types themselves."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from legion_core import __version__
+from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw
+from legion_core.surfaces.rest.failures import Fault, fault
+
+_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+_REF = "#/components/schemas/{name}"
+_ERRORS = {
+    "400": "The request cannot be understood.",
+    "401": "No valid token.",
+    "403": "Not allowed.",
+    "404": "There is no such thing.",
+    "409": "It exists already, or its state does not allow this.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "429": "A limit is reached.",
+    "500": "Something broke inside; the log has it under the id.",
+    "502": "A model could not answer.",
+    "503": "Nothing can answer now.",
+    "504": "No byte came in time.",
+}
+
+
+def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    types = [
+        kind
+        for operation in operations
+        for kind in (operation.body, operation.answer)
+        if kind is not None and kind is not dict
+    ]
+    schemas, components = msgspec.json.schema_components([*types, Fault], ref_template=_REF)
+    by_type = dict(zip(map(repr, types), schemas, strict=False))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = _PARAMETER.sub(r"{\1}", operation.path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Legion Workbench",
+            "version": __version__,
+            "description": "One loopback port. Every request carries the owner's token; pages of browsers are refused.",
+        },
+        "servers": [{"url": "http://127.0.0.1:4567"}],
+        "security": [{"bearer": []}, {"apiKey": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Error": _error_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": {str(operation.status): _answer(operation, by_type)},
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(operation.path)
+    ]
+    parameters += [
+        {"name": each.name, "in": each.place, "description": each.description, "schema": each.schema}
+        for each in operation.query
+    ]
+    if operation.method == "POST" and operation.path.startswith("/api/v1/"):
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same key and body are done once and answered the same way.",
+                "schema": {"type": "string", "maxLength": 200},
+            }
+        )
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        schema = {"type": "object"} if operation.body is dict else by_type[repr(operation.body)]
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {"schema": schema, "example": msgspec.to_builtins(operation.body_example)}
+            },
+        }
+    if operation.right is None:
+        described["security"] = []
+        return described
+    for status, words in _ERRORS.items():
+        described["responses"][status] = {
+            "description": words,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
+    return described
+
+
+def _answer(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = by_type[repr(operation.answer)] if operation.answer is not None else {}
+    example = msgspec.to_builtins(operation.example)
+    if operation.is_enveloped:
+        schema = {
+            "type": "object",
+            "required": ["data", "meta"],
+            "properties": {"data": schema, "meta": {"type": "object"}},
+        }
+        example = {"data": example, "meta": {"at": "2026-03-14T09:26:53.589Z"}}
+    content = {"schema": schema or {"type": "string"}, "example": example}
+    if not operation.is_enveloped and operation.media_type == "application/json" and not schema:
+        content["schema"] = {"type": "object"}
+    return {"description": operation.summary, "content": {operation.media_type: content}}
+
+
+def _error_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["error", "meta"],
+        "properties": {
+            "type": {"const": "error"},
+            "error": {"$ref": "#/components/schemas/Fault"},
+            "meta": {"type": "object"},
+        },
+        "example": {
+            "type": "error",
+            "error": msgspec.to_builtins(fault(404, "not_found", "There is no model 'x'.")),
+            "meta": {},
+        },
+    }
+
+
+def operation(described: tuple[Operation, ...]) -> Operation:
+    """`/openapi.json` itself; it describes `described` and itself."""
+
+    async def show(desk: Desk, call: Call) -> Raw:
+        return Raw(msgspec.json.encode(describe((*described, row))))
+
+    row = Operation(
+        method="GET",
+        path="/openapi.json",
+        name="openapi",
+        summary="This description",
+        handler=show,
+        right=("nodes", "read"),
+        example={"openapi": "3.1.0"},
+        is_enveloped=False,
+    )
+    return row

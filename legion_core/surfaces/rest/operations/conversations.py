@@ -1,0 +1,270 @@
+"""`/api/v1/conversations`: chats kept on this node."""
+
+from typing import cast
+
+import msgspec
+
+from legion_core.api.types import (
+    AnswerEnded,
+    AnswerGrew,
+    AnswerJoined,
+    AnswerStarted,
+    Conversation,
+    Turn,
+)
+from legion_core.gateway.export import Format
+from legion_core.kernel.errors import InvalidInput
+from legion_core.surfaces.rest import examples
+from legion_core.surfaces.rest.calls import Call, Client, Desk, Operation, Parameter, Raw, Reply, Streamed
+from legion_core.surfaces.rest.feed import event_shape, frame
+from legion_core.surfaces.rest.operations.models import Done
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, meta_of, page_of
+from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape
+
+FORMATS: tuple[Format, ...] = ("md", "json", "html")
+MEDIA_TYPES = {"md": "text/markdown", "json": "application/json", "html": "text/html"}
+EVENT_STREAM = "text/event-stream"
+WAITING_MAX = 8192  # events of one answer a slow reader may be behind; the last one holds the whole text
+
+
+class TitleBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A new conversation's title; empty lets the first question give it."""
+
+    title: str = ""
+
+
+class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What to change; what is absent stays."""
+
+    title: str | None = None
+    is_pinned: bool | None = None
+
+
+class SayBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A question; below `parent_id`, or at the conversation's end."""
+
+    text: str
+    parent_id: str | None = None
+    pins: PinsShape | None = None
+
+
+class TurnShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A question taken on; its answer streams by events that carry `answer_id`."""
+
+    conversation_id: str
+    question: MessageShape
+    answer_id: str
+
+    @classmethod
+    def of(cls, turn: Turn) -> "TurnShape":
+        """From the chat's own."""
+        return cls(
+            conversation_id=turn.conversation_id,
+            question=MessageShape.of(turn.question),
+            answer_id=turn.answer_id,
+        )
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an answer was running."""
+
+    was_running: bool
+
+
+async def list_conversations(desk: Desk, call: Call) -> Reply:
+    """Pinned first, then the latest; with `q` those that hold its words."""
+    limit, offset = page_of(call, desk.limits.page_max)
+    rows = await desk.legion.chat.list(
+        call.query.get("q", ""), limit=limit + 1, offset=offset, trashed=call.flag("trashed")
+    )
+    return Reply(rows[:limit], meta=meta_of(limit, offset, len(rows)))
+
+
+async def create_conversation(desk: Desk, call: Call) -> Reply:
+    """An empty one."""
+    return Reply(await desk.legion.chat.create(call.read(TitleBody).title), status=201)
+
+
+async def show_conversation(desk: Desk, call: Call) -> Reply:
+    """Its active branch."""
+    return Reply(ConversationShape.of(await desk.legion.chat.open(call.path["id"])))
+
+
+async def change_conversation(desk: Desk, call: Call) -> Reply:
+    """Title, pin."""
+    body, chat, name = call.read(ChangeBody), desk.legion.chat, call.path["id"]
+    if body.title is not None:
+        await chat.rename(name, body.title)
+    if body.is_pinned is not None:
+        await chat.pin(name, body.is_pinned)
+    return Reply(ConversationShape.of(await chat.open(name)))
+
+
+async def trash_conversation(desk: Desk, call: Call) -> Reply:
+    """Into the trash, from which it can be restored."""
+    await desk.legion.chat.trash(call.path["id"])
+    return Reply(Done(name=call.path["id"], done="trashed"))
+
+
+async def restore_conversation(desk: Desk, call: Call) -> Reply:
+    """Out of the trash."""
+    await desk.legion.chat.restore(call.path["id"])
+    return Reply(Done(name=call.path["id"], done="restored"))
+
+
+async def export_conversation(desk: Desk, call: Call) -> Raw:
+    """A document complete without the workbench."""
+    form = cast(Format, call.choice("format", FORMATS))
+    text = await desk.legion.chat.export(call.path["id"], form)
+    return Raw(text.encode(), media_type=f"{MEDIA_TYPES[form]}; charset=utf-8")
+
+
+async def stop_answer(desk: Desk, call: Call) -> Reply:
+    """What was said so far is kept."""
+    return Reply(Stopped(was_running=await desk.legion.chat.stop(call.path["id"])))
+
+
+async def say(desk: Desk, call: Call) -> Reply | Streamed:
+    """The answer is written whether or not the caller stays; with `accept: text/event-stream` it can be watched."""
+    body, name = call.read(SayBody), call.path["id"]
+    pins = body.pins.pins() if body.pins else None
+    if not body.text.strip():
+        raise InvalidInput("`text` is empty.")
+    chat = desk.legion.chat
+    if EVENT_STREAM not in call.headers.get("accept", ""):
+        turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins)
+        return Reply(TurnShape.of(turn), status=201)
+
+    async def write(client: Client) -> None:
+        kinds = (AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded)
+        with desk.legion.events.subscribe(*kinds, size_max=WAITING_MAX) as events:
+            turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins)
+            await client.start(200, EVENT_STREAM)
+            client.say_when_quiet(lambda: b": still here\n\n")
+            await client.send(frame("Turn", TurnShape.of(turn)))
+            async for event in events:
+                if turn.answer_id not in (getattr(event, "answer_id", None), _message_id(event)):
+                    continue
+                await client.send(frame(type(event).__name__, event_shape(event)))
+                if isinstance(event, AnswerEnded):
+                    break
+        await client.finish()
+
+    return Streamed(write)
+
+
+def _message_id(event: object) -> str:
+    return event.message.id if isinstance(event, AnswerStarted | AnswerEnded) else ""
+
+
+_READ, _WRITE = ("conversations", "read"), ("conversations", "write")
+_ONE = "/api/v1/conversations/{id}"
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/conversations",
+        name="list_conversations",
+        summary="Conversations, pinned first, then the latest",
+        handler=list_conversations,
+        right=_READ,
+        answer=tuple[Conversation, ...],
+        example=(examples.ROW,),
+        query=(
+            Parameter("q", "Words to find in titles and messages."),
+            Parameter("trashed", "Those in the trash instead.", {"type": "boolean"}),
+            *PAGE_PARAMETERS,
+        ),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/conversations",
+        name="create_conversation",
+        summary="Begin a conversation",
+        handler=create_conversation,
+        right=_WRITE,
+        answer=Conversation,
+        example=examples.ROW,
+        status=201,
+        body=TitleBody,
+        body_example=TitleBody(title="Hello"),
+    ),
+    Operation(
+        method="GET",
+        path=_ONE,
+        name="show_conversation",
+        summary="Its messages from first to last",
+        handler=show_conversation,
+        right=_READ,
+        answer=ConversationShape,
+        example=examples.CONVERSATION,
+    ),
+    Operation(
+        method="PATCH",
+        path=_ONE,
+        name="change_conversation",
+        summary="Rename or pin it",
+        handler=change_conversation,
+        right=_WRITE,
+        answer=ConversationShape,
+        example=examples.CONVERSATION,
+        body=ChangeBody,
+        body_example=ChangeBody(title="Greetings", is_pinned=True),
+    ),
+    Operation(
+        method="DELETE",
+        path=_ONE,
+        name="trash_conversation",
+        summary="Move it to the trash",
+        handler=trash_conversation,
+        right=_WRITE,
+        answer=Done,
+        example=Done(name="conv_01kkq", done="trashed"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/restore",
+        name="restore_conversation",
+        summary="Take it out of the trash",
+        handler=restore_conversation,
+        right=_WRITE,
+        answer=Done,
+        example=Done(name="conv_01kkq", done="restored"),
+    ),
+    Operation(
+        method="GET",
+        path=f"{_ONE}/export",
+        name="export_conversation",
+        summary="As a document",
+        handler=export_conversation,
+        right=_READ,
+        example="You, 2026-03-14T09:26:53.589Z\n\nHello\n",
+        query=(Parameter("format", "The kind of document.", {"type": "string", "enum": list(FORMATS)}),),
+        media_type="text/markdown",
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/messages",
+        name="say",
+        summary="Ask; with `accept: text/event-stream` the answer's events follow",
+        handler=say,
+        right=_WRITE,
+        answer=TurnShape,
+        example=TurnShape.of(examples.TURN),
+        status=201,
+        body=SayBody,
+        body_example=SayBody(text="Hello"),
+        query=(Parameter("accept", "`text/event-stream` to watch the answer.", place="header"),),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/stop",
+        name="stop_answer",
+        summary="End the running answer and keep what there is",
+        handler=stop_answer,
+        right=_WRITE,
+        answer=Stopped,
+        example=Stopped(was_running=True),
+    ),
+)

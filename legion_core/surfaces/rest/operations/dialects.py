@@ -1,0 +1,365 @@
+"""The client dialects: other programs' protocols on our port, parsed and rendered by the gateway."""
+
+import base64
+import sys
+from array import array
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from legion_core.api.types import Lane, Opened, Request
+from legion_core.gateway.dialects.base import Dialect
+from legion_core.kernel.errors import InvalidInput, LegionError, NotFound, Unsupported
+from legion_core.surfaces.rest import examples
+from legion_core.surfaces.rest.calls import (
+    Call,
+    Client,
+    Desk,
+    Handler,
+    Headers,
+    Operation,
+    Parameter,
+    Raw,
+    Streamed,
+    Streaming,
+)
+from legion_core.surfaces.rest.failures import retry_after, unexpected
+from legion_core.surfaces.rest.presence import ClientStuck
+from legion_core.surfaces.shapes import TIER_WORDS, tier_of
+
+PINS = (
+    Parameter(
+        "x-legion-tier", "Answer on this tier.", {"type": "string", "enum": list(TIER_WORDS)}, "header"
+    ),
+    Parameter("x-legion-instance", "Answer on this instance.", place="header"),
+    Parameter("x-legion-model", "Answer by this model.", place="header"),
+    Parameter("x-legion-conversation", "Answer in this conversation, which is kept here.", place="header"),
+    Parameter("x-legion-curate", "`on` or `off`.", {"type": "string", "enum": ["on", "off"]}, "header"),
+)
+_KNOWN = frozenset(parameter.name for parameter in PINS)
+TEXTS_MAX = 2048
+BEGINNING = datetime(
+    2024, 1, 1, tzinfo=UTC
+)  # models have no date of their own here, and clients insist on one
+
+
+def answering(name: str) -> Handler:
+    """The handler of the dialect with this name."""
+
+    async def handle(desk: Desk, call: Call) -> Raw | Streamed:
+        dialect = desk.legion.llm.dialects[name]
+        request_id = desk.ids.new("req")
+        try:
+            check_headers(call.headers)
+            request = dialect.parse(call.body, call.headers, request_id=request_id)
+        except LegionError as error:
+            return _failed(dialect, error, request_id)
+        return Streamed(
+            _streaming(desk, call, dialect, request)
+            if request.stream
+            else _whole(desk, call, dialect, request)
+        )
+
+    return handle
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """InvalidInput for an `x-legion-` header that is unknown or has no such value: a typo must not route elsewhere."""
+    for header, value in headers.items():
+        if not header.startswith("x-legion-"):
+            continue
+        if header not in _KNOWN:
+            raise InvalidInput(
+                f"`{header[:60]}` is not a header known here.", hint=f"There are {', '.join(sorted(_KNOWN))}."
+            )
+        if not value.strip() or not value.isprintable():
+            raise InvalidInput(f"`{header}` has no usable value.")
+    if "x-legion-tier" in headers:
+        tier_of(headers["x-legion-tier"].strip())
+    if headers.get("x-legion-curate", "on") not in ("on", "off"):
+        raise InvalidInput("`x-legion-curate` must be on or off.")
+
+
+def _whole(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Streaming:
+    async def write(client: Client) -> None:
+        try:
+            answer = await desk.legion.llm.answer(request, call.who)
+            body = dialect.render(answer)
+        except LegionError as error:
+            await client.whole(_failed(dialect, error, request.id))
+            return
+        except Exception as error:  # noqa: BLE001  # the wall, in the client's own dialect
+            await client.whole(_failed(dialect, unexpected(error, desk.ids), request.id))
+            return
+        headers = _route(request.id, answer.tier, answer.instance, answer.model, len(answer.closed.attempts))
+        await client.whole(Raw(body, headers=headers))
+
+    return write
+
+
+def _streaming(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Streaming:
+    async def write(client: Client) -> None:
+        writer = dialect.writer(request, created_s=int(desk.clock.utc_now().timestamp()))
+        has_started = False
+        try:
+            async with desk.legion.llm.stream(request, call.who) as events:
+                async for event in events:
+                    if isinstance(event, Opened):
+                        lane = event.lane
+                        headers = _route(
+                            request.id, lane.tier.word, lane.instance, lane.offer.id, event.attempts
+                        )
+                        has_started = True
+                        await client.start(200, dialect.media_type, headers)
+                        client.say_when_quiet(writer.keep_alive)
+                    if chunk := writer.write(event):
+                        await client.send(chunk)
+        except ClientStuck:
+            raise
+        except Exception as error:  # noqa: BLE001  # the wall, in the client's own dialect
+            known = error if isinstance(error, LegionError) else unexpected(error, desk.ids)
+            if has_started:
+                await client.finish(writer.error(known))
+            else:
+                await client.whole(_failed(dialect, known, request.id))
+            return
+        await client.finish()
+
+    return write
+
+
+def _failed(dialect: Dialect, error: LegionError, request_id: str) -> Raw:
+    status, body = dialect.render_error(error)
+    return Raw(body, status=status, headers=(("x-legion-request", request_id), *retry_after(error)))
+
+
+def _route(request_id: str, tier: str, instance: str, model: str, attempts: int) -> Headers:
+    return (
+        ("x-legion-request", request_id),
+        ("x-legion-tier", tier),
+        ("x-legion-instance", instance),
+        ("x-legion-model", model),
+        ("x-legion-attempts", str(attempts)),
+    )
+
+
+async def count_tokens(desk: Desk, call: Call) -> Raw:
+    """An estimate, as the router makes it: no model is asked."""
+    dialect = desk.legion.llm.dialects["anthropic_messages"]
+    request_id = desk.ids.new("req")
+    try:
+        check_headers(call.headers)
+        request = dialect.parse(_with_max_tokens(call), call.headers, request_id=request_id)
+        tools = [msgspec.json.encode(tool).decode() for tool in request.tools]
+        text = "\n".join((*request.system, *(message.text for message in request.messages), *tools))
+        decision = await desk.legion.llm.explain(text)
+    except LegionError as error:
+        return _failed(dialect, error, request_id)
+    return Raw(msgspec.json.encode({"input_tokens": decision.estimated_tokens}))
+
+
+def _with_max_tokens(call: Call) -> bytes:
+    """The body with the one field that counting does not need and the messages dialect insists on."""
+    body = call.read(dict[str, msgspec.Raw])
+    return msgspec.json.encode({**body, "max_tokens": msgspec.Raw(b"1"), "stream": msgspec.Raw(b"false")})
+
+
+class EmbeddingsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's request; fields not named here are ignored."""
+
+    input: (
+        Annotated[str, msgspec.Meta(min_length=1)]
+        | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=TEXTS_MAX)]
+    )
+    model: str = "auto"
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+
+
+async def embeddings(desk: Desk, call: Call) -> Raw:
+    """One vector per text, in order."""
+    dialect = desk.legion.llm.dialects["openai_chat"]
+    request_id = desk.ids.new("req")
+    try:
+        body = call.read(EmbeddingsBody)
+        if body.dimensions is not None:
+            raise Unsupported("`dimensions` cannot be chosen here.", hint="Leave it out.")
+        texts = (body.input,) if isinstance(body.input, str) else body.input
+        model = None if body.model in ("", "auto", "legion") else body.model
+        embedded = await desk.legion.llm.embed(model, texts, call.who)
+    except LegionError as error:
+        return _failed(dialect, error, request_id)
+    data = [
+        {"object": "embedding", "index": index, "embedding": _vector(vector, body.encoding_format)}
+        for index, vector in enumerate(embedded.vectors)
+    ]
+    tokens = embedded.usage.input_tokens
+    answer = {
+        "object": "list",
+        "data": data,
+        "model": body.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+    return Raw(msgspec.json.encode(answer))
+
+
+def _vector(vector: tuple[float, ...], form: str) -> object:
+    if form == "float":
+        return vector
+    packed = array("f", vector)
+    if sys.byteorder == "big":
+        packed.byteswap()  # the wire is little-endian
+    return base64.b64encode(packed.tobytes()).decode()
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as both OpenAI's and Anthropic's clients read it."""
+
+    id: str
+    object: str = "model"
+    type: str = "model"
+    created: int = int(BEGINNING.timestamp())
+    created_at: str = BEGINNING.strftime("%Y-%m-%dT%H:%M:%SZ")
+    owned_by: str = "legion"
+    display_name: str = ""
+
+
+async def list_models(desk: Desk, call: Call) -> Raw:
+    """`auto`, which lets the router choose, and every model there is."""
+    entries = model_entries(await desk.legion.llm.lanes())
+    answer = {
+        "object": "list",
+        "data": entries,
+        "has_more": False,
+        "first_id": entries[0].id,
+        "last_id": entries[-1].id,
+    }
+    return Raw(msgspec.json.encode(answer))
+
+
+async def show_model(desk: Desk, call: Call) -> Raw:
+    """One of them."""
+    name = call.path["name"]
+    for entry in model_entries(await desk.legion.llm.lanes()):
+        if entry.id == name:
+            return Raw(msgspec.json.encode(entry))
+    raise NotFound(f"There is no model {name[:80]!r}.", hint="GET /v1/models lists them.")
+
+
+def model_entries(lanes: tuple[Lane, ...]) -> list[ModelEntry]:
+    """Each model once, the router's choice first."""
+    entries = {"auto": ModelEntry(id="auto", display_name="Let the router choose")}
+    for lane in lanes:
+        if "embeddings" in lane.offer.capabilities and "streaming" not in lane.offer.capabilities:
+            continue
+        entries.setdefault(
+            lane.offer.id, ModelEntry(id=lane.offer.id, owned_by=lane.instance, display_name=lane.offer.id)
+        )
+    return list(entries.values())
+
+
+_USE = ("gateway/chat", "use")
+_CHAT = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/chat/completions",
+        name="openai_chat_completions",
+        summary="OpenAI chat completions",
+        handler=answering("openai_chat"),
+        right=_USE,
+        example={
+            "id": "chatcmpl-req_01kkr",
+            "object": "chat.completion",
+            "created": 1773480413,
+            "model": "smollm2-135m",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "Hello there."},
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {"prompt_tokens": 42, "completion_tokens": 118, "total_tokens": 160},
+        },
+        body=dict,
+        body_example=_CHAT,
+        query=PINS,
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/messages",
+        name="anthropic_messages",
+        summary="Anthropic messages",
+        handler=answering("anthropic_messages"),
+        right=_USE,
+        example={
+            "id": "msg_req_01kkr",
+            "type": "message",
+            "role": "assistant",
+            "model": "smollm2-135m",
+            "content": [{"type": "text", "text": "Hello there."}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 42, "output_tokens": 118},
+        },
+        body=dict,
+        body_example={**_CHAT, "max_tokens": 256},
+        query=PINS,
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/messages/count_tokens",
+        name="anthropic_count_tokens",
+        summary="Estimate a request's input tokens",
+        handler=count_tokens,
+        right=_USE,
+        example={"input_tokens": 12},
+        body=dict,
+        body_example=_CHAT,
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/embeddings",
+        name="openai_embeddings",
+        summary="OpenAI embeddings",
+        handler=embeddings,
+        right=_USE,
+        example={
+            "object": "list",
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
+            "model": "auto",
+            "usage": {"prompt_tokens": 2, "total_tokens": 2},
+        },
+        body=EmbeddingsBody,
+        body_example={"model": "auto", "input": "Hello"},
+        is_enveloped=False,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models",
+        name="list_dialect_models",
+        summary="Models, as OpenAI's and Anthropic's clients list them",
+        handler=list_models,
+        right=_USE,
+        example={"object": "list", "data": [ModelEntry(id=examples.LANE.offer.id)], "has_more": False},
+        is_enveloped=False,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models/{name:path}",
+        name="show_dialect_model",
+        summary="One model",
+        handler=show_model,
+        right=_USE,
+        answer=ModelEntry,
+        example=ModelEntry(id=examples.LANE.offer.id),
+        is_enveloped=False,
+    ),
+)

@@ -1,0 +1,54 @@
+"""`/api/v1/routes`: where a request would go, and why not elsewhere."""
+
+import msgspec
+
+from legion_core.api.types import Capability
+from legion_core.surfaces.rest import examples
+from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
+from legion_core.surfaces.shapes import LaneShape, PinsShape, RouteShape
+
+
+class ExplainBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request's text and what it insists on."""
+
+    text: str
+    requires: tuple[Capability, ...] = ()
+    pins: PinsShape = PinsShape()
+
+
+async def explain_route(desk: Desk, call: Call) -> Reply:
+    """Nothing is sent anywhere."""
+    body = call.read(ExplainBody)
+    decision = await desk.legion.llm.explain(body.text, requires=body.requires, pins=body.pins.pins())
+    return Reply(RouteShape.of(decision))
+
+
+async def list_lanes(desk: Desk, call: Call) -> Reply:
+    """Every model on every instance known now."""
+    return Reply(tuple(LaneShape.of(lane) for lane in await desk.legion.llm.lanes()))
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/routes",
+        name="list_lanes",
+        summary="Every model on every instance",
+        handler=list_lanes,
+        right=("routes", "read"),
+        answer=tuple[LaneShape, ...],
+        example=(LaneShape.of(examples.LANE),),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/routes/explain",
+        name="explain_route",
+        summary="Where a request would go now, and why not elsewhere",
+        handler=explain_route,
+        right=("routes", "read"),
+        answer=RouteShape,
+        example=examples.ROUTE,
+        body=ExplainBody,
+        body_example=ExplainBody(text="What is the time?", requires=("tools",)),
+    ),
+)
