@@ -60,3 +60,53 @@ def test_the_guard_names_what_a_planted_test_did(reports: dict[str, str], name: 
 @pytest.mark.parametrize("name", HONEST)
 def test_the_guards_let_an_honest_test_pass(reports: dict[str, str], name: str) -> None:
     assert reports[name] == ""
+
+
+def _without_qt(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run planted tests where importing Qt fails as it does when a library is missing."""
+    blocked = folder / "blocked" / "PySide6"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('libEGL.so.1: no such file')", encoding="utf-8")
+    for name, text in files.items():
+        path = folder / "tests" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.support.windowless",
+    ]
+    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "tests"]
+    environment = {**os.environ, "PYTHONPATH": f"{blocked.parent}{os.pathsep}{ROOT}"}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, timeout=100, check=False, env=environment
+    )
+
+
+def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(tmp_path: Path) -> None:
+    run = _without_qt(
+        tmp_path,
+        {
+            "test_plain.py": "def test_it(): pass\n",
+            "test_fixture.py": "def test_it(qtbot): pass\n",
+            "test_import.py": "from PySide6.QtCore import QObject\ndef test_a(): pass\ndef test_b(): pass\n",
+            "test_app.py": "from app.views import rail\ndef test_it(): pass\n",
+            "gui/conftest.py": "from app.bridge import Bridge\n",
+            "gui/test_inside.py": "def test_it(): pass\n",
+        },
+    )
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    assert "5 window tests did not run: libEGL.so.1: no such file" in run.stdout
+    assert run.returncode == 3
+
+
+def test_without_qt_a_failure_is_still_a_failure(tmp_path: Path) -> None:
+    run = _without_qt(
+        tmp_path, {"test_bad.py": "def test_it(): assert False\n", "test_q.py": "import PySide6\n"}
+    )
+    assert run.returncode == 1, run.stdout + run.stderr

@@ -55,23 +55,40 @@ class Windowless:
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        self.left_out = 0
+        self._unread: dict[Path, int] = {}
+        self._deselected = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many tests did not run."""
+        return sum(self._unread.values()) + self._deselected
 
     def pytest_addoption(self, parser: pytest.Parser) -> None:
         for name in ("qt_api", "qt_log_level_fail", "qt_log_ignore", "qt_default_raising"):
             parser.addini(name, "unused without Qt", type="linelist" if name == "qt_log_ignore" else "string")
 
-    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        # pytest also asks about the neighbours of every folder on the way down to what it was told to run.
+        asked = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+        if not any(collection_path.is_relative_to(path) for path in asked):
             return None
-        source = collection_path.read_text(encoding="utf-8")
-        if not needs_qt(source):
+        if collection_path.is_dir():
+            # A folder whose conftest needs Qt is left out whole, since pytest would import that first.
+            deciding, files = collection_path / "conftest.py", sorted(collection_path.rglob("test_*.py"))
+        else:
+            deciding, files = collection_path, [collection_path]
+        if (
+            deciding.suffix != ".py"
+            or not deciding.exists()
+            or not needs_qt(deciding.read_text(encoding="utf-8"))
+        ):
             return None
-        self.left_out += count_tests(source)
+        # Keyed by path: pytest asks about a folder and then again about what is in it.
+        self._unread.update({file: count_tests(file.read_text(encoding="utf-8")) for file in files})
         return True
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        self.left_out += leave_out(
+        self._deselected += leave_out(
             config, items, lambda item: bool(QT_FIXTURES & set(getattr(item, "fixturenames", ())))
         )
 
