@@ -5,7 +5,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
+from legion_core.gateway.providers.anthropic import Anthropic
 from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.ollama import Ollama
 from legion_core.gateway.providers.openai import OpenAICompatible
 from legion_core.gateway.providers.wire import Limits
 from legion_core.gateway.types import Finished, ModelOffer, TextDelta, ThinkingDelta, ToolCallDelta, Usage
@@ -137,6 +139,17 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         "openai",
         lambda url: OpenAICompatible("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
         CAN | {"embed"},
+    ),
+    "anthropic": wired(
+        "anthropic",
+        lambda url: Anthropic("box", url, SystemClock(), api_key=KEY, models=PREFILL, limits=LIMITS),
+        CAN | {"prefix"},
+    ),
+    "anthropic-new": wired(
+        "anthropic", lambda url: Anthropic("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN
+    ),
+    "ollama": wired(
+        "ollama", lambda url: Ollama("box", url, SystemClock(), limits=LIMITS), CAN | {"embed", "prefix"}
     ),
     "vllm": wired(
         "openai",

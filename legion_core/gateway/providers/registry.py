@@ -1,0 +1,143 @@
+"""The families of providers: what each is called, where it answers, how near it is, and how one is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, is_loopback
+from legion_core.gateway.types import ModelOffer, Tier
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import ConfigError
+
+Wire = Literal["openai", "anthropic", "ollama"]
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A family a person can add. `default_base_url` empty: there is none, it has to be entered.
+
+    `tier` is where an instance belongs whose address says nothing: the word, `local` … `frontier`.
+    """
+
+    kind: str
+    title: str
+    default_base_url: str = ""
+    needs_key: bool = False
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    kind: Kind
+    wire: Wire
+    is_self_hosted: bool
+
+
+def _family(
+    kind: str,
+    title: str,
+    wire: Wire,
+    tier: str,
+    base_url: str = "",
+    *,
+    needs_key: bool = False,
+    own: bool = False,
+) -> _Family:
+    row = Kind(kind=kind, title=title, default_base_url=base_url, needs_key=needs_key, tier=tier)
+    return _Family(row, wire, own)
+
+
+# In the order they are offered. Default tiers of the families: seed.
+_FAMILIES: Final = {
+    family.kind.kind: family
+    for family in (
+        _family("ollama", "Ollama", "ollama", "local", "http://127.0.0.1:11434", own=True),
+        _family("vllm", "vLLM", "openai", "fleet", "http://127.0.0.1:8000/v1", own=True),
+        _family("mlx", "MLX server", "openai", "local", "http://127.0.0.1:8080/v1", own=True),
+        _family(
+            "anthropic", "Anthropic", "anthropic", "frontier", "https://api.anthropic.com", needs_key=True
+        ),
+        _family(
+            "openai",
+            "OpenAI, or a server that speaks its protocol",
+            "openai",
+            "frontier",
+            "https://api.openai.com/v1",
+            needs_key=True,
+        ),
+    )
+}
+
+
+def kinds() -> tuple[Kind, ...]:
+    """The families an instance can be added of, in the order to offer them."""
+    return tuple(family.kind for family in _FAMILIES.values())
+
+
+def infer_tier(kind: str, base_url: str, explicit: str = "") -> Tier:
+    """Where an instance belongs: what was configured, else by its address, else by its family. Source: seed.
+
+    Loopback is local. Another host is direct, unless it is the family's own public service. With no address to go by
+    the family decides; an unknown family is frontier. KeyError if `explicit` is no tier.
+    """
+    if explicit:
+        return Tier.parse(explicit)
+    family = _FAMILIES.get(kind)
+    if kind == "llamacpp":  # the model runs in a child of ours
+        return Tier.LOCAL
+    host = _host(base_url)
+    if host and is_loopback(host):
+        return Tier.LOCAL
+    if family is None:
+        return Tier.FRONTIER if not base_url else Tier.DIRECT
+    if not base_url or (not family.is_self_hosted and host == _host(family.kind.default_base_url)):
+        return Tier.parse(family.kind.tier)
+    return Tier.DIRECT
+
+
+def _host(base_url: str) -> str:
+    try:
+        return (urlsplit(base_url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def make(
+    name: str,
+    kind: str,
+    clock: Clock,
+    *,
+    base_url: str = "",
+    api_key: str = "",
+    models: Sequence[ModelOffer] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> Provider:
+    """The provider of one configured instance; nothing is connected yet.
+
+    `api_key` is the key itself, already resolved. ConfigError for an unknown kind or an address that is none. The
+    native engine's own provider needs more than this: see `llamacpp.LlamaCpp`.
+    """
+    family = _FAMILIES.get(kind)
+    if family is None:
+        raise ConfigError(
+            f"The kind {kind!r} of {name!r} has no adapter here.", hint=f"Known: {', '.join(_FAMILIES)}."
+        )
+    address = base_url or family.kind.default_base_url
+    match family.wire:
+        case "openai":
+            from legion_core.gateway.providers.openai import OpenAICompatible
+
+            return OpenAICompatible(
+                name, address, clock, api_key=api_key, kind=kind, models=models, limits=limits
+            )
+        case "anthropic":
+            from legion_core.gateway.providers.anthropic import Anthropic
+
+            return Anthropic(name, address, clock, api_key=api_key, models=models, limits=limits)
+        case "ollama":
+            from legion_core.gateway.providers.ollama import Ollama
+
+            return Ollama(name, address, clock, api_key=api_key, models=models, limits=limits)
