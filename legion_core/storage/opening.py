@@ -156,7 +156,9 @@ def _open_existing(place: Place, migrations: Sequence[Migration], notes: list[st
             hint="Restore a copy, or move it away; the workbench then makes a fresh file.",
         )
     if path.stat().st_size < PAGE_BYTES_MIN:
-        raise apsw.NotADBError("shorter than a page")  # SQLite would take it for an empty one and write over it
+        raise apsw.NotADBError(
+            "shorter than a page"
+        )  # SQLite would take it for an empty one and write over it
     was_unclean = _examine_log(place, notes)
     connection = connect(place)
     try:
