@@ -29,7 +29,7 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError")
 HEX_COLOUR = re.compile(r"(?<![\w&])#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})(?![\w-])")
 # Where these files were made is nobody's business: machine paths, hosts of package registries, tickets.
 WORKPLACE = re.compile(
-    r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/\w|pythonhosted\.|deb\.debian\.|registry\.npmjs|issue #\d|Co-Authored[-]By"
+    r"(?<![\w.])/(?:work|root|home/(?!me/|ada/|you/)\w+|Users/(?!me/)\w+)/\w|pythonhosted\.|deb\.debian\.|registry\.npmjs|issue #\d|Co-Authored[-]By"
 )
 ENTRY_POINTS = frozenset({"app.__main__", "legion_core.__main__", "legion_core.workers.child", "app.grab"})
 
