@@ -154,7 +154,17 @@ def missing_packages(target):
     tools = {"test": TEST_TOOLS, "bundle": BUNDLE_TOOLS}.get(target, {})
     if sys.platform.startswith("linux"):
         packages += [package for tool, package in tools.items() if not shutil.which(tool)]
+        if target == "bundle":
+            packages += missing_shared_python()
     return packages
+
+
+def missing_shared_python():
+    """Debian's interpreter is linked statically; the packaged application needs the library beside it."""
+    major, minor = version_of(venv_python()) or sys.version_info[:2]
+    real = os.path.realpath(str(venv_python()))
+    is_debians = real.startswith("/usr/bin/") and not loads(f"libpython{major}.{minor}.so.1.0")
+    return [f"libpython{major}.{minor}"] if is_debians else []
 
 
 def lacks_ensurepip(python):

@@ -170,3 +170,42 @@ def test_the_script_is_quick_where_all_is_done() -> None:
     program = f"import sys, runpy; runpy.run_path({str(SCRIPT)!r}); print(len(sys.modules))"
     run = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 150
+
+
+@pytest.mark.parametrize(
+    ("display", "missing", "words", "said"),
+    [
+        (":0", [], [], ""),
+        ("", [], ["start"], "No display here, so the engine starts without a window."),
+        (":0", ["libEGL.so.1"], ["start"], "Qt lacks libEGL.so.1, so the engine starts without a window."),
+    ],
+)
+def test_the_window_opens_where_it_can_and_else_the_engine_starts(
+    prepare: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    display: str,
+    missing: list[str],
+    words: list[str],
+    said: str,
+) -> None:
+    became: list[str] = []
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setattr(prepare, "missing_libraries", lambda: missing)
+    monkeypatch.setattr(prepare.os, "chdir", lambda _: None)
+    monkeypatch.setattr(prepare.os, "execv", lambda _, command: became.extend(command))
+    prepare.launch()
+    assert became[0].endswith("/.venv/bin/legion")
+    assert became[1:] == words
+    assert capsys.readouterr().out.strip() == said
+
+
+def test_a_command_that_fails_stops_with_one_sentence(
+    prepare: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: str) -> None:
+        raise prepare.Stop("Installing x failed; the lines above say why.")
+
+    monkeypatch.setattr(prepare, "prepare", fails)
+    assert prepare.main(["test"]) == 1
+    assert capsys.readouterr().err == "Installing x failed; the lines above say why.\n"
