@@ -7,6 +7,9 @@ from PySide6.QtGui import QFont, QFontDatabase
 
 from app.theme.tokens import TypeStyle, raw_tokens, resource_path
 
+# The bundled Inter has a name of its own: see resources/fonts/README.md.
+BUNDLED = {"Inter": "Workbench Inter"}
+
 
 def load_fonts() -> list[str]:
     """Adds every bundled font file to the application; returns the families found.
@@ -26,7 +29,7 @@ def make_font(style: TypeStyle, weight: int | None = None, *, italic: bool = Fal
     raw = cast("dict[str, object]", raw_tokens()["font"])
     kind = "mono" if style.mono else "ui"
     family = cast("str", raw[kind])
-    font = QFont([family, *cast("list[str]", raw[f"{kind}Fallback"])])
+    font = QFont([BUNDLED.get(family, family), family, *cast("list[str]", raw[f"{kind}Fallback"])])
     font.setPixelSize(whole_px(style.size_px))
     font.setWeight(QFont.Weight(weight or style.weight))
     if italic:

@@ -31,8 +31,8 @@ def test_a_theme_reaches_palette_sheet_and_watchers(qapp: QApplication, qtbot: Q
 
 
 def test_bundled_fonts_are_the_ones_used(qapp: QApplication) -> None:
-    assert {"Inter", "JetBrains Mono"} <= set(look().families)
-    assert QFontInfo(look().font("ui")).family() == "Inter"
+    assert {"Workbench Inter", "JetBrains Mono"} <= set(look().families)
+    assert QFontInfo(look().font("ui")).family() == "Workbench Inter"
     assert QFontInfo(look().font("code")).family() == "JetBrains Mono"
     assert QFontInfo(look().font("heading")).weight() == 600
 
