@@ -1,21 +1,27 @@
 """The benches the conformance suites run on: one for each provider that has a wire or a script."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from legion_core.gateway.providers.anthropic import Anthropic
 from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.llamacpp import LlamaCpp, ResolvedModel
 from legion_core.gateway.providers.ollama import Ollama
 from legion_core.gateway.providers.openai import OpenAICompatible
 from legion_core.gateway.providers.wire import Limits
 from legion_core.gateway.types import Finished, ModelOffer, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from legion_core.kernel.clock import SystemClock
-from legion_core.kernel.errors import Overloaded
+from legion_core.kernel.errors import NotFound, Overloaded
+from legion_core.kernel.supervise import Supervisor
 from legion_core.testing.provider_conformance import Power, ProviderBench
 from legion_core.testing.scripted import Pause, ScriptedProvider, Step, say
 from legion_core.testing.upstreams import Answer, Call, Die, Upstream, WireName, error, events_of
+from legion_core.workers.supervisor import Worker
 
 LIMITS = Limits(connect_s=5, first_event_s=10, idle_s=10, answer_s=10)
 OPEN = AbstractAsyncContextManager[ProviderBench]
@@ -159,3 +165,61 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         CAN | {"embed", "prefix"},
     ),
 }
+
+
+@dataclass
+class NativeBench:
+    """The real engine on the starter model, in its real child process."""
+
+    provider: LlamaCpp
+    model: str = "starter"
+    powers: frozenset[Power] = frozenset({"break", "context", "prefix"})
+
+    @property
+    def open_streams(self) -> int:
+        health = self.provider.health(self.model)
+        return health.open_requests if health else 0
+
+    def will_say(
+        self,
+        *pieces: str,
+        thinking: Sequence[str] = (),
+        calls: Sequence[Call] = (),
+        has_usage: bool = True,
+        slowly: bool = False,
+    ) -> None:
+        raise AssertionError("a real model says what it likes")
+
+    def will_break(self, *pieces: str, at: int) -> None:
+        raise AssertionError("a real model says what it likes")
+
+    async def break_now(self) -> None:
+        health = self.provider.health(self.model)
+        assert health is not None
+        assert health.pid is not None
+        os.kill(health.pid, signal.SIGKILL)
+
+    def will_refuse(self) -> None:
+        raise AssertionError("a real model does not refuse")
+
+
+@asynccontextmanager
+async def native(path: Path) -> AsyncGenerator[NativeBench, None]:
+    supervisor = Supervisor()
+
+    def resolve(model: str) -> ResolvedModel:
+        if model not in ("starter", "vectors"):
+            raise NotFound(f"There is no model {model!r}.")
+        return ResolvedModel(path, context_tokens=1024, threads=2, is_embedding=model == "vectors")
+
+    provider = LlamaCpp(
+        "computer",
+        resolve,
+        lambda: (ModelOffer(id="starter", context=1024, continuation="prefill"),),
+        lambda load: Worker(supervisor, SystemClock(), load),
+    )
+    try:
+        yield NativeBench(provider)
+    finally:
+        await provider.aclose()
+        await supervisor.stop()

@@ -4,8 +4,18 @@ import asyncio
 
 import pytest
 
-from legion_core.testing.provider_conformance import CHECKS, Check, checks_for, stops_at_the_bound
-from tests.contract.gateway.benches import BENCHES
+from legion_core.kernel.errors import Refused, Unsupported
+from legion_core.testing.engines import starter_model
+from legion_core.testing.provider_conformance import (
+    CHECKS,
+    Check,
+    ask,
+    checks_for,
+    collect,
+    stops_at_the_bound,
+    text_of,
+)
+from tests.contract.gateway.benches import BENCHES, native
 from tests.support import aio
 
 ALL = [check for check, _ in CHECKS] + [stops_at_the_bound]
@@ -24,3 +34,66 @@ def test_a_provider_keeps_the_contract(name: str, check: Check) -> None:
 
     if not aio.run(main()):
         pytest.skip("this bench has no power to arrange it")
+
+
+NATIVE_POWERS = frozenset({"break", "context", "prefix"})
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize("check", checks_for(NATIVE_POWERS), ids=lambda check: check.__name__)
+@pytest.mark.allow_log("ended unexpectedly|was killed")
+def test_the_native_engine_keeps_the_contract(check: Check) -> None:
+    path = starter_model()
+    if path is None:
+        pytest.skip("the starter model is not installed")
+
+    async def main() -> None:
+        async with native(path) as bench:
+            assert bench.powers == NATIVE_POWERS
+            await check(bench)
+
+    aio.run(main(), bound_s=90)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_native_embedding_model_makes_vectors_and_refuses_to_chat() -> None:
+    path = starter_model()
+    if path is None:
+        pytest.skip("the starter model is not installed")
+
+    async def main() -> None:
+        async with native(path) as bench:
+            embedded = await bench.provider.embed("vectors", ("a cat", "a dog", "a cat"))
+            assert len(embedded.vectors) == 3
+            assert embedded.vectors[0] == pytest.approx(embedded.vectors[2], abs=1e-5)
+            assert embedded.vectors[0] != pytest.approx(embedded.vectors[1], abs=1e-3)
+            with pytest.raises(Unsupported):
+                async with bench.provider.stream(ask(), "vectors"):
+                    pass
+            with pytest.raises(Refused):
+                await bench.provider.load("nothing")
+
+    aio.run(main(), bound_s=90)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_native_answer_goes_on_exactly_behind_its_prefix() -> None:
+    """At temperature 0 an answer cut anywhere and continued is the same answer."""
+    path = starter_model()
+    if path is None:
+        pytest.skip("the starter model is not installed")
+
+    async def main() -> None:
+        async with native(path) as bench:
+            question = ask("Write one sentence about the sea.", tokens=24)
+            whole = text_of(await collect(bench, question))
+            rest = text_of(await collect(bench, question, prefix=whole[: len(whole) // 2]))
+            assert rest
+            assert not rest.startswith(whole[: len(whole) // 2])
+            assert await bench.provider.unload("starter")
+            assert bench.provider.loaded == ()
+
+    aio.run(main(), bound_s=90)
