@@ -32,13 +32,13 @@ class Backend(Protocol):
 
 
 class Keyring:
-    """The system's keyring under one service name; `find` first. One call at a time may be stuck, no more."""
+    """The system's keyring under one service name; `find` first. One that hangs is not asked again while it does."""
 
     def __init__(self, backend: Backend | None = None, *, call_s: float = CALL_S) -> None:
         self._backend = backend
         self._is_sought = backend is not None
         self._call_s = call_s
-        self._last: Call[Any] | None = None
+        self._stuck: Call[Any] | None = None  # one that outlasted its limit
 
     async def find(self) -> bool:
         """Whether this computer has a keyring we may use; asked once, answers False within five seconds if unsure."""
@@ -84,14 +84,14 @@ class Keyring:
         return self._backend
 
     async def _ask(self, work: Callable[[], T], limit_s: float) -> T:
-        if self._last is not None and self._last.is_running:
+        if self._stuck is not None and self._stuck.is_running:
             raise _silent()
         call = Call("legion-keyring", work)
-        self._last = call
         try:
             async with asyncio.timeout(limit_s):
                 return await call.future
         except TimeoutError:
+            self._stuck = call
             raise _silent() from None
         except LegionError:
             raise

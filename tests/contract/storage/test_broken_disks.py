@@ -153,7 +153,9 @@ def test_after_a_failed_fsync_nothing_new_rests_on_pages_the_kernel_forgot(tmp_p
         database = await Database.open(path, migrations=SCHEMA, clock=SystemClock(), vfs="forgetful")
         await database.write(lambda connection: add(connection, 1, 100))
         await database.write(lambda connection: add(connection, 2, 9000), durability="process")
-        await database.read(numbers)  # a reader stays open, so that closing the writer's handle empties no log
+        await database.read(
+            numbers
+        )  # a reader stays open, so that closing the writer's handle empties no log
         recording.syncs_to_fail = 1
         with pytest.raises(StorageFailed):
             await database.write(lambda connection: add(connection, 3, 100))
