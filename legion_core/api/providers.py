@@ -21,7 +21,13 @@ class Providers:
     """What the Models page and `legion provider` do. `make` builds without saving; `save` writes and puts in force."""
 
     def __init__(
-        self, inventory: Inventory, clock: Clock, bus: EventBus, make: MakeProvider, save: Save, forget: Forget
+        self,
+        inventory: Inventory,
+        clock: Clock,
+        bus: EventBus,
+        make: MakeProvider,
+        save: Save,
+        forget: Forget,
     ) -> None:
         self._inventory = inventory
         self._clock = clock
@@ -55,12 +61,16 @@ class Providers:
     async def add(self, spec: ProviderSpec, key: str | None = None, *, test: bool = True) -> ProviderRow:
         """Save an instance and its key. With `test`, one that fails it is not saved and the error says why."""
         if any(instance.provider.name == spec.name for instance in self._inventory.instances):
-            raise Conflict(f"There is a provider {spec.name!r} already.", hint="Choose another name, or remove it first.")
+            raise Conflict(
+                f"There is a provider {spec.name!r} already.", hint="Choose another name, or remove it first."
+            )
         if test:
             found = await self.test(spec, key)
             if not found.is_ok:
                 kind = BadCredentials if "key" in found.why.lower() else Unavailable
-                raise kind(f"The test failed, nothing was saved: {found.why}", hint="Mend it, or add it untested.")
+                raise kind(
+                    f"The test failed, nothing was saved: {found.why}", hint="Mend it, or add it untested."
+                )
         await self._save(spec, key)
         await self._inventory.discover()
         return self._row(spec.name)
@@ -68,7 +78,9 @@ class Providers:
     async def remove(self, name: str) -> None:
         """Forget an instance and its key."""
         if self._inventory.get(name).is_builtin:
-            raise InvalidInput(f"{name!r} is this computer itself and stays.", hint="Remove its models instead.")
+            raise InvalidInput(
+                f"{name!r} is this computer itself and stays.", hint="Remove its models instead."
+            )
         await self._forget(name)
 
     def trip(self, name: str) -> ProviderRow:
@@ -90,7 +102,9 @@ class Providers:
         try:
             found = await provider.probe()
         except LegionError as error:
-            return TestResult(is_ok=False, why=error.sentence(), latency_s=self._clock.monotonic_s() - start_s)
+            return TestResult(
+                is_ok=False, why=error.sentence(), latency_s=self._clock.monotonic_s() - start_s
+            )
         return msgspec.convert(found, TestResult, from_attributes=True)
 
     def _row(self, name: str) -> ProviderRow:

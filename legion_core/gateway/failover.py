@@ -46,7 +46,7 @@ from legion_core.kernel.errors import (
     WorkerDied,
 )
 
-ATTEMPTS_MAX = 4  # reliability.md B3: at most 4 a request …
+ATTEMPTS_MAX = 4  # enough for a way out, too few for a retry storm: at most 4 a request …
 ATTEMPTS_PER_LANE_MAX = 2  # … and 2 an instance
 CHARS_PER_TOKEN = 4
 
@@ -275,7 +275,7 @@ def next_lane(
             continue
         if delivered.text and not _can_continue(lane):
             continue
-        # A wrong key must not send the request to a dearer tier by itself (reliability.md F56).
+        # A wrong key must not send the request to a dearer tier by itself.
         if isinstance(error, BadCredentials) and current is not None and lane.tier > current.tier:
             continue
         return lane

@@ -32,6 +32,7 @@ MIGRATIONS = (
     ),
 )
 
+SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
 By = Literal["tier", "model", "day"]
 
 
@@ -136,6 +137,20 @@ class Ledger:
             )
             for row in found
         )
+
+    async def speeds(self, instance: str) -> dict[str, tuple[float, datetime]]:
+        """Tokens per second of the newest long enough answer of each model of `instance`, and when it was."""
+        found = await self._database.read(
+            lambda connection: rows(
+                connection,
+                "SELECT model, output_tokens / (duration_s - first_token_s), max(at) FROM attempts WHERE instance = ? "
+                "AND outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY model",
+                [instance, SPEED_TOKENS_MIN],
+            )
+        )
+        return {
+            str(model): (float(str(speed)), datetime.fromisoformat(str(at))) for model, speed, at in found
+        }
 
     async def spent_today(self) -> tuple[float, int]:
         """USD of the current UTC day, and how many requests of it have an unknown price."""

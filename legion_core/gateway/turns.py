@@ -31,7 +31,7 @@ from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 
 PART_CHARS = 512
-PART_AGE_S = 0.25  # desktop.md E11: a killed process loses at most this much of an answer
+PART_AGE_S = 0.25  # a killed process loses at most this much of an answer
 
 
 class Answer:

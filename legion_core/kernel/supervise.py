@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
-from legion_core.kernel.errors import LimitReached
+from legion_core.kernel.errors import LegionError, LimitReached
 
 log = logging.getLogger("legion.supervise")
 
@@ -28,7 +28,7 @@ class Supervisor:
         return tuple(sorted(task.get_name() for task in self._tasks))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run `work` once; a failure is logged with its name and ends only this task."""
+        """Run `work` once; a failure is logged with its name (as an error only if it is ours) and ends only this task."""
         if self._is_stopping or len(self._tasks) >= TASKS_MAX:
             work.close()
             raise LimitReached(
@@ -59,7 +59,11 @@ class Supervisor:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, LegionError) and error.blame != "us":
+            log.info("%s failed: %s", task.get_name(), error.sentence())
+        else:
             log.error("%s failed", task.get_name(), exc_info=error)
 
     async def stop(self, deadline_s: float = 5.0) -> None:

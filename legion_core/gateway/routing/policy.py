@@ -21,10 +21,10 @@ from legion_core.gateway.types import (
     ToolUseBlock,
 )
 
-CHARS_PER_TOKEN = 4  # llm.md §1.2
+CHARS_PER_TOKEN = 4
 FRAMING_TOKENS = 256
 IMAGE_TOKENS = 1_000
-CONTEXT_HEADROOM = 0.9  # llm.md §1.2: a lane fits if the estimate is at most 90 % of its window
+CONTEXT_HEADROOM = 0.9  # a lane fits if the estimate is at most 90 % of its window
 
 
 def required_capabilities(request: Request) -> tuple[Capability, ...]:

@@ -1,0 +1,31 @@
+"""Secrets by name: set, removed, listed, never shown."""
+
+from legion_core.storage.secrets import Secrets
+
+
+class SecretNames:
+    """What the window and the command line may do with secrets; a value goes in and never comes out."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return await self._secrets.names()
+
+    async def set(self, name: str, value: str) -> str:
+        """Keep it and give the reference to write in the configuration; Denied where nothing can keep it safely."""
+        return await self._secrets.set(name, value)
+
+    async def remove(self, name: str) -> None:
+        """Forget it; NotFound if there is none."""
+        await self._secrets.remove(name)
+
+    async def backend(self) -> str:
+        """Where they are kept: `keyring`, `file`, `locked` (a file that wants its passphrase) or `none`."""
+        found = await self._secrets.backend()
+        return "locked" if found == "none" and await self._secrets.is_locked() else found
+
+    async def unlock(self, passphrase: str) -> None:
+        """Open the secrets file; Denied if the passphrase is wrong."""
+        await self._secrets.unlock(passphrase)

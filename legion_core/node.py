@@ -1,0 +1,360 @@
+"""The composition root: the one place that knows every name, and the order in which things start and stop."""
+
+import asyncio
+import importlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from legion_core.api.doctor import Doctor
+from legion_core.api.facade import Legion
+from legion_core.api.llm import Llm
+from legion_core.api.models import LOCAL, Models, Shelf
+from legion_core.api.ops import Ops
+from legion_core.api.providers import Providers
+from legion_core.api.secrets import SecretNames
+from legion_core.api.settings import Settings
+from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
+from legion_core.gateway.chat import ChatDefaults
+from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
+from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
+from legion_core.gateway.dialects.openai_chat import OpenAIChat
+from legion_core.gateway.inventory import Instance as Served
+from legion_core.gateway.inventory import Inventory
+from legion_core.gateway.ledger import MIGRATIONS as LEDGER
+from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.llamacpp import LlamaCpp
+from legion_core.gateway.providers.registry import infer_tier, make
+from legion_core.gateway.routing.health import Health
+from legion_core.gateway.service import Gateway
+from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
+from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.config import load
+from legion_core.kernel.errors import LegionError
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids, system_rng
+from legion_core.kernel.ports import NoBudget, NoRetriever, OwnerOnly
+from legion_core.kernel.settings_schema import Config, Instance, Model
+from legion_core.kernel.supervise import Supervisor
+from legion_core.models.gguf import read_header
+from legion_core.models.store import ModelStore, find_starter
+from legion_core.storage.home import Home
+from legion_core.storage.secrets import Secrets
+from legion_core.storage.sqlite import Database
+from legion_core.workers.frames import Load
+from legion_core.workers.supervisor import Worker, command_for
+
+if TYPE_CHECKING:
+    from legion_core.surfaces.rest.server import RestServer
+
+log = logging.getLogger("legion.node")
+
+
+class Node:
+    """A running node: its door (`legion`), and its HTTP surface if it serves."""
+
+    def __init__(
+        self, legion: Legion, home: Home, clock: SystemClock, ids: Ids, supervisor: Supervisor
+    ) -> None:
+        self.legion = legion
+        self.home = home
+        self.supervisor = supervisor
+        self.problem: LegionError | None = None
+        self._clock = clock
+        self._ids = ids
+        self._server: RestServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where other programs reach it; empty while it does not serve."""
+        return self._server.url if self._server else ""
+
+    async def serve(self, port: int | None = None, host: str | None = None) -> str:
+        """Open the HTTP surface and give its address; raises Conflict naming the holder if the port is taken."""
+        config = self.legion.settings.config.server
+        # Imported in a thread: it takes longer than the window may wait for its next frame.
+        surface = await asyncio.to_thread(importlib.import_module, "legion_core.surfaces.rest.server")
+        server: RestServer = surface.RestServer(
+            self.legion, clock=self._clock, ids=self._ids, supervisor=self.supervisor
+        )
+        try:
+            await server.start(host or config.host, config.port if port is None else port)
+        except LegionError as error:
+            self._problem(error)
+            raise
+        await self.stop_serving()
+        self._server = server
+        self._problem(None)
+        await asyncio.to_thread(self.home.write_node, port=server.port, host=host or config.host)
+        return server.url
+
+    async def stop_serving(self) -> None:
+        """Close the HTTP surface; open streams get their end first."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.stop()
+            self.legion.ops.url = ""
+
+    def _problem(self, error: LegionError | None) -> None:
+        self.problem = error
+        self.legion.ops.problem = error.sentence() if error else ""
+        self.legion.ops.url = self.url
+
+
+@asynccontextmanager
+async def open_node(
+    home: Path | Home,
+    *,
+    env: Mapping[str, str],
+    serve: bool = True,
+    port: int | None = None,
+    host: str | None = None,
+    command: Callable[[str], tuple[str, ...]] | None = None,
+) -> AsyncGenerator[Node]:
+    """Start a node in `home` and stop it in order on leaving.
+
+    `serve` also opens the HTTP surface and claims the home for this process: Conflict if another node runs there.
+    A port that is taken leaves the node running without it, with the reason in `node.problem`. `command` gives the
+    argv of a model's child process; a frozen bundle passes its own.
+    """
+    place = home if isinstance(home, Home) else Home(home)
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(place.create)
+        if serve:
+            claim = await asyncio.to_thread(place.claim)
+            stack.callback(claim.release)
+            stack.callback(place.forget_node)
+        node = await _assemble(place, env, stack, command)
+        if serve:
+            stack.push_async_callback(node.stop_serving)
+            try:
+                await node.serve(port, host)
+            except LegionError as error:
+                log.warning("the node runs without its HTTP surface: %s", error.sentence())
+                await asyncio.to_thread(place.write_node, port=None)
+        yield node
+
+
+async def _assemble(
+    place: Home,
+    env: Mapping[str, str],
+    stack: AsyncExitStack,
+    command: Callable[[str], tuple[str, ...]] | None,
+) -> Node:
+    """Make every part from the bottom up; each pushes its own end onto `stack`."""
+    clock, rng, supervisor = SystemClock(), system_rng(), Supervisor()
+    ids, bus, health, authorizer = Ids(clock, rng), EventBus(clock), Health(), OwnerOnly()
+
+    loaded = await asyncio.to_thread(load, place.config_path, env)
+    token = await asyncio.to_thread(place.token, env, rng, clock)
+    secrets = Secrets(place.root, env, clock=clock, rng=rng)
+    database = await Database.open(
+        place.journal_path,
+        migrations=(*LEDGER, *CONVERSATIONS),
+        durability=loaded.config.engine.durability,
+        clock=clock,
+    )
+    stack.push_async_callback(database.close)
+
+    inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name))
+    conversations, ledger = Conversations(database, clock, ids), Ledger(database, clock)
+    settings = Settings(place.config_path, env, loaded, bus, apply=lambda config: configure(config))
+    pipeline = Pipeline(
+        clock,
+        bus,
+        authorizer,
+        NoBudget(),
+        NoRetriever(),
+        conversations,
+        ledger,
+        health,
+        lanes=inventory.lanes,
+        providers=lambda: inventory.providers,
+        is_local_only=lambda: settings.config.privacy.local_only,
+        on_health=lambda name: _tell_provider(bus, name),
+    )
+    gateway = Gateway(
+        clock,
+        ids,
+        bus,
+        supervisor,
+        authorizer,
+        inventory,
+        pipeline,
+        conversations,
+        ledger,
+        is_local_only=lambda: settings.config.privacy.local_only,
+        chat_defaults=lambda: _chat_defaults(settings.config),
+    )
+    local = _local(clock, supervisor, bus, shelf := Shelf(lambda: settings.config.models), command)
+    inventory.put(Served(provider=local, tier=Tier.LOCAL, is_builtin=True))
+    store = ModelStore(clock, ids, place.models_directory, starter=find_starter())
+    models = Models(
+        store, shelf, local, inventory, ledger, clock, ids, bus, supervisor, lambda: settings.config.models
+    )
+    stack.push_async_callback(gateway.stop)
+    stack.push_async_callback(supervisor.stop)
+
+    async def build(spec: ProviderSpec, key: str | None) -> Provider:
+        secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
+        return make(spec.name, spec.kind, clock, base_url=spec.base_url, api_key=secret, models=spec.models)
+
+    async def save(spec: ProviderSpec, key: str | None) -> None:
+        reference = await secrets.set(f"provider-{spec.name}", key) if key else spec.api_key
+        await settings.add_instance(_instance(spec, reference))
+
+    async def forget(name: str) -> None:
+        await settings.remove_instance(name)
+        if f"provider-{name}" in await secrets.names():
+            await secrets.remove(f"provider-{name}")
+
+    in_force: dict[str, Instance] = {}
+
+    async def configure(config: Config) -> None:
+        """Make the inventory what the configuration says; instances that did not change are left alone."""
+        wanted = {instance.name: instance for instance in config.gateway.instances}
+        for name in [name for name in in_force if name not in wanted]:
+            del in_force[name]
+            await inventory.remove(name).aclose()
+        for name, instance in wanted.items():
+            if in_force.get(name) == instance:
+                continue
+            in_force[name] = instance
+            before = inventory.put(await _serve_instance(instance, build))
+            if before is not None:
+                await before.aclose()
+        await models.refresh()
+
+    await configure(loaded.config)
+    await gateway.start()
+    secret_names = SecretNames(secrets)
+    ops = Ops(
+        clock,
+        bus,
+        gateway,
+        authorizer,
+        home=place.root,
+        mode=loaded.config.mode,
+        token=token,
+        token_path="" if env.get("LEGION_TOKEN") else str(place.token_path),
+        examine=lambda: doctor.examine(),
+    )
+    doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
+    legion = Legion(
+        events=bus,
+        chat=gateway.chat,
+        llm=Llm(gateway, {dialect.name: dialect for dialect in (OpenAIChat(), AnthropicMessages())}),
+        models=models,
+        providers=Providers(inventory, clock, bus, build, save, forget),
+        settings=settings,
+        secrets=secret_names,
+        ops=ops,
+    )
+    return Node(legion, place, clock, ids, supervisor)
+
+
+def _local(
+    clock: SystemClock,
+    supervisor: Supervisor,
+    bus: EventBus,
+    shelf: Shelf,
+    command: Callable[[str], tuple[str, ...]] | None,
+) -> LlamaCpp:
+    """The built-in instance: one child process for each model file in use, checked before native code opens it."""
+    engine = installed_engine()
+
+    def make_worker(load: Load) -> Worker:
+        return Worker(
+            supervisor,
+            clock,
+            load,
+            engine=engine,
+            command=(command or command_for)(engine),
+            check=read_header,
+            on_change=lambda _: _tell_model(bus, Path(load.model_path).stem),
+        )
+
+    return LlamaCpp(LOCAL, shelf.resolve, lambda: shelf.offers, make_worker)
+
+
+def installed_engine() -> str:
+    """The native engine to use: the prebuilt wheel, or the user's own build of llama-cpp-python where that is all there is."""
+    if find_spec("xllamacpp") is None and find_spec("llama_cpp") is not None:
+        return "llama-cpp-python"
+    return "xllamacpp"
+
+
+async def _serve_instance(
+    instance: Instance, build: Callable[[ProviderSpec, str | None], Awaitable[Provider]]
+) -> Served:
+    """The configured instance as the inventory keeps it; one whose key cannot be had is kept with its problem."""
+    spec = _spec(instance)
+    problem = ""
+    try:
+        provider = await build(spec, None)
+    except LegionError as error:
+        problem = error.sentence()
+        provider = await build(msgspec.structs.replace(spec, api_key=""), "")
+    return Served(
+        provider=provider,
+        tier=infer_tier(instance.kind, instance.base_url, instance.tier),
+        base_url=instance.base_url,
+        offers=() if problem else spec.models,
+        is_discovered=not spec.models and not problem,
+        has_key=bool(instance.api_key),
+        problem=problem,
+    )
+
+
+def _chat_defaults(config: Config) -> ChatDefaults:
+    chat = config.chat
+    pins = Pins(
+        model=None if chat.model in ("", "auto", "legion") else chat.model, tier_max=Tier.parse(chat.tier_max)
+    )
+    return ChatDefaults(pins=pins, system=(chat.system_prompt,) if chat.system_prompt else ())
+
+
+def _spec(instance: Instance) -> ProviderSpec:
+    return ProviderSpec(
+        name=instance.name,
+        kind=instance.kind,
+        base_url=instance.base_url,
+        api_key=instance.api_key,
+        tier=instance.tier,
+        models=tuple(_offer(model) for model in instance.models),
+    )
+
+
+def _offer(model: Model) -> ModelOffer:
+    price = msgspec.convert(model.price, Price, from_attributes=True) if model.price else None
+    return ModelOffer(
+        id=model.id,
+        context=model.context,
+        capabilities=frozenset(model.capabilities),
+        continuation=model.continuation,
+        price=price,
+    )
+
+
+def _instance(spec: ProviderSpec, reference: str) -> Instance:
+    told = msgspec.to_builtins(spec)
+    told["api_key"] = reference
+    return msgspec.convert(told, Instance)
+
+
+def _tell_model(bus: EventBus, name: str) -> None:
+    at_utc, at_mono_s = bus.stamp()
+    bus.publish(ModelChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name))
+
+
+def _tell_provider(bus: EventBus, name: str) -> None:
+    at_utc, at_mono_s = bus.stamp()
+    bus.publish(ProviderChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name))
