@@ -40,6 +40,7 @@ LOCAL = "local"
 HARDWARE_AGE_MAX_S = 5.0
 MEASURE_TOKENS = 32
 GPU_BYTES_MIN = 1 << 30
+STARTER_TEMPERATURE = 0.2  # what SmolLM2's makers recommend; warmer, so small a model wanders
 SLOTS = 2  # answers at a time from one model; they share its context
 
 
@@ -87,6 +88,7 @@ class Shelf:
             threads=settings.threads,
             slots=SLOTS,
             is_embedding=file.header.is_embedding_model,
+            temperature=STARTER_TEMPERATURE if file.is_starter else None,
         )
 
 

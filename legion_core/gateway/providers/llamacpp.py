@@ -58,6 +58,7 @@ class ResolvedModel:
     slots: int = 1
     gpu_layers: int = 0
     is_embedding: bool = False
+    temperature: float | None = None  # where the request names none: what the model's makers recommend
 
 
 class LlamaCpp:
@@ -104,7 +105,8 @@ class LlamaCpp:
 
     async def load(self, model: str) -> None:
         """Start that model's process ahead of its first question; raises as `Worker.start`."""
-        await (await self._worker(model, is_embedding=None)).start()
+        worker, _ = await self._worker(model, is_embedding=None)
+        await worker.start()
 
     async def unload(self, model: str) -> bool:
         """End that model's process unless it is answering; True if it is not up any more."""
@@ -127,14 +129,14 @@ class LlamaCpp:
     async def _stream(
         self, request: Request, model: str, prefix: str
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
-        asked = chat_request(request, prefix)
-        worker = await self._worker(model, is_embedding=False)
+        worker, found = await self._worker(model, is_embedding=False)
+        asked = chat_request(request, prefix, temperature=found.temperature)
         async with aclosing(_chunks(worker, asked, self._name)) as chunks:
             yield chunks
 
     async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
         """See `Provider`; Unsupported for a model that is not made for it."""
-        worker = await self._worker(model, is_embedding=True)
+        worker, _ = await self._worker(model, is_embedding=True)
         embedded = await worker.embed(texts)
         return Embedded(vectors=embedded.vectors, usage=Usage(input_tokens=embedded.prompt_tokens))
 
@@ -154,8 +156,8 @@ class LlamaCpp:
             self._workers.clear()
             await asyncio.gather(*(worker.stop() for worker in workers))
 
-    async def _worker(self, model: str, *, is_embedding: bool | None) -> Worker:
-        """The worker for `model` as it is configured now; `is_embedding` None takes either sort."""
+    async def _worker(self, model: str, *, is_embedding: bool | None) -> tuple[Worker, ResolvedModel]:
+        """The worker for `model` as it is configured now, and how; `is_embedding` None takes either sort."""
         if self._is_closed:
             raise Unavailable(f"{self._name} is closed.")
         try:
@@ -186,7 +188,7 @@ class LlamaCpp:
                 await self._make_room()
                 entry = (load, self._make_worker(load))
             self._workers[model] = entry
-            return entry[1]
+            return entry[1], found
 
     async def _make_room(self) -> None:
         """A model that is answering is left alone, even if that means one more than the bound for a while."""
@@ -198,7 +200,7 @@ class LlamaCpp:
                 del self._workers[model]
 
 
-def chat_request(request: Request, prefix: str) -> ChatRequest:
+def chat_request(request: Request, prefix: str, *, temperature: float | None = None) -> ChatRequest:
     """The worker's words for `request`; a last assistant message, and the `prefix` behind it, are to be continued."""
     params = request.params
     check_ranges(params)
@@ -218,7 +220,7 @@ def chat_request(request: Request, prefix: str) -> ChatRequest:
         messages=tuple(messages),
         params=frames.Params(
             output_tokens_max=params.max_tokens,
-            temperature=params.temperature,
+            temperature=temperature if params.temperature is None else params.temperature,
             top_p=params.top_p,
             top_k=params.top_k,
             seed=params.seed,
