@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from legion_core.api.types import SettingRow
-from legion_core.kernel.errors import NotFound
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 from legion_core.surfaces.rest.operations.models import Done
@@ -38,10 +37,9 @@ class SecretsShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(desk: Desk, key: str) -> SettingRow:
-    for row in desk.legion.settings.rows():
-        if row.key == key:
-            return row
-    raise NotFound(f"There is no setting {key[:80]!r}.", hint="`legion config check` lists what is wrong.")
+    settings = desk.legion.settings
+    settings.get(key)  # raises NotFound naming the nearest keys
+    return next(row for row in settings.rows() if row.key == key)
 
 
 async def list_settings(desk: Desk, call: Call) -> Reply:
@@ -75,7 +73,7 @@ async def reset_setting(desk: Desk, call: Call) -> Reply:
 async def list_secrets(desk: Desk, call: Call) -> Reply:
     """Names only."""
     secrets = desk.legion.secrets
-    return Reply(SecretsShape(backend=secrets.backend(), names=await secrets.names()))
+    return Reply(SecretsShape(backend=await secrets.backend(), names=await secrets.names()))
 
 
 async def set_secret(desk: Desk, call: Call) -> Reply:

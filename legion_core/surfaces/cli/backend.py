@@ -1,0 +1,169 @@
+"""What the command line asks of a node, whether it runs already (over HTTP) or is opened for this one command.
+
+All calls block. Iterators give pieces as they come and one last value of another kind.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from legion_core.surfaces.cli.nodeshape import NodeShape
+
+if TYPE_CHECKING:
+    from legion_core.api.types import (
+        Check,
+        Conversation,
+        LedgerRow,
+        ModelFit,
+        ModelRow,
+        ProviderRow,
+        ProviderSpec,
+        PullProgressed,
+        SettingRow,
+        SummaryRow,
+        TestResult,
+        Usage,
+    )
+    from legion_core.gateway.export import Format
+    from legion_core.gateway.ledger import By
+    from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that belongs to no conversation, once it is whole."""
+
+    text: str
+    request: str
+    tier: str
+    instance: str
+    model: str
+    stop_reason: str
+    usage: "Usage | None" = None
+    cost_usd: float | None = None
+    attempts: "tuple[LedgerRow, ...]" = ()
+
+
+class Backend(Protocol):
+    """See the module. Every method raises LegionError with a sentence for a person."""
+
+    def status(self) -> NodeShape:
+        """The node at a glance."""
+        ...
+
+    def doctor(self) -> "tuple[Check, ...]":
+        """Everything worth looking at, with what to do."""
+        ...
+
+    def prompt(self, text: str, pins: "PinsShape") -> "Iterator[str | Spoken]":
+        """Ask without keeping anything but the bill: pieces of the answer, then how it came."""
+        ...
+
+    def create_conversation(self, title: str = "") -> "Conversation":
+        """An empty conversation."""
+        ...
+
+    def say(self, conversation_id: str, text: str, pins: "PinsShape") -> "Iterator[str | MessageShape]":
+        """Ask in a conversation: pieces of the answer, then the kept message. Closing the iterator does not stop it."""
+        ...
+
+    def stop_answer(self, conversation_id: str) -> bool:
+        """End the running answer and keep what there is; False if none was running."""
+        ...
+
+    def conversations(self, query: str, limit: int) -> "tuple[Conversation, ...]":
+        """Pinned first, then the latest; with a query those that hold its words."""
+        ...
+
+    def conversation(self, conversation_id: str) -> "ConversationShape":
+        """Its messages."""
+        ...
+
+    def export(self, conversation_id: str, form: "Format") -> str:
+        """As a document."""
+        ...
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Into the trash."""
+        ...
+
+    def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
+        """Model files on this computer."""
+        ...
+
+    def pull(self, name: str) -> "Iterator[PullProgressed]":
+        """Download; the last one given is `ready`, `failed` or `cancelled`."""
+        ...
+
+    def import_model(self, path: Path) -> "ModelRow":
+        """Take in a GGUF file."""
+        ...
+
+    def remove_model(self, name: str) -> None:
+        """Delete a model file."""
+        ...
+
+    def fit(self, name: str, context: int) -> "ModelFit":
+        """The arithmetic of whether it fits."""
+        ...
+
+    def providers(self) -> "tuple[ProviderRow, ...]":
+        """Instances and how they are."""
+        ...
+
+    def add_provider(self, spec: "ProviderSpec", key: str | None, *, test: bool) -> "ProviderRow":
+        """Add after a test."""
+        ...
+
+    def remove_provider(self, name: str) -> None:
+        """Forget it and its key."""
+        ...
+
+    def test_provider(self, name: str) -> "TestResult":
+        """Is it there, is the key right?"""
+        ...
+
+    def trip_provider(self, name: str) -> "ProviderRow":
+        """Open its circuit."""
+        ...
+
+    def reset_provider(self, name: str) -> "ProviderRow":
+        """Close its circuit."""
+        ...
+
+    def explain(self, text: str, requires: tuple[str, ...], pins: "PinsShape") -> "RouteShape":
+        """Where a request would go, and why not elsewhere."""
+        ...
+
+    def setting(self, key: str) -> "SettingRow":
+        """One setting."""
+        ...
+
+    def set_setting(self, key: str, value: str) -> "SettingRow":
+        """Change it; the words are understood as a person would type them."""
+        ...
+
+    def config_faults(self) -> tuple[str, ...]:
+        """Everything wrong with the configuration file as it is now."""
+        ...
+
+    def secrets(self) -> tuple[str, tuple[str, ...]]:
+        """Where they are kept, and their names."""
+        ...
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Keep or replace one."""
+        ...
+
+    def remove_secret(self, name: str) -> None:
+        """Forget one."""
+        ...
+
+    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
+        """All attempts added up."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the node; idempotent."""
+        ...

@@ -1,0 +1,94 @@
+"""`legion config …`, `legion secret …`, `legion token show`."""
+
+import argparse
+
+from legion_core.api.types import SettingRow
+from legion_core.kernel.errors import ConfigError
+from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.secrets import read_secret
+
+
+def get(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`config get`."""
+    row = setting.backend.setting(args.key)
+    return Outcome(row, _value(row))
+
+
+def change(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`config set`."""
+    row = setting.backend.set_setting(args.key, args.value)
+    later = " It holds from the next start on." if row.needs_restart else ""
+    return Outcome(row, f"{row.key} is {_value(row) or 'empty'}.{later}")
+
+
+def _value(row: SettingRow) -> str:
+    value = row.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+    return "" if value is None else str(value)
+
+
+def check(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`config check`: exit status 1 if the file has a fault. It reads the file itself, whatever runs."""
+    from legion_core.kernel.config import load
+
+    path = setting.home.config_path
+    loaded = load(path, setting.env, keep_good=False)
+    if loaded.faults:
+        faults = tuple(str(fault) for fault in loaded.faults)
+        number = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(
+            f"{path} has {number}: {faults[0]}" if len(faults) == 1 else f"{path} has {number}.",
+            hint="Until it is mended the last good configuration stays in force.",
+            faults=faults,
+        )
+    there = "has no fault" if path.exists() else "does not exist, so everything is at its default"
+    return Outcome({"path": str(path), "faults": ()}, f"{path} {there}.")
+
+
+def path(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`config path`."""
+    where = setting.home.config_path
+    return Outcome({"path": str(where)}, str(where))
+
+
+def set_secret(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`secret set`."""
+    setting.backend.set_secret(args.name, read_secret(f"Value of {args.name}: "))
+    reference = f"keyring://{args.name}"
+    return Outcome(
+        {"name": args.name, "reference": reference}, f"Kept. Write {reference} where it is needed."
+    )
+
+
+def list_secrets(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`secret list`."""
+    backend, names = setting.backend.secrets()
+    places = {
+        "keyring": "in the system's keyring",
+        "file": "in the encrypted file",
+        "locked": "in the encrypted file, which is locked: set LEGION_PASSPHRASE",
+        "none": "nowhere: no keyring answers here. Set LEGION_PASSPHRASE, or use env://NAME",
+    }
+    told = "\n".join(names) if names else f"No secrets. They are kept {places.get(backend, backend)}."
+    return Outcome({"backend": backend, "names": names}, told)
+
+
+def remove_secret(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`secret remove`."""
+    setting.backend.remove_secret(args.name)
+    return Outcome({"name": args.name}, f"{args.name} is forgotten.")
+
+
+def show_token(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`token show`: made on first use."""
+    from legion_core.kernel.clock import SystemClock
+    from legion_core.kernel.ids import system_rng
+
+    home = setting.home
+    home.create()
+    token = home.token(setting.env, system_rng(), SystemClock())
+    place = "" if setting.env.get("LEGION_TOKEN") else str(home.token_path)
+    return Outcome({"token": token, "path": place}, token)

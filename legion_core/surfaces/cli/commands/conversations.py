@@ -1,0 +1,74 @@
+"""`legion conversation …`."""
+
+import argparse
+
+from legion_core.api.types import Conversation
+from legion_core.kernel.errors import InvalidInput
+from legion_core.surfaces.cli import words
+from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.shapes import MessageShape
+
+LIMIT_MAX = 500
+
+
+def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`list`."""
+    rows = setting.backend.conversations("", _limit(args))
+    return Outcome(rows, _table(rows) or "No conversation yet. `legion chat` begins one.")
+
+
+def search(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`search`."""
+    rows = setting.backend.conversations(args.text, _limit(args))
+    return Outcome(rows, _table(rows) or f"Nothing holds {args.text!r}.")
+
+
+def _limit(args: argparse.Namespace) -> int:
+    if not 1 <= args.limit <= LIMIT_MAX:
+        raise InvalidInput(f"--limit takes a number from 1 to {LIMIT_MAX}.")
+    return int(args.limit)
+
+
+def _table(rows: tuple[Conversation, ...]) -> str:
+    if not rows:
+        return ""
+    now = words.now()
+    lines = [
+        (
+            row.id,
+            words.ago(row.updated_at, now),
+            words.count(row.message_count),
+            ("* " if row.is_pinned else "") + (row.title or "Untitled"),
+            row.snippet[:60],
+        )
+        for row in rows
+    ]
+    return words.table(("Id", "When", "Messages", "Title", ""), lines, right=(2,))
+
+
+def show(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`show`."""
+    found = setting.backend.conversation(args.id)
+    parts = [found.title or "Untitled"]
+    parts += [f"{_who(message)}\n{message.content}" for message in found.messages]
+    return Outcome(found, words.harmless("\n\n".join(parts)))
+
+
+def _who(message: MessageShape) -> str:
+    if message.role == "user":
+        return "You:"
+    route = "/".join(part for part in (message.tier, message.instance, message.model) if part)
+    state = "" if message.status == "complete" else f", {message.status}"
+    return f"{route or message.role}{state}:"
+
+
+def export(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`export`: the document goes to standard output."""
+    text = setting.backend.export(args.id, args.format)
+    return Outcome({"id": args.id, "format": args.format, "text": text}, text.rstrip("\n"))
+
+
+def delete(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`delete`."""
+    setting.backend.delete_conversation(args.id)
+    return Outcome({"id": args.id}, f"{args.id} is in the trash.")

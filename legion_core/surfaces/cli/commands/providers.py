@@ -1,0 +1,135 @@
+"""`legion provider …`, `legion route explain`, `legion ledger summary`."""
+
+import argparse
+
+from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec
+from legion_core.kernel.errors import InvalidInput, Unavailable
+from legion_core.surfaces.cli import words
+from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.secrets import read_secret
+from legion_core.surfaces.shapes import PinsShape
+
+_CIRCUITS = {"closed": "", "half_open": "being tried again", "open": "resting"}
+
+
+def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`list`."""
+    rows = setting.backend.providers()
+    head = ("Name", "Tier", "Kind", "Models", "State", "Address")
+    lines = [
+        (
+            row.name,
+            row.tier,
+            row.kind,
+            ", ".join(offer.id for offer in row.models[:3]) + (" …" if len(row.models) > 3 else ""),
+            _state(row),
+            row.base_url,
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines))
+
+
+def _state(row: ProviderRow) -> str:
+    if row.problem:
+        return row.problem
+    if row.circuit == "open":
+        return f"resting, retry in {words.span(row.retry_in_s)}" if row.retry_in_s else "resting until reset"
+    return _CIRCUITS[row.circuit] or ("ready" if row.models else "no model")
+
+
+def add(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`add`: the key never stands on the command line, where other users could read it."""
+    if args.api_key and "://" not in args.api_key:
+        raise InvalidInput(
+            "--api-key takes a reference, not the key itself: the command line can be read by others.",
+            hint="Use --key-stdin, or env://NAME.",
+        )
+    if args.api_key and args.key_stdin:
+        raise InvalidInput("--api-key and --key-stdin exclude each other.")
+    key = None
+    if args.key_stdin:
+        key = read_secret(f"Key for {args.name}: ")
+    elif not args.api_key and setting.is_terminal and not setting.is_json:
+        key = read_secret(f"Key for {args.name} (empty for none): ", may_be_empty=True) or None
+    spec = ProviderSpec(
+        name=args.name,
+        kind=args.kind,
+        base_url=args.base_url,
+        api_key=args.api_key,
+        tier=args.tier,
+        models=tuple(ModelOffer(id=model) for model in args.model),
+    )
+    row = setting.backend.add_provider(spec, key, test=not args.no_test)
+    return Outcome(row, f"{row.name} is added on tier {row.tier}, {_state(row)}.")
+
+
+def remove(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`remove`."""
+    setting.backend.remove_provider(args.name)
+    return Outcome({"name": args.name}, f"{args.name} is removed, and its key with it.")
+
+
+def test(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`test`: exit status 1 if it does not answer."""
+    found = setting.backend.test_provider(args.name)
+    if not found.is_ok:
+        raise Unavailable(f"{args.name} does not answer: {found.why}")
+    return Outcome(found, f"{found.why} ({words.span(found.latency_s)})")
+
+
+def trip(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`trip`."""
+    row = setting.backend.trip_provider(args.name)
+    return Outcome(row, f"{row.name}: {_state(row)}.")
+
+
+def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`reset`."""
+    row = setting.backend.reset_provider(args.name)
+    return Outcome(row, f"{row.name}: {_state(row)}.")
+
+
+def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`route explain`."""
+    requires = tuple(word.strip() for word in args.requires.split(",") if word.strip())
+    route = setting.backend.explain(args.text, requires, pins_of(args))
+    lines = [
+        f"{place}. {lane.tier}: {lane.name}, {words.money(0.0) if lane.tier == 'local' else _price(lane.price)}"
+        for place, lane in enumerate(route.candidates, 1)
+    ]
+    if not lines:
+        lines = ["No model could answer this."]
+    if route.left_out:
+        lines += ["", "Left out:"]
+        lines += [f"   {left.lane.tier}: {left.lane.name}. {left.why}" for left in route.left_out]
+    return Outcome(route, "\n".join(lines))
+
+
+def _price(price: object) -> str:
+    return "price unknown" if price is None else "priced"
+
+
+def pins_of(args: argparse.Namespace) -> PinsShape:
+    """What the command line insists on."""
+    return PinsShape(tier=args.tier, instance=args.instance, model=args.model)
+
+
+def summary(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`ledger summary`."""
+    rows = setting.backend.ledger_summary(args.by)
+    if not rows:
+        return Outcome(rows, "Nothing was asked yet.")
+    head = (args.by.capitalize(), "Attempts", "Tokens in", "Tokens out", "Cost", "")
+    lines = [
+        (
+            row.key,
+            words.count(row.attempts),
+            words.count(row.input_tokens),
+            words.count(row.output_tokens),
+            words.money(row.cost_usd),
+            f"{words.count(row.unpriced)} with an unknown price" if row.unpriced else "",
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4)))

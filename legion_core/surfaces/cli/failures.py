@@ -1,0 +1,37 @@
+"""Errors by their public code, and how a person and a program are told of one."""
+
+import msgspec
+
+from legion_core.kernel.errors import ConfigError, LegionError
+
+
+class FaultShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error in `--json`, the same as over HTTP."""
+
+    code: str
+    message: str
+    hint: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def kind_of(code: str) -> type[LegionError]:
+    """The class with this public code; LegionError if none has it."""
+    waiting: list[type[LegionError]] = [LegionError]
+    while waiting:
+        kind = waiting.pop(0)
+        if kind.public_code == code:
+            return kind
+        waiting.extend(kind.__subclasses__())
+    return LegionError
+
+
+def shape_of(error: LegionError) -> FaultShape:
+    """For a program."""
+    faults = error.faults if isinstance(error, ConfigError) else ()
+    return FaultShape(code=error.public_code, message=error.message, hint=error.hint, faults=faults)
+
+
+def words_of(error: LegionError) -> str:
+    """For a person: what and why, what to do, and every fault of a configuration on its own line."""
+    faults = error.faults if isinstance(error, ConfigError) and len(error.faults) > 1 else ()
+    return "\n".join((error.sentence(), *(f"  {line}" for line in faults)))

@@ -1,0 +1,364 @@
+"""A node opened by this very process for one command, when none runs."""
+# ruff: noqa: D102  (every method is documented in `Backend`)
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import msgspec
+
+from legion_core.api.types import (
+    LOCAL_OWNER,
+    AnswerEnded,
+    AnswerGrew,
+    Check,
+    Closed,
+    LedgerRow,
+    Opened,
+    PullProgressed,
+    Request,
+    TextDelta,
+)
+from legion_core.gateway.types import Capability, Message, TextBlock
+from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.errors import ConfigError, InvalidInput, LegionError
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids, system_rng
+from legion_core.storage.home import Home
+from legion_core.surfaces.cli.backend import Backend, Spoken
+from legion_core.surfaces.cli.nodeshape import NodeShape
+from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
+
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
+    from legion_core.api.settings import Settings
+    from legion_core.api.types import (
+        Conversation,
+        ModelFit,
+        ModelRow,
+        ProviderRow,
+        ProviderSpec,
+        SettingRow,
+        SummaryRow,
+        TestResult,
+    )
+    from legion_core.gateway.export import Format
+    from legion_core.gateway.ledger import By
+
+T = TypeVar("T")
+PIECES_MAX = 1024
+CAPABILITIES = ("streaming", "tools", "vision", "thinking", "structured_output", "embeddings")
+
+
+class OpenedNode(Protocol):
+    """The part of a node the command line uses; see `legion_core.node`."""
+
+    @property
+    def legion(self) -> "Legion":
+        """The door to it."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where it serves; empty if it does not."""
+        ...
+
+    @property
+    def problem(self) -> LegionError | None:
+        """Why it does not serve."""
+        ...
+
+
+class OpenNode(Protocol):
+    """`legion_core.node.open_node`, handed in because a surface does not know the composition root."""
+
+    def __call__(
+        self,
+        home: Path,
+        *,
+        env: Mapping[str, str],
+        serve: bool,
+        port: int | None = None,
+        host: str | None = None,
+    ) -> AbstractAsyncContextManager[OpenedNode]: ...
+
+
+class LocalBackend(Backend):
+    """See `Backend`. The node is opened by the first call that needs one, and lives in one task of a loop of ours.
+
+    The loop turns only inside a call. Settings need no node and get none.
+    """
+
+    def __init__(self, open_node: OpenNode, home: Home, env: Mapping[str, str]) -> None:
+        self._open_node = open_node
+        self._home = home
+        self._env = env
+        self._ids = Ids(SystemClock(), system_rng())
+        self._runner = asyncio.Runner()
+        self._holder: asyncio.Task[None] | None = None
+        self._let_go: asyncio.Event | None = None
+        self._legion: Legion | None = None
+
+    def status(self) -> NodeShape:
+        status = self._run(self._door().ops.status())
+        return msgspec.convert({**msgspec.structs.asdict(status), "is_running": False}, NodeShape)
+
+    def doctor(self) -> tuple[Check, ...]:
+        try:
+            return self._run(self._door().ops.doctor())
+        except LegionError as error:
+            faults = error.faults if isinstance(error, ConfigError) else ()
+            return (
+                Check(name="Engine", state="failed", found=error.message, todo=error.hint),
+                *(Check(name="Configuration", state="failed", found=fault) for fault in faults),
+            )
+
+    def prompt(self, text: str, pins: PinsShape) -> Iterator[str | Spoken]:
+        legion, pieces = self._door(), list[str]()
+        message = Message(role="user", content=(TextBlock(text=_words(text)),))
+        request = Request(id=self._ids.new("req"), messages=(message,), pins=pins.pins(), client="cli")
+
+        async def answer() -> AsyncIterator[str | Spoken]:
+            opened = None
+            async with legion.llm.stream(request, LOCAL_OWNER) as events:
+                async for event in events:
+                    if isinstance(event, Opened):
+                        opened = event.lane
+                    elif isinstance(event, TextDelta):
+                        pieces.append(event.text)
+                        yield event.text
+                    elif isinstance(event, Closed):
+                        if event.stop_reason == "error":
+                            raise _failed(event)
+                        rows = await legion.llm.ledger(request=request.id)
+                        assert opened is not None
+                        yield _spoken("".join(pieces), request.id, event, rows, opened.name)
+
+        return self._pieces(answer())
+
+    def create_conversation(self, title: str = "") -> "Conversation":
+        return self._run(self._door().chat.create(title))
+
+    def say(self, conversation_id: str, text: str, pins: PinsShape) -> Iterator[str | MessageShape]:
+        legion = self._door()
+
+        async def answer() -> AsyncIterator[str | MessageShape]:
+            with legion.events.subscribe(AnswerGrew, AnswerEnded, size_max=8192) as events:
+                turn = await legion.chat.send(conversation_id, text, pins=pins.pins())
+                async for event in events:
+                    if isinstance(event, AnswerGrew) and event.answer_id == turn.answer_id and event.text:
+                        yield event.text
+                    elif isinstance(event, AnswerEnded) and event.message.id == turn.answer_id:
+                        yield MessageShape.of(event.message)
+                        return
+
+        return self._pieces(answer())
+
+    def stop_answer(self, conversation_id: str) -> bool:
+        return self._run(self._door().chat.stop(conversation_id))
+
+    def conversations(self, query: str, limit: int) -> "tuple[Conversation, ...]":
+        return self._run(self._door().chat.list(query, limit=limit))
+
+    def conversation(self, conversation_id: str) -> ConversationShape:
+        return ConversationShape.of(self._run(self._door().chat.open(conversation_id)))
+
+    def export(self, conversation_id: str, form: "Format") -> str:
+        return self._run(self._door().chat.export(conversation_id, form))
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        self._run(self._door().chat.trash(conversation_id))
+
+    def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
+        return self._run(self._door().models.list(context=context))
+
+    def pull(self, name: str) -> Iterator[PullProgressed]:
+        legion = self._door()
+
+        async def progress() -> AsyncIterator[PullProgressed]:
+            with legion.events.subscribe(PullProgressed) as events:
+                job = await legion.models.pull(name)
+                async for event in events:
+                    if isinstance(event, PullProgressed) and event.name == job:
+                        yield event
+                        if event.state in ("ready", "failed", "cancelled"):
+                            return
+
+        return self._pieces(progress())
+
+    def import_model(self, path: Path) -> "ModelRow":
+        return self._run(self._door().models.import_file(str(path)))
+
+    def remove_model(self, name: str) -> None:
+        self._run(self._door().models.remove(name))
+
+    def fit(self, name: str, context: int) -> "ModelFit":
+        return self._run(self._door().models.fit(name, context))
+
+    def providers(self) -> "tuple[ProviderRow, ...]":
+        return self._run(self._door().providers.list())
+
+    def add_provider(self, spec: "ProviderSpec", key: str | None, *, test: bool) -> "ProviderRow":
+        return self._run(self._door().providers.add(spec, key, test=test))
+
+    def remove_provider(self, name: str) -> None:
+        self._run(self._door().providers.remove(name))
+
+    def test_provider(self, name: str) -> "TestResult":
+        return self._run(self._door().providers.test(name))
+
+    def trip_provider(self, name: str) -> "ProviderRow":
+        return self._now(lambda legion: legion.providers.trip(name))
+
+    def reset_provider(self, name: str) -> "ProviderRow":
+        return self._now(lambda legion: legion.providers.reset(name))
+
+    def explain(self, text: str, requires: tuple[str, ...], pins: PinsShape) -> RouteShape:
+        for word in requires:
+            if word not in CAPABILITIES:
+                raise InvalidInput(
+                    f"{word!r} is not something a model can do.",
+                    hint=f"There are {', '.join(CAPABILITIES)}.",
+                )
+        needed = cast("tuple[Capability, ...]", requires)
+        return RouteShape.of(self._run(self._door().llm.explain(text, requires=needed, pins=pins.pins())))
+
+    def setting(self, key: str) -> "SettingRow":
+        settings = self._settings()
+        settings.get(key)  # raises naming the nearest keys
+        return next(row for row in settings.rows() if row.key == key)
+
+    def set_setting(self, key: str, value: str) -> "SettingRow":
+        self._home.create()
+        return self._run(self._settings().set(key, value))
+
+    def config_faults(self) -> tuple[str, ...]:
+        return self._settings().faults()
+
+    def secrets(self) -> tuple[str, tuple[str, ...]]:
+        secrets = self._door().secrets
+        return self._run(secrets.backend()), self._run(secrets.names())
+
+    def set_secret(self, name: str, value: str) -> None:
+        self._run(self._door().secrets.set(name, value))
+
+    def remove_secret(self, name: str) -> None:
+        self._run(self._door().secrets.remove(name))
+
+    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
+        return self._run(self._door().llm.ledger_summary(by))
+
+    def close(self) -> None:
+        if self._holder is not None and self._let_go is not None:
+            self._let_go.set()
+            self._run(_over(self._holder))
+        self._holder = None
+        self._legion = None
+        self._runner.close()
+
+    def _settings(self) -> "Settings":
+        if self._legion is not None:
+            return self._legion.settings
+        from legion_core.api.settings import Settings
+        from legion_core.kernel.config import load
+
+        async def nothing_to_apply(_: object) -> None:
+            return
+
+        path = self._home.config_path
+        loaded = load(path, self._env, keep_good=False)
+        return Settings(path, self._env, loaded, EventBus(SystemClock()), nothing_to_apply)
+
+    def _door(self) -> "Legion":
+        if self._legion is None:
+            self._legion = self._run(self._open())
+        return self._legion
+
+    async def _open(self) -> "Legion":
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[Legion] = loop.create_future()
+        self._let_go = let_go = asyncio.Event()
+
+        async def hold() -> None:
+            # Opened and closed by one task, as whatever it uses inside may demand.
+            try:
+                async with self._open_node(self._home.root, env=self._env, serve=False) as node:
+                    ready.set_result(node.legion)
+                    await let_go.wait()
+            except Exception as error:
+                if ready.done():
+                    raise
+                ready.set_exception(error)
+
+        self._holder = loop.create_task(hold(), name="node")
+        return await ready
+
+    def _now(self, work: "Callable[[Legion], T]") -> T:
+        legion = self._door()
+
+        async def inside() -> T:
+            return work(legion)
+
+        return self._run(inside())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def _pieces(self, source: AsyncIterator[T]) -> Iterator[T]:
+        """Drive an asynchronous iterator from outside the loop; ending early ends it too."""
+        waiting: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue(PIECES_MAX)
+
+        async def pump() -> None:
+            try:
+                async with aclosing(cast("Any", source)):
+                    async for piece in source:
+                        await waiting.put((piece,))
+            except Exception as error:  # noqa: BLE001  # raised again on the other side
+                await waiting.put(error)
+            else:
+                await waiting.put(None)
+
+        pumping = self._runner.get_loop().create_task(pump(), name="answer")
+        try:
+            while (item := self._run(waiting.get())) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item[0]
+        finally:
+            pumping.cancel()
+            self._run(_over(pumping))
+
+
+async def _over(task: "asyncio.Task[None]") -> None:
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise InvalidInput("The question is empty.", hint="Type something first.")
+    return text
+
+
+def _failed(closed: Closed) -> LegionError:
+    from legion_core.surfaces.cli.failures import kind_of
+
+    return kind_of(closed.error_code)(closed.error)
+
+
+def _spoken(text: str, request: str, closed: Closed, rows: tuple[LedgerRow, ...], lane: str) -> Spoken:
+    instance, _, model = lane.partition("/")
+    last = rows[-1] if rows else None
+    return Spoken(
+        text=text,
+        request=request,
+        tier=last.tier if last else "",
+        instance=last.instance if last else instance,
+        model=last.model if last else model,
+        stop_reason=closed.stop_reason,
+        usage=closed.usage,
+        cost_usd=closed.cost_usd,
+        attempts=rows,
+    )

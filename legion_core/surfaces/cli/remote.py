@@ -1,0 +1,257 @@
+"""The running node, over its own HTTP surface."""
+# ruff: noqa: D102  (every method is documented in `Backend`)
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from legion_core.kernel.errors import LegionError, StreamBroken
+from legion_core.surfaces.cli.backend import Backend, Spoken
+from legion_core.surfaces.cli.http import Wire, error_of, loads, part
+from legion_core.surfaces.cli.nodeshape import NodeShape
+
+if TYPE_CHECKING:
+    from legion_core.api.types import (
+        Check,
+        Conversation,
+        ModelFit,
+        ModelRow,
+        ProviderRow,
+        ProviderSpec,
+        PullProgressed,
+        SettingRow,
+        SummaryRow,
+        TestResult,
+    )
+    from legion_core.gateway.export import Format
+    from legion_core.gateway.ledger import By
+    from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
+
+V1 = "/api/v1"
+
+
+class RemoteBackend(Backend):
+    """See `Backend`. Types are imported where they are used: most commands need few of them."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def status(self) -> NodeShape:
+        return self._wire.get(f"{V1}/nodes/self", NodeShape)
+
+    def doctor(self) -> "tuple[Check, ...]":
+        from legion_core.api.types import Check
+
+        return self._wire.get(f"{V1}/nodes/self/doctor", tuple[Check, ...])
+
+    def prompt(self, text: str, pins: "PinsShape") -> "Iterator[str | Spoken]":
+        from legion_core.api.types import LedgerRow, Usage
+
+        named = {"tier": pins.tier, "instance": pins.instance, "model": pins.model}
+        headers = {f"x-legion-{name}": value for name, value in named.items() if value}
+        body = {
+            "model": "auto",
+            "messages": [{"role": "user", "content": text}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        stream = self._wire.stream("POST", "/v1/chat/completions", body, headers)
+        pieces: list[str] = []
+        stop_reason, usage = "", None
+        try:
+            for _, data in stream:
+                if data == b"[DONE]":
+                    break
+                chunk: Any = loads(data)
+                if "error" in chunk:
+                    raise error_of(200, data)
+                if chunk.get("usage"):
+                    usage = Usage(
+                        input_tokens=chunk["usage"]["prompt_tokens"],
+                        output_tokens=chunk["usage"]["completion_tokens"],
+                    )
+                for choice in chunk.get("choices", ()):
+                    stop_reason = choice.get("finish_reason") or stop_reason
+                    if piece := choice.get("delta", {}).get("content"):
+                        pieces.append(piece)
+                        yield piece
+            else:
+                raise StreamBroken("The answer ended before its end.")
+        finally:
+            stream.close()
+        request = stream.header("x-legion-request")
+        rows = self._wire.get(f"{V1}/ledger", tuple[LedgerRow, ...], request=request)
+        last = rows[-1] if rows else None
+        yield Spoken(
+            text="".join(pieces),
+            request=request,
+            tier=last.tier if last else stream.header("x-legion-tier"),
+            instance=last.instance if last else stream.header("x-legion-instance"),
+            model=last.model if last else stream.header("x-legion-model"),
+            stop_reason={"stop": "end_turn", "length": "max_tokens"}.get(stop_reason, stop_reason),
+            usage=last.usage if last else usage,
+            cost_usd=last.cost_usd if last else None,
+            attempts=rows,
+        )
+
+    def create_conversation(self, title: str = "") -> "Conversation":
+        from legion_core.api.types import Conversation
+
+        return self._wire.ask("POST", f"{V1}/conversations", Conversation, body={"title": title})
+
+    def say(self, conversation_id: str, text: str, pins: "PinsShape") -> "Iterator[str | MessageShape]":
+        import msgspec
+
+        from legion_core.surfaces.shapes import MessageShape
+
+        path = f"{V1}/conversations/{part(conversation_id)}/messages"
+        stream = self._wire.stream("POST", path, {"text": text, "pins": pins})
+        try:
+            for name, data in stream:
+                if name == "AnswerGrew":
+                    if piece := loads(data)["text"]:
+                        yield piece
+                elif name == "AnswerEnded":
+                    yield msgspec.convert(loads(data)["message"], MessageShape)
+                    return
+        finally:
+            stream.close()
+            self._wire.close()
+        raise StreamBroken("The answer ended before its end.")
+
+    def stop_answer(self, conversation_id: str) -> bool:
+        path = f"{V1}/conversations/{part(conversation_id)}/stop"
+        return self._wire.ask("POST", path, dict[str, bool])["was_running"]
+
+    def conversations(self, query: str, limit: int) -> "tuple[Conversation, ...]":
+        from legion_core.api.types import Conversation
+
+        return self._wire.get(f"{V1}/conversations", tuple[Conversation, ...], q=query, limit=limit)
+
+    def conversation(self, conversation_id: str) -> "ConversationShape":
+        from legion_core.surfaces.shapes import ConversationShape
+
+        return self._wire.get(f"{V1}/conversations/{part(conversation_id)}", ConversationShape)
+
+    def export(self, conversation_id: str, form: "Format") -> str:
+        return self._wire.text(f"{V1}/conversations/{part(conversation_id)}/export", format=form)
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        self._wire.ask("DELETE", f"{V1}/conversations/{part(conversation_id)}", dict[str, str])
+
+    def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
+        from legion_core.api.types import ModelRow
+
+        return self._wire.get(f"{V1}/models", tuple[ModelRow, ...], context=context)
+
+    def pull(self, name: str) -> "Iterator[PullProgressed]":
+        import msgspec
+
+        from legion_core.api.types import PullProgressed
+
+        # Listen first, or a short download is over before we do.
+        stream = self._wire.stream("GET", f"{V1}/events?type=PullProgressed")
+        other = self._wire.another()
+        try:
+            job = other.ask("POST", f"{V1}/models/pull", dict[str, str], body={"name": name})["name"]
+            for event, data in stream:
+                if event != "PullProgressed":
+                    continue
+                progress = msgspec.json.decode(data, type=PullProgressed)
+                if progress.name == job:
+                    yield progress
+                    if progress.state in ("ready", "failed", "cancelled"):
+                        return
+        except KeyboardInterrupt:
+            with suppress(LegionError):
+                other.ask("POST", f"{V1}/models/{part(name)}/cancel", dict[str, str])
+            raise
+        finally:
+            stream.close()
+            self._wire.close()
+            other.close()
+        raise StreamBroken(
+            "The node went away while it downloaded.", hint="It goes on where it was, next time."
+        )
+
+    def import_model(self, path: Path) -> "ModelRow":
+        from legion_core.api.types import ModelRow
+
+        return self._wire.ask("POST", f"{V1}/models/import", ModelRow, body={"path": str(path)})
+
+    def remove_model(self, name: str) -> None:
+        self._wire.ask("DELETE", f"{V1}/models/{part(name)}", dict[str, str])
+
+    def fit(self, name: str, context: int) -> "ModelFit":
+        from legion_core.api.types import ModelFit
+
+        return self._wire.get(f"{V1}/models/{part(name)}/fit", ModelFit, context=context)
+
+    def providers(self) -> "tuple[ProviderRow, ...]":
+        from legion_core.api.types import ProviderRow
+
+        return self._wire.get(f"{V1}/providers", tuple[ProviderRow, ...])
+
+    def add_provider(self, spec: "ProviderSpec", key: str | None, *, test: bool) -> "ProviderRow":
+        import msgspec
+
+        from legion_core.api.types import ProviderRow
+
+        body = {**msgspec.structs.asdict(spec), "key": key, "test": test}
+        return self._wire.ask("POST", f"{V1}/providers", ProviderRow, body=body)
+
+    def remove_provider(self, name: str) -> None:
+        self._wire.ask("DELETE", f"{V1}/providers/{part(name)}", dict[str, str])
+
+    def test_provider(self, name: str) -> "TestResult":
+        from legion_core.api.types import TestResult
+
+        return self._wire.ask("POST", f"{V1}/providers/{part(name)}/test", TestResult)
+
+    def trip_provider(self, name: str) -> "ProviderRow":
+        from legion_core.api.types import ProviderRow
+
+        return self._wire.ask("POST", f"{V1}/providers/{part(name)}/trip", ProviderRow)
+
+    def reset_provider(self, name: str) -> "ProviderRow":
+        from legion_core.api.types import ProviderRow
+
+        return self._wire.ask("POST", f"{V1}/providers/{part(name)}/reset", ProviderRow)
+
+    def explain(self, text: str, requires: tuple[str, ...], pins: "PinsShape") -> "RouteShape":
+        from legion_core.surfaces.shapes import RouteShape
+
+        body = {"text": text, "requires": requires, "pins": pins}
+        return self._wire.ask("POST", f"{V1}/routes/explain", RouteShape, body=body)
+
+    def setting(self, key: str) -> "SettingRow":
+        from legion_core.api.types import SettingRow
+
+        return self._wire.get(f"{V1}/settings/{part(key)}", SettingRow)
+
+    def set_setting(self, key: str, value: str) -> "SettingRow":
+        from legion_core.api.types import SettingRow
+
+        return self._wire.ask("PUT", f"{V1}/settings/{part(key)}", SettingRow, body={"value": value})
+
+    def config_faults(self) -> tuple[str, ...]:
+        return tuple(self._wire.get(f"{V1}/settings/check", dict[str, Any])["faults"])
+
+    def secrets(self) -> tuple[str, tuple[str, ...]]:
+        kept = self._wire.get(f"{V1}/secrets", dict[str, Any])
+        return str(kept["backend"]), tuple(kept["names"])
+
+    def set_secret(self, name: str, value: str) -> None:
+        self._wire.ask("PUT", f"{V1}/secrets/{part(name)}", dict[str, str], body={"value": value})
+
+    def remove_secret(self, name: str) -> None:
+        self._wire.ask("DELETE", f"{V1}/secrets/{part(name)}", dict[str, str])
+
+    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
+        from legion_core.api.types import SummaryRow
+
+        return self._wire.get(f"{V1}/ledger/summary", tuple[SummaryRow, ...], by=by)
+
+    def close(self) -> None:
+        self._wire.close()

@@ -1,0 +1,161 @@
+"""The commands and their arguments. Nothing is imported here that a command needs: `--help` must be instant."""
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from legion_core.kernel.errors import InvalidInput
+
+_TIERS = ("local", "direct", "fleet", "cloud", "frontier")
+_KINDS = (
+    "anthropic",
+    "openai",
+    "bedrock",
+    "gemini",
+    "vertex",
+    "azure_foundry",
+    "ollama",
+    "vllm",
+    "mlx",
+    "llamacpp",
+)
+_EPILOG = "Every command takes --json. Without a command the desktop opens. Environment: LEGION_HOME, LEGION_PORT, LEGION_TOKEN."
+
+
+class Usage(InvalidInput):
+    """The command line cannot be understood; exit status 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises Usage instead of printing and leaving, so that it can be told as JSON too."""
+
+    def error(self, message: str) -> NoReturn:
+        """See the class."""
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise Usage(f"{message[:1].upper()}{message[1:]}.", hint=f"Usage: {usage}")
+
+
+if TYPE_CHECKING:
+    Group = argparse._SubParsersAction[Parser]  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # it has no other name
+
+
+def parser() -> Parser:
+    """The whole tree; the chosen command's name is in `command` and `action`."""
+    top = Parser(prog="legion", description="AI on your own machine first.", epilog=_EPILOG)
+    top.add_argument("--version", action="store_true", help="print the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    commands.add_parser("desktop", help="open the window")
+    _node(commands)
+    _chat(commands)
+    _models(commands)
+    _providers(commands)
+    _configuration(commands)
+    _conversations(commands)
+    return top
+
+
+def _group(commands: "Group", name: str, words: str) -> "Group":
+    group = commands.add_parser(name, help=words, description=words)
+    return group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+
+
+def _node(commands: "Group") -> None:
+    start = commands.add_parser("start", help="run the engine without a window, in the foreground")
+    start.add_argument("--full", action="store_true", help="with RabbitMQ")
+    start.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1 and ::1)")
+    start.add_argument("--port", metavar="N", type=int, help="port to listen on (default 4567)")
+    start.add_argument("--detach", action="store_true", help="go on in the background")
+    commands.add_parser("stop", help="end the running engine")
+    commands.add_parser("status", help="is it running, where, and with what")
+    commands.add_parser("doctor", help="check everything and say what to do")
+
+
+def _chat(commands: "Group") -> None:
+    chat = commands.add_parser("chat", help="chat in the terminal")
+    _pins(chat)
+    actions = chat.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
+    prompt = actions.add_parser("prompt", help="one question, one answer")
+    prompt.add_argument("text", help="the question; - reads it from standard input")
+    _pins(prompt, is_inner=True)
+
+
+def _pins(parser: argparse.ArgumentParser, *, is_inner: bool = False) -> None:
+    # The inner parser must not overwrite what was given before it.
+    default = argparse.SUPPRESS if is_inner else None
+    parser.add_argument("--tier", metavar="T", choices=_TIERS, default=default, help=", ".join(_TIERS))
+    parser.add_argument("--model", metavar="M", default=default, help="answer by this model")
+    parser.add_argument("--instance", metavar="I", default=default, help="answer on this instance")
+
+
+def _models(commands: "Group") -> None:
+    model = _group(commands, "model", "model files on this computer")
+    listed = model.add_parser("list", help="all of them, and whether they fit")
+    listed.add_argument("--context", metavar="TOKENS", type=int, help="reckon the fit for this many tokens")
+    model.add_parser("pull", help="download one").add_argument("name", metavar="NAME-OR-URL")
+    model.add_parser("import", help="take in a GGUF file").add_argument("path", metavar="PATH")
+    model.add_parser("remove", help="delete its file").add_argument("name", metavar="NAME")
+    fit = model.add_parser("fit", help="whether it fits, with the arithmetic")
+    fit.add_argument("name", metavar="NAME")
+    fit.add_argument("--context", metavar="TOKENS", type=int, default=4096)
+
+
+def _providers(commands: "Group") -> None:
+    provider = _group(commands, "provider", "instances that answer")
+    provider.add_parser("list", help="all of them, and how they are")
+    add = provider.add_parser(
+        "add", help="add one after a test; the key is asked for, or read from standard input"
+    )
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--kind", required=True, choices=_KINDS, metavar="KIND", help=", ".join(_KINDS))
+    add.add_argument("--base-url", metavar="URL", default="")
+    add.add_argument("--api-key", metavar="REF", default="", help="a reference: env://NAME or keyring://NAME")
+    add.add_argument("--key-stdin", action="store_true", help="read the key itself from standard input")
+    add.add_argument("--tier", choices=_TIERS, metavar="T", default="")
+    add.add_argument("--model", metavar="ID", action="append", default=[], help="may be repeated")
+    add.add_argument("--no-test", action="store_true", help="save it even if it does not answer")
+    for action, words in (
+        ("remove", "forget it and its key"),
+        ("test", "is it there, is the key right"),
+        ("trip", "send nothing there until it is reset"),
+        ("reset", "close its circuit"),
+    ):
+        provider.add_parser(action, help=words).add_argument("name", metavar="NAME")
+    route = _group(commands, "route", "where requests go")
+    explain = route.add_parser("explain", help="where this would go, and why not elsewhere")
+    explain.add_argument("text")
+    explain.add_argument("--requires", metavar="LIST", default="", help="such as tools,vision")
+    _pins(explain)
+    ledger = _group(commands, "ledger", "what was asked of whom, and what it cost")
+    summary = ledger.add_parser("summary", help="added up")
+    summary.add_argument("--by", choices=("tier", "model", "day"), default="tier")
+
+
+def _configuration(commands: "Group") -> None:
+    config = _group(commands, "config", "the configuration")
+    config.add_parser("get", help="one setting").add_argument("key", metavar="KEY")
+    change = config.add_parser("set", help="change a setting")
+    change.add_argument("key", metavar="KEY")
+    change.add_argument("value", metavar="VALUE")
+    config.add_parser("check", help="everything wrong with the file")
+    config.add_parser("path", help="where the file is")
+    secret = _group(commands, "secret", "keys and passwords")
+    secret.add_parser("set", help="keep one; its value comes from standard input").add_argument(
+        "name", metavar="NAME"
+    )
+    secret.add_parser("list", help="names only")
+    secret.add_parser("remove", help="forget one").add_argument("name", metavar="NAME")
+    token = _group(commands, "token", "the owner's token")
+    token.add_parser("show", help="print it")
+
+
+def _conversations(commands: "Group") -> None:
+    conversation = _group(commands, "conversation", "chats kept here")
+    listed = conversation.add_parser("list", help="pinned first, then the latest")
+    listed.add_argument("--limit", metavar="N", type=int, default=50)
+    conversation.add_parser("show", help="its messages").add_argument("id", metavar="ID")
+    search = conversation.add_parser("search", help="those that hold these words")
+    search.add_argument("text")
+    search.add_argument("--limit", metavar="N", type=int, default=50)
+    export = conversation.add_parser("export", help="as a document")
+    export.add_argument("id", metavar="ID")
+    export.add_argument("--format", choices=("md", "json", "html"), default="md")
+    conversation.add_parser("delete", help="move it to the trash").add_argument("id", metavar="ID")
