@@ -38,6 +38,7 @@ from legion_core.gateway.dialects.fields import (
     refuse_repeated_names,
     require,
 )
+from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -194,6 +195,11 @@ class AnthropicMessages:
     def media_type(self) -> str:
         """See `Dialect`."""
         return "text/event-stream"
+
+    @property
+    def translations(self) -> tuple[Translation, ...]:
+        """What becomes of every field of a request."""
+        return ANTHROPIC_MESSAGES
 
     def parse(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """See `Dialect`."""

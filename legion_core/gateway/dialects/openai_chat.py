@@ -38,6 +38,7 @@ from legion_core.gateway.dialects.openai_chat_answer import (
     render_answer,
     render_error,
 )
+from legion_core.gateway.dialects.translations import OPENAI_CHAT, Translation
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -205,6 +206,11 @@ class OpenAIChat:
     def media_type(self) -> str:
         """See `Dialect`."""
         return "text/event-stream"
+
+    @property
+    def translations(self) -> tuple[Translation, ...]:
+        """What becomes of every field of a request."""
+        return OPENAI_CHAT
 
     def parse(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """See `Dialect`; also remembers whether the client wants the usage in the stream."""

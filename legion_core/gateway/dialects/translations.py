@@ -1,0 +1,148 @@
+"""What becomes of every field of a request: the published table.
+
+`translated`: it means the same at every provider, or comes as near as `note` says. `refused`: without it the answer would
+be another one, so the request fails and says so. `dropped`: the answer does not depend on it, or it has no meaning outside
+one provider. A field that is not in the table is dropped unread.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Fate = Literal["translated", "refused", "dropped"]
+
+
+class Translation(msgspec.Struct, frozen=True):
+    """One field's fate and the reason for it."""
+
+    field: str
+    fate: Fate
+    note: str
+
+
+def _t(field: str, note: str = "as it is") -> Translation:
+    return Translation(field, "translated", note)
+
+
+def _r(field: str, note: str) -> Translation:
+    return Translation(field, "refused", note)
+
+
+def _d(field: str, note: str) -> Translation:
+    return Translation(field, "dropped", note)
+
+
+_ONE_PROVIDER = "means something at one provider only"
+_BOOKKEEPING = "bookkeeping of one provider; the ledger here keeps its own"
+_SAMPLING = "where a provider's range is narrower, at its bound"
+
+OPENAI_CHAT: tuple[Translation, ...] = (
+    _t(
+        "messages",
+        "roles system, developer, user, assistant, tool; system messages in the middle count for the whole",
+    ),
+    _t("messages[].content", "text and pictures; a picture by URL is passed on, never fetched here"),
+    _t(
+        "messages[].tool_calls",
+        "ids and arguments stay word for word; at Ollama arguments have to be an object",
+    ),
+    _r("messages[].content: input_audio, file", "no other provider takes it in this form"),
+    _r("messages: role function", "obsolete since tools exist"),
+    _d("messages[].name", "no other provider has it"),
+    _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
+    _t("stream"),
+    _t("stream_options.include_usage"),
+    _t("max_tokens", "max_completion_tokens wins where both are given"),
+    _t("max_completion_tokens"),
+    _t("temperature", _SAMPLING + "; dropped at Anthropic while it thinks"),
+    _t("top_p"),
+    _t(
+        "top_k",
+        "an extension of compatible servers; dropped at OpenAI itself, and at Anthropic while it thinks",
+    ),
+    _t("seed", "dropped at Anthropic, which has none"),
+    _t("stop", "up to 16; sequences of white space only are dropped at Anthropic, which refuses them"),
+    _t("frequency_penalty", "dropped at Anthropic, which has none"),
+    _t("presence_penalty", "dropped at Anthropic, which has none"),
+    _t(
+        "tools: function",
+        "names a provider cannot take are replaced on the way there and restored on the way back",
+    ),
+    _d("tools: other types", "they run at one provider only; the model is not told of them"),
+    _t(
+        "tool_choice",
+        "auto, none, required, one function; required and one function need a provider that can",
+    ),
+    _r("tool_choice: allowed_tools, custom", "give only the tools that may be called"),
+    _t(
+        "response_format",
+        "at Anthropic json_object becomes a sentence of instruction; json_schema stays a schema",
+    ),
+    _t("reasoning_effort", "low 1,024, medium 8,192, high 16,384 tokens of thinking; none asks for nothing"),
+    _r("n > 1", "one answer is given for a request"),
+    _r("logprobs, top_logprobs", "not the same from every provider"),
+    _r("modalities: audio", "answers are text"),
+    _r("functions, function_call", "obsolete since tools exist"),
+    _d("parallel_tool_calls", "a client has to be ready for any number of calls"),
+    _d("logit_bias", "token numbers mean something to one model only"),
+    _d("prediction", "a hint for speed"),
+    _d("audio", "answers are text"),
+    _d("web_search_options", "runs at one provider only"),
+    _d("metadata, store, user, safety_identifier", _BOOKKEEPING),
+    _d(
+        "service_tier, prompt_cache_key, prompt_cache_options, prompt_cache_retention, verbosity, moderation",
+        _ONE_PROVIDER,
+    ),
+)
+
+ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
+    _t("messages", "roles user, assistant and system; system messages in the middle count for the whole"),
+    _t("messages[].content: text, image", "a picture by URL is passed on, never fetched here"),
+    _t(
+        "messages[].content: tool_use, tool_result",
+        "pictures inside a result are shown as the user's, behind it",
+    ),
+    _t("messages[].content: document of plain text", "as text, under its title"),
+    _r(
+        "messages[].content: document of other sorts, search_result, container_upload",
+        "no other provider takes it",
+    ),
+    _r(
+        "messages[].content: server_tool_use and its results",
+        "they belong to tools that run at one provider only",
+    ),
+    _t(
+        "messages[].content: thinking, redacted_thinking",
+        "given back to the instance it came from, to no other",
+    ),
+    _t(
+        "a last message of role assistant",
+        "is continued; white space at its end is cut off at Anthropic, which refuses it",
+    ),
+    _d("messages[].content[].citations", "no other provider has it"),
+    _d(
+        "cache_control", "the Anthropic wire marks the end of every conversation of more than one turn itself"
+    ),
+    _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
+    _t("system", "text blocks stay apart where the provider can, else they are joined"),
+    _t("max_tokens", "at least 1: an answer of no tokens is no answer"),
+    _t("stream"),
+    _t("temperature"),
+    _t("top_p"),
+    _t("top_k", "dropped at OpenAI itself, which has none"),
+    _t("stop_sequences", "up to 16"),
+    _t(
+        "tools: custom",
+        "names a provider cannot take are replaced on the way there and restored on the way back",
+    ),
+    _d("tools: other types", "they run at one provider only; the model is not told of them"),
+    _t("tool_choice", "auto, any, none, one tool; any and one tool need a provider that can"),
+    _d("tool_choice.disable_parallel_tool_use", "a client has to be ready for any number of calls"),
+    _t("thinking: enabled", "budget_tokens; at other providers the nearest effort"),
+    _d("thinking: adaptive, between_tools, disabled", "the model's own way is left to it"),
+    _t("output_config.format", "a JSON schema, also under its older name output_format"),
+    _d("output_config.effort", _ONE_PROVIDER),
+    _r("mcp_servers", "a request cannot name servers to connect to"),
+    _d("metadata", _BOOKKEEPING),
+    _d("service_tier, speed, container, context_management, diagnostics, inference_geo", _ONE_PROVIDER),
+)

@@ -1,0 +1,115 @@
+"""How to speak each dialect, for the conformance suite: read with plain json, not with our own readers."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
+from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.openai_chat import OpenAIChat
+from legion_core.gateway.providers.sse import SseEvent
+
+
+class OpenAIBench:
+    def __init__(self) -> None:
+        self.dialect: Dialect = OpenAIChat()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {"model": "auto", "messages": [{"role": "user", "content": "Hello"}], **changes}
+
+    def _deltas(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
+        return [choice["delta"] for chunk in chunks for choice in chunk.get("choices", ())]
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        return "".join(delta.get("content") or "" for delta in self._deltas(events))
+
+    def tool_calls(self, events: Sequence[SseEvent]) -> list[tuple[str, str, str]]:
+        calls: dict[int, list[str]] = {}
+        for delta in self._deltas(events):
+            for part in delta.get("tool_calls", ()):
+                call = calls.setdefault(part["index"], ["", "", ""])
+                call[0] += part.get("id", "")
+                call[1] += part["function"].get("name", "")
+                call[2] += part["function"].get("arguments", "")
+        return [(call[0], call[1], call[2]) for _, call in sorted(calls.items())]
+
+    def has_succeeded(self, events: Sequence[SseEvent]) -> bool:
+        chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
+        finishes = [
+            c["finish_reason"] for chunk in chunks for c in chunk.get("choices", ()) if c["finish_reason"]
+        ]
+        ends = [event.data for event in events].count("[DONE]")
+        assert len(finishes) == ends <= 1
+        return ends == 1 and not self.error(events)
+
+    def error(self, events: Sequence[SseEvent]) -> str:
+        chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
+        return next((chunk["error"]["message"] for chunk in chunks if "error" in chunk), "")
+
+
+class AnthropicBench:
+    def __init__(self) -> None:
+        self.dialect: Dialect = AnthropicMessages()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "model": "auto",
+            "max_tokens": 64,
+            "messages": [{"role": "user", "content": "Hello"}],
+            **changes,
+        }
+
+    def _blocks(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        """The content blocks, with the protocol's own rules checked on the way."""
+        blocks: list[dict[str, Any]] = []
+        open_index: int | None = None
+        for event in events:
+            payload = json.loads(event.data)
+            assert event.event == payload["type"]
+            match payload["type"]:
+                case "content_block_start":
+                    assert open_index is None
+                    open_index = payload["index"]
+                    assert open_index == len(blocks)
+                    blocks.append({**payload["content_block"], "said": "", "is_whole": False})
+                case "content_block_delta":
+                    assert payload["index"] == open_index
+                    delta = payload["delta"]
+                    kinds = {
+                        "text_delta": "text",
+                        "thinking_delta": "thinking",
+                        "input_json_delta": "partial_json",
+                    }
+                    if delta["type"] in kinds:
+                        blocks[-1]["said"] += delta[kinds[delta["type"]]]
+                    else:
+                        blocks[-1]["signature"] += delta["signature"]
+                case "content_block_stop":
+                    assert payload["index"] == open_index
+                    blocks[-1]["is_whole"] = True
+                    open_index = None
+                case "message_delta":
+                    assert open_index is None
+        return blocks
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        return "".join(block["said"] for block in self._blocks(events) if block["type"] == "text")
+
+    def tool_calls(self, events: Sequence[SseEvent]) -> list[tuple[str, str, str]]:
+        calls = [block for block in self._blocks(events) if block["type"] == "tool_use"]
+        assert all(call["is_whole"] and call["input"] == {} for call in calls)
+        return [(call["id"], call["name"], call["said"]) for call in calls]
+
+    def has_succeeded(self, events: Sequence[SseEvent]) -> bool:
+        names = [event.event for event in events if event.event != "ping"]
+        assert names.count("message_start") <= 1
+        is_whole = all(block["is_whole"] for block in self._blocks(events))
+        return names[-2:] == ["message_delta", "message_stop"] and is_whole and not self.error(events)
+
+    def error(self, events: Sequence[SseEvent]) -> str:
+        payloads = [json.loads(event.data) for event in events]
+        return next((payload["error"]["message"] for payload in payloads if payload["type"] == "error"), "")
+
+
+BENCHES = {"openai_chat": OpenAIBench, "anthropic_messages": AnthropicBench}
