@@ -47,6 +47,7 @@ from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
 from legion_core.models.store import ModelStore, find_starter
 from legion_core.storage.home import Home
+from legion_core.storage.logs import open_log
 from legion_core.storage.secrets import Secrets
 from legion_core.storage.sqlite import Database
 from legion_core.workers.frames import Load
@@ -156,6 +157,10 @@ async def _assemble(
     loaded = await asyncio.to_thread(load, place.config_path, env)
     token = await asyncio.to_thread(place.token, env, rng, clock)
     secrets = Secrets(place.root, env, clock=clock, rng=rng)
+    close_log = await asyncio.to_thread(
+        open_log, place.logs_directory, loaded.config.advanced.log_level, lambda: (token, *secrets.known())
+    )
+    stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
         migrations=(*LEDGER, *CONVERSATIONS),
@@ -235,6 +240,7 @@ async def _assemble(
 
     await configure(loaded.config)
     await gateway.start()
+    supervisor.loop("unload idle models", models.unload_when_idle)
     secret_names = SecretNames(secrets)
     ops = Ops(
         clock,

@@ -60,6 +60,10 @@ class LocalEngine(Protocol):
         """End the model's child process unless it is answering; True if it is not up any more."""
         ...
 
+    async def unload_idle(self, idle_s: float) -> tuple[str, ...]:
+        """End the processes not used for so long; gives the models' names."""
+        ...
+
 
 class Shelf:
     """The usable files as last listed: what the local provider may open, found by name without touching the disk."""
@@ -165,6 +169,18 @@ class Models:
         if not await self._engine.unload(name):
             raise Conflict(f"{name} is answering.", hint="Stop the answer first, or wait for its end.")
         self._tell(name)
+
+    async def unload_when_idle(self) -> None:
+        """Free the memory of models nobody has asked for a while, for ever. No timer runs while none is loaded."""
+        with self._bus.subscribe(ModelChanged, size_max=1, coalesce=lambda _: "any") as changes:
+            while True:
+                idle_s = float(self._settings().idle_unload_s)
+                if idle_s and self._engine.loaded:
+                    await asyncio.sleep(idle_s)
+                    for name in await self._engine.unload_idle(idle_s):
+                        self._tell(name)
+                else:
+                    await changes.take()
 
     async def load(self, name: str) -> None:
         """Start the model's process now, so that the first question does not wait for it."""
