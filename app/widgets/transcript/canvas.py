@@ -18,6 +18,7 @@ from app.widgets.transcript.estimate import Metrics, message_height
 from app.widgets.transcript.find import ranges
 from app.widgets.transcript.laid import OWN_INDENT_PX, OWN_PAD_X, Laid, Paint, Spot
 from app.widgets.transcript.laid_code import CodeLaid
+from app.widgets.transcript.lexers import lexers
 from app.widgets.transcript.model import Message, TranscriptModel
 from app.widgets.transcript.pacing import FrameGovernor
 from app.widgets.transcript.rows import GAP_MESSAGE, MessageRows, Row
@@ -85,6 +86,7 @@ class TranscriptCanvas(QAbstractScrollArea):
         set_icon(self._pill, "arrow-down", "text.secondary", 12)
         self.verticalScrollBar().setSingleStep(SCROLL_STEP_PX)
         look().theme_changed.connect(self._restyle)
+        lexers().loaded.connect(self._lexer_loaded)
         self._connect_model()
 
     # ---- the model ----------------------------------------------------------------------------------------------
@@ -326,14 +328,17 @@ class TranscriptCanvas(QAbstractScrollArea):
             self._stepper.start()
         elif not waits:
             self._stepper.stop()
+        self._lexer_loaded()
+
+    def _lexer_loaded(self) -> None:
         if not self._colouring and self._next_uncoloured() is not None:
             self._colouring = True
-            QTimer.singleShot(0, self._colour_slice)
+            QTimer.singleShot(0, self, self._colour_slice)
 
     def _next_uncoloured(self) -> tuple[Seen, CodeLaid] | None:
         for seen in self._seen:
             laid = self._row(Place(seen.item, seen.row)).laid
-            if isinstance(laid, CodeLaid) and laid.needs_colour:
+            if isinstance(laid, CodeLaid) and laid.needs_colour and lexers().ask(laid.language):
                 return seen, laid
         return None
 
@@ -345,7 +350,7 @@ class TranscriptCanvas(QAbstractScrollArea):
         seen, laid = found
         laid.colour(COLOUR_SLICE_MS)
         self.viewport().update(QRect(0, seen.y, self.viewport().width(), seen.height))
-        QTimer.singleShot(0, self._colour_slice)
+        QTimer.singleShot(0, self, self._colour_slice)
 
     def _step_glyphs(self) -> None:
         self._step = (self._step + 1) % 8
@@ -503,12 +508,21 @@ class TranscriptCanvas(QAbstractScrollArea):
             hover=hover,
             dpr=self.devicePixelRatioF(),
             step=self._step,
-            extra={"copied": 1} if self._copied == place else {},
+            copied=self._copied == place,
+            joined=self._joined(place, row),
+            gap=row.gap,
         )
         painter.save()
         painter.translate(QPointF(left, top))
         laid.paint(paint)
         painter.restore()
+
+    def _joined(self, place: Place, row: Row) -> int:
+        """How many quotes a row shares with the one above it."""
+        if row.block is None or not row.block.quote or not place.row:
+            return 0
+        above = self._row(Place(place.item, place.row - 1)).block
+        return min(above.quote, row.block.quote) if above is not None else 0
 
     def _found_in(self, place: Place, laid: Laid) -> list[tuple[int, int, bool]]:
         current = self._current[1] if self._current is not None and self._current[0] == place else -1

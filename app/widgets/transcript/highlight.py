@@ -1,24 +1,47 @@
-"""Colour classes of code by Pygments, as five tokens of the theme; pure and in slices."""
+"""Colour classes of code by Pygments, as five tokens of the theme; pure and in slices.
+
+Finding a lexer imports it, which costs up to 70 ms the first time: `load` does that and may run on any thread; `classes`
+only uses what is loaded.
+"""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
 
 CodeClass = Literal["keyword", "string", "number", "function", "comment"]
 LETTERS_MAX = 200_000
+NAMES_MAX = 200
+
+_lexers: "dict[str, Lexer | None]" = {}
+
+
+def is_loaded(language: str) -> bool:
+    """Whether `classes` can answer for a language without an import."""
+    return language.lower() in _lexers
+
+
+def load(language: str) -> None:
+    """Imports the lexer of a language; an unknown language is remembered as one without colours."""
+    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
+    from pygments.util import ClassNotFound
+
+    if len(_lexers) >= NAMES_MAX:
+        _lexers.clear()  # a stream of made-up names must not grow this without end
+    try:
+        _lexers[language.lower()] = get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        _lexers[language.lower()] = None
 
 
 def classes(code: str, language: str) -> Iterator[tuple[int, int, CodeClass]]:
     """(start, length, class) in order, lazily; nothing for an unknown language or very long code."""
-    if not language or len(code) > LETTERS_MAX:
+    lexer = _lexers.get(language.lower())
+    if lexer is None or len(code) > LETTERS_MAX:
         return
-    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
     from pygments.token import Comment, Keyword, Name, Number, Operator, String
-    from pygments.util import ClassNotFound
 
-    try:
-        lexer = get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return
     for start, kind, words in lexer.get_tokens_unprocessed(code):
         if not words.strip():
             continue

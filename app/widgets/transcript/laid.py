@@ -5,7 +5,7 @@ A laid row is made for one column width and theme, kept in a small cache, and pa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QPointF, QRectF
@@ -49,7 +49,11 @@ class Paint:
     dpr: float = 1.0
     step: int = 0
     """0–7: the position of a stepping glyph."""
-    extra: dict[str, int] = field(default_factory=dict[str, int])
+    copied: bool = False
+    """Whether the row says that it was copied just now."""
+    joined: int = 0
+    """How many quote bars go on through the gap above."""
+    gap: int = 0
 
 
 class Laid:
@@ -125,7 +129,7 @@ class TextLaid(Laid):
 
     def paint(self, paint: Paint) -> None:
         block, painter = self._block, paint.painter
-        paint_quote_bars(painter, block.quote, self.height)
+        paint_quote_bars(paint, block.quote, self.height)
         if block.marker:
             self._paint_marker(paint)
         underline = None
@@ -203,10 +207,12 @@ def link_spot(span: Span) -> Spot:
     return Spot("link", span.url, QRectF(), span.url)
 
 
-def paint_quote_bars(painter: QPainter, quote: int, height: int) -> None:
+def paint_quote_bars(paint: Paint, quote: int, height: int) -> None:
     """The bars left of a quote, through the gap above so that one quote is one line."""
+    colour = look().colour("line.strong", 0.6)
     for depth in range(quote):
-        painter.fillRect(QRectF(depth * QUOTE_PX, 0, 2, height), look().colour("line.strong", 0.6))
+        above = paint.gap if depth < paint.joined else 0
+        paint.painter.fillRect(QRectF(depth * QUOTE_PX, -above, 2, height + above), colour)
 
 
 class DividerLaid(Laid):

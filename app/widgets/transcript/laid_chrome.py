@@ -128,7 +128,7 @@ class FooterLaid(Laid):
                     self._paint_variant(paint, spot, ink)
                 case _:
                     name = {"copy": "copy", "regenerate": "refresh-cw", "more": "ellipsis"}[spot.kind]
-                    if spot.kind == "copy" and paint.extra.get("copied", 0):
+                    if spot.kind == "copy" and paint.copied:
                         name = "check"
                     _icon(painter, name, ink, 14, spot.rect, paint.dpr)
         if self._message.badge is None and self._message.status in {"stopped", "failed"}:

@@ -48,7 +48,17 @@ class CodeLaid(Laid):
     """One code block. Lines are laid out when they come into view."""
 
     __slots__ = (
-        "_block", "_colours", "_folded", "_left", "_lines", "_shaped", "_starts", "_wide", "_work", "offset_x",
+        "_block",
+        "_colours",
+        "_folded",
+        "_left",
+        "_lines",
+        "_plain",
+        "_shaped",
+        "_starts",
+        "_wide",
+        "_work",
+        "offset_x",
     )  # fmt: skip
 
     def __init__(self, block: Block, width: int, *, folded: bool, closed: bool) -> None:
@@ -65,8 +75,7 @@ class CodeLaid(Laid):
         self._wide = min(longest, LINE_LETTERS_MAX) * look().metrics("code").horizontalAdvance("m")
         self._colours: dict[int, list[tuple[int, int, CodeClass]]] = {}
         self._work: Iterator[tuple[int, int, CodeClass]] | None = None
-        if closed and block.info:
-            self._work = classes("\n".join(self._shown()), block.info)
+        self._plain = closed and bool(block.info)
         super().__init__(width, code_height(len(self._lines), folded=folded))
 
     def _shown(self) -> list[str]:
@@ -83,10 +92,18 @@ class CodeLaid(Laid):
     @property
     def needs_colour(self) -> bool:
         """Whether `colour` has more to do."""
-        return self._work is not None
+        return self._plain or self._work is not None
+
+    @property
+    def language(self) -> str:
+        """What the fence says it is."""
+        return self._block.info
 
     def colour(self, budget_ms: int) -> None:
-        """Does a slice of the colouring; call again while `needs_colour`."""
+        """Does a slice of the colouring, once the lexer is loaded; call again while `needs_colour`."""
+        if self._plain:
+            self._plain = False
+            self._work = classes("\n".join(self._shown()), self._block.info)
         if self._work is None:
             return
         timer = QElapsedTimer()
@@ -110,7 +127,7 @@ class CodeLaid(Laid):
 
     def paint(self, paint: Paint) -> None:
         painter, appearance = paint.painter, look()
-        paint_quote_bars(painter, self._block.quote, self.height)
+        paint_quote_bars(paint, self._block.quote, self.height)
         box = QRectF(self._left, 0, self.width - self._left, self.height)
         head = appearance.px(HEAD_PX)
         rounded(painter, box, appearance.tokens.radius("m"), fill="bg.sunken", line="line.subtle")
@@ -119,13 +136,13 @@ class CodeLaid(Laid):
         text(painter, QRectF(box.x() + PAD_X, 0, box.width() - 120, head), label, "small", "text.secondary")
         copy = self._copy_rect()
         over = paint.hover is not None and paint.hover.kind == "copy_code"
-        done = paint.extra.get("copied", 0)
+        done = paint.copied
         ink = "text.primary" if over else "text.tertiary"
-        painter.drawPixmap(
-            QPointF(copy.x() + 6, round((head - 13) / 2)),
-            pixmap("check" if done else "copy", ink, 13, paint.dpr),
-        )
-        text(painter, copy.adjusted(24, 0, 0, 0), "Copied" if done else "Copy", "small", ink)
+        words = "Copied" if done else "Copy"
+        x = copy.right() - 8 - look().metrics("small").horizontalAdvance(words)
+        text(painter, QRectF(x, 0, copy.right() - x, head), words, "small", ink)
+        glyph = pixmap("check" if done else "copy", ink, 13, paint.dpr)
+        painter.drawPixmap(QPointF(round(x - 18), round((head - 13) / 2)), glyph)
         self._paint_lines(paint, box, head)
         if self._folded:
             self._paint_fold(paint, box)
@@ -218,7 +235,7 @@ class CodeLaid(Laid):
 
     def _copy_rect(self) -> QRectF:
         wide = 30 + look().metrics("small").horizontalAdvance("Copied")
-        return QRectF(self.width - wide - 4, 0, wide, look().px(HEAD_PX))
+        return QRectF(self.width - wide, 0, wide, look().px(HEAD_PX))
 
     def scroll_x(self, delta: float) -> bool:
         """Moves the lines sideways; False where there is nothing to move."""

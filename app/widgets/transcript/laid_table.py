@@ -65,7 +65,7 @@ class TableLaid(Laid):
         return self._text
 
     def paint(self, paint: Paint) -> None:
-        paint_quote_bars(paint.painter, self._block.quote, self.height)
+        paint_quote_bars(paint, self._block.quote, self.height)
         first = max(0, bisect_right(self._tops, paint.clip.top()) - 1)
         flat = sum(len(row) for row in self._cells[:first])
         right = self._columns[-1][0] + self._columns[-1][1] if self._columns else 0

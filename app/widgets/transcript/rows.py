@@ -280,7 +280,9 @@ class MessageRows:
         if before.kind == "heading":
             return 4
         if block.indent and before.indent and block.marker:
-            return GAP_ITEM
+            deeper = block.indent != before.indent
+            same_kind = block.marker[0].isdigit() == before.marker[:1].isdigit()
+            return GAP_ITEM if deeper or same_kind or not before.marker else GAP_TEXT
         return GAP_TEXT
 
     def _guess(self, block: Block) -> int:
