@@ -9,6 +9,7 @@ import json
 import operator
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -29,11 +30,16 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": o
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of a floor and the bound it has to keep."""
+    """One number of a floor and the bound it has to keep.
+
+    `pattern` finds it in the printed lines of a benchmark that speaks to people; without it, it is read from the
+    JSON of the last line.
+    """
 
     name: str
     unit: str
     bound: str
+    pattern: str = ""
 
     def is_kept(self, value: float) -> bool:
         """Whether `value` keeps the bound."""
@@ -140,6 +146,18 @@ def measure(floor: Floor) -> dict[str, Any]:
         result["error"] = f"{type(error).__name__}: {error}"[:200]
     result["took_s"] = round(time.perf_counter() - begun, 1)
     return result
+
+
+def read_figures(floor: Floor, printed: str) -> dict[str, Any]:
+    """The figures in what a benchmark printed, and whatever else its JSON holds."""
+    found: dict[str, Any] = {}
+    lines = printed.strip().splitlines()
+    if lines and lines[-1].startswith("{"):
+        found = json.loads(lines[-1])
+    for figure in floor.figures:
+        if figure.pattern and (match := re.search(figure.pattern, printed)):
+            found[figure.name] = float(match[1].replace(",", ""))
+    return found
 
 
 def is_kept(floor: Floor, result: dict[str, Any]) -> bool:

@@ -13,8 +13,8 @@ from benchmarks import bundle, desktop
 
 PARENT = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()", *sys.argv[1:]], stdin=subprocess.PIPE)
-print(child.pid, flush=True)
+program = "import os; print(os.getpid(), flush=True); input()"
+child = subprocess.Popen([sys.executable, "-c", program, *sys.argv[1:]], stdin=subprocess.PIPE)
 input()
 child.communicate(b"x")
 """

@@ -105,6 +105,22 @@ def test_a_command_that_prints_no_figure_is_a_failure(
     assert result["error"] == "exit status 0, no value_ms"
 
 
+def test_a_figure_is_found_in_lines_for_people() -> None:
+    figure = Figure("value_ms", "ms", "<= 1", r"took ([\d.,]+) ms")
+    assert floors.read_figures(Floor("a", "", ("x",), (figure,)), "it took 1,234.5 ms\n") == {
+        "value_ms": 1234.5
+    }
+
+
+def test_a_crash_after_the_figures_is_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "falls.py").write_text(
+        "import os; print('{\"value_ms\": 0.5}', flush=True); os._exit(3)", encoding="utf-8"
+    )
+    monkeypatch.setattr(floors, "ROOT", tmp_path)
+    floor = Floor("a", "", ("falls",), (Figure("value_ms", "ms", "<= 1"),))
+    assert not floors.is_kept(floor, floors.measure(floor))
+
+
 def test_a_command_that_prints_its_figure_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "speaks.py").write_text("print('noise'); print('{\"value_ms\": 0.5}')", encoding="utf-8")
     monkeypatch.setattr(floors, "ROOT", tmp_path)
