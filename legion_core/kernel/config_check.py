@@ -88,7 +88,8 @@ class _Checker:
         parts = {part.name: part for part in msgspec.structs.fields(branch)}
         clean: dict[str, Any] = {}
         for name, value in found.items():
-            key = f"{path}.{name}" if path else name
+            word = name or '""'
+            key = f"{path}.{word}" if path else word
             part = parts.get(name)
             if part is None:
                 self._unknown(key, name, tuple(parts))
@@ -163,7 +164,7 @@ class _Checker:
 def _type_fault(field: Field, value: object) -> tuple[str, str]:
     wanted = _WANTED.get(field.type, "text")
     if wanted == "text":
-        hint = "Put it between quotes."
+        hint = "" if type(value) in (list, dict) else "Put it between quotes."
     elif isinstance(value, str) and re.fullmatch(r"\s*(true|false|[-+]?[0-9]+(\.[0-9]+)?)\s*", value):
         hint = "Write it without quotes."
     else:

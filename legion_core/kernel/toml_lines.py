@@ -4,6 +4,7 @@ Only for text the standard parser has accepted: anything else gives a partial an
 """
 
 import contextlib
+import tomllib
 from bisect import bisect_right
 
 _BARE_END = frozenset(",]}\n#")
@@ -13,9 +14,14 @@ _KEY_END = frozenset(".=] \t")
 def lines_of(text: str) -> dict[str, int]:
     """Line numbers (from 1) by dotted path: `gateway.instances[0].models[1].price.input`, tables included."""
     scanner = _Scanner(text)
-    with contextlib.suppress(IndexError):  # the text ended inside something: what was found so far is right
+    # Past what is TOML there is nothing right to say: what was found so far stands.
+    with contextlib.suppress(IndexError, _LostError, tomllib.TOMLDecodeError):
         scanner.scan()
     return scanner.lines
+
+
+class _LostError(Exception):
+    """This is no TOML, so there are no right lines to tell."""
 
 
 class _Scanner:
@@ -73,8 +79,11 @@ class _Scanner:
         elif letter == "{":
             self._sequence(path, "}", is_table=True)
         else:
+            start = self._at
             while self._text[self._at] not in _BARE_END:
                 self._at += 1
+            if self._at == start:
+                raise _LostError
 
     def _sequence(self, path: str, end: str, *, is_table: bool) -> None:
         self._at += 1
@@ -98,7 +107,8 @@ class _Scanner:
             start = self._at
             if self._text[self._at] in "\"'":
                 self._string()
-                names.append(self._text[start + 1 : self._at - 1])
+                # The standard parser undoes the escapes; an empty name is written as it stands.
+                names.append(tomllib.loads(f"name = {self._text[start : self._at]}")["name"] or '""')
             else:
                 while self._text[self._at] not in _KEY_END:
                     self._at += 1
