@@ -32,7 +32,7 @@ MESSAGE_MAX: Final = 4000  # characters of it that are looked at
 QUOTE_MAX: Final = 300  # characters of a provider's words that are passed on
 
 _DURATION = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE
+    r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)(?![a-z])", re.IGNORECASE
 )
 _TRY_AGAIN = re.compile(
     r"(?:try again|retry|wait)\D{0,24}((?:\d+(?:\.\d+)?\s*(?:ms|[a-z]+)\s*)+)", re.IGNORECASE

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CLOSE_S: Final = 1.0  # leaving a stream cancels it upstream within this time
 DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
+CLOSING_TURNS: Final = 16  # two for each of six nested generators, and some to spare
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # of an answer that is not a stream
 ERROR_BYTES_MAX: Final = 64 * 1024
 STREAM_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -184,40 +185,40 @@ class Wire:
         yield finished
 
     async def _events(self, response: "httpx.Response", parser: Parser[E]) -> AsyncGenerator[E, None]:
-        import httpx
-
-        loop = asyncio.get_running_loop()
         limit_s, size = self._limits.first_event_s, 0
         head: bytes | None = b""  # what came before the first event; None once there was one
+        loop = asyncio.get_running_loop()
         silent_until = loop.time() + limit_s
-        pieces = response.aiter_bytes()
-        while True:
-            try:
-                async with asyncio.timeout_at(silent_until):
-                    piece = await anext(pieces, None)
-            except TimeoutError as error:
-                raise TimedOut(f"{self.name} sent nothing for {limit_s:g} s.") from error
-            except httpx.DecodingError as error:
-                raise StreamBroken(f"{self.name} sent a compressed stream that cannot be read.") from error
-            except httpx.HTTPError as error:
-                raise StreamBroken(f"The connection to {self.name} broke: {self._why(error)}.") from error
-            if piece is None:
-                break
-            size += len(piece)
-            if size > STREAM_BYTES_MAX:
-                raise Malformed(f"{self.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
-            if events := parser.feed(piece):
-                for event in events:
-                    yield event
-                head, limit_s = None, self._limits.idle_s
-                silent_until = loop.time() + limit_s
-            elif head is not None and len(head) < ERROR_BYTES_MAX:
-                head += piece
+        async with aclosing(_pieces(response)) as pieces:
+            while (piece := await self._next(pieces, silent_until, limit_s)) is not None:
+                size += len(piece)
+                if size > STREAM_BYTES_MAX:
+                    raise Malformed(f"{self.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
+                if events := parser.feed(piece):
+                    for event in events:
+                        yield event
+                    head, limit_s = None, self._limits.idle_s
+                    silent_until = loop.time() + limit_s
+                elif head is not None and len(head) < ERROR_BYTES_MAX:
+                    head += piece
         for event in parser.close():
             head = None
             yield event
         if head:
             raise self._not_a_stream(head)
+
+    async def _next(self, pieces: AsyncIterator[bytes], silent_until: float, limit_s: float) -> bytes | None:
+        import httpx
+
+        try:
+            async with asyncio.timeout_at(silent_until):
+                return await anext(pieces, None)
+        except TimeoutError as error:
+            raise TimedOut(f"{self.name} sent nothing for {limit_s:g} s.") from error
+        except httpx.DecodingError as error:
+            raise StreamBroken(f"{self.name} sent a compressed stream that cannot be read.") from error
+        except httpx.HTTPError as error:
+            raise StreamBroken(f"The connection to {self.name} broke: {self._why(error)}.") from error
 
     def _not_a_stream(self, head: bytes) -> ProviderError:
         """Another program on that port, a login page, or an error with status 200."""
@@ -264,9 +265,15 @@ class Wire:
                 raise await self._refusal(response)
             yield response
         finally:
+            is_whole = response.is_closed
             with suppress(TimeoutError, httpx.HTTPError):
                 async with asyncio.timeout(CLOSE_S):
                     await response.aclose()
+            if not is_whole:
+                # The library leaves the closing of its own nested generators to the loop: give it its turns, so
+                # that nothing of this request outlives it. Seen with httpx 0.28.
+                for _ in range(CLOSING_TURNS):
+                    await asyncio.sleep(0)
 
     async def _refusal(self, response: "httpx.Response") -> Exception:
         try:
@@ -288,12 +295,13 @@ class Wire:
 
         held = bytearray()
         try:
-            async for piece in response.aiter_bytes():
-                held += piece
-                if len(held) > limit:
-                    if is_cut:
-                        return bytes(held[:limit])
-                    raise Malformed(f"{self.name} answered with more than {limit} bytes.")
+            async with aclosing(_pieces(response)) as pieces:
+                async for piece in pieces:
+                    held += piece
+                    if len(held) > limit:
+                        if is_cut:
+                            return bytes(held[:limit])
+                        raise Malformed(f"{self.name} answered with more than {limit} bytes.")
         except httpx.DecodingError as error:
             raise Malformed(f"{self.name} sent a compressed answer that cannot be read.") from error
         except httpx.HTTPError as error:
@@ -361,3 +369,7 @@ async def _drain(events: AsyncGenerator[object, None]) -> None:
         async with asyncio.timeout(DRAIN_S):
             async for _ in events:
                 pass
+
+
+def _pieces(response: "httpx.Response") -> AsyncGenerator[bytes, None]:
+    return cast("AsyncGenerator[bytes, None]", response.aiter_bytes())

@@ -1,6 +1,7 @@
 """The readers of streamed bodies follow the WHATWG rules whatever the split. Protocol-imposed."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ PIECES = st.sampled_from(
 def test_any_split_of_a_stream_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     edges = [0, *cuts, len(stream)]
-    chunks = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in pairwise(edges)]
     whole = events_of(stream)
     assert events_of(*chunks) == whole
     assert events_of(*(stream[at : at + 1] for at in range(len(stream)))) == whole
@@ -100,21 +101,23 @@ def test_json_lines_come_out_whole_in_any_split(
     )
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     reader = JsonLines()
-    lines = [line for a, b in zip(edges, edges[1:], strict=False) for line in reader.feed(stream[a:b])]
+    lines = [line for a, b in pairwise(edges) for line in reader.feed(stream[a:b])]
     assert [json.loads(line) for line in lines + reader.close()] == rows
 
 
 def test_a_line_without_end_is_an_upstream_error_at_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "LINE_BYTES_MAX", 1000)
     parser = SseParser()
+    for _ in range(100):
+        parser.feed(b"0123456789")
     with pytest.raises(Malformed):
-        for _ in range(101):
-            parser.feed(b"0123456789")
+        parser.feed(b"0")
 
 
 def test_an_event_of_endless_lines_is_an_upstream_error_at_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "LINE_BYTES_MAX", 1000)
     parser = SseParser()
+    for _ in range(90):
+        parser.feed(b"data: 0123456789\n")
     with pytest.raises(Malformed):
-        for _ in range(101):
-            parser.feed(b"data: 0123456789\n")
+        parser.feed(b"data: 0123456789\n")
