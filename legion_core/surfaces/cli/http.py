@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -82,7 +82,8 @@ class Wire:
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> "Stream":
         """A `text/event-stream`; close it."""
-        return Stream(self._send(method, path, body, {"Accept": "text/event-stream", **(headers or {})}))
+        answer = self._send(method, path, body, {"Accept": "text/event-stream", **(headers or {})})
+        return Stream(answer, self.close)
 
     def is_there(self) -> bool:
         """Whether anything answers at all."""
@@ -121,8 +122,9 @@ class Wire:
 class Stream:
     """The frames of one answer: `(event, data)`; an unnamed one has the event `message`."""
 
-    def __init__(self, answer: http.client.HTTPResponse) -> None:
+    def __init__(self, answer: http.client.HTTPResponse, hang_up: Callable[[], None]) -> None:
         self._answer = answer
+        self._hang_up = hang_up
 
     def header(self, name: str) -> str:
         """A header of the answer; empty if absent."""
@@ -146,8 +148,9 @@ class Stream:
             raise ConnectionLost("The node went away in the middle of its answer.") from error
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up. What was not read would be taken for the head of the next answer, so the connection goes too."""
         self._answer.close()
+        self._hang_up()
 
 
 def error_of(status: int, content: bytes) -> LegionError:
