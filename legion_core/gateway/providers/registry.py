@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -80,8 +81,9 @@ def kinds() -> tuple[Kind, ...]:
 def infer_tier(kind: str, base_url: str, explicit: str = "") -> Tier:
     """Where an instance belongs: what was configured, else by its address, else by its family. Source: seed.
 
-    Loopback is local. Another host is direct, unless it is the family's own public service. With no address to go by
-    the family decides; an unknown family is frontier. KeyError if `explicit` is no tier.
+    Loopback is local. Another host is direct if the family is self-hosted or the address is of a private network; a
+    public host that speaks a lab's protocol is cloud, unless it is the lab's own: what goes there leaves the house. With
+    no address to go by the family decides; an unknown family is frontier. KeyError if `explicit` is no tier.
     """
     if explicit:
         return Tier.parse(explicit)
@@ -91,11 +93,19 @@ def infer_tier(kind: str, base_url: str, explicit: str = "") -> Tier:
     host = _host(base_url)
     if host and is_loopback(host):
         return Tier.LOCAL
-    if family is None:
-        return Tier.FRONTIER if not base_url else Tier.DIRECT
-    if not base_url or (not family.is_self_hosted and host == _host(family.kind.default_base_url)):
-        return Tier.parse(family.kind.tier)
-    return Tier.DIRECT
+    if not base_url or (family and not family.is_self_hosted and host == _host(family.kind.default_base_url)):
+        return Tier.parse(family.kind.tier) if family else Tier.FRONTIER
+    if family and family.is_self_hosted:
+        return Tier.DIRECT
+    return Tier.DIRECT if _is_private(host) else Tier.CLOUD
+
+
+def _is_private(host: str) -> bool:
+    """A private network's address, or a name that only such a network knows. Source: RFC 1918, 4193, 6762, 8375."""
+    try:
+        return ip_address(host.partition("%")[0]).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".lan", ".internal", ".home.arpa"))
 
 
 def _host(base_url: str) -> str:

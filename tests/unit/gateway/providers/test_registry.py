@@ -1,0 +1,76 @@
+"""Where an instance belongs, and how one is made. Tier rules: seed."""
+
+import sys
+
+import pytest
+
+from legion_core.gateway.providers.registry import infer_tier, kinds, make
+from legion_core.gateway.types import Tier
+from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("kind", "base_url", "explicit", "tier"),
+    [
+        ("ollama", "http://127.0.0.1:11434", "", Tier.LOCAL),
+        ("ollama", "http://localhost:11434", "", Tier.LOCAL),
+        ("ollama", "http://[::1]:11434", "", Tier.LOCAL),
+        ("ollama", "http://127.8.9.1:11434", "", Tier.LOCAL),
+        ("ollama", "http://10.0.0.7:11434", "", Tier.DIRECT),
+        ("ollama", "http://127.0.0.1.evil.example:1", "", Tier.DIRECT),
+        ("ollama", "", "", Tier.LOCAL),
+        ("vllm", "http://gpu-box:8000/v1", "", Tier.DIRECT),
+        ("vllm", "", "", Tier.FLEET),
+        ("openai", "", "", Tier.FRONTIER),
+        ("openai", "https://api.openai.com/v1", "", Tier.FRONTIER),
+        ("openai", "http://127.0.0.1:9001/v1", "", Tier.LOCAL),
+        ("openai", "http://gpu-box:9001/v1", "", Tier.DIRECT),
+        ("anthropic", "https://api.anthropic.com", "", Tier.FRONTIER),
+        ("anthropic", "https://proxy.example/claude", "", Tier.CLOUD),
+        ("openai", "https://models.example/v1", "", Tier.CLOUD),
+        ("openai", "http://192.168.1.9:1234/v1", "", Tier.DIRECT),
+        ("openai", "http://[fd00::7]:1234/v1", "", Tier.DIRECT),
+        ("openai", "http://mac.local:1234/v1", "", Tier.DIRECT),
+        ("openai", "http://8.8.8.8/v1", "", Tier.CLOUD),
+        ("openai", "http://127.0.0.1:9001/v1", "cloud", Tier.CLOUD),
+        ("llamacpp", "", "", Tier.LOCAL),
+        ("unheard-of", "", "", Tier.FRONTIER),
+        ("openai", "http://[broken", "", Tier.DIRECT),
+    ],
+)
+def test_a_tier_is_what_was_said_else_the_address_else_the_family(
+    kind: str, base_url: str, explicit: str, tier: Tier
+) -> None:
+    assert infer_tier(kind, base_url, explicit) is tier
+
+
+def test_every_family_can_be_made_at_its_own_address() -> None:
+    for kind in kinds():
+        provider = make("box", kind.kind, SystemClock(), api_key="sk-0123456789")
+        assert (provider.name, provider.kind) == ("box", kind.kind)
+        assert kind.title
+        assert Tier.parse(kind.tier) is infer_tier(kind.kind, "")
+
+
+def test_an_unknown_family_is_a_fault_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="smoke"):
+        make("box", "smoke", SystemClock())
+
+
+def test_the_table_of_families_imports_no_adapter_and_no_client() -> None:
+    """Read in a fresh interpreter: this one has imported everything already."""
+    import subprocess
+
+    code = (
+        "import sys, legion_core.gateway.providers.registry\n"
+        "late = [name for name in sys.modules if name == 'httpx' or name.startswith('legion_core.gateway.providers.')]\n"
+        "print(*sorted(late))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "httpx" not in found
+    assert not [
+        name for name in found if name.rpartition(".")[2] in ("openai", "anthropic", "ollama", "llamacpp")
+    ]
