@@ -9,7 +9,7 @@ from legion_core.models.gguf import Header
 MARGIN: Final = 0.10
 TIGHT_FROM: Final = 0.75  # of what is free: beyond it, other programs feel it
 PROCESS_BYTES: Final = 48 * 1024 * 1024  # the child itself: interpreter and engine code, measured
-BATCH_TOKENS: Final = 256  # computed at once; the child's own setting
+BATCH_TOKENS: Final = 128  # computed at once; the child's own setting
 F16_BYTES: Final = 2.0
 CACHE_BYTES: Final[dict[str, float]] = {"f32": 4.0, "f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
-from legion_core.kernel.errors import ContextTooLong, Malformed, WorkerDied
+from legion_core.kernel.errors import ContextTooLong, Malformed, Unsupported, WorkerDied
 from legion_core.kernel.supervise import Supervisor
 from legion_core.testing.engines import EngineBench
 from legion_core.workers import frames
@@ -248,6 +248,24 @@ async def embeds(bench: EngineBench) -> None:
         assert other < same
 
 
+async def refuses_the_other_kind(bench: EngineBench) -> None:
+    """A model loaded for chat embeds nothing, one loaded for embeddings does not chat; both say so."""
+    async with running(bench) as worker:
+        refusal: Unsupported | None = None
+        try:
+            await worker.embed(("text",))
+        except Unsupported as error:
+            refusal = error
+        assert refusal is not None
+    async with running(bench, is_embedding=True) as worker:
+        refusal = None
+        try:
+            await collect(worker, ask("Hello", tokens=3))
+        except Unsupported as error:
+            refusal = error
+        assert refusal is not None
+
+
 async def ends_a_stream_when_killed(bench: EngineBench) -> None:
     """Killed mid-answer: WorkerDied with the signal; the next request is answered by a new process."""
     async with running(bench) as worker:
@@ -328,6 +346,7 @@ CHECKS: tuple[Check, ...] = (
     survives_absurd_parameters,
     refuses_what_does_not_fit,
     embeds,
+    refuses_the_other_kind,
     ends_a_stream_when_killed,
     exits_when_its_parent_hangs_up,
     refuses_garbage,

@@ -186,6 +186,7 @@ class Service:
         self._running: dict[int, threading.Event] = {}
         self._slots = threading.Semaphore(0)
         self._is_loaded = False
+        self._is_embedding = False
 
     def take(self, frame: frames.ToChild) -> None:
         """Act on one frame; never blocks for long."""
@@ -224,6 +225,7 @@ class Service:
             self._fail(frames.NO_REQUEST, EngineError("load_failed", f"{type(error).__name__}: {error}"))
             return
         quiet_signals()
+        self._is_embedding = load.is_embedding
         self._is_loaded = True
         for _ in range(loaded.slots):
             self._slots.release()
@@ -244,6 +246,10 @@ class Service:
         with self._lock:
             if not self._is_loaded:
                 self._fail(request.id, EngineError("protocol", "No model is loaded yet."))
+                return
+            if self._is_embedding is isinstance(request, frames.Chat):
+                given = "embeddings" if self._is_embedding else "chat"
+                self._fail(request.id, EngineError("unsupported", f"The model was loaded for {given}."))
                 return
             if len(self._running) >= QUEUED_MAX:
                 self._fail(request.id, EngineError("overloaded", f"{QUEUED_MAX} requests are open already."))

@@ -85,7 +85,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="l
     """The first frame: which file to open and how.
 
     `context_tokens` 0 takes the model's own training context, at most `CONTEXT_TOKENS_AUTO_MAX`; `threads` 0 takes the
-    cores less one. With `is_embedding` the child answers `Embed` and refuses `Chat`.
+    cores less one. With `is_embedding` the child answers `Embed` and refuses `Chat`. `gpu_layers` beyond the
+    model's layers means all of them. `prompt_cache_mib` bounds what is kept of earlier conversations, beside the context,
+    so that going back to one does not compute it again; it is taken only as they come (xllamacpp alone has it).
     """
 
     model_path: str
@@ -95,6 +97,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="l
     gpu_layers: int = 0
     is_embedding: bool = False
     pooling: Literal["model", "mean", "cls", "last"] = "model"
+    prompt_cache_mib: int = 256
 
 
 CONTEXT_TOKENS_AUTO_MAX: Final = 8192
@@ -235,8 +238,11 @@ _to_parent = msgspec.json.Decoder(ToParent)
 
 
 def encode(frame: ToChild | ToParent) -> bytes:
-    """The frame with its length in front; raises FrameError past `FRAME_BYTES_MAX`."""
-    body = _encoder.encode(frame)
+    """The frame with its length in front; raises FrameError past `FRAME_BYTES_MAX` and for text that is none."""
+    try:
+        body = _encoder.encode(frame)
+    except UnicodeEncodeError as error:
+        raise FrameError("The text holds half a character (a lone surrogate).") from error
     if len(body) > FRAME_BYTES_MAX:
         raise FrameError(f"A frame of {len(body)} bytes is over the bound of {FRAME_BYTES_MAX}.")
     return _HEAD.pack(len(body)) + body

@@ -9,7 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Callable
 
-from legion_core.kernel.errors import Bug, ConnectionLost, LimitReached, TimedOut, WorkerDied
+from legion_core.kernel.errors import Bug, ConnectionLost, LimitReached, Malformed, TimedOut, WorkerDied
 from legion_core.kernel.faults import fault
 from legion_core.kernel.redact import redact
 from legion_core.kernel.supervise import Supervisor
@@ -18,6 +18,7 @@ from legion_core.workers import frames
 QUEUED_PIECES_MAX = 64  # a slow reader's pieces are joined beyond this, so its queue stays short
 LAST_WORDS_CHARS = 300
 EXIT_WAIT_S = 5.0  # from the end of its stdout to its exit status
+WRITE_S = 30.0  # for a request to fit into its pipe; a stopped process never reads
 STDERR_WAIT_S = 0.5  # for its last words
 
 _SECRET_NAME = re.compile(r"(?i)(token|key|secret|pass|credential|cookie|^LEGION_)")
@@ -192,7 +193,10 @@ class ChildProcess:
 
     async def load(self, load: frames.Load, timeout_s: float) -> frames.Ready | frames.Failed:
         """Send `Load` and wait for its answer; raises WorkerDied or TimedOut."""
-        await self._write(load)
+        try:
+            await self._write(load)
+        except frames.FrameError as error:
+            raise Malformed(f"{self._name} cannot be loaded: {error}") from error
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await asyncio.shield(self._loaded)
@@ -218,7 +222,7 @@ class ChildProcess:
         try:
             await self._write(make(flight.id))
         except frames.FrameError as error:
-            message = f"The request is too large for the worker: {error}"
+            message = f"The request cannot be sent to the worker: {error}"
             self._finish(flight.id, frames.Failed(id=flight.id, code="invalid_input", message=message))
         except BaseException:
             # The caller never sees this flight, so its end is nobody's business: `on_over` stays uncalled.
@@ -290,7 +294,11 @@ class ChildProcess:
             raise Bug("The child was started without a pipe to its stdin.")
         try:
             stdin.write(data)
-            await stdin.drain()
+            async with asyncio.timeout(WRITE_S):
+                await stdin.drain()
+        except TimeoutError:
+            self.kill(f"it read nothing for {WRITE_S:g} s")
+            await self._dead.wait()
         except (ConnectionError, RuntimeError):
             # It is gone; its reader will say how in a moment.
             await self._dead.wait()

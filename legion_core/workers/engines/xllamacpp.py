@@ -44,7 +44,6 @@ from legion_core.workers.frames import (
     ToolCallPart,
 )
 
-PROMPT_CACHE_MIB = 256  # the library's own default is 8 GiB
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large")
 
 Json = dict[str, Any]  # the library's wire, this file only
@@ -158,7 +157,7 @@ def _params(xllamacpp: Any, load: Load, context: int, threads: int, pooling: Any
         False  # a full context ends the answer with "length" instead of forgetting its beginning
     )
     params.prefill_assistant = False  # only when asked, by `continue_final_message`
-    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.cache_ram_mib = max(0, load.prompt_cache_mib)  # the library's own default is 8 GiB
     params.verbosity = 1
     params.ui = False
     params.fit_params = False  # take the numbers as given; fitting is decided before the start

@@ -26,6 +26,7 @@ from legion_core.kernel.supervise import Supervisor
 from legion_core.testing.engines import fake_command
 from legion_core.testing.fake_engine import Life, Script, Turn, write_script
 from legion_core.testing.worker_conformance import ask, collect
+from legion_core.workers import process as process_module
 from legion_core.workers.frames import Done, Load, Message, Params, Token
 from legion_core.workers.process import ChildProcess, Flight, child_environment
 from legion_core.workers.supervisor import ChatRequest, Health, Limits, Worker
@@ -459,11 +460,39 @@ def test_a_request_too_large_for_a_frame_is_refused_and_the_worker_lives(tmp_pat
     async def check() -> None:
         async with scripted(tmp_path) as worker:
             huge = ChatRequest(messages=(Message(role="user", content="x" * (33 << 20)),), params=Params())
-            with pytest.raises(Malformed, match="too large"):
+            with pytest.raises(Malformed, match="over the bound"):
                 await collect(worker, huge)
             text, _, _ = await collect(worker, SHORT)
             assert text
             assert worker.health.starts == 1
+
+    aio.run(check())
+
+
+def test_half_a_character_is_refused_and_the_worker_lives(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path) as worker:
+            with pytest.raises(Malformed, match="surrogate"):
+                await collect(worker, ask("half \ud83d of it"))
+            text, _, _ = await collect(worker, SHORT)
+            assert text
+            assert worker.health.starts == 1
+
+    aio.run(check())
+
+
+def test_a_process_that_stopped_reading_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "WRITE_S", 0.1)
+
+    async def check() -> None:
+        async with scripted(tmp_path) as worker:
+            await worker.start()
+            assert worker.health.pid is not None
+            os.kill(worker.health.pid, signal.SIGSTOP)
+            with pytest.raises(WorkerDied, match="read nothing"):
+                await collect(worker, ask("x" * (4 << 20)))
+            text, _, _ = await collect(worker, SHORT)
+            assert text
 
     aio.run(check())
 
