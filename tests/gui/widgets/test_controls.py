@@ -1,0 +1,76 @@
+"""Switch and segmented control: what keys and clicks do, and who is told."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.theme.apply import apply
+from app.widgets.segmented import Segmented
+from app.widgets.switch import Switch
+
+CHOICES = (("light", "Light"), ("dark", "Dark"), ("system", "System"))
+
+
+def test_a_switch_toggles_by_space_and_click_and_shows_it(qapp: QApplication, qtbot: QtBot) -> None:
+    apply(qapp, "light")
+    switch = Switch("Follow the end")
+    qtbot.addWidget(switch)
+    switch.show()
+    off = switch.grab().toImage()
+    with qtbot.waitSignal(switch.toggled):
+        qtbot.keyClick(switch, Qt.Key.Key_Space)
+    assert switch.isChecked()
+    assert switch.grab().toImage() != off
+    qtbot.mouseClick(switch, Qt.MouseButton.LeftButton)
+    assert not switch.isChecked()
+    assert switch.accessibleName() == "Follow the end"
+
+
+def test_a_switch_grows_with_the_text(qapp: QApplication, qtbot: QtBot) -> None:
+    switch = Switch()
+    qtbot.addWidget(switch)
+    small = switch.sizeHint()
+    apply(qapp, "light", 2.0)
+    assert switch.sizeHint().height() > small.height()
+    apply(qapp, "light")
+
+
+def test_a_segmented_control_is_one_tab_stop_moved_by_arrows(qapp: QApplication, qtbot: QtBot) -> None:
+    apply(qapp, "dark")
+    control = Segmented(CHOICES, "Theme")
+    qtbot.addWidget(control)
+    control.show()
+    told: list[str] = []
+    control.changed.connect(told.append)
+    stops = [b for b in control.findChildren(QPushButton) if b.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    assert [b.text() for b in stops] == ["Light"]
+    qtbot.keyClick(stops[0], Qt.Key.Key_Right)
+    assert control.choice == "dark"
+    qtbot.keyClick(stops[0], Qt.Key.Key_End)
+    qtbot.keyClick(stops[0], Qt.Key.Key_Right)
+    assert told == ["dark", "system"]
+    qtbot.keyClick(stops[0], Qt.Key.Key_Home)
+    assert control.choice == "light"
+
+
+def test_choosing_by_code_tells_nobody_and_a_click_does(qapp: QApplication, qtbot: QtBot) -> None:
+    control = Segmented(CHOICES, "Theme")
+    qtbot.addWidget(control)
+    control.show()
+    with qtbot.assertNotEmitted(control.changed):
+        control.choose("system")
+    assert control.choice == "system"
+    first = control.findChild(QPushButton, "segment.light")
+    assert first is not None
+    assert first.accessibleName() == "Theme: Light"
+    with qtbot.waitSignal(control.changed) as told:
+        qtbot.mouseClick(first, Qt.MouseButton.LeftButton)
+    assert told.args == ["light"]
+
+
+def test_left_and_right_are_mirrored_where_reading_is(qapp: QApplication, qtbot: QtBot) -> None:
+    control = Segmented(CHOICES)
+    qtbot.addWidget(control)
+    control.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    assert control.step(Qt.Key.Key_Left)
+    assert control.choice == "dark"
