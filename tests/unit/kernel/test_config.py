@@ -153,6 +153,7 @@ def test_all_faults_are_told_at_once_each_with_its_line() -> None:
         assert words in line, line
 
 
+@pytest.mark.requirement("rbac.secrets")
 def test_a_secret_in_plain_text_is_refused_without_repeating_it() -> None:
     told = "\n".join(faults_of(MANY_FAULTS))
     assert "sk-proj-abcdefghijk" not in told

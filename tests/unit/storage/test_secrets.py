@@ -72,6 +72,7 @@ def assert_refused(work: Any, kind: type[LegionError]) -> LegionError:
     return told.value
 
 
+@pytest.mark.requirement("rbac.secrets")
 def test_a_keyring_keeps_gives_lists_and_forgets(tmp_path: Path) -> None:
     backend = MemoryBackend()
 
