@@ -15,10 +15,10 @@ def main(argv: list[str] | None = None) -> int:
 
     # A windowed build has no standard error to write to.
     if sys.stderr is not None and hasattr(sys.stderr, "fileno"):  # pyright: ignore[reportUnnecessaryComparison]
-        try:
+        import contextlib
+
+        with contextlib.suppress(ValueError, OSError):
             faulthandler.enable()
-        except (ValueError, OSError):
-            pass
     if not arguments or arguments[0] == "desktop" or arguments[0].startswith("legion://"):
         from app.bootstrap import run
 

@@ -131,7 +131,7 @@ class Bridge(QObject):
                 done(result)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  # the wall between the engine and the window
+        except Exception as error:  # the wall between the engine and the window
             if not isinstance(error, Spoken):
                 log.exception("the intent %s failed", name)
             self._refuse(sentence_of(error), failed)

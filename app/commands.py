@@ -64,23 +64,41 @@ COMMANDS: tuple[Command, ...] = (
     Command("chat.pin", "Pin or unpin this chat", "", "pin", "chat", "Chat"),
     Command("chat.trash", "Move this chat to Trash", "", "trash-2", "chat", "Chat", words="delete remove"),
     Command("chat.trash.show", "Show Trash", "", "archive", "always", "Chat", words="restore deleted"),
-    Command("chat.export", "Export this chat…", "Ctrl+Shift+S", "download", "chat", "Chat", words="save markdown"),
+    Command(
+        "chat.export", "Export this chat…", "Ctrl+Shift+S", "download", "chat", "Chat", words="save markdown"
+    ),
     Command("answer.stop", "Stop the answer", "", "square", "running", "Chat"),
     Command("answer.copy", "Copy the last answer", "Ctrl+Shift+C", "copy", "answer", "Chat"),
     Command("answer.copyCode", "Copy the last code block", "Ctrl+Shift+;", "copy", "answer", "Chat"),
-    Command("answer.regenerate", "Answer again", "Ctrl+R", "refresh-cw", "answer", "Chat", words="regenerate retry"),
-    Command("answer.trace", "Show the route of the last answer", "", "route", "answer", "Chat", words="trace why"),
+    Command(
+        "answer.regenerate",
+        "Answer again",
+        "Ctrl+R",
+        "refresh-cw",
+        "answer",
+        "Chat",
+        words="regenerate retry",
+    ),
+    Command(
+        "answer.trace", "Show the route of the last answer", "", "route", "answer", "Chat", words="trace why"
+    ),
     Command("question.edit", "Edit your last message", "Ctrl+Up", "pencil", "answer", "Chat"),
     Command("palette.open", "Search everything", "Ctrl+K", "search", words="command palette"),
     Command("side.toggle", "Show or hide the side column", "Ctrl+B", "panel-right", words="sidebar list"),
     Command("inspector.toggle", "Show or hide the inspector", "Ctrl+I", "panel-right", words="details panel"),
     Command("pane.next", "Go to the next pane", "F6"),
     Command("pane.previous", "Go to the previous pane", "Shift+F6"),
-    Command("models.import", "Import a model file…", "", "folder-input", "engine", "Models", words="gguf add"),
+    Command(
+        "models.import", "Import a model file…", "", "folder-input", "engine", "Models", words="gguf add"
+    ),
     Command("models.discover", "Discover models", "", "search", group="Models", words="download catalogue"),
-    Command("models.providers", "Providers", "", "plug", group="Models", words="api key openai anthropic ollama"),
+    Command(
+        "models.providers", "Providers", "", "plug", group="Models", words="api key openai anthropic ollama"
+    ),
     Command("models.engines", "Engines", "", "cpu", group="Models", words="llama health"),
-    Command("models.unload", "Unload all models", "", "upload", "engine", "Models", words="eject free memory"),
+    Command(
+        "models.unload", "Unload all models", "", "upload", "engine", "Models", words="eject free memory"
+    ),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),
     Command("theme.highContrast", "Theme: high contrast", "", "palette", group="Appearance"),
@@ -89,7 +107,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("text.smaller", "Smaller text", "Ctrl+-", "zoom-out", group="Appearance", words="zoom scale"),
     Command("text.reset", "Normal text size", "Ctrl+Shift+0", "scan", group="Appearance", words="zoom scale"),
     Command("help.shortcuts", "Keyboard shortcuts", "Ctrl+/", "keyboard", group="Help"),
-    Command("help.wizard", "Run the set-up again", "", "history", group="Help", words="first run wizard welcome"),
+    Command(
+        "help.wizard", "Run the set-up again", "", "history", group="Help", words="first run wizard welcome"
+    ),
     Command("help.about", "About Legion Workbench", "", "info", group="Help", words="version licences help"),
     Command("window.close", "Close the window", "Ctrl+W", "x"),
     Command("app.quit", "Quit", "Ctrl+Q", "log-out", words="exit"),

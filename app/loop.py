@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
 """The asyncio loop on Qt's own: qasync's, with timers that end when they are cancelled and a fair ready queue.
 
 qasync 0.28 starts one Qt timer for every call and lets a cancelled one run out, so an `asyncio.timeout(300)` wakes
@@ -9,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Protocol, cast, override
+from typing import Any, Protocol, cast
 
 from PySide6.QtCore import QObject, Qt, QTimerEvent
 from PySide6.QtWidgets import QApplication
@@ -78,7 +79,6 @@ class Timers(QObject):
     def set_debug(self, enabled: bool) -> None:
         """Part of what qasync expects of its timers; nothing to do."""
 
-    @override
     def timerEvent(self, event: QTimerEvent) -> None:
         number = event.timerId()
         if number == self._pump:
@@ -115,7 +115,6 @@ class WorkbenchLoop(QEventLoop):  # pyright: ignore[reportUntypedBaseClass]
         self.timers = Timers()
         self._timer = self.timers
 
-    @override
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
@@ -124,7 +123,6 @@ class WorkbenchLoop(QEventLoop):  # pyright: ignore[reportUntypedBaseClass]
         self.timers.soon(handle)
         return handle
 
-    @override
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:

@@ -42,16 +42,17 @@ def print_ready(out: TextIO | None = None) -> None:
 
 def print_idle(loop_timers: int, out: TextIO | None = None) -> None:
     """One line about the timers alive now: those of Qt's objects and those of the loop."""
-    from PySide6.QtCore import QTimer
-
     import shiboken6
+    from PySide6.QtCore import QTimer
 
     timers = [
         wrapper
         for wrapper in shiboken6.getAllValidWrappers()  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
         if isinstance(wrapper, QTimer) and wrapper.isActive()
     ]
-    names = sorted(f"{timer.objectName() or type(timer.parent()).__name__}:{timer.interval()}" for timer in timers)
+    names = sorted(
+        f"{timer.objectName() or type(timer.parent()).__name__}:{timer.interval()}" for timer in timers
+    )
     figures = {"active_timers": len(timers) + loop_timers, "qt": names, "loop": loop_timers}
     (out or sys.stderr).write(json.dumps(figures) + "\n")
     (out or sys.stderr).flush()

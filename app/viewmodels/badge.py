@@ -31,7 +31,9 @@ def badge_of(message: ChatMessage) -> Badge | None:
     """The badge of an answer, or None while it grows and where nothing answered."""
     if message.role != "assistant" or message.status == "streaming":
         return None
-    steps = tuple(Step(attempt.tier, attempt.outcome not in ("succeeded", "cancelled")) for attempt in message.attempts)
+    steps = tuple(
+        Step(attempt.tier, attempt.outcome not in ("succeeded", "cancelled")) for attempt in message.attempts
+    )
     if not steps and message.tier:
         steps = (Step(message.tier),)
     if not message.tier:

@@ -137,7 +137,11 @@ class ChatViewModel(QObject):
     def last_answer(self) -> ChatMessage | None:
         """The latest answer that is not growing."""
         return next(
-            (found for found in reversed(self.messages) if found.role == "assistant" and found.status != "streaming"),
+            (
+                found
+                for found in reversed(self.messages)
+                if found.role == "assistant" and found.status != "streaming"
+            ),
             None,
         )
 
@@ -236,13 +240,13 @@ class ChatViewModel(QObject):
         """Ask another way at the same place: a branch beside the old question."""
         if text.strip() and not self.is_running:
             pins = self.pins
-            self._branch("chat.edit", lambda legion: legion.chat.edit(message_id, text.strip(), pins))
+            self._branch("chat.edit", lambda legion: legion.chat.edit(message_id, text.strip(), pins=pins))
 
     def regenerate(self, message_id: str, pins: Pins | None = None) -> None:
         """Another answer beside this one, on the route of `pins` or of the chat."""
         if not self.is_running:
             chosen = pins or self.pins
-            self._branch("chat.regenerate", lambda legion: legion.chat.regenerate(message_id, chosen))
+            self._branch("chat.regenerate", lambda legion: legion.chat.regenerate(message_id, pins=chosen))
 
     def choose(self, message_id: str) -> None:
         """Show the branch through this variant."""
@@ -267,6 +271,10 @@ class ChatViewModel(QObject):
         self._pins[self.conversation_id] = pins
         self._pin_titles[self.conversation_id] = title
         self.state_changed.emit()
+
+    def pin_model(self, name: str) -> None:
+        """Let this model of this computer alone answer here."""
+        self.pin_route(f"Only {name}", Pins(tier=Tier.LOCAL, model=name))
 
     def set_draft(self, text: str) -> None:
         """Remember what stands in the composer; saved shortly after the last key."""
@@ -377,7 +385,9 @@ class ChatViewModel(QObject):
                     self._on_joined(fact)
                 case AnswerEnded():
                     self._on_ended(fact)
-                case ConversationChanged() if fact.conversation_id == self.conversation_id and not fact.is_gone:
+                case ConversationChanged() if (
+                    fact.conversation_id == self.conversation_id and not fact.is_gone
+                ):
                     self._bridge.launch(
                         "chat.title",
                         lambda legion: legion.chat.open(self.conversation_id),

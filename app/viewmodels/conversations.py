@@ -130,7 +130,9 @@ class ConversationsViewModel(QObject):
     def rename(self, conversation_id: str, title: str) -> None:
         """Give a chat another name; an empty one is ignored."""
         if title.strip():
-            self._bridge.launch("conversation.rename", lambda legion: legion.chat.rename(conversation_id, title.strip()))
+            self._bridge.launch(
+                "conversation.rename", lambda legion: legion.chat.rename(conversation_id, title.strip())
+            )
 
     def toggle_pin(self, conversation_id: str) -> None:
         """Keep at the top, or no longer."""

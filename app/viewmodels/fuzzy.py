@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 
 _SEPARATORS = " -_/.:,"
+SCATTERED_BELOW = 3  # with fewer real matches than this, letters in order count too
 SCATTERED_MAX = 900  # names tried letter by letter in one search: bounds the time of a key press
 
 
@@ -55,7 +56,7 @@ class Haystack:
             self._collect(needle, words, found, enough)
             if len(found) >= enough:
                 break
-        if len(found) < limit:
+        if len(found) < SCATTERED_BELOW:
             self._collect_scattered(words, found)
         best = nlargest(limit, found.items(), key=lambda pair: (pair[1], -pair[0]))
         return [Match(self._order[at], score, _spans(self._lowered[at], words)) for at, score in best]

@@ -153,7 +153,11 @@ def _bars(attempts: Sequence[Attempt]) -> tuple[Bar, ...]:
     origin = min(attempt.started_at for attempt in attempts)
     bars: list[Bar] = []
     for attempt in attempts:
-        wait = attempt.duration_s if attempt.first_token_s is None else min(attempt.first_token_s, attempt.duration_s)
+        wait = (
+            attempt.duration_s
+            if attempt.first_token_s is None
+            else min(attempt.first_token_s, attempt.duration_s)
+        )
         is_failed = attempt.outcome not in ("succeeded", "cancelled")
         bars.append(
             Bar(
@@ -181,7 +185,10 @@ def _figures(message: ChatMessage) -> list[tuple[str, str]]:
     if (usage := message.usage) is not None:
         about = "about " if usage.is_estimated else ""
         figures.append(
-            ("Tokens in, out", f"{about}{wording.count(usage.input_tokens)} and {wording.count(usage.output_tokens)}")
+            (
+                "Tokens in, out",
+                f"{about}{wording.count(usage.input_tokens)} and {wording.count(usage.output_tokens)}",
+            )
         )
         if usage.cache_read_tokens:
             figures.append(("Read from cache", wording.count(usage.cache_read_tokens)))

@@ -15,6 +15,11 @@ def size(count_bytes: int) -> str:
     return f"{count_bytes} B"
 
 
+def whole_size(count_bytes: int) -> str:
+    """A size without a needless decimal: `32 GB`, `7.5 GB`."""
+    return size(count_bytes).replace(".0 ", " ")
+
+
 def count(number: int) -> str:
     """`11,104`."""
     return f"{number:,}"
@@ -107,7 +112,11 @@ def ago(moment: datetime, now: datetime) -> str:
     seconds = max(0.0, (now - moment).total_seconds())
     if seconds < 45:
         return "just now"
-    for unit, length_s, bound_s in (("minute", 60, 3600), ("hour", 3600, 86_400), ("day", 86_400, 7 * 86_400)):
+    for unit, length_s, bound_s in (
+        ("minute", 60, 3600),
+        ("hour", 3600, 86_400),
+        ("day", 86_400, 7 * 86_400),
+    ):
         if seconds < bound_s:
             number = max(1, round(seconds / length_s))
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
@@ -135,7 +144,7 @@ def left(done_bytes: int, total_bytes: int, bytes_per_s: float) -> str:
         return f"{max(1, round(seconds))} s left"
     if seconds < 3600:
         return f"{round(seconds / 60)} min left"
-    return f"{seconds / 3600:.1f} h left"
+    return f"{seconds / 3600:.1f} h left" if seconds < 2 * 86_400 else f"{seconds / 86_400:.0f} days left"
 
 
 def plural(number: int, noun: str) -> str:

@@ -184,7 +184,7 @@ class FakeChat:
         messages[at] = msgspec.structs.replace(messages[at], **values)
         self.bus.publish(AnswerEnded(message=messages[at], **self._stamp()))
 
-    async def edit(self, message_id: str, text: str, pins: Any = None) -> Turn:
+    async def edit(self, message_id: str, text: str, *, pins: Any = None) -> Turn:
         self.calls.append(("edit", message_id, text))
         messages, at = self._answer(message_id)
         old = messages[at]
@@ -196,7 +196,7 @@ class FakeChat:
         self.messages[old.conversation_id] = [*messages[:at], question]
         return self._begin(old.conversation_id, question)
 
-    async def regenerate(self, message_id: str, pins: Any = None) -> Turn:
+    async def regenerate(self, message_id: str, *, pins: Any = None) -> Turn:
         self.calls.append(("regenerate", message_id, pins))
         messages, at = self._answer(message_id)
         old = messages[at]
@@ -243,7 +243,7 @@ class FakeChat:
         self.calls.append(("draft", conversation_id, text))
         self.conversations[conversation_id] = msgspec.structs.replace(self.conversations[conversation_id], draft=text)
 
-    async def export(self, conversation_id: str, format: str) -> str:  # noqa: A002
+    async def export(self, conversation_id: str, form: str) -> str:
         return "\n\n".join(message.text for message in self.messages[conversation_id])
 
 
@@ -308,7 +308,7 @@ class FakeModels:
         self.calls.append(("fit", name, context))
         return fit(context=context)
 
-    async def import_file(self, path: Path) -> ModelRow:
+    async def import_file(self, path: str) -> ModelRow:
         if not str(path).endswith(".gguf"):
             raise InvalidInput(f"{Path(path).name} is not a GGUF file.", hint="Choose a file that ends in .gguf.")
         row = ModelRow(name=Path(path).stem, path=str(path), size_bytes=5, fit=fit())
@@ -353,7 +353,7 @@ class FakeModels:
         return ()
 
     async def hardware(self) -> Any:
-        return SimpleNamespace(cpu="Test CPU", cores=2, memory_bytes=32 * GB, memory_free_bytes=24 * GB, gpus=(), disk_free_bytes=214 * GB)
+        return SimpleNamespace(cores=2, memory_bytes=32 * GB, memory_free_bytes=24 * GB, gpus=(), disk_free_bytes=214 * GB)
 
 
 class FakeProviders:
@@ -474,7 +474,7 @@ class FakeSecrets:
     async def remove(self, name: str) -> None:
         self.held.pop(name)
 
-    def backend(self) -> str:
+    async def backend(self) -> str:
         return "keyring"
 
     async def unlock(self, passphrase: str) -> None:

@@ -1,0 +1,134 @@
+"""The words of the status strip: what runs, what answers, how fast, how full, what it cost. Changes only with facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import Bridge
+from app.viewmodels import wording
+from app.viewmodels.badge import speed_of
+from legion_core.api.types import (
+    AnswerEnded,
+    AnswerStarted,
+    ChatMessage,
+    Event,
+    Lane,
+    ModelChanged,
+    ProviderChanged,
+    SettingChanged,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StripWords:
+    """What each button of the strip says; empty words are not shown. `engine_dot` is a colour token."""
+
+    engine: str = "Engine starting"
+    engine_dot: str = "warn.mark"
+    engine_tip: str = ""
+    model: str = ""
+    model_tier: str = ""
+    speed: str = ""
+    context: str = ""
+    spend: str = ""
+
+
+class StatusViewModel(QObject):
+    """Asks the engine for its status when something happened, never by the clock."""
+
+    changed = Signal()
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.setObjectName("viewmodel.status")
+        self._bridge = bridge
+        self.words = StripWords()
+        self.status: Status | None = None
+        self._last: ChatMessage | None = None
+        self._lanes: tuple[Lane, ...] = ()
+        self._is_asking = False
+        bridge.connected.connect(self.refresh)
+        bridge.connected.connect(self._ask_lanes)
+        bridge.watch(
+            self._on_facts, AnswerStarted, AnswerEnded, ModelChanged, ProviderChanged, SettingChanged
+        )
+
+    def refresh(self) -> None:
+        """Ask again; calls while one is under way are one call."""
+        if not self._is_asking:
+            self._is_asking = True
+            self._bridge.launch(
+                "status", lambda legion: legion.ops.status(), self._on_status, self._on_failure
+            )
+
+    def engine_failed(self, sentence: str) -> None:
+        """There is no engine."""
+        self.words = StripWords(engine="Engine stopped", engine_dot="err.mark", engine_tip=sentence)
+        self.changed.emit()
+
+    def show_answer(self, message: ChatMessage | None) -> None:
+        """The chat that is open has this last answer: its size is what the context shows."""
+        self._last = message
+        self._say()
+
+    def context_of(self, message: ChatMessage) -> int:
+        """How many tokens the answering model holds; 0 where it is not known."""
+        for lane in self._lanes:
+            if lane.instance == message.instance and lane.offer.id == message.model:
+                return lane.offer.context
+        return 0
+
+    def _ask_lanes(self) -> None:
+        def done(lanes: tuple[Lane, ...]) -> None:
+            self._lanes = lanes
+            self._say()
+
+        self._bridge.launch("lanes", lambda legion: legion.llm.lanes(), done, lambda _: None)
+
+    def _on_facts(self, facts: Sequence[Event]) -> None:
+        if any(isinstance(fact, ModelChanged | ProviderChanged) for fact in facts):
+            self._ask_lanes()
+        self.refresh()
+
+    def _on_status(self, status: Status) -> None:
+        self._is_asking = False
+        self.status = status
+        self._say()
+
+    def _on_failure(self, _: str) -> None:
+        self._is_asking = False
+
+    def _say(self) -> None:
+        status, last = self.status, self._last
+        if status is None:
+            return
+        speed = speed_of(last) if last else None
+        self.words = StripWords(
+            engine="Engine running" if not status.problem else "Engine running, no address",
+            engine_dot="ok.mark" if not status.problem else "warn.mark",
+            engine_tip=status.problem or f"{status.url}, up {wording.duration(status.uptime_s)}",
+            model=status.model,
+            model_tier=status.tier if status.model else "",
+            speed=wording.rate(speed if speed is not None else status.tokens_per_s)
+            if (speed or status.tokens_per_s)
+            else "idle",
+            context=self._context(last),
+            spend=wording.spent_today(status.spent_today_usd, status.spent_unknown),
+        )
+        self.changed.emit()
+
+    def _context(self, last: ChatMessage | None) -> str:
+        if last is not None and last.usage is not None:
+            used = last.usage.input_tokens + last.usage.output_tokens
+            whole = self.context_of(last)
+            said = wording.short_count(used)
+            return f"Context {said} of {wording.short_count(whole)}" if whole else f"Context {said}"
+        if self.status is not None and self.status.model:
+            whole = next(
+                (lane.offer.context for lane in self._lanes if lane.offer.id == self.status.model), 0
+            )
+            if whole:
+                return f"Context 0 of {wording.short_count(whole)}"
+        return ""

@@ -1,0 +1,154 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
+"""A new chat before its first question: a greeting, what will answer, and three things to try."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+
+from app.theme.apply import look
+from app.theme.focus import has_keyboard_focus
+from app.theme.icons import paint_tier, pixmap
+from app.theme.paint import focus_ring, rounded, text
+from app.views.parts import column, label, row
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Something that really works: a question put in the composer, or a page that is opened."""
+
+    key: str
+    icon: str
+    title: str
+    detail: str
+    foot: str
+    foot_tier: str = ""
+    foot_icon: str = ""
+    question: str = ""
+    command: str = ""
+
+
+EXAMPLES = (
+    Example(
+        "explain", "lightbulb", "Explain something", "Ask in your own words and follow up as long as you like.",
+        "Local, free", foot_tier="local", question="Explain in simple words why the sky is blue.",
+    ),
+    Example(
+        "model", "box", "Get a stronger model", "See which models fit this computer, with the arithmetic.",
+        "Opens Models", foot_icon="box", command="models.discover",
+    ),
+    Example(
+        "provider", "plug", "Add a provider", "Ollama on your network, or a cloud model.",
+        "Opens Providers", foot_icon="plug", command="models.providers",
+    ),
+)  # fmt: skip
+
+
+class ExampleCard(QAbstractButton):
+    """A card of the empty state; painted, so that its text wraps and grows with the text size."""
+
+    def __init__(self, example: Example, run: Callable[[Example], None]) -> None:
+        super().__init__()
+        self.example = example
+        self.setObjectName(f"empty.{example.key}")
+        self.setAccessibleName(example.title)
+        self.setAccessibleDescription(example.detail)
+        self.setToolTip(example.detail)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.clicked.connect(lambda *_: run(example))
+        look().theme_changed.connect(self.updateGeometry)
+
+    def sizeHint(self) -> QSize:
+        return QSize(160, look().px(128))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, look().px(128))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        box = QRectF(self.rect()).adjusted(2, 2, -2, -2)
+        hovered = self.underMouse() or self.isDown()
+        rounded(painter, box, 7, fill="bg.hover" if hovered else "bg.raised", line="line.normal")
+        inner = box.adjusted(14, 14, -14, -12)
+        dpr = self.devicePixelRatioF()
+        painter.drawPixmap(inner.topLeft(), pixmap(self.example.icon, "text.secondary", 16, dpr))
+        top = inner.top() + 16 + 6
+        line = look().px(18)
+        text(painter, QRectF(inner.left(), top, inner.width(), line), self.example.title, "uiStrong")
+        painter.setFont(look().font("small"))
+        painter.setPen(look().colour("text.secondary"))
+        detail = QRectF(
+            inner.left(), top + line + 2, inner.width(), inner.bottom() - look().px(20) - top - line
+        )
+        painter.drawText(
+            detail, int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop), self.example.detail
+        )
+        foot = QRectF(inner.left(), inner.bottom() - look().px(16), inner.width(), look().px(16))
+        middle = foot.center().y()
+        if self.example.foot_tier:
+            paint_tier(painter, self.example.foot_tier, foot.left(), middle - 6)  # type: ignore[arg-type]
+        elif self.example.foot_icon:
+            painter.drawPixmap(
+                round(foot.left()),
+                round(middle - 6),
+                pixmap(self.example.foot_icon, "text.tertiary", 12, dpr),
+            )
+        text(painter, foot.adjusted(18, 0, 0, 0), self.example.foot, "small", "text.tertiary")
+        if has_keyboard_focus(self):
+            focus_ring(painter, box, 7, inside=True)
+        painter.end()
+
+
+class Lead(QWidget):
+    """The mark of the tier that will answer, and a sentence about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("empty.lead")
+        self._tier = ""
+        self.words = label("", "", "secondary", wraps=True)
+        row(self, (18, 0, 0, 0)).addWidget(self.words, 1)
+
+    def say(self, words: str, tier: str = "") -> None:
+        """Say who answers."""
+        self._tier = tier
+        self.words.setText(words)
+        layout = self.layout()
+        if layout is not None:
+            layout.setContentsMargins(18 if tier else 0, 0, 0, 0)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._tier:
+            painter = QPainter(self)
+            paint_tier(painter, self._tier, 0, (look().px(18) - 12) / 2)  # type: ignore[arg-type]
+            painter.end()
+
+
+class Greeting(QWidget):
+    """What stands above the composer in a new chat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("empty.greeting")
+        layout = column(self, (0, 0, 0, 18), 6)
+        self.title = label("What are you working on?", "display")
+        self.lead = Lead()
+        layout.addWidget(self.title)
+        layout.addWidget(self.lead)
+
+
+class Examples(QWidget):
+    """The three cards below the composer in a new chat."""
+
+    def __init__(self, run: Callable[[Example], None]) -> None:
+        super().__init__()
+        self.setObjectName("empty.examples")
+        layout = row(self, (0, 24, 0, 0), 6)
+        self.cards = [ExampleCard(example, run) for example in EXAMPLES]
+        for card in self.cards:
+            layout.addWidget(card, 1)

@@ -1,0 +1,487 @@
+"""The chat page: list, transcript, composer and the route trace, bound to their view-models."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAction, QActionGroup, QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
+
+from app.commands import BY_ID, spoken
+from app.theme.icons import icon, tier_icon
+from app.viewmodels.chat import NEW_TITLE, TIER_CHOICES, TierChoice
+from app.viewmodels.trace import trace_of
+from app.views.chat.composing import Composing
+from app.views.chat.empty import Example, Examples, Greeting
+from app.views.chat.list import ChatList
+from app.views.chat.reading import Reading
+from app.views.chat.trace_panel import TracePanel
+from app.views.frame import PageFrame
+from app.views.parts import (
+    ElidedLabel,
+    Head,
+    MenuButton,
+    column,
+    command_button,
+    fill,
+    frame,
+    icon_button,
+    label,
+    row,
+    search_field,
+)
+from app.views.services import Services
+
+MEASURE = 680
+
+
+class ChatPage(PageFrame):
+    """Everything about chats. Commands come by `run(command_id)`."""
+
+    def __init__(self, services: Services, go: Callable[[str], Any]) -> None:
+        self._services = services
+        self._go = go
+        self._traced = ""
+        main = self._make_main()
+        side = self._make_side()
+        self.trace = TracePanel(
+            close=lambda: self.show_inspector(False), regenerate=self._regenerate_traced, pin=self._pin_traced
+        )
+        super().__init__("chat", main, side, self.trace)
+        self._acts = self._make_acts()
+        chat, chats = services.chat, services.chats
+        chat.opened.connect(self._on_opened)
+        chat.state_changed.connect(self._say_state)
+        chat.appended.connect(lambda _: self._say_emptiness())
+        chat.ended.connect(self._on_ended)
+        chats.changed.connect(self._on_list)
+        chats.gone.connect(self._on_gone)
+        services.status.changed.connect(self._say_lead)
+        self.panes_changed.connect(self._mirror_panes)
+        self._say_emptiness()
+        self._say_state()
+        self._on_list()
+        self._say_lead()
+        self._mirror_panes()
+
+    # The second column
+
+    def _make_side(self) -> QWidget:
+        side = QWidget()
+        side.setObjectName("chats")
+        side.setAccessibleName("Chat list")
+        layout = column(side)
+        self._side_head = Head(left=12, right=8, spacing=2, has_line=False)
+        self._side_title = label("Chat", "heading")
+        self.trash_button = icon_button(
+            "archive", "chats.trash", "Show Trash", lambda: self.run("chat.trash.show"), checkable=True
+        )
+        self._side_head.add(self._side_title, None, self.trash_button,
+            command_button("chat.new", "chats.new", lambda: self.run("chat.new")),
+        )  # fmt: skip
+        layout.addWidget(self._side_head)
+        search_box = row(margins=(10, 0, 10, 4))
+        self.search = search_field("Search chats", "chats.search", spoken(BY_ID["chat.search"].shortcut))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._services.chats.search)
+        self.search.returnPressed.connect(self._open_first)
+        search_box.addWidget(self.search)
+        layout.addLayout(search_box)
+        self.list = ChatList()
+        self.list.opened.connect(self.open)
+        self.list.trashed.connect(self._trash_or_restore)
+        self.list.reached_end.connect(self._services.chats.load_more)
+        self.list.rows.renamed.connect(self._services.chats.rename)
+        self.list.customContextMenuRequested.connect(self._list_menu)
+        layout.addWidget(self.list, 1)
+        self.list_empty = label("", "small", "tertiary", wraps=True, name="chats.empty")
+        self.list_empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.list_empty.setContentsMargins(28, 0, 28, 60)
+        layout.addWidget(self.list_empty, 1)
+        return side
+
+    def _on_list(self) -> None:
+        chats = self._services.chats
+        self.list.rows.show_rows(chats.rows)
+        self.list.select(self._services.chat.conversation_id)
+        is_empty = not chats.rows
+        self.list.setVisible(not is_empty)
+        self.list_empty.setVisible(is_empty)
+        self.list_empty.setText(
+            ""
+            if not chats.is_loaded
+            else f"Nothing matches “{chats.query}”."
+            if chats.query
+            else "The Trash is empty."
+            if chats.is_trash
+            else "Your chats appear here. They stay on this computer."
+        )
+        self._side_title.setText("Trash" if chats.is_trash else "Chat")
+        self.trash_button.setChecked(chats.is_trash)
+        self.trash_button.setAccessibleName("Back to the chats" if chats.is_trash else "Show Trash")
+        self.trash_button.setToolTip(self.trash_button.accessibleName())
+
+    def _open_first(self) -> None:
+        first = next((found.id for found in self._services.chats.rows if found.id), "")
+        if first:
+            self.open(first)
+
+    def _list_menu(self, at: QPoint) -> None:
+        index = self.list.indexAt(at)
+        if not index.isValid() or not (found := self.list.rows.rows[index.row()]).id:
+            return
+        self.list.setCurrentIndex(index)
+        menu = QMenu(self)
+        menu.setObjectName("chats.menu")
+        chats = self._services.chats
+        if chats.is_trash:
+            menu.addAction(icon("undo-2"), "Restore", lambda: chats.restore(found.id))
+        else:
+            menu.addAction(icon("pencil"), "Rename  F2", self.list.rename_current)
+            pinned = found.conversation is not None and found.conversation.is_pinned
+            menu.addAction(icon("pin"), "Unpin" if pinned else "Pin", lambda: chats.toggle_pin(found.id))
+            menu.addAction(icon("download"), "Export…", lambda: self._export(found.id))
+            menu.addSeparator()
+            menu.addAction(icon("trash-2"), "Move to Trash  Del", lambda: chats.trash(found.id))
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.list.viewport().mapToGlobal(at))
+
+    def _trash_or_restore(self, conversation_id: str) -> None:
+        chats = self._services.chats
+        if chats.is_trash:
+            chats.restore(conversation_id)
+        else:
+            chats.trash(conversation_id)
+
+    def _on_gone(self, conversation_id: str) -> None:
+        if conversation_id == self._services.chat.conversation_id:
+            self._services.chat.start_new()
+
+    # The main area
+
+    def _make_main(self) -> QWidget:
+        main = frame("page", "chat.main")
+        main.setAccessibleName("Chat")
+        layout: QVBoxLayout = column(main)
+        self._head = Head(left=16, right=12, spacing=6)
+        self.title = ElidedLabel(NEW_TITLE, "heading", name="chat.title")
+        self.tier_button = MenuButton(
+            TIER_CHOICES[0].title, "chat.tier", "route", "Where answers may come from"
+        )
+        self.tier_menu = self._make_tier_menu()
+        self.tier_button.clicked.connect(self._open_tier_menu)
+        self.find_button = command_button("chat.find", "chat.find", lambda: self.run("chat.find"))
+        self.inspector_button = icon_button(
+            "panel-right",
+            "chat.inspector",
+            "Route trace",
+            self.toggle_inspector,
+            keys="Ctrl I",
+            checkable=True,
+        )
+        self.side_button = icon_button(
+            "list", "chat.side", "Chat list", self.toggle_side, keys="Ctrl B", checkable=True
+        )
+        self._head.add(
+            self.side_button,
+            self.title,
+            None,
+            self.tier_button,
+            self.find_button,
+            self.inspector_button,
+        )
+        layout.addWidget(self._head)
+        self.reading = Reading(self._services, self._show_trace, self._edit_question)
+        layout.addWidget(self.reading, 1)
+        self.greeting = Greeting()
+        self.examples = Examples(self._try)
+        self.composing = Composing(self._services, self._escape)
+        middle = QWidget()
+        middle.setObjectName("chat.middle")
+        self._middle = column(middle)
+        self._above = QWidget()
+        self._below = QWidget()
+        for spacer in (self._above, self._below):
+            spacer.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        inner = QWidget()
+        inner.setMaximumWidth(MEASURE + 4)
+        inner.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        fill(column(inner, (2, 0, 2, 0)), self.greeting, self.composing, self.examples)
+        centred = row(margins=(22, 0, 22, 12))
+        centred.addStretch(1)
+        centred.addWidget(inner, 1000)
+        centred.addStretch(1)
+        self._middle.addWidget(self._above, 1)
+        self._middle.addLayout(centred)
+        self._middle.addWidget(self._below, 1)
+        layout.addWidget(middle)
+        self._middle_box = middle
+        return main
+
+    def _make_tier_menu(self) -> QMenu:
+        menu = QMenu()
+        menu.setObjectName("chat.tierMenu")
+        menu.setToolTipsVisible(True)
+        group = QActionGroup(menu)
+        for choice in TIER_CHOICES:
+            action: QAction = menu.addAction(choice.title)
+            action.setObjectName(f"chat.tier.{choice.key}")
+            action.setCheckable(True)
+            action.setToolTip(choice.detail)
+            if choice.tier:
+                action.setIcon(tier_icon(choice.tier))  # type: ignore[arg-type]
+            group.addAction(action)
+            action.triggered.connect(lambda *_, what=choice: self._choose_tier(what))
+        return menu
+
+    def _open_tier_menu(self) -> None:
+        titles = {action.text(): action for action in self.tier_menu.actions()}
+        if (now := titles.get(self._services.chat.pins_title)) is not None:
+            now.setChecked(True)
+        self.tier_menu.popup(self.tier_button.mapToGlobal(QPoint(0, self.tier_button.height() + 2)))
+
+    def _choose_tier(self, choice: TierChoice) -> None:
+        self._services.chat.pin_route(choice.title, choice.pins)
+
+    # What is shown
+
+    def _on_opened(self) -> None:
+        self._say_emptiness()
+        self.list.select(self._services.chat.conversation_id)
+        self._trace_last()
+
+    def _on_ended(self, message: Any) -> None:
+        if message.conversation_id != self._services.chat.conversation_id:
+            return
+        self._trace_last()
+
+    def _say_emptiness(self) -> None:
+        is_new = self._services.chat.is_new
+        self.greeting.setVisible(is_new)
+        self.examples.setVisible(is_new)
+        self._above.setVisible(is_new)
+        self._below.setVisible(is_new)
+        self.reading.setVisible(not is_new)
+        self._middle_box.setSizePolicy(
+            QSizePolicy.Policy.Preferred,
+            QSizePolicy.Policy.Expanding if is_new else QSizePolicy.Policy.Maximum,
+        )
+        self.find_button.setVisible(not is_new)
+        self.composing.set_new(is_new)
+
+    def _say_state(self) -> None:
+        chat = self._services.chat
+        self.title.set_words(chat.title)
+        self.tier_button.set_words(chat.pins_title)
+        self.tier_button.setAccessibleName(f"Where answers may come from: {chat.pins_title}")
+        self.composing.set_running(chat.is_running)
+        self.window().setWindowTitle(
+            "Legion Workbench" if chat.is_new else f"Legion Workbench – {chat.title}"
+        ) if self.window() is not self else None
+        self.list.select(chat.conversation_id)
+        self._services.status.show_answer(chat.last_answer)
+
+    def _say_lead(self) -> None:
+        words = self._services.status.words
+        if self._services.bridge.problem:
+            self.greeting.lead.say("The engine did not start, so nothing can answer yet.")
+        elif words.model and words.model_tier == "local":
+            self.greeting.lead.say(
+                f"{words.model} answers on this computer, with no key and no network.", "local"
+            )
+        elif words.model:
+            self.greeting.lead.say(f"{words.model} answers.", words.model_tier)
+        elif self._services.status.status is None:
+            self.greeting.lead.say("The engine is starting. You can type already.")
+        else:
+            self.greeting.lead.say("No model is here yet. Open Models to add one.")
+
+    def _mirror_panes(self) -> None:
+        self.inspector_button.setChecked(self.is_inspector_shown)
+        self.side_button.setChecked(self.is_side_shown)
+        self.side_button.setVisible(not self.is_side_shown or self._folds_side)
+
+    # The trace
+
+    def _trace_last(self) -> None:
+        answer = self._services.chat.last_answer
+        if answer is None:
+            self._traced = ""
+            self.trace.show_trace(None)
+        elif self.is_inspector_shown or not self._traced or self._services.chat.find(self._traced) is None:
+            self._fill_trace(answer.id)
+
+    def _show_trace(self, message_id: str) -> None:
+        self.show_inspector()
+        self._fill_trace(message_id)
+
+    def _fill_trace(self, message_id: str) -> None:
+        message = self._services.chat.find(message_id)
+        if message is None:
+            return
+        self._traced = message_id
+        self.trace.show_trace(trace_of(message))
+        question = self._services.chat.question_of(message)
+        if question is None:
+            return
+        pins = self._services.chat.pins
+
+        def done(decision: Any) -> None:
+            if self._traced == message_id:
+                self.trace.show_trace(trace_of(message, decision))
+
+        self._services.bridge.launch(
+            "route.explain", lambda legion: legion.llm.explain(question.text, pins=pins), done, lambda _: None
+        )
+
+    def _regenerate_traced(self) -> None:
+        if self._traced:
+            self._services.chat.regenerate(self._traced)
+
+    def _pin_traced(self) -> None:
+        message = self._services.chat.find(self._traced)
+        if message is not None and message.tier:
+            choice = next(
+                (
+                    found
+                    for found in TIER_CHOICES
+                    if found.key in (f"max.{message.tier}", f"only.{message.tier}")
+                ),
+                None,
+            )
+            if choice is not None:
+                self._choose_tier(choice)
+
+    # What a person does
+
+    def run(self, command_id: str) -> None:
+        """Do what a command of the chat says; unknown ones do nothing."""
+        if (act := self._acts.get(command_id)) is not None:
+            act()
+
+    def _make_acts(self) -> dict[str, Callable[[], Any]]:
+        chat, chats = self._services.chat, self._services.chats
+        return {
+            "chat.new": self._start_new,
+            "chat.search": self._focus_search,
+            "chat.find": self.reading.find,
+            "chat.rename": self._rename_open,
+            "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
+            "chat.trash": lambda: chats.trash(chat.conversation_id),
+            "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
+            "chat.export": lambda: self._export(chat.conversation_id),
+            "answer.stop": chat.stop,
+            "answer.copy": lambda: self._copy(chat.last_answer.text if chat.last_answer else ""),
+            "answer.copyCode": lambda: self._copy(
+                last_code(chat.last_answer.text) if chat.last_answer else ""
+            ),
+            "answer.regenerate": lambda: chat.last_answer and chat.regenerate(chat.last_answer.id),
+            "answer.trace": lambda: chat.last_answer and self._show_trace(chat.last_answer.id),
+            "question.edit": lambda: chat.last_question and self._edit_question(chat.last_question.id),
+        }
+
+    def _start_new(self) -> None:
+        self._services.chats.show_trash(False)
+        self._services.chat.start_new()
+        self.take_focus()
+
+    def _focus_search(self) -> None:
+        if not self.is_side_shown:
+            self.toggle_side()
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def _copy(self, words: str) -> None:
+        notices = getattr(self.window(), "notices", None)
+        if words:
+            QGuiApplication.clipboard().setText(words)
+        if notices is not None:
+            notices.tell("Copied" if words else "There is nothing to copy", icon="copy")
+
+    def open(self, conversation_id: str) -> None:
+        """Show a chat and be ready to type."""
+        self.close_overlays()
+        self._services.chat.open(conversation_id)
+        if not self.list.hasFocus() and not self.search.hasFocus():
+            self.take_focus()
+
+    def take_focus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
+        """The composer has the focus."""
+        self.composing.take_focus(reason)
+
+    def _escape(self) -> bool:
+        if self.close_overlays():
+            return True
+        return self._services.chat.stop()
+
+    def _try(self, example: Example) -> None:
+        if example.command:
+            self._services.commands.run(example.command)
+        else:
+            self.composing.set_text(example.question)
+            self.take_focus()
+
+    def _edit_question(self, message_id: str) -> None:
+        message = self._services.chat.find(message_id)
+        if message is not None:
+            self.composing.begin_edit(message_id, message.text)
+
+    def _rename_open(self) -> None:
+        if not self.is_side_shown:
+            self.toggle_side()
+        self.list.select(self._services.chat.conversation_id)
+        self.list.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.list.rename_current()
+
+    def _export(self, conversation_id: str) -> None:
+        title = self._services.chats.title_of(conversation_id) or self._services.chat.title
+        dialog = QFileDialog(self, "Export this chat", f"{_file_name(title)}.md")
+        dialog.setObjectName("chat.exportDialog")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters(["Markdown (*.md)", "JSON (*.json)", "HTML (*.html)"])
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self._write_export(conversation_id, path))
+        dialog.open()
+
+    def _write_export(self, conversation_id: str, path: str) -> None:
+        import asyncio
+        from pathlib import Path
+
+        target = Path(path)
+        form = target.suffix.lstrip(".").lower()
+        if form not in ("md", "json", "html"):
+            form, target = "md", target.with_name(target.name + ".md")
+
+        async def act(legion: Any) -> str:
+            text = await legion.chat.export(conversation_id, form)
+            await asyncio.to_thread(target.write_text, text, encoding="utf-8")
+            return target.name
+
+        notices = getattr(self.window(), "notices", None)
+        self._services.bridge.launch(
+            "chat.export",
+            act,
+            lambda name: notices.tell(f"Saved {name}", icon="circle-check") if notices else None,
+        )
+
+
+def last_code(markdown: str) -> str:
+    """The text of the last fenced block, or nothing."""
+    blocks: list[list[str]] = []
+    fence = ""
+    for part in markdown.splitlines():
+        stripped = part.strip()
+        if fence:
+            if stripped.startswith(fence) and not stripped.strip("`~"):
+                fence = ""
+            else:
+                blocks[-1].append(part)
+        elif stripped.startswith(("```", "~~~")):
+            fence = stripped[:3]
+            blocks.append([])
+    return "\n".join(blocks[-1]) if blocks else ""
+
+
+def _file_name(title: str) -> str:
+    kept = "".join(letter if letter.isalnum() or letter in " -_" else " " for letter in title)
+    return " ".join(kept.split())[:80] or "chat"

@@ -1,0 +1,213 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
+"""The transcript bound to the chat's view-model, with the bar that finds in it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QKeyEvent
+from PySide6.QtWidgets import QFrame, QMenu, QWidget
+
+from app.commands import BY_ID, spoken
+from app.theme.icons import icon
+from app.viewmodels import wording
+from app.views.chat.translate import WAITING, failure, seam_of, shown
+from app.views.parts import column, fill, icon_button, label, line, row, search_field
+from app.views.services import Services
+from app.widgets.transcript.model import Message
+from app.widgets.transcript.view import TranscriptView
+
+
+class FindBar(QFrame):
+    """Finds in the open chat: Enter goes on, Shift+Enter back, Escape closes."""
+
+    def __init__(self, transcript: TranscriptView, closed: Callable[[], None]) -> None:
+        super().__init__()
+        self.setObjectName("find")
+        self.setProperty("role", "side")
+        self._transcript = transcript
+        self._closed = closed
+        layout = column(self)
+        self.field = search_field("Find in this chat", "find.field", spoken(BY_ID["chat.find"].shortcut))
+        self.field.textChanged.connect(self._search)
+        self.field.installEventFilter(self)
+        self.count = label("", "small", "tertiary", name="find.count")
+        inner = row(margins=(16, 6, 12, 6), spacing=6)
+        fill(
+            inner, self.field, self.count,
+            icon_button("chevron-up", "find.previous", "Previous match", transcript.find_previous, keys="Shift Enter"),
+            icon_button("chevron-down", "find.next", "Next match", transcript.find_next, keys="Enter"),
+            icon_button("x", "find.close", "Close", self.close_bar, keys="Esc"),
+        )  # fmt: skip
+        layout.addLayout(inner)
+        layout.addWidget(line())
+        transcript.find_changed.connect(self._say)
+        self.hide()
+
+    def open_bar(self) -> None:
+        """Show it and be ready to type."""
+        self.show()
+        self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.field.selectAll()
+        if self.field.text():
+            self._search(self.field.text())
+
+    def close_bar(self) -> None:
+        """Hide it; the marks in the text go too."""
+        self.hide()
+        self._transcript.clear_find()
+        self._closed()
+
+    def _search(self, words: str) -> None:
+        if words:
+            self._transcript.find_text(words)
+        else:
+            self._transcript.clear_find()
+            self.count.clear()
+
+    def _say(self, current: int, total: int) -> None:
+        words = "" if not self.field.text() else f"{current} of {total}" if total else "Not found"
+        self.count.setText(words)
+        self.count.setAccessibleName(words)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            match event.key():
+                case Qt.Key.Key_Escape:
+                    self.close_bar()
+                    return True
+                case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                    if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                        self._transcript.find_previous()
+                    else:
+                        self._transcript.find_next()
+                    return True
+                case _:
+                    pass
+        return super().eventFilter(watched, event)
+
+
+class Reading(QWidget):
+    """Transcript and find bar. `show_trace` and `edit` take a message's id."""
+
+    def __init__(
+        self, services: Services, show_trace: Callable[[str], None], edit: Callable[[str], None]
+    ) -> None:
+        super().__init__()
+        self.setObjectName("chat.reading")
+        self._services = services
+        self._show_trace = show_trace
+        self.transcript = TranscriptView()
+        self.transcript.setObjectName("chat.transcript")
+        self.model = self.transcript.model
+        self.find_bar = FindBar(
+            self.transcript, lambda: self.transcript.setFocus(Qt.FocusReason.OtherFocusReason)
+        )
+        layout = column(self)
+        layout.addWidget(self.find_bar)
+        layout.addWidget(self.transcript, 1)
+        chat = services.chat
+        chat.opened.connect(self._on_opened)
+        chat.appended.connect(self._on_appended)
+        chat.changed.connect(self._on_changed)
+        chat.renamed_id.connect(self._on_renamed_id)
+        chat.grew.connect(self._on_grew)
+        chat.joined.connect(lambda answer_id, seam: self._on_joined(answer_id, seam))
+        view = self.transcript
+        view.badge_clicked.connect(show_trace)
+        view.regenerate_requested.connect(lambda message_id: chat.regenerate(message_id))
+        view.edit_requested.connect(edit)
+        view.variant_requested.connect(self._on_variant)
+        view.action_triggered.connect(self._on_action)
+        view.link_activated.connect(self._ask_then_open)
+        view.menu_wanted.connect(self._fill_menu)
+
+    def find(self) -> None:
+        """Open the find bar."""
+        self.find_bar.open_bar()
+
+    # From the view-model
+
+    def _on_opened(self) -> None:
+        messages: list[Message] = []
+        for message in self._services.chat.messages:
+            messages.extend(self._shown(message))
+        self.model.reset(messages)
+        running = self._services.chat.running
+        if running is not None and running.id in self.model:
+            self.model.begin_stream(running.id, "" if running.text else WAITING)
+
+    def _on_appended(self, message: Any) -> None:
+        for made in self._shown(message):
+            self.model.append_message(made)
+        if message.status == "streaming":
+            self.model.begin_stream(message.id, WAITING)
+
+    def _on_changed(self, message: Any) -> None:
+        if message.id not in self.model:
+            return
+        held = self.model.message(message.id)
+        was_streaming = held.is_streaming
+        fresh, *errors = self._shown(message)
+        if was_streaming and held.whole_text() == fresh.text and message.status != "streaming":
+            # The text is here already: only its end is new, so nothing is laid out again.
+            self.model.finish(message.id, fresh.badge, fresh.status)
+            if fresh.seams != held.seams or fresh.variants != held.variants:
+                self.model.replace(fresh)
+        elif not was_streaming or message.status != "streaming":
+            if was_streaming:
+                self.model.finish(message.id, fresh.badge, fresh.status)
+            self.model.replace(fresh)
+        for error in errors:
+            if error.id not in self.model:
+                self.model.append_message(error)
+
+    def _on_renamed_id(self, before: str, _after: str) -> None:
+        if before in self.model:
+            self.model.drop_from(before)
+            question = self._services.chat.last_question
+            if question is not None:
+                self._on_appended(question)
+
+    def _on_grew(self, answer_id: str, text: str, thinking: str) -> None:
+        if answer_id not in self.model:
+            return
+        if text:
+            self.model.append_text(answer_id, text)
+        elif thinking:
+            self.model.set_note(answer_id, "Thinking")
+
+    def _on_joined(self, answer_id: str, seam: Any) -> None:
+        if answer_id in self.model:
+            self.model.add_seam(answer_id, seam_of(seam))
+
+    def _shown(self, message: Any) -> list[Message]:
+        moment = message.created_at.astimezone(self._services.now().tzinfo)
+        made = [shown(message, self._services.chat.text_of(message.id), time=wording.clock_time(moment))]
+        error = failure(message)
+        return [*made, error] if error is not None else made
+
+    # From the person
+
+    def _on_variant(self, message_id: str, index: int) -> None:
+        message = self._services.chat.find(message_id)
+        if message is not None and 0 <= index < len(message.siblings):
+            self._services.chat.choose(message.siblings[index])
+
+    def _on_action(self, message_id: str, action: str) -> None:
+        answer_id = message_id.removesuffix(".error")
+        if action == "retry":
+            self._services.chat.regenerate(answer_id)
+        elif action == "trace":
+            self._show_trace(answer_id)
+
+    def _fill_menu(self, message_id: str, menu: QMenu) -> None:
+        message = self._services.chat.find(message_id)
+        if message is not None and message.role == "assistant":
+            menu.addAction(icon("route"), "Show the route", lambda: self._show_trace(message_id))
+
+    def _ask_then_open(self, address: str) -> None:
+        from app.views.about import ask_open_link
+
+        if ask_open_link(self, address):
+            QDesktopServices.openUrl(QUrl(address))

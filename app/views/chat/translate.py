@@ -1,0 +1,78 @@
+"""From the engine's messages to what a transcript shows."""
+
+from app.viewmodels import wording
+from app.viewmodels.badge import badge_of
+from app.viewmodels.trace import OUTCOME_WORDS
+from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
+
+WAITING = "Waiting for a model"
+STATUS = {
+    "complete": "done",
+    "streaming": "streaming",
+    "interrupted": "stopped",
+    "stopped": "stopped",
+    "failed": "failed",
+}
+
+
+def shown(message, text: str | None = None, *, time: str = "") -> Message:  # type: ignore[no-untyped-def]
+    """A message as the transcript takes it; `text` is the whole text where it has grown since."""
+    is_failed = message.status == "failed"
+    badge = badge_of(message)
+    return Message(
+        id=message.id,
+        role=message.role,
+        text=message.text if text is None else text,
+        time=time,
+        status=STATUS[message.status],  # type: ignore[arg-type]
+        variant=max(0, message.variant - 1),
+        variants=max(1, message.variants),
+        badge=_badge(badge, message) if badge is not None and not is_failed else None,
+        seams=tuple(seam_of(seam) for seam in message.seams),
+        note=WAITING if message.status == "streaming" and not message.text else "",
+    )
+
+
+def failure(message) -> Message | None:  # type: ignore[no-untyped-def]
+    """The block below an answer that failed: what happened, and what can be done."""
+    if message.status != "failed":
+        return None
+    title, _, rest = message.error.partition(". ")
+    return Message(
+        id=f"{message.id}.error",
+        role="error",
+        note=title.rstrip("."),
+        text=rest or "",
+        actions=(Action("retry", "Try again"), Action("trace", "Show the route")),
+    )
+
+
+def seam_of(seam) -> Seam:  # type: ignore[no-untyped-def]
+    """The line where another attempt carried on."""
+    reason = OUTCOME_WORDS.get(seam.reason, seam.reason)
+    return Seam(
+        tier=seam.to_tier,
+        instance=f"{seam.to_tier}/{seam.to_lane.split('/')[0]}",
+        reason=f"after {wording.plural(seam.after_tokens, 'token')}, {reason}",
+        at=seam.at_char,
+    )
+
+
+def _badge(badge, message) -> Badge:  # type: ignore[no-untyped-def]
+    from app.viewmodels.badge import speed_of
+
+    lines = [
+        f"{attempt.tier}/{attempt.instance}: {attempt.why or attempt.outcome}, {wording.duration(attempt.duration_s)}"
+        for attempt in message.attempts
+    ]
+    ended = f", {message.status}" if message.status in ("stopped", "interrupted") else ""
+    return Badge(
+        chain=tuple(ChainStep(step.tier, step.is_failed) for step in badge.steps),
+        tier=message.tier,
+        model=f"{message.instance} {message.model}".strip(),
+        tokens=message.usage.output_tokens if message.usage else None,
+        duration_s=message.duration_s,
+        tokens_per_s=speed_of(message),
+        cost=wording.price(message.cost_usd, message.tier) + ended if message.tier else "",
+        detail="\n".join(lines),
+    )

@@ -1,0 +1,168 @@
+"""The tray icon: the state by shape, and a menu of what is wanted while the window is away. Changes only with facts."""
+
+from typing import TYPE_CHECKING, Optional
+
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt
+from PySide6.QtGui import QAction, QIcon, QPainter, QPen
+from PySide6.QtWidgets import QMenu, QSystemTrayIcon
+
+from app.commands import BY_ID
+from app.theme.apply import look
+from app.theme.icons import app_mark, blank, icon
+from app.views.parts import native_keys
+from app.views.services import Services
+
+if TYPE_CHECKING:
+    from app.views.window import MainWindow
+
+SIZES = (22, 32, 44, 64)
+RECENT = 5
+
+
+def tray_icon(state: str) -> QIcon:
+    """The mark with a shape at the lower right: `ready` none, `working` a circle, `fault` a cross."""
+    made = QIcon()
+    for size in SIZES:
+        canvas = blank(size, 1.0)
+        painter = QPainter(canvas)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.drawPixmap(QPointF(0, 0), app_mark("text.primary", size, 1.0))
+        unit = size / 22
+        if state == "working":
+            painter.setPen(QPen(look().colour("bg.rail"), 1.5 * unit))
+            painter.setBrush(look().colour("accent.fill"))
+            painter.drawEllipse(QRectF(12.5 * unit, 12.5 * unit, 9 * unit, 9 * unit))
+        elif state == "fault":
+            painter.setPen(QPen(look().colour("err.mark"), 2.6 * unit))
+            painter.drawLine(QPointF(14 * unit, 14 * unit), QPointF(21 * unit, 21 * unit))
+            painter.drawLine(QPointF(21 * unit, 14 * unit), QPointF(14 * unit, 21 * unit))
+        painter.end()
+        made.addPixmap(canvas)
+    return made
+
+
+class Tray(QObject):
+    """One per window; None where the desktop has no tray."""
+
+    @classmethod
+    def create(cls, window: "MainWindow", services: Services) -> Optional["Tray"]:
+        """The tray icon, or None where there is no tray to put it in."""
+        if not QSystemTrayIcon.isSystemTrayAvailable():
+            return None
+        return cls(window, services)
+
+    def __init__(self, window: "MainWindow", services: Services) -> None:
+        super().__init__(window)
+        self.setObjectName("tray")
+        self._window = window
+        self._services = services
+        self._state = ""
+        self._target = ""
+        self.menu = QMenu()
+        self.menu.setObjectName("tray.menu")
+        self.item = QSystemTrayIcon(self)
+        self.item.setObjectName("tray.icon")
+        self.item.setContextMenu(self.menu)
+        self.item.activated.connect(self._activated)
+        self.item.messageClicked.connect(self._open_target)
+        self.menu.aboutToShow.connect(self._fill)
+        services.status.changed.connect(self._update)
+        services.chat.state_changed.connect(self._update)
+        look().theme_changed.connect(self._redraw)
+        self._fill()
+        self._update()
+        self.item.show()
+
+    def notify(self, title: str, words: str, conversation_id: str = "") -> None:
+        """A desktop notification; a click on it opens the chat."""
+        self._target = conversation_id
+        self.item.showMessage(title, words, tray_icon("ready"), 10_000)
+
+    def stop(self) -> None:
+        """Take the icon away."""
+        self.item.hide()
+        self.menu.deleteLater()
+
+    def status_line(self) -> str:
+        """What the first line of the menu says."""
+        words = self._services.status.words
+        if self._services.bridge.problem:
+            return "Engine stopped"
+        state = "Answering" if self._services.chat.is_running else words.engine
+        model = f", {words.model}" if words.model else ""
+        return f"{state}{model}"
+
+    def _fill(self) -> None:
+        self.menu.clear()
+        line = self.menu.addAction(self.status_line())
+        line.setEnabled(False)
+        self.menu.addSeparator()
+        self._add("Open Workbench", self._window.raise_up)
+        self._command("chat.new")
+        self.menu.addSeparator()
+        loaded = [row.name for row in self._services.models.all_rows if row.is_loaded]
+        if not loaded and self._services.status.words.model:
+            loaded = [self._services.status.words.model]
+        if loaded:
+            models = self.menu.addMenu(icon("box"), f"{loaded[0]}, loaded")
+            for name in loaded:
+                models.addAction(f"Unload {name}", lambda what=name: self._services.models.unload(what))
+        recent = [found for found in self._services.chats.found if not self._services.chats.query][:RECENT]
+        if recent:
+            chats = self.menu.addMenu(icon("history"), "Recent chats")
+            for found in recent:
+                chats.addAction(found.title or "New chat", lambda what=found.id: self._open(what))
+        self.menu.addSeparator()
+        self._command("page.settings")
+        self._command("app.quit")
+
+    def _add(self, title: str, run) -> QAction:  # type: ignore[no-untyped-def]
+        made = self.menu.addAction(title)
+        made.triggered.connect(lambda *_: run())
+        return made
+
+    def _command(self, command_id: str) -> None:
+        command = BY_ID[command_id]
+
+        def run() -> None:
+            if command_id != "app.quit":
+                self._window.raise_up()
+            self._services.commands.run(command_id)
+
+        made = self._add(command.title, run)
+        if command.icon and command_id != "app.quit":
+            made.setIcon(icon(command.icon))
+        made.setShortcut(native_keys(command.shortcut))
+        made.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)  # shown here, taken by the window
+
+    def _open(self, conversation_id: str) -> None:
+        self._window.raise_up()
+        self._window.go("chat")
+        self._services.chat.open(conversation_id)
+
+    def _open_target(self) -> None:
+        if self._target:
+            self._open(self._target)
+
+    def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
+        if reason in (QSystemTrayIcon.ActivationReason.Trigger, QSystemTrayIcon.ActivationReason.DoubleClick):
+            if self._window.isVisible() and self._window.isActiveWindow():
+                self._window.hide()
+            else:
+                self._window.raise_up()
+
+    def _update(self) -> None:
+        state = (
+            "fault"
+            if self._services.bridge.problem
+            else "working"
+            if self._services.chat.is_running
+            else "ready"
+        )
+        if state != self._state:
+            self._state = state
+            self._redraw()
+        self.item.setToolTip(f"Legion Workbench: {self.status_line()}")
+
+    def _redraw(self) -> None:
+        self.item.setIcon(tray_icon(self._state))

@@ -1,0 +1,394 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
+"""The window: rail, pages built on first visit, status strip; what it remembers, and what closing it means."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from app.commands import BUILT_PAGES, COMMANDS, PAGES, page_key
+from app.theme.apply import look
+from app.theme.icons import app_icon
+from app.views.appearance import Appearance
+from app.views.banner import Banner
+from app.views.chat.page import ChatPage
+from app.views.frame import PageFrame
+from app.views.notices import Notices
+from app.views.parts import column, frame, native_keys, row
+from app.views.rail import Rail
+from app.views.services import Services
+from app.views.strip import Strip
+
+TITLE = "Legion Workbench"
+SIZE, SIZE_MIN = QSize(1280, 800), QSize(900, 560)
+
+
+class MainWindow(QWidget):
+    """The one window. `quit_asked` and `painted` are for the bootstrap."""
+
+    painted = Signal()
+    """The first frame is on the screen."""
+    quit_asked = Signal()
+    hidden_to_tray = Signal()
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.setObjectName("window")
+        self.setWindowTitle(TITLE)
+        self.setWindowIcon(app_icon())
+        self.setMinimumSize(SIZE_MIN)
+        self.services = services
+        self.has_tray = False
+        self._was_painted = False
+        self._is_quitting = False
+        self.pages: dict[str, PageFrame] = {}
+        self.page = ""
+        outer: QHBoxLayout = row(self)
+        self.rail = Rail(self.go)
+        outer.addWidget(self.rail)
+        right: QVBoxLayout = column()
+        outer.addLayout(right, 1)
+        self.banner = Banner()
+        self.stack = QStackedWidget()
+        self.stack.setObjectName("pages")
+        self.strip = Strip()
+        right.addWidget(self.banner)
+        right.addWidget(self.stack, 1)
+        right.addWidget(self.strip)
+        for name, title, icon in PAGES:
+            if name in BUILT_PAGES:
+                self.rail.add(name, title, icon, page_key(name))
+        self.rail.add("settings", "Settings", "settings", page_key("settings"), at_bottom=True)
+        self._factories: dict[str, Callable[[], PageFrame]] = {
+            "chat": lambda: ChatPage(services, self.go),
+            "models": self._make_models,
+            "settings": self._make_settings,
+        }
+        self.appearance = Appearance(services)
+        self.notices = Notices(self, services)
+        self.overlay: QWidget | None = None
+        self._fill_strip()
+        self._bind()
+        self._make_shortcuts()
+        self._restore()
+        self.go("chat")
+
+    # Pages
+
+    def go(self, page: str) -> PageFrame:
+        """Show a page, building it on its first visit, and give it the focus."""
+        if page not in self.pages:
+            made = self._factories[page]()
+            made.restore(self.services.store.numbers(f"panes/{page}"))
+            self.pages[page] = made
+            self.stack.addWidget(made)
+        self.page = page
+        found = self.pages[page]
+        self.stack.setCurrentWidget(found)
+        self.rail.choose(page)
+        self.services.store.set_text("page", page)
+        take = getattr(found, "take_focus", None)
+        if callable(take):
+            take()
+        return found
+
+    @property
+    def current(self) -> PageFrame:
+        """The page that is shown."""
+        return self.pages[self.page]
+
+    @property
+    def chat_page(self) -> ChatPage:
+        """The chat page, built if need be."""
+        if "chat" not in self.pages:
+            self.go("chat")
+        page = self.pages["chat"]
+        assert isinstance(page, ChatPage)
+        return page
+
+    def _make_models(self) -> PageFrame:
+        from app.views.models.page import ModelsPage
+
+        return ModelsPage(self.services, self.go)
+
+    def _make_settings(self) -> PageFrame:
+        from app.views.settings.page import SettingsPage
+
+        return SettingsPage(self.services, self.appearance)
+
+    # Commands
+
+    def _bind(self) -> None:
+        commands, chat = self.services.commands, self.services.chat
+        commands.conditions.update(
+            {
+                "always": lambda: True,
+                "engine": lambda: self.services.bridge.legion is not None,
+                "chat": lambda: bool(chat.conversation_id),
+                "running": lambda: chat.is_running,
+                "answer": lambda: chat.last_answer is not None,
+            }
+        )
+        for name in (*BUILT_PAGES, "settings"):
+            commands.bind(f"page.{name}", lambda page=name: self._go(page))
+        self._bind_chat()
+        commands.bind("palette.open", self.open_palette)
+        commands.bind("side.toggle", lambda: self.current.toggle_side())
+        commands.bind("inspector.toggle", lambda: self.current.toggle_inspector())
+        commands.bind("pane.next", lambda: self.cycle_panes(1))
+        commands.bind("pane.previous", lambda: self.cycle_panes(-1))
+        for verb in ("import", "discover", "providers", "engines", "unload"):
+            commands.bind(f"models.{verb}", lambda to=verb: self._models(to))
+        for theme in ("light", "dark", "highContrast", "system"):
+            commands.bind(f"theme.{theme}", lambda to=theme: self.appearance.set_theme(to))
+        commands.bind("text.larger", lambda: self.appearance.step_scale(1))
+        commands.bind("text.smaller", lambda: self.appearance.step_scale(-1))
+        commands.bind("text.reset", lambda: self.appearance.set_scale(1.0))
+        commands.bind("help.shortcuts", self.open_shortcuts)
+        commands.bind("help.wizard", self.open_wizard)
+        commands.bind("help.about", self.open_about)
+        commands.bind("window.close", self.close_window)
+        commands.bind("app.quit", self.quit_asked.emit)
+
+    def _bind_chat(self) -> None:
+        commands = self.services.commands
+        for command in COMMANDS:
+            subject, _, _verb = command.id.partition(".")
+            if subject in ("chat", "answer", "question"):
+                commands.bind(command.id, lambda what=command.id: self._chat(what))
+
+    def _go(self, page: str) -> None:
+        self.close_overlay()
+        self.go(page)
+
+    def _chat(self, command_id: str) -> None:
+        self.close_overlay()
+        if command_id == "chat.find" and self.page != "chat":
+            # The same keys find in the page that is shown.
+            find = getattr(self.current, "find", None)
+            if callable(find):
+                find()
+            return
+        if self.page != "chat":
+            self.go("chat")
+        self.chat_page.run(command_id)
+
+    def _models(self, verb: str) -> None:
+        self.close_overlay()
+        page = self.go("models")
+        run = getattr(page, "run", None)
+        if callable(run):
+            run(verb)
+
+    def _make_shortcuts(self) -> None:
+        # Actions, not QShortcuts: they can be listed, and a menu may show them.
+        for command in COMMANDS:
+            if not command.shortcut:
+                continue
+            action = QAction(command.title, self)
+            action.setObjectName(f"command.{command.id}")
+            action.setShortcut(native_keys(command.shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+            action.triggered.connect(lambda *_, what=command.id: self.services.commands.run(what))
+            self.addAction(action)
+
+    def cycle_panes(self, step: int) -> None:
+        """Take the focus to the next region: rail, column, page, inspector, strip."""
+        page = self.current
+        panes: list[QWidget] = [self.rail]
+        if page.side is not None and page.is_side_shown:
+            panes.append(page.side)
+        panes.append(page.main)
+        if page.inspector is not None and page.is_inspector_shown:
+            panes.append(page.inspector)
+        panes.append(self.strip)
+        focused = QApplication.focusWidget()
+        place = next(
+            (
+                at
+                for at, pane in enumerate(panes)
+                if focused and (pane is focused or pane.isAncestorOf(focused))
+            ),
+            -1,
+        )
+        for turn in range(1, len(panes) + 1):
+            if _focus_into(panes[(place + step * turn) % len(panes)], page):
+                return
+
+    # What lies over the window
+
+    def open_palette(self) -> None:
+        """Search everything."""
+        from app.views.palette import Palette
+
+        if isinstance(self.overlay, Palette):
+            self.close_overlay()
+            return
+        self.show_overlay(Palette(self.services, self))
+
+    def open_wizard(self) -> None:
+        """The set-up in four screens."""
+        from app.views.wizard import Wizard
+
+        self.show_overlay(Wizard(self.services, self))
+
+    def open_about(self) -> None:
+        """Version and licences."""
+        from app.views.about import show_about
+
+        show_about(self, self.services)
+
+    def open_shortcuts(self) -> None:
+        """All keys on a sheet."""
+        from app.views.about import show_shortcuts
+
+        show_shortcuts(self)
+
+    def show_overlay(self, overlay: QWidget) -> None:
+        """Lay a child over the whole window; it closes itself by `close_overlay`."""
+        self.close_overlay()
+        self.overlay = overlay
+        overlay.setParent(self)
+        overlay.setGeometry(self.rect())
+        overlay.show()
+        overlay.raise_()
+        overlay.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def close_overlay(self) -> None:
+        """Take it away and give the focus back to the page."""
+        overlay, self.overlay = self.overlay, None
+        if overlay is not None:
+            overlay.hide()
+            overlay.deleteLater()
+            take = getattr(self.current, "take_focus", None)
+            if callable(take):
+                take()
+
+    # The strip
+
+    def _fill_strip(self) -> None:
+        self.strip.add("engine", "Engine", lambda: self._open_engines())
+        self.strip.add("model", "Model that answers", lambda: self._go("models"))
+        self.strip.add("speed", "Speed of the last answer", lambda: self._chat("answer.trace"))
+        self.strip.add("context", "Context used by this chat", lambda: self._chat("answer.trace"))
+        self.strip.add("spend", "Spent today", lambda: self._models("providers"))
+        self.services.status.changed.connect(self._say_status)
+        self._say_status()
+
+    def _open_engines(self) -> None:
+        self._models("engines")
+
+    def _say_status(self) -> None:
+        words, shown = self.services.status.words, self.strip.buttons
+        shown["engine"].show_words(words.engine, dot=words.engine_dot, tip=words.engine_tip)
+        shown["model"].show_words(words.model, tier=words.model_tier)
+        shown["speed"].show_words(words.speed)
+        shown["context"].show_words(words.context)
+        shown["spend"].show_words(words.spend)
+
+    # Closing and remembering
+
+    def close_window(self) -> None:
+        """As the close button: to the tray where there is one, else by what the person chose."""
+        self.close()
+
+    def prepare_quit(self) -> None:
+        """From now on closing really closes."""
+        self._is_quitting = True
+
+    def raise_up(self) -> None:
+        """Come to the front, from the tray or from behind."""
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def remember(self) -> None:
+        """Write what is to be found again at the next start."""
+        store = self.services.store
+        store.set_text("screen", "maximised" if self.isMaximized() else "")
+        if not self.isMaximized() and not self.isMinimized():
+            box = self.geometry()
+            store.set_numbers("geometry", {"x": box.x(), "y": box.y(), "w": box.width(), "h": box.height()})
+        for name, page in self.pages.items():
+            store.set_numbers(f"panes/{name}", page.state())
+        store.save()
+
+    def _restore(self) -> None:
+        store = self.services.store
+        held = store.numbers("geometry")
+        screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
+        box = fit_to_screens(held, screens)
+        if box is None:
+            self.resize(SIZE)
+        else:
+            self.setGeometry(box)
+        if store.text("screen") == "maximised":
+            self.setWindowState(Qt.WindowState.WindowMaximized)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.remember()
+        if self._is_quitting:
+            event.accept()
+            return
+        event.ignore()
+        self.notices.close_asked()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.overlay is not None:
+            self.overlay.setGeometry(self.rect())
+        self.notices.place()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._was_painted:
+            self._was_painted = True
+            self.painted.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self.update()
+
+
+def fit_to_screens(held: dict[str, int], screens: list[QRect]) -> QRect | None:
+    """The remembered place, moved and cut so that all of it is on one of the screens; None where nothing is known."""
+    if not screens or not {"x", "y", "w", "h"} <= held.keys():
+        return None
+    box = QRect(held["x"], held["y"], max(SIZE_MIN.width(), held["w"]), max(SIZE_MIN.height(), held["h"]))
+
+    def shared(screen: QRect) -> int:
+        common = screen.intersected(box)
+        return max(0, common.width()) * max(0, common.height())
+
+    home = max(screens, key=shared)
+    box.setWidth(min(box.width(), home.width()))
+    box.setHeight(min(box.height(), home.height()))
+    if shared(home) < box.width() * box.height():
+        box.moveLeft(max(home.left(), min(box.left(), home.right() + 1 - box.width())))
+        box.moveTop(max(home.top(), min(box.top(), home.bottom() + 1 - box.height())))
+    return box
+
+
+def _focus_into(pane: QWidget, page: PageFrame) -> bool:
+    """Give the focus to what a person expects in a region; False where it has nothing to take it."""
+    reason = Qt.FocusReason.TabFocusReason
+    if isinstance(pane, Rail | Strip):
+        pane.focus(reason)
+        return True
+    if pane is page.main:
+        take = getattr(page, "take_focus", None)
+        if callable(take):
+            take(reason)
+            return True
+    for child in pane.findChildren(QWidget):
+        if child.isVisible() and child.isEnabled() and child.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            child.setFocus(reason)
+            return True
+    return False
+
+
+__all__ = ["TITLE", "MainWindow", "QFrame", "fit_to_screens", "frame", "look"]
