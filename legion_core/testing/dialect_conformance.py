@@ -170,7 +170,7 @@ def refuses_what_is_not_json(bench: DialectBench) -> None:
         b"", b" ", b"null", b"[]", b"5", b'"x"', b"{", good + b"x", good + good, good[:-1], good.decode().encode("utf-16"),
         b"\xef\xbb\xbf" + good, b"\xff" + good, good.replace(b'"role"', b'"ro\xffle"'), good[:-1] + b',"x":NaN}',
         good[:-1] + b',"temperature":NaN}', good[:-1] + b',"temperature":1e999}', good[:-1] + b',"x":' + deep,
-        good[:-1] + b',"x":"\\ud800"}', b"model=x&messages=y", b"<html></html>", b"\x00" * 100,
+        good[:-1] + b',"x":"\\ud800"}', good[:-1] + b',"\xff":1}', good[:-1] + b',"\\ud800":1}', b"model=x&messages=y", b"<html></html>", b"\x00" * 100,
     ):  # fmt: skip
         refused(bench, raw)
 

@@ -5,7 +5,7 @@ provider's own documentation and its Python library.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -35,7 +35,6 @@ from legion_core.gateway.dialects.fields import (
     image_from_base64,
     image_from_url,
     pins,
-    refuse_repeated_names,
     require,
 )
 from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
@@ -176,11 +175,6 @@ class _Body(_Question, kw_only=True):
 
 _body = msgspec.json.Decoder(_Body)
 _question = msgspec.json.Decoder(_Question)
-_NAMES: Final = tuple(
-    b'"%s"' % name.encode()
-    for name in ("messages", "model", "max_tokens", "system", "stream", "tools", "tool_choice", "thinking")
-)
-Asked = TypeVar("Asked", bound=_Question)
 
 
 class AnthropicMessages:
@@ -203,7 +197,7 @@ class AnthropicMessages:
 
     def parse(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """See `Dialect`."""
-        asked = _decode(body, _body)
+        asked = decode(body, _body)
         stop = tuple(asked.stop_sequences or ())
         require(all(stop), "stop_sequences", "an empty stop sequence would end every answer.")
         thinking = asked.thinking
@@ -232,7 +226,7 @@ class AnthropicMessages:
 
     def parse_count(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """The request of `/v1/messages/count_tokens`: as `parse`, without sampling."""
-        return _request(_decode(body, _question), headers, request_id, stream=False, params=Params())
+        return _request(decode(body, _question), headers, request_id, stream=False, params=Params())
 
     def render(self, answer: WholeAnswer) -> bytes:
         """See `Dialect`; raises what an answer that ended in an error failed with."""
@@ -249,14 +243,6 @@ class AnthropicMessages:
     def render_error(self, error: LegionError, *, is_unknown_caller: bool = False) -> tuple[int, bytes]:
         """See `Dialect`; `is_unknown_caller` turns Denied into 401."""
         return render_error(error, is_unknown_caller=is_unknown_caller)
-
-
-def _decode(body: bytes, decoder: msgspec.json.Decoder[Asked]) -> Asked:
-    asked = decode(body, decoder, _NAMES)
-    # Every message has one role; more of them may be a role given twice.
-    if body.count(b'"role"') > len(asked.messages):
-        refuse_repeated_names(body)
-    return asked
 
 
 def _request(
@@ -297,8 +283,10 @@ def _messages(asked: _Question) -> tuple[tuple[str, ...], tuple[Message, ...]]:
                 system.append(_text(message.content))
             case _User():
                 turn = _user(message, field, calls)
-                images += sum(isinstance(block, ImageBlock) for part in turn for block in part.content)
-                require(images <= IMAGES_MAX, field, f"the request holds more than {IMAGES_MAX} pictures.")
+                if not isinstance(message.content, str):
+                    images += sum(isinstance(block, ImageBlock) for block in turn[-1].content)
+                    if images > IMAGES_MAX:
+                        raise FieldFault(field, f"the request holds more than {IMAGES_MAX} pictures.")
                 messages += turn
             case _Assistant():
                 blocks = _assistant(message, field)
@@ -319,28 +307,27 @@ def _user(message: _User, field: str, calls: set[str]) -> list[Message]:
     require(bool(message.content), f"{field}.content", "is empty.")
     results, said = list[Block](), list[Block]()
     for at, part in enumerate(message.content):
-        where = f"{field}.content[{at}]"
         match part:
-            case _ToolResult():
-                require(
-                    part.tool_use_id in calls,
-                    f"{where}.tool_use_id",
-                    f"no earlier assistant message made a call with the id {part.tool_use_id!r}.",
-                )
-                results.append(_result(part))
-                for inner, shown in enumerate(
-                    part.content or () if not isinstance(part.content, str) else ()
-                ):
-                    if isinstance(shown, _Image):
-                        said.append(_image(shown, f"{where}.content[{inner}].source"))
             case _Text():
                 said.append(TextBlock(text=part.text))
+            case _ToolResult():
+                # The paths of fields are written only for those that are wrong: there are thousands of right ones.
+                if part.tool_use_id not in calls:
+                    raise FieldFault(
+                        f"{field}.content[{at}].tool_use_id",
+                        f"no earlier assistant message made a call with the id {part.tool_use_id!r}.",
+                    )
+                results.append(_result(part))
+                if not isinstance(part.content, str):
+                    for inner, shown in enumerate(part.content or ()):
+                        if isinstance(shown, _Image):
+                            said.append(_image(shown, f"{field}.content[{at}].content[{inner}].source"))
             case _Document():
                 said.append(TextBlock(text=_document(part)))
             case _Image():
-                said.append(_image(part, f"{where}.source"))
+                said.append(_image(part, f"{field}.content[{at}].source"))
             case _:
-                raise FieldFault(f"{where}.type", "belongs to an assistant's message.")
+                raise FieldFault(f"{field}.content[{at}].type", "belongs to an assistant's message.")
     turn = [Message(role="tool", content=tuple(results))] if results else []
     return [*turn, Message(role="user", content=tuple(said))] if said else turn
 
@@ -374,7 +361,6 @@ def _assistant(message: _Assistant, field: str) -> tuple[Block, ...]:
         return (TextBlock(text=message.content),) if message.content else ()
     blocks = list[Block]()
     for at, part in enumerate(message.content):
-        where = f"{field}.content[{at}]"
         match part:
             case _Text():
                 blocks.append(TextBlock(text=part.text))
@@ -386,10 +372,11 @@ def _assistant(message: _Assistant, field: str) -> tuple[Block, ...]:
                 blocks.append(ThinkingBlock(text="", signature=REDACTED + data, origin=origin))
             case _ToolUse():
                 arguments = bytes(part.input)
-                require(arguments.lstrip()[:1] == b"{", f"{where}.input", "is not an object.")
+                if arguments[:1] != b"{":
+                    raise FieldFault(f"{field}.content[{at}].input", "is not an object.")
                 blocks.append(ToolUseBlock(id=part.id, name=part.name, arguments=arguments.decode()))
             case _:
-                raise FieldFault(f"{where}.type", "belongs to a user's message.")
+                raise FieldFault(f"{field}.content[{at}].type", "belongs to a user's message.")
     return tuple(blocks)
 
 

@@ -4,7 +4,7 @@ import binascii
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -30,6 +30,7 @@ Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 TopK = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 T = TypeVar("T")
+_top = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _DATA_URL = re.compile(r"data:([\w.+/-]{3,64});base64,", re.ASCII)
@@ -43,21 +44,23 @@ class FieldFault(InvalidInput):
         self.field = field
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T], known: Sequence[bytes]) -> T:
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type. FieldFault for anything that is not exactly one JSON object of that shape.
 
-    `known` are the names, quoted as in JSON, whose repetition in one object would make the body ambiguous.
+    A name given twice at the top makes the body ambiguous and is refused; a role or a type given twice is refused by
+    the decoder wherever the two differ.
     """
     try:
         decoded = decoder.decode(body)
+        is_certain = _is_as_decoded(body)
     except msgspec.ValidationError as error:
         raise _fault(str(error)) from error
     except UnicodeDecodeError as error:
         raise FieldFault("", "The body holds bytes that are not UTF-8.") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise FieldFault("", f"The body is not one JSON object: {error}.") from error
-    if any(body.count(name) > 1 for name in known):
-        refuse_repeated_names(body)
+    if not is_certain:
+        _refuse_repeated_names(body)
     return decoded
 
 
@@ -71,11 +74,33 @@ def _fault(said: str) -> FieldFault:
     return FieldFault(field, f"{what[:1].lower()}{what[1:]}." if field else f"The body is wrong: {what}.")
 
 
-def refuse_repeated_names(body: bytes) -> None:
-    """FieldFault if any object of the body has a name twice.
+def _is_as_decoded(body: bytes) -> bool:
+    """Whether reading the top of `body` from left to right meets each decoded field once, in order.
 
-    Ten times slower than decoding: called only where counting names says that it may be so.
+    False may also mean that a name is escaped in an unusual way: then the exact check decides. A fifth of its cost.
     """
+    at = body.index(b"{")
+    for name, value in _top.decode(body).items():
+        at = _skip(body, at + 1)  # behind `{` or `,`
+        quoted = b'"%s"' % name.encode()
+        if not body.startswith(quoted, at):
+            return False
+        at = _skip(body, _skip(body, at + len(quoted)) + 1)  # behind `:`
+        if not body.startswith(bytes(value), at):
+            return False
+        at = _skip(body, at + len(value))
+    return body[at] == 0x7D
+
+
+def _skip(body: bytes, at: int) -> int:
+    """Where the white space at `at` ends."""
+    while body[at] in b" \t\r\n":
+        at += 1
+    return at
+
+
+def _refuse_repeated_names(body: bytes) -> None:
+    """FieldFault if any object of the body has a name twice."""
 
     def check(pairs: list[tuple[str, object]]) -> None:
         if len(pairs) > 1:

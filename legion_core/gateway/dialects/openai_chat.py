@@ -29,7 +29,6 @@ from legion_core.gateway.dialects.fields import (
     decode,
     image_from_url,
     pins,
-    refuse_repeated_names,
     require,
 )
 from legion_core.gateway.dialects.openai_chat_answer import (
@@ -184,10 +183,6 @@ class _Body(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Body)
-_NAMES: Final = tuple(
-    b'"%s"' % name.encode()
-    for name in ("messages", "model", "stream", "max_tokens", "max_completion_tokens", "tools", "tool_choice")
-)
 
 
 class OpenAIChat:
@@ -214,10 +209,7 @@ class OpenAIChat:
 
     def parse(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """See `Dialect`; also remembers whether the client wants the usage in the stream."""
-        asked = decode(body, _decoder, _NAMES)
-        # Every message has one role; more of them may be a role given twice.
-        if body.count(b'"role"') > len(asked.messages):
-            refuse_repeated_names(body)
+        asked = decode(body, _decoder)
         _refuse_what_would_change_the_answer(asked)
         system, messages = _messages(asked)
         tools = _tools(asked)
