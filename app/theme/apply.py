@@ -220,4 +220,6 @@ def make_sheet(tokens: Tokens, images: Path) -> str:
         (folder / f"{name}.svg").write_text(svg.replace("currentColor", tokens.hex(colour)), encoding="utf-8")
     text = resource_path("theme.qss.in").read_text(encoding="utf-8").replace("@icons@", folder.as_posix())
     text = re.sub(r"@px:(\d+)@", lambda found: str(tokens.px(int(found[1]))), text)
+    # A radius beyond half the side draws square corners.
+    text = re.sub(r"@half:(\d+)@", lambda found: str(tokens.px(int(found[1])) // 2 + 1), text)
     return re.sub(r"@([\w.]+)@", lambda found: tokens.hex(found[1]), text)

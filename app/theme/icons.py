@@ -92,7 +92,10 @@ def set_icon(
     *,
     on: str | None = None,
 ) -> None:
-    """Gives `holder` an icon that follows the theme; a later call replaces the name, size and colours."""
+    """Gives `holder` an icon that follows theme and text scale; a later call replaces name, size and colours.
+
+    Set the holder's text before: an icon beside words gets the design's gap.
+    """
     wish = holder.findChild(_Wish, options=Qt.FindChildOption.FindDirectChildrenOnly)
     if wish is None:
         wish = _Wish(holder)
@@ -114,13 +117,14 @@ class _Wish(QObject):
 
     def _redo(self) -> None:
         holder = self.parent()
-        name, colour, size, on = self._what
+        name, colour, wanted, on = self._what
+        size = look().px(wanted)
         if isinstance(holder, QAction):
             holder.setIcon(icon(name, colour, size, on=on))
         if isinstance(holder, QAbstractButton):
             beside = GAP_PX if holder.text() and not holder.property("square") else 0
             holder.setIcon(icon(name, colour, size, on=on, beside=beside))
-            holder.setIconSize(QSize(round(size) + beside, round(size)))
+            holder.setIconSize(QSize(size + beside, size))
 
 
 def tier_icon(tier: Tier, size: float = 12) -> QIcon:

@@ -13,7 +13,7 @@ Keys: J K next and previous message, Space and Shift+Space a page, Home End, Ent
 variants, Ctrl+C copies markdown, Ctrl+Shift+C plain text, Ctrl+A all, Escape drops the selection.
 """
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -29,6 +29,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QToolTip, QWidget
 
 from app.theme.icons import icon
+from app.widgets.transcript.accessible import TranscriptVoice, install, message_words
 from app.widgets.transcript.canvas import TranscriptCanvas
 from app.widgets.transcript.copying import copied_text
 from app.widgets.transcript.find import Match, find_all, ranges
@@ -63,6 +64,9 @@ class TranscriptView(TranscriptCanvas):
 
     def __init__(self, model: TranscriptModel | None = None, parent: QWidget | None = None) -> None:
         super().__init__(model, parent)
+        install()
+        self.voice: TranscriptVoice | None = None
+        """What screen readers are given, once one asked."""
         self.viewport().setMouseTracking(True)
         self.setAccessibleName("Conversation")
         self._pressed: tuple[Place, Spot] | None = None
@@ -528,8 +532,7 @@ class TranscriptView(TranscriptCanvas):
             self._set_follow(False)
             self._stack.show(place, 12)
         self._refresh()
-        message = self.model.at(item)
-        self._announce(f"{message.author or message.role}: {message.whole_text()[:400]}")
+        self._announce(message_words(self.model.at(item)))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -556,10 +559,26 @@ class TranscriptView(TranscriptCanvas):
         words = {"stopped": "Answer stopped", "failed": "Answer broke off"}.get(
             message.status, "Answer finished"
         )
-        self._describe()
+        self._set_description()
         self._announce(f"{words}: {message.whole_text()[:400]}")
 
+    def message_rect(self, message_id: str) -> QRect:
+        """Where a message is on the screen; empty while it is out of view."""
+        if message_id not in self.model:
+            return QRect()
+        rows = [seen for seen in self._seen if seen.item == self.model.place(message_id)]
+        if not rows:
+            return QRect()
+        top, bottom = max(0, rows[0].y), min(self.viewport().height(), rows[-1].y + rows[-1].height)
+        corner = self.viewport().mapToGlobal(QPoint(self._column_left(), top))
+        return QRect(corner, QSize(self._column_width(), bottom - top))
+
     def _describe(self) -> None:
+        if self.voice is not None:
+            self.voice.forget()
+        self._set_description()
+
+    def _set_description(self) -> None:
         count = len(self.model)
         last = self.model.at(count - 1).whole_text()[:200] if count else ""
         self.setAccessibleDescription(f"{count} messages. {last}" if count else "No messages yet")
