@@ -121,3 +121,17 @@ def test_an_event_of_endless_lines_is_an_upstream_error_at_its_bound(monkeypatch
         parser.feed(b"data: 0123456789\n")
     with pytest.raises(Malformed):
         parser.feed(b"data: 0123456789\n")
+
+
+def test_a_line_feed_in_the_next_chunk_still_belongs_to_its_carriage_return() -> None:
+    assert data_of(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == ["a\nb"]
+    assert data_of(b"data: a\r", b"data: b\r", b"", b"\n\n") == ["a\nb"]
+
+
+def test_every_split_of_a_stream_with_every_line_end_gives_the_same_events() -> None:
+    stream = "\ufeffdata: é\r\ndata: b\n\r\nevent: x\rdata:c\r\r: no\r\n\ndata: d\n\n".encode()
+    whole = events_of(stream)
+    assert [event.data for event in whole] == ["é\nb", "c", "d"]
+    for a in range(len(stream)):
+        for b in range(a, len(stream)):
+            assert events_of(stream[:a], stream[a:b], stream[b:]) == whole

@@ -386,3 +386,14 @@ def test_cancelling_bills_no_more_than_what_was_under_way(wire: WireName) -> Non
             assert json.loads(upstream.questions[0].body)["model"] == "m1"
 
     aio.run(main())
+
+
+def test_a_prompt_count_left_out_by_a_server_with_a_cache_is_an_estimate() -> None:
+    last_line = b'{"model":"m1","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","eval_count":2}\n'
+    got, failure = run("ollama", Answer(("a", "b"), fault=Say(2, last_line)))
+    assert failure is None
+    last = got[-1]
+    assert isinstance(last, Finished)
+    assert last.usage.is_estimated
+    assert last.usage.output_tokens == 2
+    assert last.usage.input_tokens > 0
