@@ -12,14 +12,14 @@ _PATTERNS = (
     re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
     re.compile(r"\bAIza[0-9A-Za-z_-]{20,}"),
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    re.compile(r"(?<=://)[^/\s:@]*:[^\s]+(?=@)"),
     re.compile(r"\blgn_[0-9A-Za-z]{16,}"),
 )
 
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
     """`text` with keys, tokens and passwords masked; `known` are secrets held now, masked verbatim."""
-    for secret in known:
+    for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, MASK)
     for pattern in _PATTERNS:

@@ -45,12 +45,16 @@ class Supervisor:
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         pause_s = BACKOFF_FIRST_S
+        now_s = asyncio.get_running_loop().time
         while True:
+            started_s = now_s()
             try:
                 await work()
             except asyncio.CancelledError:
                 raise
             except Exception:
+                if now_s() - started_s > BACKOFF_MAX_S:
+                    pause_s = BACKOFF_FIRST_S  # it ran well for long: this is a new failure, not the old one
                 log.exception("%s failed; it starts again in %.1f s", name, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, BACKOFF_MAX_S)
@@ -75,8 +79,10 @@ class Supervisor:
             task.cancel()
         if not waiting:
             return
+        # Shielded: at the deadline we go on, instead of waiting for a task that ignores its cancellation.
+        gathered = asyncio.gather(*waiting, return_exceptions=True)
         try:
             async with asyncio.timeout(deadline_s):
-                await asyncio.gather(*waiting, return_exceptions=True)
+                await asyncio.shield(gathered)
         except TimeoutError:
             log.error("these tasks ignored their cancellation: %s", ", ".join(self.census))  # noqa: TRY400

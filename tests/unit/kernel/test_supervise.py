@@ -112,9 +112,6 @@ def test_after_the_stop_nothing_is_left_and_nothing_new_begins() -> None:
     simulate(story())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="stop waits for a task that ignores its cancellation past the deadline"
-)
 @pytest.mark.allow_log("ignored their cancellation")
 def test_a_task_that_ignores_its_end_is_named_and_does_not_hold_up_the_stop(
     caplog: pytest.LogCaptureFixture,
