@@ -4,6 +4,12 @@ import msgspec
 
 from legion_core.kernel.errors import ConfigError, LegionError
 
+# What the OpenAI dialect calls some of them, for the sake of its own clients.
+_ALIASES = {"model_not_found": "not_found", "invalid_api_key": "denied"} | {
+    "content_filter": "filtered",
+    "rate_limit_exceeded": "rate_limited",
+}
+
 
 class FaultShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error in `--json`, the same as over HTTP."""
@@ -16,6 +22,7 @@ class FaultShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def kind_of(code: str) -> type[LegionError]:
     """The class with this public code; LegionError if none has it."""
+    code = _ALIASES.get(code, code)
     waiting: list[type[LegionError]] = [LegionError]
     while waiting:
         kind = waiting.pop(0)

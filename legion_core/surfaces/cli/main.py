@@ -33,7 +33,6 @@ def run(
     """Run one command and give the exit status. `desktop` opens the window; None where there is none."""
     is_json, words = _split_json(argv)
     setting = Setting(os.environ if env is None else env, is_json, open_node, desktop)
-    _log_to_stderr(setting)
     try:
         return _told(setting, _run(setting, words))
     except KeyboardInterrupt:
@@ -51,6 +50,7 @@ def run(
 
 def _run(setting: Setting, words: list[str]) -> Outcome | LegionError:
     try:
+        _log_to_stderr(setting)
         arguments = parser().parse_args(words)
         if arguments.version:
             return Outcome({"version": __version__}, f"legion {__version__}")

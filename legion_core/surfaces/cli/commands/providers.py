@@ -7,7 +7,7 @@ from legion_core.kernel.errors import InvalidInput, Unavailable
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Outcome, Setting
 from legion_core.surfaces.cli.secrets import read_secret
-from legion_core.surfaces.shapes import PinsShape
+from legion_core.surfaces.shapes import LaneShape, PinsShape
 
 _CIRCUITS = {"closed": "", "half_open": "being tried again", "open": "resting"}
 
@@ -95,7 +95,7 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     requires = tuple(word.strip() for word in args.requires.split(",") if word.strip())
     route = setting.backend.explain(args.text, requires, pins_of(args))
     lines = [
-        f"{place}. {lane.tier}: {lane.name}, {words.money(0.0) if lane.tier == 'local' else _price(lane.price)}"
+        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}"
         for place, lane in enumerate(route.candidates, 1)
     ]
     if not lines:
@@ -106,8 +106,12 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome(route, "\n".join(lines))
 
 
-def _price(price: object) -> str:
-    return "price unknown" if price is None else "priced"
+def _price(lane: LaneShape) -> str:
+    if lane.tier == "local":
+        return "free"
+    if lane.price is None:
+        return "price unknown"
+    return f"{words.money(lane.price.input)} in and {words.money(lane.price.output)} out per million tokens"
 
 
 def pins_of(args: argparse.Namespace) -> PinsShape:
