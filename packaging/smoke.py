@@ -63,7 +63,7 @@ def opens_its_window(program, home):
 
 
 def answers(program, home):
-    """One question to the starter model, through the command line's JSON."""
+    """What the starter model says to one question, through the command line's JSON."""
     command = [
         program,
         "chat",
@@ -81,9 +81,10 @@ def answers(program, home):
         check=False,
     )
     assert run.returncode == 0, f"chat ended with {run.returncode}: {run.stdout[-500:]} {run.stderr[-2000:]}"
-    answer = json.loads(run.stdout)
-    assert answer, run.stdout
-    return answer
+    answer = json.loads(run.stdout)["data"]
+    assert answer["text"].strip(), run.stdout
+    assert answer["tier"] == "local", run.stdout
+    return answer["text"].strip()
 
 
 def main(arguments):
@@ -102,7 +103,7 @@ def main(arguments):
         )
         print(version.stdout.strip())
         print(f"window ready after {opens_its_window(program, home):.2f} s, ended with 0")
-        print("answer:", json.dumps(answers(program, home), ensure_ascii=False)[:300])
+        print("the starter model says:", answers(program, home))
     return 0
 
 
