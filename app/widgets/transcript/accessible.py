@@ -5,16 +5,12 @@ Nothing here runs before an assistive tool asks Qt for the view. Qt owns what it
 Python must not let go of it earlier, so the view keeps it, and every message item is registered so that Qt deletes it.
 """
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject, QRect
 from PySide6.QtGui import QAccessible, QAccessibleInterface, QWindow
 from PySide6.QtWidgets import QAccessibleWidget
 
+from app.widgets.transcript.canvas import TranscriptCanvas
 from app.widgets.transcript.model import Message
-
-if TYPE_CHECKING:
-    from app.widgets.transcript.view import TranscriptView
 
 WORDS_MAX = 4000
 ITEMS_MAX = 400
@@ -32,9 +28,7 @@ def install() -> None:
 
 
 def _describe(_: str, watched: QObject) -> QAccessibleInterface | None:
-    from app.widgets.transcript.view import TranscriptView
-
-    if not isinstance(watched, TranscriptView):
+    if not isinstance(watched, TranscriptCanvas):
         return None
     found = TranscriptVoice(watched)
     watched.voice = found
@@ -55,7 +49,7 @@ def message_words(message: Message) -> str:
 class TranscriptVoice(QAccessibleWidget):
     """The list."""
 
-    def __init__(self, view: "TranscriptView") -> None:
+    def __init__(self, view: TranscriptCanvas) -> None:
         super().__init__(view, QAccessible.Role.List)
         self._view = view
         self._items: dict[str, tuple[int, MessageVoice]] = {}
@@ -94,7 +88,7 @@ class TranscriptVoice(QAccessibleWidget):
 class MessageVoice(QAccessibleInterface):
     """One message."""
 
-    def __init__(self, view: "TranscriptView", owner: TranscriptVoice, message_id: str) -> None:
+    def __init__(self, view: TranscriptCanvas, owner: TranscriptVoice, message_id: str) -> None:
         super().__init__()
         self._view, self._owner, self._id = view, owner, message_id
 

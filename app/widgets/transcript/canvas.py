@@ -7,8 +7,8 @@ stepping glyph only while it is on screen.
 
 from collections import OrderedDict
 
-from PySide6.QtCore import QElapsedTimer, QEvent, QPointF, QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAccessibleInterface, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QScrollBar, QWidget
 
 from app.theme.apply import look
@@ -74,6 +74,8 @@ class TranscriptCanvas(QAbstractScrollArea):
         self._query = ""
         self._current: tuple[Place, int] | None = None
         self._reading = -1
+        self.voice: QAccessibleInterface | None = None
+        """What screen readers are given, once one asked; Qt owns it, this keeps Python from letting go of it."""
         self._bar = QScrollBar(Qt.Orientation.Vertical, self)
         self._bar.valueChanged.connect(self._bar_moved)
         self._bar.sliderReleased.connect(self._sync_bars)
@@ -370,6 +372,22 @@ class TranscriptCanvas(QAbstractScrollArea):
         if self._follow:
             self._stack.to_bottom()
         self._refresh()
+
+    @property
+    def reading(self) -> str:
+        """The id of the message the keyboard is on, or empty."""
+        return self.model.at(self._reading).id if 0 <= self._reading < len(self.model) else ""
+
+    def message_rect(self, message_id: str) -> QRect:
+        """Where a message is on the screen; empty while it is out of view."""
+        if message_id not in self.model:
+            return QRect()
+        rows = [seen for seen in self._seen if seen.item == self.model.place(message_id)]
+        if not rows:
+            return QRect()
+        top, bottom = max(0, rows[0].y), min(self.viewport().height(), rows[-1].y + rows[-1].height)
+        corner = self.viewport().mapToGlobal(QPoint(self._column_left(), top))
+        return QRect(corner, QSize(self._column_width(), bottom - top))
 
     # ---- scrolling ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ Keys: J K next and previous message, Space and Shift+Space a page, Home End, Ent
 variants, Ctrl+C copies markdown, Ctrl+Shift+C plain text, Ctrl+A all, Escape drops the selection.
 """
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -65,8 +65,6 @@ class TranscriptView(TranscriptCanvas):
     def __init__(self, model: TranscriptModel | None = None, parent: QWidget | None = None) -> None:
         super().__init__(model, parent)
         install()
-        self.voice: TranscriptVoice | None = None
-        """What screen readers are given, once one asked."""
         self.viewport().setMouseTracking(True)
         self.setAccessibleName("Conversation")
         self._pressed: tuple[Place, Spot] | None = None
@@ -515,11 +513,6 @@ class TranscriptView(TranscriptCanvas):
                 return False
         return True
 
-    @property
-    def reading(self) -> str:
-        """The id of the message the keyboard is on, or empty."""
-        return self.model.at(self._reading).id if 0 <= self._reading < len(self.model) else ""
-
     def _set_reading(self, item: int) -> None:
         self._reading = item
 
@@ -562,19 +555,8 @@ class TranscriptView(TranscriptCanvas):
         self._set_description()
         self._announce(f"{words}: {message.whole_text()[:400]}")
 
-    def message_rect(self, message_id: str) -> QRect:
-        """Where a message is on the screen; empty while it is out of view."""
-        if message_id not in self.model:
-            return QRect()
-        rows = [seen for seen in self._seen if seen.item == self.model.place(message_id)]
-        if not rows:
-            return QRect()
-        top, bottom = max(0, rows[0].y), min(self.viewport().height(), rows[-1].y + rows[-1].height)
-        corner = self.viewport().mapToGlobal(QPoint(self._column_left(), top))
-        return QRect(corner, QSize(self._column_width(), bottom - top))
-
     def _describe(self) -> None:
-        if self.voice is not None:
+        if isinstance(self.voice, TranscriptVoice):
             self.voice.forget()
         self._set_description()
 
