@@ -71,7 +71,7 @@ class Tokens:
         return self.radii[name]
 
 
-# Region widths keep their px at any text scale: the columns elide instead (LOOK 8, "200 % text").
+# Region widths keep their px at any text scale: the columns elide instead.
 UNSCALED_SIZES = frozenset({"rail", "railItem", "iconS", "icon", "iconL", "tierMark"})
 
 

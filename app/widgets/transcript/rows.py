@@ -148,6 +148,13 @@ class MessageRows:
                 best = index
         return best
 
+    def is_folded(self, row: Row) -> bool:
+        """Whether part of a row is hidden behind a fold."""
+        block = row.block
+        if block is not None and block.kind == "code":
+            return self._folded(block, block.text.count("\n") + 1)
+        return bool(row.fold)
+
     def fold_key(self, row: Row) -> str:
         """What names the fold of a row for the whole life of the view."""
         return f"{self.message.id}/{row.block.first_line if row.block else row.kind}"

@@ -247,12 +247,16 @@ class TranscriptView(TranscriptCanvas):
         self._match = index
         match = self._matches[index]
         self._set_follow(False)
-        self._stack.height(Place(match.item, 0))
-        place = Place(match.item, self._items[match.item].row_of_line(match.line))
+        rows = self._rows_of(match.item)
+        place = Place(match.item, rows.row_of_line(match.line))
+        if rows.is_folded(self._row(place)):
+            # The place may be behind the fold; a find that shows nothing there would look broken.
+            self._toggle_fold(place)
+            place = Place(match.item, rows.row_of_line(match.line))
         nth = sum(
             1
             for other in self._matches[:index]
-            if other.item == match.item and self._items[match.item].row_of_line(other.line) == place.row
+            if other.item == match.item and rows.row_of_line(other.line) == place.row
         )
         found = ranges(self._laid(place.item, self._row(place)).words, self._query)
         self._current = (place, min(nth, len(found) - 1))

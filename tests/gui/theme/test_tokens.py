@@ -15,7 +15,7 @@ SURFACES = ("bg.side", "bg.content", "bg.raised", "bg.sunken", "bg.hover", "bg.s
 
 
 def pairs() -> list[tuple[str, str, float]]:
-    """Which token stands on which, with its floor: LOOK 2."""
+    """Which token stands on which, with its floor."""
     found = [
         (f"text.{t}", s, 4.5) for t in ("primary", "secondary", "tertiary") for s in (*SURFACES, "bg.rail")
     ]

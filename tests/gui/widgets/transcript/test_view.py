@@ -302,6 +302,17 @@ def test_find_counts_goes_round_and_shows_the_place(view: TranscriptView) -> Non
     assert view.find_text("nowhere to be found") == 0
 
 
+def test_find_opens_the_fold_its_place_is_behind(view: TranscriptView) -> None:
+    log = "\n".join(f"entry {n}" for n in range(100))
+    view.model.reset([answer(CODE), Message(id="u", role="user", text=log)])
+    for query in ("line_75 =", "entry 88"):
+        assert view.find_text(query) == 1
+        assert view._current is not None
+        place, index = view._current
+        assert index == 0
+        assert query in view._laid(place.item, view._row(place)).words
+
+
 def test_reading_by_keys(view: TranscriptView, qtbot: QtBot) -> None:
     view.model.reset([answer(LONG, f"m{n}", variant=0, variants=2) for n in range(5)])
     view.setFocus()
