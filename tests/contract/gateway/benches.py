@@ -125,6 +125,9 @@ async def scripted() -> AsyncGenerator[ProviderBench, None]:
     await provider.aclose()
 
 
+POWERS: dict[Callable[[], OPEN], frozenset[Power]] = {scripted: ScriptedBench.powers}
+
+
 def wired(wire: WireName, make: Callable[[str], Provider], powers: frozenset[Power]) -> Callable[[], OPEN]:
     @asynccontextmanager
     async def bench() -> AsyncGenerator[ProviderBench, None]:
@@ -133,6 +136,7 @@ def wired(wire: WireName, make: Callable[[str], Provider], powers: frozenset[Pow
             yield WireBench(upstream, provider, powers)
             await provider.aclose()
 
+    POWERS[bench] = powers
     return bench
 
 
