@@ -48,7 +48,9 @@ WAIT_IN_REQUEST_MAX_S: Final = 2.0  # a longer back-off is told to the caller in
 
 
 def command_for(engine: str) -> tuple[str, ...]:
-    """The argv of a child from source; a frozen bundle passes its own: `(sys.executable, "--child", engine)`."""
+    """The argv of a child: from source a module of ours, from a frozen bundle the bundle itself."""
+    if getattr(sys, "frozen", False):
+        return (sys.executable, "--child", engine)
     return (sys.executable, "-m", "legion_core.workers.child", engine)
 
 
