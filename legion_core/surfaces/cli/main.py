@@ -34,7 +34,7 @@ def run(
     is_json, words = _split_json(argv)
     setting = Setting(os.environ if env is None else env, is_json, open_node, desktop)
     try:
-        return _told(setting, _run(setting, words))
+        return _run_and_tell(setting, words)
     except KeyboardInterrupt:
         setting.aside("")
         return 130
@@ -43,9 +43,15 @@ def run(
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run_and_tell(setting: Setting, words: list[str]) -> int:
+    try:
+        return _told(setting, _run(setting, words))
     finally:
-        with contextlib.suppress(LegionError, OSError):
-            setting.close()
+        # The command's own end is told already; a failure to let go after it is worth no second word.
+        with contextlib.suppress(Exception):
+            setting.end()
 
 
 def _run(setting: Setting, words: list[str]) -> Outcome | LegionError:
@@ -118,15 +124,16 @@ def _log_to_stderr(setting: Setting) -> None:
 
     from legion_core.kernel.redact import RedactingFilter
 
-    level = setting.env.get("LEGION_LOG", "warning").strip().upper()
-    root = logging.getLogger("legion")
-    if root.handlers:
-        return
+    level = setting.env.get("LEGION_LOG", "").strip().upper()
     handler = logging.StreamHandler(setting.err)
+    handler.setLevel(level if level in ("DEBUG", "INFO", "WARNING", "ERROR") else "WARNING")
     handler.addFilter(RedactingFilter())
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
-    root.addHandler(handler)
-    root.setLevel(level if level in ("DEBUG", "INFO", "WARNING", "ERROR") else "WARNING")
+    ours = logging.getLogger("legion")
+    if ours.level == logging.NOTSET or ours.level > handler.level:
+        ours.setLevel(handler.level)
+    ours.addHandler(handler)
+    setting.at_end(lambda: ours.removeHandler(handler))
 
 
 def _command(command: str | None, action: str | None) -> Run:

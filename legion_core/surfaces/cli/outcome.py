@@ -31,6 +31,7 @@ class Setting:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     _backend: "Backend | None" = None
+    _ends: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     @property
     def home(self) -> "Home":
@@ -65,8 +66,18 @@ class Setting:
             self.err.write(text + end)
             self.err.flush()
 
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Do this when the command is over."""
+        self._ends.append(work)
+
+    def end(self) -> None:
+        """The command is over; idempotent."""
+        self.close()
+        while self._ends:
+            self._ends.pop()()
+
     def close(self) -> None:
-        """Let go of the node."""
+        """Let go of the node; idempotent."""
         if self._backend is not None:
             self._backend.close()
             self._backend = None

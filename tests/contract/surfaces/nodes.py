@@ -21,6 +21,10 @@ id = "m1"
 context = 32768
 capabilities = ["streaming", "tools"]
 price = {{ input = 3.0, output = 15.0 }}
+
+[[gateway.instances.models]]
+id = "e1"
+capabilities = ["embeddings"]
 """
 
 

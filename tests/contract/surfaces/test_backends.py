@@ -216,7 +216,7 @@ def test_instances_are_listed_tripped_and_reset(backend: Backend) -> None:
     assert backend.trip_provider("box-a").circuit == "open"
     assert backend.reset_provider("box-a").circuit == "closed"
     row = next(row for row in backend.providers() if row.name == "box-a")
-    assert (row.tier, [offer.id for offer in row.models]) == ("direct", ["m1"])
+    assert (row.tier, [offer.id for offer in row.models]) == ("direct", ["m1", "e1"])
     assert backend.test_provider("box-a").is_ok
 
 

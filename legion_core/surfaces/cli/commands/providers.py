@@ -95,8 +95,7 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     requires = tuple(word.strip() for word in args.requires.split(",") if word.strip())
     route = setting.backend.explain(args.text, requires, pins_of(args))
     lines = [
-        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}"
-        for place, lane in enumerate(route.candidates, 1)
+        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}" for place, lane in enumerate(route.candidates, 1)
     ]
     if not lines:
         lines = ["No model could answer this."]

@@ -11,6 +11,7 @@ import msgspec
 
 from legion_core.api.types import Lane, Opened, Request
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.kernel.errors import InvalidInput, LegionError, NotFound, Unsupported
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import (
@@ -146,18 +147,16 @@ def _route(request_id: str, tier: str, instance: str, model: str, attempts: int)
 
 
 async def count_tokens(desk: Desk, call: Call) -> Raw:
-    """An estimate, as the router makes it: no model is asked."""
+    """An estimate, at four characters a token: no model is asked."""
     dialect = desk.legion.llm.dialects["anthropic_messages"]
     request_id = desk.ids.new("req")
     try:
         check_headers(call.headers)
         request = dialect.parse(_with_max_tokens(call), call.headers, request_id=request_id)
-        tools = [msgspec.json.encode(tool).decode() for tool in request.tools]
-        text = "\n".join((*request.system, *(message.text for message in request.messages), *tools))
-        decision = await desk.legion.llm.explain(text)
+        tokens = estimated_usage(request, prefix="", output_chars=0).input_tokens
     except LegionError as error:
         return _failed(dialect, error, request_id)
-    return Raw(msgspec.json.encode({"input_tokens": decision.estimated_tokens}))
+    return Raw(msgspec.json.encode({"input_tokens": tokens}))
 
 
 def _with_max_tokens(call: Call) -> bytes:

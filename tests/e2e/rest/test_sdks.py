@@ -1,0 +1,256 @@
+"""The official SDKs against the port, as other programs would use it."""
+
+import base64
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from legion_core.testing.upstreams import Answer, Call, Die, Raw, Upstream, in_thread
+from tests.contract.surfaces.nodes import running_node, write_config
+
+PIN = {"x-legion-instance": "box-a"}
+HELLO = [{"role": "user", "content": "Hi"}]
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "clock",
+        "description": "The time",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
+
+
+@pytest.fixture
+def upstream(legion_home: Path) -> Iterator[Upstream]:
+    with in_thread(Upstream("openai")) as serving:
+        serving.will(Answer(("Hel", "lo ", "wörld")))
+        write_config(legion_home, serving)
+        yield serving
+
+
+@pytest.fixture
+def url(legion_home: Path, upstream: Upstream) -> Iterator[str]:
+    with running_node(legion_home, {}) as address:
+        yield address
+
+
+@pytest.fixture
+def token(legion_home: Path, url: str) -> str:
+    return (legion_home / "token").read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture
+def oai(url: str, token: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=token, default_headers=PIN, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def claude(url: str, token: str) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=url, api_key=token, default_headers=PIN, max_retries=0) as client:
+        yield client
+
+
+def test_openai_whole(oai: openai.OpenAI) -> None:
+    answer = oai.chat.completions.with_raw_response.create(model="auto", messages=HELLO)
+
+    assert answer.headers["x-legion-tier"] == "direct"
+    assert answer.headers["x-legion-instance"] == "box-a"
+    assert answer.headers["x-legion-attempts"] == "1"
+    whole = answer.parse()
+    assert whole.choices[0].message.content == "Hello wörld"
+    assert whole.usage is not None
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (7, 3)
+
+
+def test_openai_streamed(oai: openai.OpenAI) -> None:
+    chunks = list(
+        oai.chat.completions.create(
+            model="auto", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+    )
+
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello wörld"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 3
+
+
+def test_openai_tools_streamed(oai: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.will(Answer((), calls=(Call("call_1", "clock", '{"zone": "UTC"}'),)))
+
+    with oai.chat.completions.stream(model="auto", messages=HELLO, tools=[TOOL]) as stream:
+        call = stream.get_final_completion().choices[0].message.tool_calls
+
+    assert call is not None
+    assert (call[0].function.name, call[0].function.arguments) == ("clock", '{"zone": "UTC"}')
+
+
+def test_openai_typed_errors(oai: openai.OpenAI, url: str, upstream: Upstream) -> None:
+    with pytest.raises(openai.BadRequestError):
+        oai.chat.completions.create(model="auto", messages=[])
+    with pytest.raises(openai.NotFoundError):
+        oai.chat.completions.create(model="auto", messages=HELLO, extra_headers={"x-legion-model": "nothing"})
+    with pytest.raises(openai.BadRequestError):
+        oai.chat.completions.create(model="auto", messages=HELLO, extra_headers={"x-legion-tier": "nothing"})
+    with (
+        openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        stranger.models.list()
+    upstream.will(Raw(503, b'{"error": {"message": "too busy"}}'))
+    with pytest.raises(openai.InternalServerError):
+        oai.chat.completions.create(model="auto", messages=HELLO)
+
+
+def test_openai_stream_that_dies_with_nowhere_to_go_raises(oai: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.will(Answer(("Hel", "lo"), fault=Die(at_event=2)))
+    said: list[str] = []
+
+    def listen() -> None:
+        for chunk in oai.chat.completions.create(model="auto", messages=HELLO, stream=True):
+            said.extend(choice.delta.content or "" for choice in chunk.choices)
+
+    with pytest.raises(openai.APIError):
+        listen()
+
+    assert "".join(said).startswith("Hel")
+
+
+def test_openai_models(oai: openai.OpenAI) -> None:
+    listed = [model.id for model in oai.models.list()]
+
+    assert listed[0] == "auto"
+    assert "m1" in listed
+    assert oai.models.retrieve("m1").id == "m1"
+    with pytest.raises(openai.NotFoundError):
+        oai.models.retrieve("nothing")
+
+
+def test_openai_embeddings_where_no_model_makes_vectors(oai: openai.OpenAI) -> None:
+    with pytest.raises(openai.APIStatusError) as raised:
+        oai.embeddings.create(model="m1", input="a")
+
+    assert raised.value.status_code < 500 or raised.value.status_code == 503
+    assert "message" in str(raised.value.body)
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+def test_openai_embeddings(oai: openai.OpenAI, form: Literal["float", "base64"]) -> None:
+    given = oai.embeddings.create(model="e1", input=["a", "b"], encoding_format=form)
+
+    assert [row.index for row in given.data] == [0, 1]
+    if form == "float":
+        assert given.data[0].embedding == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
+    else:
+        packed = base64.b64decode(str(given.data[0].embedding))
+        assert struct.unpack("<3f", packed) == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
+
+
+def test_openai_embeddings_as_the_sdk_asks_for_them_by_itself(oai: openai.OpenAI) -> None:
+    given = oai.embeddings.create(model="e1", input="a")
+
+    assert given.data[0].embedding == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
+
+
+def test_anthropic_whole(claude: anthropic.Anthropic) -> None:
+    answer = claude.messages.with_raw_response.create(model="auto", max_tokens=64, messages=HELLO)
+
+    assert answer.headers["x-legion-model"] == "m1"
+    whole = answer.parse()
+    assert whole.content[0].type == "text"
+    assert whole.content[0].text == "Hello wörld"
+    assert whole.stop_reason == "end_turn"
+    assert whole.usage.output_tokens == 3
+
+
+def test_anthropic_streamed(claude: anthropic.Anthropic) -> None:
+    with claude.messages.stream(model="auto", max_tokens=64, messages=HELLO) as stream:
+        text = "".join(stream.text_stream)
+        whole = stream.get_final_message()
+
+    assert text == "Hello wörld"
+    assert whole.stop_reason == "end_turn"
+    assert whole.usage.output_tokens == 3
+
+
+def test_anthropic_counts_tokens_without_asking_a_model(
+    claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    few = claude.messages.count_tokens(model="auto", messages=HELLO).input_tokens
+    many = claude.messages.count_tokens(
+        model="auto", messages=[{"role": "user", "content": "word " * 500}], system="Be brief."
+    ).input_tokens
+
+    assert 0 < few < 50 < many
+    assert upstream.questions == []
+
+
+def test_anthropic_models_and_typed_errors(claude: anthropic.Anthropic, url: str) -> None:
+    assert "m1" in [model.id for model in claude.models.list()]
+    with pytest.raises(anthropic.BadRequestError):
+        claude.messages.create(model="auto", max_tokens=0, messages=HELLO)
+    with (
+        anthropic.Anthropic(base_url=url, api_key="wrong", max_retries=0) as stranger,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        stranger.messages.create(model="auto", max_tokens=5, messages=HELLO)
+
+
+def test_localhost_reaches_it_whichever_address_it_means(url: str, token: str) -> None:
+    port = url.rpartition(":")[2]
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        answer = httpx.get(f"http://{host}:{port}/v1/models", headers={"x-goog-api-key": token})
+        assert answer.status_code == 200, host
+
+
+def test_the_native_api_shows_what_the_dialects_did(oai: openai.OpenAI, url: str, token: str) -> None:
+    answer = oai.chat.completions.with_raw_response.create(model="auto", messages=HELLO)
+    request = answer.headers["x-legion-request"]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        rows = client.get("/api/v1/ledger", params={"request": request}).json()["data"]
+        assert [(row["request"], row["attempt"], row["instance"]) for row in rows] == [(request, 1, "box-a")]
+        assert rows[0]["usage"]["output_tokens"] == 3
+        assert rows[0]["cost_usd"] == pytest.approx((7 * 3.0 + 3 * 15.0) / 1e6)
+        text = client.get("/metrics").text
+        assert 'legion_tokens_total{tier="direct",direction="output"} 3' in text
+        assert 'operation="openai_chat_completions",status="200"' in text
+
+
+def test_a_conversation_named_in_a_header_is_kept(
+    oai: openai.OpenAI, url: str, token: str, upstream: Upstream
+) -> None:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        made = client.post("/api/v1/conversations", json={"title": "Kept"}).json()["data"]["id"]
+        for words in ("One", "Two"):
+            oai.chat.completions.create(
+                model="auto",
+                messages=[{"role": "user", "content": words}],
+                extra_headers={"x-legion-conversation": made},
+            )
+        kept = client.get(f"/api/v1/conversations/{made}").json()["data"]
+
+    assert [message["content"] for message in kept["messages"]] == [
+        "One",
+        "Hello wörld",
+        "Two",
+        "Hello wörld",
+    ]
+    asked = upstream.questions[-1].json["messages"]
+    assert [message["content"] for message in asked if message["role"] == "user"] == ["One", "Two"]
+
+
+def test_the_same_key_makes_one_conversation(url: str, token: str) -> None:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k1"}
+    with httpx.Client(base_url=url, headers=headers) as client:
+        ids = {client.post("/api/v1/conversations", json={}).json()["data"]["id"] for _ in range(3)}
+        rows = client.get("/api/v1/conversations", params={"limit": 1}).json()
+
+    assert len(ids) == 1
+    assert [row["id"] for row in rows["data"]] == list(ids)
+    assert rows["meta"]["next"] is None
