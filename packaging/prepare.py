@@ -184,7 +184,7 @@ def apt_install(packages):
         return False
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if prefix and (not shutil.which("sudo") or quiet(["sudo", "-n", "true"])):
-        say(f"Some system packages are missing. Please run:\n    sudo {by_hand}")
+        say(f"Some system packages are missing. Please run:\n    sudo apt-get update && sudo {by_hand}")
         return False
     say(f"Installing system packages: {' '.join(packages)}")
     command = [

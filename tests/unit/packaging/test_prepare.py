@@ -86,7 +86,10 @@ def test_without_root_or_sudo_the_one_line_to_run_is_printed(
     _only(tmp_path / "bin", monkeypatch)
     monkeypatch.setattr(prepare.os, "geteuid", lambda: 1000)
     assert prepare.apt_install(["libegl1", "xvfb"]) is False
-    assert "    sudo apt-get install -y --no-install-recommends libegl1 xvfb\n" in capsys.readouterr().out
+    assert (
+        "    sudo apt-get update && sudo apt-get install -y --no-install-recommends libegl1 xvfb\n"
+        in capsys.readouterr().out
+    )
 
 
 def test_as_root_a_stale_package_list_is_refreshed_once(
