@@ -9,6 +9,7 @@ the main coroutine alone owns the end.
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -35,6 +36,7 @@ STOP_S = 8.0
 THREADS = 4
 # What the engine needs and takes time to import; done in a thread so that the window answers meanwhile.
 ENGINE_MODULES = ("legion_core.node",)
+WINDOW_MODULES = ("app.views.chat.reading", "app.single", "app.views.tray")
 HEADLESS_PLATFORMS = ("offscreen", "minimal", "vnc", "eglfs", "linuxfb")
 NO_DISPLAY = (
     "There is no display to open a window on.\n"
@@ -45,6 +47,8 @@ NO_DISPLAY = (
 def run(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
     """Open the desktop and stay until it is quit; returns the exit status."""
     environment = os.environ if env is None else env
+    # Thousands of objects come into being at the start and all of them stay: looking for garbage meanwhile is wasted.
+    gc.disable()
     if why := _no_window(environment):
         print(why, file=sys.stderr)  # noqa: T201  # there is no window to say it in
         return 1
@@ -132,6 +136,11 @@ class Desktop:
             measure.print_ready()
             if measure.wants("EXIT", self._env):
                 self._quit.set()
+        # Modules that the first frame did without come in a thread; what they make is made when it is needed.
+        for name in WINDOW_MODULES:
+            await asyncio.to_thread(importlib.import_module, name)
+        gc.freeze()
+        gc.enable()
         from app.single import FirstWindow
 
         first = FirstWindow(self._home)

@@ -25,7 +25,7 @@ class _Schedules(Protocol):
 
 
 class Timers(QObject):
-    """All timers of one loop. `count` is how many are waiting; 0 means the process can sleep."""
+    """All timers of one loop. `count` is how many wait for their time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,8 +37,8 @@ class Timers(QObject):
 
     @property
     def count(self) -> int:
-        """Timers that will fire, the one for ready calls included."""
-        return len(self._later) + (1 if self._pump else 0)
+        """Timers that wait for their time; 0 with nothing ready means the process can sleep."""
+        return len(self._later)
 
     @property
     def ready(self) -> int:
@@ -50,6 +50,14 @@ class Timers(QObject):
         self._ready.append(handle)
         if not self._pump and not self._is_stopped:
             self._pump = self.startTimer(0)
+
+    def add_callback(self, handle: asyncio.Handle, delay: float = 0) -> asyncio.Handle:
+        """What qasync and asyncio's signal handling call for a handle of their own."""
+        if delay > 0 and isinstance(handle, asyncio.TimerHandle):
+            self.later(handle, delay)
+        else:
+            self.soon(handle)
+        return handle
 
     def later(self, handle: asyncio.TimerHandle, delay_s: float) -> None:
         """Run `handle` in `delay_s` seconds, not before."""

@@ -29,7 +29,9 @@ def raise_first(home: Path, argv: list[str]) -> bool:
     socket.write(json.dumps({"argv": argv}).encode() + b"\n")
     socket.waitForBytesWritten(ANSWER_TIME_MS)
     # The answer proves that a living window took it, and not a socket file left by one that was killed.
-    answered = socket.waitForReadyRead(ANSWER_TIME_MS) and bytes(socket.readAll().data()).startswith(b"ok")
+    # It may have come while the question was still being written; then nothing more is ready to be read.
+    has_answer = socket.bytesAvailable() > 0 or socket.waitForReadyRead(ANSWER_TIME_MS)
+    answered = has_answer and bytes(socket.readAll().data()).startswith(b"ok")
     socket.disconnectFromServer()
     return answered
 

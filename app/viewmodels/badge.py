@@ -38,7 +38,7 @@ def badge_of(message: ChatMessage) -> Badge | None:
         steps = (Step(message.tier),)
     if not message.tier:
         return Badge(steps, ("not answered",)) if steps else None
-    parts = [message.tier, f"{message.instance} {message.model}".strip()]
+    parts = [message.tier, lane_words(message)]
     tokens = message.usage.output_tokens if message.usage else 0
     if message.usage is not None:
         parts.append(f"{'about ' if message.usage.is_estimated else ''}{wording.count(tokens)} tok")
@@ -50,6 +50,12 @@ def badge_of(message: ChatMessage) -> Badge | None:
     if message.status in ("stopped", "interrupted"):
         parts.append(message.status)
     return Badge(steps, tuple(parts))
+
+
+def lane_words(message: ChatMessage) -> str:
+    """Instance and model; an instance named as its tier says nothing more."""
+    instance = "" if message.instance == message.tier else message.instance
+    return f"{instance} {message.model}".strip()
 
 
 def speed_of(message: ChatMessage) -> float | None:

@@ -12,8 +12,8 @@ from app.theme.apply import look
 from app.theme.icons import app_mark
 from app.theme.tokens import resource_path
 from app.views.parts import button, column, fill, frame, label, row
+from app.views.question import Question, ask
 from app.views.services import Services
-from app.widgets.dialog import Question, ask
 
 if TYPE_CHECKING:
     from app.views.window import MainWindow
@@ -37,7 +37,7 @@ def ask_closing(parent: QWidget) -> bool | None:
     )
     chosen: list[bool] = []
     question.safe.clicked.connect(lambda *_: chosen.append(False))
-    question.danger.clicked.connect(lambda *_: chosen.append(True))
+    question.act.clicked.connect(lambda *_: chosen.append(True))
     question.exec()
     question.deleteLater()
     return chosen[0] if chosen else None

@@ -256,25 +256,25 @@ class Wizard(QWidget):
         )
         appearance, settings = self._window.appearance, self._services.settings
         theme = Segmented(
-            "Theme",
             [("system", "System"), ("light", "Light"), ("dark", "Dark"), ("highContrast", "High contrast")],
+            "Theme",
         )
         theme.setObjectName("wizard.theme")
         theme.setAccessibleName("Theme")
         theme.choose(look().choice)
-        theme.chosen.connect(appearance.set_theme)
+        theme.changed.connect(appearance.set_theme)
         size = Segmented(
-            "Text size",
             [
                 (f"{scale:g}", f"{round(scale * 100)} %")
                 for scale in SCALES
                 if scale in (0.9, 1.0, 1.25, 1.5, 2.0)
             ],
+            "Text size",
         )
         size.setObjectName("wizard.textSize")
         size.setAccessibleName("Text size")
         size.choose(f"{appearance.scale:g}")
-        size.chosen.connect(lambda key: appearance.set_scale(float(key)))
+        size.changed.connect(lambda key: appearance.set_scale(float(key)))
         motion = Switch("Reduced motion")
         motion.setObjectName("wizard.motion")
         motion.setAccessibleName("Reduced motion")

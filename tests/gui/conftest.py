@@ -1,13 +1,21 @@
-"""An engine in memory, connected to a bridge; facts are delivered when a test says so."""
+"""An engine in memory connected to a bridge, and a window on it driven by keys; facts are delivered when a test says so."""
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.bridge import Bridge
 from tests.gui.fake_legion import FakeLegion, StepSpawner
+
+if TYPE_CHECKING:
+    from app.views.window import MainWindow
 
 
 class Stage:
@@ -40,3 +48,65 @@ def stage(qtbot: QtBot) -> Iterator[Stage]:
     yield made
     made.bridge.close()
     made.facts.close()
+
+
+class Person:
+    """Sits in front of the window and has a keyboard only."""
+
+    def __init__(self, stage: Stage, window: "MainWindow", qtbot: QtBot) -> None:
+        self.stage, self.window, self.qtbot = stage, window, qtbot
+        self.services = window.services
+        self.legion = stage.legion
+
+    @property
+    def focused(self) -> QWidget:
+        found = QApplication.focusWidget()
+        assert found is not None, "nothing has the focus"
+        return found
+
+    def press(self, keys: str) -> None:
+        """Press keys as a person names them: `Ctrl+K`, `F6`, `Return`."""
+        combination = QKeySequence(keys)[0]
+        target = QApplication.focusWidget() or self.window
+        self.qtbot.keyClick(target, combination.key(), combination.keyboardModifiers())
+        self.settle()
+
+    def type(self, words: str) -> None:
+        self.qtbot.keyClicks(self.focused, words)
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(3):
+            QApplication.processEvents()
+            self.stage.deliver()
+
+    def find(self, name: str) -> QWidget:
+        found = self.window.findChild(QWidget, name)
+        assert isinstance(found, QWidget), f"there is no {name}"
+        return found
+
+
+@pytest.fixture
+def person(stage: Stage, qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Person]:
+    from app.theme.apply import apply
+    from app.views.services import Services
+    from app.views.store import Store
+    from app.views.window import MainWindow
+
+    apply(qapp, "light", 1.0)
+    services = Services(stage.bridge, Store(None), stage.now, tmp_path)
+    window = MainWindow(services)
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    stage.connect()
+    window.go("chat")
+    made = Person(stage, window, qtbot)
+    made.settle()
+    yield made
+    window.prepare_quit()
+    window.notices.stop()
+    services.chat.save_draft()
+    window.close()
+    window.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -1,6 +1,5 @@
 """An engine in memory with the facade's own words, for view-models and views: no disk, no model, no network."""
 
-
 from __future__ import annotations
 
 import asyncio
@@ -79,7 +78,9 @@ class FakeChat:
         at_utc, at_mono_s = self.bus.stamp()
         return {"at_utc": at_utc, "at_mono_s": at_mono_s}
 
-    def add(self, title: str, *texts: str, pinned: bool = False, age: timedelta = timedelta(), tier: str = "local") -> str:
+    def add(
+        self, title: str, *texts: str, pinned: bool = False, age: timedelta = timedelta(), tier: str = "local"
+    ) -> str:
         """A finished chat of questions and answers in turn."""
         cid = self._id("cnv")
         moment = self.clock.now - age
@@ -88,27 +89,52 @@ class FakeChat:
             is_answer = bool(at % 2)
             messages.append(
                 ChatMessage(
-                    id=self._id("msg"), conversation_id=cid, parent_id=messages[-1].id if messages else None,
-                    role="assistant" if is_answer else "user", text=text, created_at=moment,
+                    id=self._id("msg"),
+                    conversation_id=cid,
+                    parent_id=messages[-1].id if messages else None,
+                    role="assistant" if is_answer else "user",
+                    text=text,
+                    created_at=moment,
                     **(self.answered(tier) if is_answer else {}),
                 )
             )
         self.messages[cid] = messages
         self.conversations[cid] = Conversation(
-            id=cid, title=title, snippet=texts[-1] if texts else "", updated_at=moment, created_at=moment,
-            message_count=len(texts), tier=tier, is_pinned=pinned,
+            id=cid,
+            title=title,
+            snippet=texts[-1] if texts else "",
+            updated_at=moment,
+            created_at=moment,
+            message_count=len(texts),
+            tier=tier,
+            is_pinned=pinned,
         )
         return cid
 
     def answered(self, tier: str = "local") -> dict[str, Any]:
         usage = Usage(input_tokens=42, output_tokens=20)
         attempt = Attempt(
-            number=1, tier=tier, instance="built-in", model="smollm2-135m", outcome="succeeded", usage=usage,
-            cost_usd=0.0, started_at=self.clock.now, first_token_s=0.2, duration_s=1.2,
+            number=1,
+            tier=tier,
+            instance="built-in",
+            model="smollm2-135m",
+            outcome="succeeded",
+            usage=usage,
+            cost_usd=0.0,
+            started_at=self.clock.now,
+            first_token_s=0.2,
+            duration_s=1.2,
         )
         return {
-            "tier": tier, "instance": "built-in", "model": "smollm2-135m", "usage": usage, "cost_usd": 0.0,
-            "first_token_s": 0.2, "duration_s": 1.2, "attempts": (attempt,), "request_id": "req_1",
+            "tier": tier,
+            "instance": "built-in",
+            "model": "smollm2-135m",
+            "usage": usage,
+            "cost_usd": 0.0,
+            "first_token_s": 0.2,
+            "duration_s": 1.2,
+            "attempts": (attempt,),
+            "request_id": "req_1",
         }
 
     async def list(
@@ -140,7 +166,11 @@ class FakeChat:
             raise self.refuse_send
         cid = conversation_id or self.add(text[:40])
         question = ChatMessage(
-            id=self._id("msg"), conversation_id=cid, parent_id=parent_id, role="user", text=text,
+            id=self._id("msg"),
+            conversation_id=cid,
+            parent_id=parent_id,
+            role="user",
+            text=text,
             created_at=self.clock.now,
         )
         self.messages[cid].append(question)
@@ -150,9 +180,16 @@ class FakeChat:
         answer_id = self._id("ans")
         siblings = (*beside, answer_id) if beside else ()
         answer = ChatMessage(
-            siblings=siblings, variant=len(siblings) or 1, variants=len(siblings) or 1,
-            id=answer_id, conversation_id=cid, parent_id=question.id, role="assistant", text="",
-            status="streaming", created_at=self.clock.now,
+            siblings=siblings,
+            variant=len(siblings) or 1,
+            variants=len(siblings) or 1,
+            id=answer_id,
+            conversation_id=cid,
+            parent_id=question.id,
+            role="assistant",
+            text="",
+            status="streaming",
+            created_at=self.clock.now,
         )
         self.messages[cid].append(answer)
         self.bus.publish(AnswerStarted(message=answer, **self._stamp()))
@@ -173,8 +210,11 @@ class FakeChat:
         if not is_lost:
             self.bus.publish(
                 AnswerGrew(
-                    conversation_id=before.conversation_id, answer_id=answer_id, at_char=len(before.text),
-                    text=text, **self._stamp(),
+                    conversation_id=before.conversation_id,
+                    answer_id=answer_id,
+                    at_char=len(before.text),
+                    text=text,
+                    **self._stamp(),
                 )
             )
 
@@ -218,8 +258,12 @@ class FakeChat:
         return False
 
     def _change(self, conversation_id: str, *, is_gone: bool = False, **fields: Any) -> None:
-        self.conversations[conversation_id] = msgspec.structs.replace(self.conversations[conversation_id], **fields)
-        self.bus.publish(ConversationChanged(conversation_id=conversation_id, is_gone=is_gone, **self._stamp()))
+        self.conversations[conversation_id] = msgspec.structs.replace(
+            self.conversations[conversation_id], **fields
+        )
+        self.bus.publish(
+            ConversationChanged(conversation_id=conversation_id, is_gone=is_gone, **self._stamp())
+        )
 
     async def rename(self, conversation_id: str, title: str) -> None:
         self.calls.append(("rename", conversation_id, title))
@@ -241,14 +285,20 @@ class FakeChat:
 
     async def save_draft(self, conversation_id: str, text: str) -> None:
         self.calls.append(("draft", conversation_id, text))
-        self.conversations[conversation_id] = msgspec.structs.replace(self.conversations[conversation_id], draft=text)
+        self.conversations[conversation_id] = msgspec.structs.replace(
+            self.conversations[conversation_id], draft=text
+        )
 
     async def export(self, conversation_id: str, form: str) -> str:
         return "\n\n".join(message.text for message in self.messages[conversation_id])
 
 
-LANE = Lane(tier=Tier.LOCAL, instance="built-in", kind="llamacpp", offer=ModelOffer(id="smollm2-135m", context=2048))
-CLOUD = Lane(tier=Tier.CLOUD, instance="openai-main", kind="openai", offer=ModelOffer(id="gpt-x", context=128_000))
+LANE = Lane(
+    tier=Tier.LOCAL, instance="built-in", kind="llamacpp", offer=ModelOffer(id="smollm2-135m", context=2048)
+)
+CLOUD = Lane(
+    tier=Tier.CLOUD, instance="openai-main", kind="openai", offer=ModelOffer(id="gpt-x", context=128_000)
+)
 
 
 class FakeLlm:
@@ -264,9 +314,16 @@ class FakeLlm:
 
 def fit(label: str = "fits", context: int = 2048) -> ModelFit:
     return ModelFit(
-        label=label, weights_bytes=92_000_000, kv_bytes=context * 46_000, compute_bytes=120_000_000,  # type: ignore[arg-type]
-        margin_bytes=30_000_000, total_bytes=242_000_000 + context * 46_000, available_bytes=8 * GB, where="memory",
-        context=context, lines=("weights 92 MB",),
+        label=label,
+        weights_bytes=92_000_000,
+        kv_bytes=context * 46_000,
+        compute_bytes=120_000_000,  # type: ignore[arg-type]
+        margin_bytes=30_000_000,
+        total_bytes=242_000_000 + context * 46_000,
+        available_bytes=8 * GB,
+        where="memory",
+        context=context,
+        lines=("weights 92 MB",),
     )
 
 
@@ -310,7 +367,9 @@ class FakeModels:
 
     async def import_file(self, path: str) -> ModelRow:
         if not str(path).endswith(".gguf"):
-            raise InvalidInput(f"{Path(path).name} is not a GGUF file.", hint="Choose a file that ends in .gguf.")
+            raise InvalidInput(
+                f"{Path(path).name} is not a GGUF file.", hint="Choose a file that ends in .gguf."
+            )
         row = ModelRow(name=Path(path).stem, path=str(path), size_bytes=5, fit=fit())
         self.rows[row.name] = row
         self._changed(row.name)
@@ -344,8 +403,14 @@ class FakeModels:
         at_utc, at_mono_s = self.bus.stamp()
         self.bus.publish(
             PullProgressed(
-                name=name, state=state, done_bytes=done, total_bytes=total, bytes_per_s=1.0, problem=problem,
-                at_utc=at_utc, at_mono_s=at_mono_s,
+                name=name,
+                state=state,
+                done_bytes=done,
+                total_bytes=total,
+                bytes_per_s=1.0,
+                problem=problem,
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
             )
         )
 
@@ -353,17 +418,27 @@ class FakeModels:
         return ()
 
     async def hardware(self) -> Any:
-        return SimpleNamespace(cores=2, memory_bytes=32 * GB, memory_free_bytes=24 * GB, gpus=(), disk_free_bytes=214 * GB)
+        return SimpleNamespace(
+            cores=2, memory_bytes=32 * GB, memory_free_bytes=24 * GB, gpus=(), disk_free_bytes=214 * GB
+        )
 
 
 class FakeProviders:
     def __init__(self, bus: EventBus) -> None:
         self.bus = bus
         self.rows: dict[str, ProviderRow] = {
-            "built-in": ProviderRow(name="built-in", kind="llamacpp", tier="local", is_builtin=True, models=(LANE.offer,)),
+            "built-in": ProviderRow(
+                name="built-in", kind="llamacpp", tier="local", is_builtin=True, models=(LANE.offer,)
+            ),
             "openai-main": ProviderRow(
-                name="openai-main", kind="openai", tier="cloud", base_url="https://api.openai.com/v1", has_key=True,
-                circuit="open", failures=3, retry_in_s=41.0,
+                name="openai-main",
+                kind="openai",
+                tier="cloud",
+                base_url="https://api.openai.com/v1",
+                has_key=True,
+                circuit="open",
+                failures=3,
+                retry_in_s=41.0,
             ),
         }
         self.good_key = "right"
@@ -371,9 +446,27 @@ class FakeProviders:
 
     def kinds(self) -> tuple[Any, ...]:
         return (
-            SimpleNamespace(kind="ollama", title="Ollama", default_base_url="http://127.0.0.1:11434", needs_key=False, tier="local"),
-            SimpleNamespace(kind="openai", title="OpenAI", default_base_url="https://api.openai.com/v1", needs_key=True, tier="frontier"),
-            SimpleNamespace(kind="anthropic", title="Anthropic", default_base_url="https://api.anthropic.com", needs_key=True, tier="frontier"),
+            SimpleNamespace(
+                kind="ollama",
+                title="Ollama",
+                default_base_url="http://127.0.0.1:11434",
+                needs_key=False,
+                tier="local",
+            ),
+            SimpleNamespace(
+                kind="openai",
+                title="OpenAI",
+                default_base_url="https://api.openai.com/v1",
+                needs_key=True,
+                tier="frontier",
+            ),
+            SimpleNamespace(
+                kind="anthropic",
+                title="Anthropic",
+                default_base_url="https://api.anthropic.com",
+                needs_key=True,
+                tier="frontier",
+            ),
         )
 
     async def list(self) -> tuple[ProviderRow, ...]:
@@ -382,14 +475,22 @@ class FakeProviders:
     async def test(self, name_or_spec: Any, key: str | None = None) -> TestResult:
         self.calls.append(("test", name_or_spec, key))
         if key == self.good_key or isinstance(name_or_spec, str):
-            return TestResult(is_ok=True, why="Answered in 210 ms, 3 models.", latency_s=0.21, models=(CLOUD.offer,))
+            return TestResult(
+                is_ok=True, why="Answered in 210 ms, 3 models.", latency_s=0.21, models=(CLOUD.offer,)
+            )
         return TestResult(is_ok=False, why="The key was refused. Check that it is complete.")
 
     async def add(self, spec: Any, key: str | None = None, *, test: bool = True) -> ProviderRow:
         self.calls.append(("add", spec, key, test))
         if test and key != self.good_key:
             raise BadCredentials("The key was refused.", hint="Check that it is complete.")
-        row = ProviderRow(name=spec.name, kind=spec.kind, tier=spec.tier or "cloud", base_url=spec.base_url, has_key=bool(key))
+        row = ProviderRow(
+            name=spec.name,
+            kind=spec.kind,
+            tier=spec.tier or "cloud",
+            base_url=spec.base_url,
+            has_key=bool(key),
+        )
         self.rows[spec.name] = row
         self._changed(spec.name)
         return row
@@ -414,9 +515,15 @@ class FakeProviders:
 
 def setting(key: str, title: str, type_: str, value: Any, **more: Any) -> SettingRow:
     return SettingRow(
-        key=key, title=title, description=more.pop("description", f"About {title.lower()}."),
-        group=more.pop("group", "General"), level=more.pop("level", "simple"), type=type_, value=value,
-        default=more.pop("default", value), **more,
+        key=key,
+        title=title,
+        description=more.pop("description", f"About {title.lower()}."),
+        group=more.pop("group", "General"),
+        level=more.pop("level", "simple"),
+        type=type_,
+        value=value,
+        default=more.pop("default", value),
+        **more,
     )
 
 
@@ -427,11 +534,53 @@ class FakeSettings:
         self.problems: tuple[str, ...] = ()
         self.values = [
             setting("mode", "Mode", "choice", "lite", choices=("lite", "full")),
-            setting("appearance.theme", "Theme", "choice", "system", choices=("system", "light", "dark", "highContrast"), group="Appearance"),
-            setting("appearance.text_scale", "Text size", "float", 1.0, minimum=0.8, maximum=2.0, group="Appearance"),
-            setting("gateway.continue_broken", "Continue a broken answer", "bool", True, group="Routing", description="Another instance picks up where the text stopped. A thin line marks the place."),
-            setting("gateway.failures", "Failures before a circuit opens", "int", 5, default=3, minimum=1, maximum=100, unit="failures", group="Routing"),
-            setting("server.port", "Port", "int", 4567, minimum=1024, maximum=65535, group="Network", level="full", needs_restart=True),
+            setting(
+                "appearance.theme",
+                "Theme",
+                "choice",
+                "system",
+                choices=("system", "light", "dark", "highContrast"),
+                group="Appearance",
+            ),
+            setting(
+                "appearance.text_scale",
+                "Text size",
+                "float",
+                1.0,
+                minimum=0.8,
+                maximum=2.0,
+                group="Appearance",
+            ),
+            setting(
+                "gateway.continue_broken",
+                "Continue a broken answer",
+                "bool",
+                True,
+                group="Routing",
+                description="Another instance picks up where the text stopped. A thin line marks the place.",
+            ),
+            setting(
+                "gateway.failures",
+                "Failures before a circuit opens",
+                "int",
+                5,
+                default=3,
+                minimum=1,
+                maximum=100,
+                unit="failures",
+                group="Routing",
+            ),
+            setting(
+                "server.port",
+                "Port",
+                "int",
+                4567,
+                minimum=1024,
+                maximum=65535,
+                group="Network",
+                level="full",
+                needs_restart=True,
+            ),
             setting("models.folder", "Model folder", "path", "/models", group="Models", level="full"),
             setting("server.hosts", "Allowed hosts", "list", ("localhost",), group="Network", level="full"),
         ]
@@ -446,7 +595,9 @@ class FakeSettings:
         for at, row in enumerate(self.values):
             if row.key == key:
                 if row.maximum is not None and value > row.maximum:
-                    raise InvalidInput(f"{value} is above {row.maximum:g}.", hint=f"Enter {row.maximum:g} or less.")
+                    raise InvalidInput(
+                        f"{value} is above {row.maximum:g}.", hint=f"Enter {row.maximum:g} or less."
+                    )
                 self.values[at] = msgspec.structs.replace(row, value=value)
         self._changed(key)
 
@@ -484,8 +635,17 @@ class FakeSecrets:
 class FakeOps:
     def __init__(self, clock: FakeClock) -> None:
         self.value = Status(
-            version="0.1.0", pid=1, mode="lite", started_at=clock.now, uptime_s=1.0, url="http://127.0.0.1:4567",
-            token_path="/home/token", home="/home", model="smollm2-135m-instruct", tier="local", spent_today_usd=0.14,
+            version="0.1.0",
+            pid=1,
+            mode="lite",
+            started_at=clock.now,
+            uptime_s=1.0,
+            url="http://127.0.0.1:4567",
+            token_path="/home/token",
+            home="/home",
+            model="smollm2-135m-instruct",
+            tier="local",
+            spent_today_usd=0.14,
         )
 
     async def status(self) -> Status:

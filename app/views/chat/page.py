@@ -1,7 +1,7 @@
 """The chat page: list, transcript, composer and the route trace, bound to their view-models."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication
@@ -14,7 +14,6 @@ from app.viewmodels.trace import trace_of
 from app.views.chat.composing import Composing
 from app.views.chat.empty import Example, Examples, Greeting
 from app.views.chat.list import ChatList
-from app.views.chat.reading import Reading
 from app.views.chat.trace_panel import TracePanel
 from app.views.frame import PageFrame
 from app.views.parts import (
@@ -32,6 +31,9 @@ from app.views.parts import (
 )
 from app.views.services import Services
 
+if TYPE_CHECKING:
+    from app.views.chat.reading import Reading
+
 MEASURE = 680
 
 
@@ -42,6 +44,7 @@ class ChatPage(PageFrame):
         self._services = services
         self._go = go
         self._traced = ""
+        self._reading: Reading | None = None
         main = self._make_main()
         side = self._make_side()
         self.trace = TracePanel(
@@ -191,8 +194,11 @@ class ChatPage(PageFrame):
             self.inspector_button,
         )
         layout.addWidget(self._head)
-        self.reading = Reading(self._services, self._show_trace, self._edit_question)
-        layout.addWidget(self.reading, 1)
+        # The transcript and its markdown take a fifth of the start, and a new chat does not need them.
+        self._reading_place = QWidget()
+        self._reading_place.setObjectName("chat.readingPlace")
+        column(self._reading_place)
+        layout.addWidget(self._reading_place, 1)
         self.greeting = Greeting()
         self.examples = Examples(self._try)
         self.composing = Composing(self._services, self._escape)
@@ -217,6 +223,18 @@ class ChatPage(PageFrame):
         layout.addWidget(middle)
         self._middle_box = middle
         return main
+
+    @property
+    def reading(self) -> "Reading":
+        """The transcript, built when it is first needed or when the window has time (`warm`)."""
+        if self._reading is None:
+            from app.views.chat.reading import Reading
+
+            self._reading = Reading(self._services, self._show_trace, self._edit_question)
+            place = self._reading_place.layout()
+            assert place is not None
+            place.addWidget(self._reading)
+        return self._reading
 
     def _make_tier_menu(self) -> QMenu:
         menu = QMenu()
@@ -261,7 +279,9 @@ class ChatPage(PageFrame):
         self.examples.setVisible(is_new)
         self._above.setVisible(is_new)
         self._below.setVisible(is_new)
-        self.reading.setVisible(not is_new)
+        self._reading_place.setVisible(not is_new)
+        if not is_new:
+            _ = self.reading  # there is something to read: it is built now if it was not yet
         self._middle_box.setSizePolicy(
             QSizePolicy.Policy.Preferred,
             QSizePolicy.Policy.Expanding if is_new else QSizePolicy.Policy.Maximum,
@@ -364,7 +384,7 @@ class ChatPage(PageFrame):
         return {
             "chat.new": self._start_new,
             "chat.search": self._focus_search,
-            "chat.find": self.reading.find,
+            "chat.find": lambda: self.reading.find(),
             "chat.rename": self._rename_open,
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
             "chat.trash": lambda: chats.trash(chat.conversation_id),

@@ -121,6 +121,7 @@ class Reading(QWidget):
         view.action_triggered.connect(self._on_action)
         view.link_activated.connect(self._ask_then_open)
         view.menu_wanted.connect(self._fill_menu)
+        self._on_opened()
 
     def find(self) -> None:
         """Open the find bar."""

@@ -1,7 +1,7 @@
 """From the engine's messages to what a transcript shows."""
 
 from app.viewmodels import wording
-from app.viewmodels.badge import badge_of
+from app.viewmodels.badge import badge_of, lane_words, speed_of
 from app.viewmodels.trace import OUTCOME_WORDS
 from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
 
@@ -59,8 +59,6 @@ def seam_of(seam) -> Seam:  # type: ignore[no-untyped-def]
 
 
 def _badge(badge, message) -> Badge:  # type: ignore[no-untyped-def]
-    from app.viewmodels.badge import speed_of
-
     lines = [
         f"{attempt.tier}/{attempt.instance}: {attempt.why or attempt.outcome}, {wording.duration(attempt.duration_s)}"
         for attempt in message.attempts
@@ -69,7 +67,7 @@ def _badge(badge, message) -> Badge:  # type: ignore[no-untyped-def]
     return Badge(
         chain=tuple(ChainStep(step.tier, step.is_failed) for step in badge.steps),
         tier=message.tier,
-        model=f"{message.instance} {message.model}".strip(),
+        model=lane_words(message),
         tokens=message.usage.output_tokens if message.usage else None,
         duration_s=message.duration_s,
         tokens_per_s=speed_of(message),

@@ -9,14 +9,13 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QLineEdit,
     QPlainTextEdit,
-    QPushButton,
     QSizePolicy,
     QWidget,
 )
 
 from app.viewmodels.settings import SettingsViewModel, is_changed
 from app.views.parts import fill, label, row
-from app.widgets.form_row import FormRow
+from app.views.settings.form_row import FormRow
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
 
@@ -46,13 +45,8 @@ class FieldRow(FormRow):
         made.setAccessibleName(found.title)
         if not made.toolTip():
             made.setToolTip(found.description)
-        super().__init__(found.title, _notes(found), made)
-        self.setObjectName(f"setting.{key}")
-        self._is_shown = False
+        super().__init__(f"setting.{key}", found.title, _notes(found), made)
         self.reset_requested.connect(lambda: settings.reset(key))
-        reset = self.findChild(QPushButton, "", Qt.FindChildOption.FindDirectChildrenOnly)
-        if reset is not None:
-            reset.setObjectName(f"setting.{key}.reset")
         if found.from_environment:
             made.setEnabled(False)
             made.setToolTip(f"Set by {found.from_environment}, which stands above the file")
@@ -87,8 +81,8 @@ class FieldRow(FormRow):
                 made: QWidget = Switch(found.title)
                 made.toggled.connect(self._set)  # type: ignore[attr-defined]
             case "choice" if len(found.choices) <= CHOICES_SIDE_BY_SIDE:
-                made = Segmented(found.title, [(choice, choice_words(choice)) for choice in found.choices])
-                made.chosen.connect(self._set)  # type: ignore[attr-defined]
+                made = Segmented([(choice, choice_words(choice)) for choice in found.choices], found.title)
+                made.changed.connect(self._set)  # type: ignore[attr-defined]
             case "choice":
                 made = QComboBox()
                 for choice in found.choices:

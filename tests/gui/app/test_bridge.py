@@ -40,7 +40,9 @@ def test_an_intent_waits_for_the_engine(stage: Stage) -> None:
 
 def test_a_refusal_is_told_in_the_errors_own_words(stage: Stage) -> None:
     stage.connect()
-    stage.bridge.launch("x", lambda _: fail(NotFound("There is no such chat.", hint="It may be in the Trash.")))
+    stage.bridge.launch(
+        "x", lambda _: fail(NotFound("There is no such chat.", hint="It may be in the Trash."))
+    )
     assert stage.refusals == ["There is no such chat. It may be in the Trash."]
 
 
@@ -75,7 +77,9 @@ def test_facts_reach_only_those_who_asked_in_order_and_as_one_batch() -> None:
         await asyncio.sleep(0)
         at_utc, at_mono_s = legion.events.stamp()
         for name in ("a", "b"):
-            legion.events.publish(ConversationChanged(conversation_id=name, at_utc=at_utc, at_mono_s=at_mono_s))
+            legion.events.publish(
+                ConversationChanged(conversation_id=name, at_utc=at_utc, at_mono_s=at_mono_s)
+            )
         legion.events.publish(ModelChanged(name="m", at_utc=at_utc, at_mono_s=at_mono_s))
         for _ in range(5):
             await asyncio.sleep(0)

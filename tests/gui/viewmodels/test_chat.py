@@ -91,7 +91,9 @@ def test_a_lost_piece_loads_the_chat_again(stage: Stage, chat: ChatViewModel) ->
     assert [call for call in stage.legion.chat.calls if call[0] == "open"]
 
 
-def test_a_refused_question_goes_back_to_the_composer_with_the_reason(stage: Stage, chat: ChatViewModel) -> None:
+def test_a_refused_question_goes_back_to_the_composer_with_the_reason(
+    stage: Stage, chat: ChatViewModel
+) -> None:
     watch = Watch(chat)
     stage.legion.chat.refuse_send = Unavailable("No model could answer.", hint="Add one in Models.")
     chat.send("Do not lose me")

@@ -25,7 +25,9 @@ def test_chats_stand_under_pinned_and_days(chats: ConversationsViewModel) -> Non
     assert shown(chats) == ["Pinned", "Rota", "Today", "Importer", "Yesterday", "Backup"]
 
 
-def test_a_search_shows_matches_only_and_an_empty_one_all(stage: Stage, chats: ConversationsViewModel) -> None:
+def test_a_search_shows_matches_only_and_an_empty_one_all(
+    stage: Stage, chats: ConversationsViewModel
+) -> None:
     chats.search("small")
     chats.refresh()
     assert shown(chats) == ["1 match", "Backup"]

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from app.viewmodels.fuzzy import Haystack
 
-NAMES = ["New chat", "Settings", "Trip circuit", "Reset tripped circuit", "Curation: strip thinking", "Find in this chat"]
+NAMES = [
+    "New chat",
+    "Settings",
+    "Trip circuit",
+    "Reset tripped circuit",
+    "Curation: strip thinking",
+    "Find in this chat",
+]
 
 
 def found(query: str, names: list[str] = NAMES) -> list[str]:
@@ -46,7 +53,11 @@ def test_each_match_holds_every_letter_of_every_word(names: list[str], query: st
 
 def test_a_key_press_over_twenty_thousand_names_tries_a_bounded_number_letter_by_letter() -> None:
     # The bound is on work, not on time: the machine running this may be busy.
-    names = [f"{word} number {at} of the long list" for at in range(5000) for word in ("alpha", "beta", "gamma", "delta")]
+    names = [
+        f"{word} number {at} of the long list"
+        for at in range(5000)
+        for word in ("alpha", "beta", "gamma", "delta")
+    ]
     haystack = Haystack(names)
     began = time.thread_time()
     for query in ("a", "nmb", "lst of", "zz", "gamma 4999"):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -5,10 +7,12 @@ from app.viewmodels.growth import grow
 
 
 @given(st.text(), st.lists(st.integers(0, 40)), st.integers(0, 40))
-def test_pieces_in_order_from_any_snapshot_give_the_whole_text(whole: str, cuts: list[int], held: int) -> None:
+def test_pieces_in_order_from_any_snapshot_give_the_whole_text(
+    whole: str, cuts: list[int], held: int
+) -> None:
     places = sorted({0, *(cut % (len(whole) + 1) for cut in cuts), len(whole)})
     text = whole[: held % (len(whole) + 1)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         growth = grow(len(text), start, whole[start:end])
         assert not growth.is_lost
         text += growth.tail

@@ -9,7 +9,13 @@ NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(4_900_000_000, "4.9 GB"), (145_000_000, "145 MB"), (999, "999 B"), (1500, "2 kB"), (3 * 10**12, "3.0 TB")],
+    [
+        (4_900_000_000, "4.9 GB"),
+        (145_000_000, "145 MB"),
+        (999, "999 B"),
+        (1500, "2 kB"),
+        (3 * 10**12, "3.0 TB"),
+    ],
 )
 def test_sizes_are_decimal(value: int, said: str) -> None:
     assert wording.size(value) == said
@@ -36,7 +42,8 @@ def test_unknown_prices_are_said_beside_the_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(8192, "8k"), (16_384, "16k"), (11_104, "11.1k"), (262_144, "256k"), (512, "512"), (128_000, "125k")]
+    ("number", "said"),
+    [(8192, "8k"), (16_384, "16k"), (11_104, "11.1k"), (262_144, "256k"), (512, "512"), (128_000, "125k")],
 )
 def test_short_counts(number: int, said: str) -> None:
     assert wording.short_count(number) == said
@@ -71,7 +78,9 @@ def test_the_rest_of_a_download_is_silent_where_it_cannot_be_known() -> None:
 
 
 def test_a_title_is_cut_at_a_word() -> None:
-    title = wording.title_of("\n  Why does the importer drop the last reading of every file that has no final newline?")
+    title = wording.title_of(
+        "\n  Why does the importer drop the last reading of every file that has no final newline?"
+    )
     assert title.endswith("…")
     assert len(title) <= 61
     assert not title.rstrip("…").endswith(" ")

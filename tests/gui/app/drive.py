@@ -1,0 +1,106 @@
+"""Starts the real desktop in this process and lets a scenario look at it: `python drive.py SCENARIO`, JSON on stdout."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from app import bootstrap
+from app.views import window as window_module
+
+
+def banner(window: Any, done: Callable[[Any], None]) -> None:
+    """Wait for a banner and tell its words and buttons."""
+    if window.banner.isVisible() and window.services.bridge.legion is not None:
+        done(
+            {"words": window.banner.words.text(), "buttons": [made.text() for made in window.banner._buttons]}
+        )
+
+
+def no_engine(window: Any, done: Callable[[Any], None]) -> None:
+    """Wait until there will be no engine, and tell what the window says."""
+    if window.services.bridge.problem:
+        done({"words": window.banner.words.text(), "strip": window.strip.buttons["engine"].text()})
+
+
+def free_port(window: Any, done: Callable[[Any], None]) -> None:
+    """Wait for the offer of a free port, take it, and tell the address."""
+    if window.services.bridge.legion is None or window.services.status.status is None:
+        return
+    if window.banner.isVisible() and not window.property("asked"):
+        window.setProperty("asked", True)
+        window.banner._buttons[0].click()
+    elif window.property("asked") and window.services.status.status.url:
+        done({"url": window.services.status.status.url, "banner": window.banner.isVisible()})
+
+
+def slot_error(window: Any, done: Callable[[Any], None]) -> None:
+    """Raise in a slot; the window must say so and live on."""
+    from PySide6.QtCore import QTimer
+
+    if not window.property("asked"):
+        window.setProperty("asked", True)
+
+        def broken() -> None:
+            raise RuntimeError("inside a slot")
+
+        QTimer.singleShot(0, broken)
+    elif window.notices.toast.isVisible():
+        done({"toast": window.notices.toast.accessibleName()})
+
+
+def running(window: Any, done: Callable[[Any], None]) -> None:
+    """Wait until the engine runs."""
+    if window.services.status.status is not None:
+        done({"engine": window.strip.buttons["engine"].text(), "title": window.windowTitle()})
+
+
+def early_question(window: Any, done: Callable[[Any], None]) -> None:
+    """Send before the engine is up; tell the answer's end."""
+    if not window.property("asked"):
+        window.setProperty("asked", True)
+        assert window.services.bridge.legion is None
+        window.chat_page.composing.composer.set_text("Say hello.")
+        window.chat_page.composing.composer.submit()
+    answer = window.services.chat.last_answer
+    if answer is not None:
+        done(
+            {
+                "status": answer.status,
+                "tier": answer.tier,
+                "has_text": bool(answer.text),
+                "error": answer.error,
+            }
+        )
+
+
+def immediately(window: Any, done: Callable[[Any], None]) -> None:
+    """Quit at the first chance, while the engine is still starting."""
+    done({})
+
+
+def main() -> int:
+    scenario = globals()[sys.argv[1]]
+    make = window_module.MainWindow.__init__
+
+    def made(self: Any, services: Any) -> None:
+        from PySide6.QtCore import QTimer
+
+        make(self, services)
+        timer = QTimer(self)
+        timer.setInterval(20)
+
+        def done(said: Any) -> None:
+            timer.stop()
+            print(json.dumps(said), flush=True)
+            self.quit_asked.emit()
+
+        timer.timeout.connect(lambda: scenario(self, done))
+        timer.start()
+
+    window_module.MainWindow.__init__ = made  # type: ignore[method-assign]
+    return bootstrap.run([])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What a screen reader and a keyboard meet: every control has a name, an id and a tooltip, and Tab reaches all of it."""
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QAccessibleInterface
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QWidget
+
+from app.commands import COMMANDS, spoken
+from tests.gui.conftest import Person
+
+PAGES = ("chat", "models", "settings")
+# Parts Qt makes itself inside its own controls.
+QT_PARTS = ("qt_", "_q_")
+
+
+def interfaces(root: QAccessibleInterface) -> Iterator[QAccessibleInterface]:
+    waiting, seen = [root], 0
+    while waiting:
+        found = waiting.pop()
+        if found is None or not found.isValid():
+            continue
+        seen += 1
+        assert seen < 20_000
+        yield found
+        waiting += [found.child(at) for at in range(found.childCount())]
+
+
+def focusable(window: QWidget) -> list[QWidget]:
+    return [
+        widget
+        for widget in window.findChildren(QWidget)
+        if widget.isVisibleTo(window)
+        and widget.isEnabled()
+        and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and not widget.objectName().startswith(QT_PARTS)
+    ]
+
+
+def is_reached_by_arrows(widget: QWidget) -> bool:
+    """One of several of which one is chosen: Tab comes to the chosen one, arrows go on from there."""
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    return group is not None and group.exclusive() and not widget.isChecked()  # type: ignore[attr-defined]
+
+
+def show(person: Person, page: str) -> None:
+    person.legion.chat.add("A chat", "question", "answer")
+    person.services.chats.refresh()
+    person.services.chat.open(next(iter(person.legion.chat.conversations)))
+    person.window.go(page)
+    person.settle()
+    person.window.current.show_inspector()
+    person.settle()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_focusable_control_is_without_a_name(person: Person, page: str) -> None:
+    show(person, page)
+    root = QAccessible.queryAccessibleInterface(person.window)
+    assert root is not None
+    nameless = [
+        f"{found.object().metaObject().className()} {found.object().objectName()!r}"
+        for found in interfaces(root)
+        if found.object() is not None
+        and found.state().focusable
+        and not found.state().invisible
+        and not found.text(QAccessible.Text.Name)
+    ]
+    assert nameless == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_control_has_a_dotted_id_and_buttons_a_tooltip(person: Person, page: str) -> None:
+    show(person, page)
+    without_id = [
+        f"{type(widget).__name__} {widget.accessibleName()!r}"
+        for widget in focusable(person.window)
+        if not widget.objectName()
+    ]
+    assert without_id == []
+    without_tip = [
+        widget.objectName()
+        for widget in focusable(person.window)
+        if isinstance(widget, QAbstractButton | QLineEdit | QComboBox)
+        and not widget.toolTip()
+        and not (isinstance(widget, QAbstractButton) and widget.text())
+    ]
+    assert without_tip == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tab_reaches_every_control_and_comes_back(person: Person, page: str) -> None:
+    show(person, page)
+    wanted = {
+        widget.objectName()
+        for widget in focusable(person.window)
+        if widget.focusProxy() is None and not is_reached_by_arrows(widget)
+    }
+    reached: set[str] = set()
+    for _ in range(6 * len(wanted) + 20):
+        person.window.focusNextChild()
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        reached.add(focused.objectName())
+    assert wanted - reached == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_two_controls_share_an_id(person: Person, page: str) -> None:
+    show(person, page)
+    names = [
+        widget.objectName()
+        for widget in focusable(person.window.current)
+        if not widget.objectName().startswith("segment.")
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_every_shortcut_is_an_action_and_every_command_does_something(person: Person) -> None:
+    actions = {action.objectName().removeprefix("command.") for action in person.window.actions()}
+    assert actions == {command.id for command in COMMANDS if command.shortcut}
+    assert {command.id for command in COMMANDS} == set(person.services.commands.runs)
+
+
+def test_tooltips_tell_the_keys(person: Person) -> None:
+    assert person.find("rail.models").toolTip() == "Models  Ctrl 2"
+    assert person.find("rail.settings").toolTip() == "Settings  Ctrl ,"
+    assert person.find("chats.new").toolTip() == f"New chat  {spoken('Ctrl+N')}"
+
+
+def test_the_list_of_chats_is_read_with_tier_and_time(person: Person) -> None:
+    show(person, "chat")
+    rows = person.window.chat_page.list.rows
+    said = rows.data(rows.index(1), Qt.ItemDataRole.AccessibleTextRole)
+    assert said == "A chat, tier: local, 14:06"
+
+
+def test_arrows_walk_the_rail_and_enter_opens(person: Person) -> None:
+    person.window.rail.focus(Qt.FocusReason.TabFocusReason)
+    person.press("Down")
+    assert person.focused.objectName() == "rail.models"
+    assert person.window.page == "chat"
+    person.press("Space")
+    assert person.window.page == "models"
