@@ -83,6 +83,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._is_in_body = False
         self._is_lingering = False
+        self._has_begun = False
+        self._has_ended = False
         self._head_bytes = 0
         self._field_bytes = 0
         self._refusal = (400, "The request is not valid HTTP/1.1.")
@@ -114,8 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_lingering:
             return
         self._unset_keepalive_if_required()
-        if self._is_in_head and self._head_bytes == 0:
-            self._arm(self._limits.head_s)
+        if self._is_in_head:
+            self._expect_head()
         parser = self.parser
         assert parser is not None
         try:
@@ -125,7 +127,10 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*self._refusal)
             return
-        if self._is_in_head:
+        if self._has_ended:
+            # What was counted belonged to a request that is whole now.
+            self._has_ended, self._head_bytes = False, 0
+        elif self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(431, "The request's headers are larger than the limit.")
@@ -133,7 +138,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request line has begun."""
         super().on_message_begin()
-        self._is_in_head = True
+        self._is_in_head = self._has_begun = True
+        self._expect_head()
         self._field_bytes = 0
 
     def on_url(self, url: bytes) -> None:
@@ -163,6 +169,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The body is here; from now on the client waits for us."""
         self._is_in_body = False
         self._is_in_head = True
+        self._has_begun = False
+        self._has_ended = True
         self._disarm()
         if not self.cycle.response_complete:
             self._door.waiting.pop(self, None)
@@ -175,11 +183,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self._limits.linger_s)
         else:
             self._door.waiting[self] = None
+            if self._has_begun:
+                self._expect_head()
         super().on_response_complete()
 
     def _stop_parsing(self, status: int, why: str) -> NoReturn:
         self._refusal = (status, why)
         raise _Refused(why)
+
+    def _expect_head(self) -> None:
+        """Bound the time to the end of the headers, unless it runs already or we still owe an answer."""
+        is_owing = self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        if self._timer is None and not is_owing:
+            self._arm(self._limits.head_s)
 
     def _arm(self, delay_s: float) -> None:
         self._disarm()
@@ -192,7 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _time_is_up(self) -> None:
         self._timer = None
-        is_silent = self._is_in_head and self._head_bytes == 0
+        is_silent = self._is_in_head and not self._has_begun
         if self._is_lingering or is_silent or (self._is_in_body and self.cycle.response_complete):
             self.transport.close()
         else:

@@ -88,6 +88,51 @@ def test_headers_without_their_end_are_given_up() -> None:
     assert run(work()).status == 408
 
 
+def test_a_large_body_is_no_large_head_and_the_connection_serves_on() -> None:
+    async def work() -> list[bytes]:
+        async with serving(TAKE) as here:
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+            heads = []
+            for _ in range(3):
+                data = request("POST", "/take", JSON, body=b" " * 100_000, port=here.port)
+                writer.write(data.replace(b"Connection: close\r\n", b""))
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(parse(head).header("content-length") or 0))
+                heads.append(head[:12])
+            writer.close()
+            return heads
+
+    assert run(work()) == [b"HTTP/1.1 200"] * 3
+
+
+def test_the_second_request_on_a_connection_may_be_no_slower_than_the_first() -> None:
+    async def work() -> bytes:
+        async with serving(TAKE, limits=Limits(head_s=0.05)) as here:
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+            data = request("GET", "/healthz", port=here.port).replace(b"Connection: close\r\n", b"")
+            writer.write(data + b"GET /healthz HTTP/1.1\r\nHost:")
+            seen = await reader.read(-1)
+            writer.close()
+            return seen
+
+    assert b"HTTP/1.1 408" in run(work())
+
+
+def test_the_second_slow_request_in_a_packet_of_its_own_is_given_up_too() -> None:
+    async def work() -> bytes:
+        async with serving(TAKE, limits=Limits(head_s=0.05)) as here:
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+            data = request("GET", "/healthz", port=here.port).replace(b"Connection: close\r\n", b"")
+            writer.write(data)
+            await reader.readuntil(b"ok\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost:")
+            seen = await reader.read(-1)
+            writer.close()
+            return seen
+
+    assert b"HTTP/1.1 408" in run(work())
+
+
 @pytest.mark.parametrize("path", ["silent", "kept"])
 def test_an_idle_connection_is_closed(path: str) -> None:
     async def work() -> bytes:
