@@ -172,7 +172,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_begun = False
         self._has_ended = True
         self._disarm()
-        if not self.cycle.response_complete:
+        if self.cycle.response_complete:
+            self._arm(self._limits.keep_alive_s)  # it was refused early, and its own time-out ended with more data
+        else:
             self._door.waiting.pop(self, None)
         super().on_message_complete()
 

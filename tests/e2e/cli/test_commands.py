@@ -134,6 +134,7 @@ def test_a_chat_in_a_pipe_keeps_its_conversation(legion_home: Path, upstream: Up
     assert len(inside(legion_home, "conversation", "list", "--json").data) == 1
 
 
+@pytest.mark.requirement("cli.json")
 def test_every_listing_is_readable_and_pure_json(legion_home: Path, upstream: Upstream) -> None:
     for words in (
         ("model", "list"),

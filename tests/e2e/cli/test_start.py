@@ -20,6 +20,7 @@ def upstream(legion_home: Path) -> Iterator[Upstream]:
         yield serving
 
 
+@pytest.mark.requirement("cli.start")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_is_and_ends_in_order_when_told(legion_home: Path, number: signal.Signals) -> None:
     with Started(legion_home) as node:

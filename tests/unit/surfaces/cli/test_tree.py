@@ -1,0 +1,94 @@
+"""The commands: all of them lead somewhere, none of them by accident."""
+
+import argparse
+from collections.abc import Iterator
+
+import pytest
+
+from legion_core.surfaces.cli.main import _command, _split_json
+from legion_core.surfaces.cli.tree import Usage, parser
+
+
+def leaves(
+    top: argparse.ArgumentParser, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    groups = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    if words and (not groups or not groups[0].required):
+        yield words, top
+    for group in groups:
+        for name, inner in group.choices.items():
+            yield from leaves(inner, (*words, name))
+
+
+LEAVES = dict(leaves(parser()))
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_has_a_function_and_help(words: tuple[str, ...]) -> None:
+    command, action = words[0], words[1] if len(words) > 1 else None
+
+    assert callable(_command(command, action))
+    assert LEAVES[words].format_help()
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert {" ".join(words) for words in LEAVES} == {
+        "desktop",
+        "start",
+        "stop",
+        "status",
+        "doctor",
+        "chat",
+        "chat prompt",
+        "model list",
+        "model pull",
+        "model import",
+        "model remove",
+        "model fit",
+        "provider list",
+        "provider add",
+        "provider remove",
+        "provider test",
+        "provider trip",
+        "provider reset",
+        "route explain",
+        "ledger summary",
+        "config get",
+        "config set",
+        "config check",
+        "config path",
+        "secret set",
+        "secret list",
+        "secret remove",
+        "token show",
+        "conversation list",
+        "conversation show",
+        "conversation search",
+        "conversation export",
+        "conversation delete",
+    }
+
+
+def test_pins_may_stand_before_and_after_the_inner_command() -> None:
+    before = parser().parse_args(["chat", "--tier", "local", "prompt", "x"])
+    after = parser().parse_args(["chat", "prompt", "x", "--tier", "local"])
+
+    assert before.tier == after.tier == "local"
+    assert before.model is None
+    assert after.model is None
+
+
+def test_a_mistake_is_one_sentence_and_the_usage() -> None:
+    with pytest.raises(Usage) as raised:
+        parser().parse_args(["model", "fit"])
+
+    assert "\n" not in raised.value.sentence()
+    assert "NAME" in raised.value.sentence()
+
+
+def test_json_behind_two_dashes_is_a_word_of_the_persons() -> None:
+    assert _split_json(["chat", "--json", "prompt", "--", "--json"]) == (
+        True,
+        ["chat", "prompt", "--", "--json"],
+    )
+    assert _split_json(["chat", "prompt", "--", "--json"]) == (False, ["chat", "prompt", "--", "--json"])
