@@ -105,7 +105,7 @@ class FakeEngine:
             case "refuse":
                 raise EngineError("load_failed", "The script refuses the file.")
             case "die":
-                os.kill(os.getpid(), signal.SIGSEGV)
+                _die(signal.SIGSEGV)
             case "hang":
                 threading.Event().wait()
             case "print":
@@ -168,7 +168,7 @@ class FakeEngine:
         if at == turn.die_at:
             if turn.die_by == "exit 3":
                 os._exit(3)
-            os.kill(os.getpid(), signal.Signals[turn.die_by])
+            _die(signal.Signals[turn.die_by])
         if at == turn.garbage_at:
             os.write(self._stdout, b"Segmentation fault (core dumped)\n")
         if at == turn.fail_at:
@@ -185,6 +185,12 @@ class FakeEngine:
         if not embed.texts or not all(embed.texts):
             raise EngineError("invalid_input", "An empty text cannot be embedded.")
         return Embedded(id=embed.id, vectors=tuple(_vector(text) for text in embed.texts), prompt_tokens=1)
+
+
+def _die(by: signal.Signals) -> None:
+    os.kill(os.getpid(), by)
+    # The signal may go to another thread: this one must not get any further meanwhile.
+    threading.Event().wait()
 
 
 def _vector(text: str) -> tuple[float, ...]:
