@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import os
 
 import pytest
 from starlette.routing import Route
 
+from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.errors import Conflict
+from legion_core.kernel.ids import Ids, system_rng
 from legion_core.surfaces.rest import app as rest_app
 from legion_core.surfaces.rest import routes
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Reply
 from legion_core.surfaces.rest.limits import Limits
+from legion_core.surfaces.rest.server import RestServer
 from tests.support.aio import run
 from tests.unit.surfaces.raw import TOKEN, Answer, Serving, ask, exchange, parse, request, serving
 
@@ -366,3 +371,41 @@ def test_a_refused_request_on_a_kept_connection_does_not_spoil_the_next_one() ->
             return statuses
 
     assert run(work()) == [401, 200, 401, 200]
+
+
+def test_beyond_loopback_addresses_are_let_in_and_names_still_are_not() -> None:
+    async def work() -> list[int]:
+        async with serving(LOOK, host="0.0.0.0") as here:
+            hosts = ("192.168.7.7:{port}", "localhost:{port}", "evil.example:{port}", "192.168.7.7:1")
+            answers = [await ask(here, "GET", "/api/v1/look", host=host) for host in hosts]
+            bare = await ask(here, "GET", "/api/v1/look", host=hosts[0], token=None)
+            return [*(answer.status for answer in answers), bare.status]
+
+    assert run(work()) == [200, 200, 421, 421, 401]
+
+
+def test_by_default_only_loopback_is_listened_on() -> None:
+    async def work() -> set[str]:
+        async with serving() as here:
+            listening = here.server._listening
+            assert listening is not None
+            return {each.getsockname()[0] for each in listening.sockets}
+
+    assert run(work()) <= {"127.0.0.1", "::1"}
+
+
+def test_a_stranger_on_the_other_loopback_address_is_a_held_port() -> None:
+    async def work() -> str:
+        async with serving(LOOK) as here:
+            other = RestServer(
+                here.legion,
+                clock=SystemClock(),
+                ids=Ids(SystemClock(), system_rng()),
+                supervisor=here.supervisor,
+            )
+            with pytest.raises(Conflict) as raised:
+                await other.start(None, here.port)
+            await other.stop(1.0)
+            return raised.value.message
+
+    assert f"(pid {os.getpid()})" in run(work())
