@@ -173,7 +173,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_ended = True
         self._disarm()
         if self.cycle.response_complete:
-            self._arm(self._limits.keep_alive_s)  # it was refused early, and its own time-out ended with more data
+            # It was refused early, and more data ended the time-out of its idle connection.
+            self._arm(self._limits.keep_alive_s)
         else:
             self._door.waiting.pop(self, None)
         super().on_message_complete()
