@@ -104,7 +104,7 @@ class SecretFile:
         try:
             clear = AESGCM(key).decrypt(sealed.nonce, sealed.data, _bound(sealed.salt, sealed.n))
         except InvalidTag:
-            self._keys.clear()
+            self._keys = {}
             raise Denied(
                 "The passphrase does not open the secrets.",
                 hint="Try again. If the file was replaced since, it needs the passphrase it was made with.",
@@ -163,10 +163,11 @@ class SecretFile:
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
         asked = (passphrase, salt, n)
-        if asked not in self._keys:
-            self._keys.clear()
-            self._keys[asked] = Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase.encode())
-        return self._keys[asked]
+        key = self._keys.get(asked)
+        if key is None:  # two threads may come here at once: then both derive the same
+            key = Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase.encode())
+            self._keys = {asked: key}
+        return key
 
 
 def _bound(salt: bytes, n: int) -> bytes:

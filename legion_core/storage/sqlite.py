@@ -77,6 +77,7 @@ class Database:
         self._reads_waiting = 0
         self._readers: list[Job] = []  # one for each reader thread: settled when it ends
         self._writer_ended = self._watch()
+        self._threads: list[threading.Thread] = []
         self._is_closing = False
         self._is_writer_told = False
         self.path = place.path
@@ -103,7 +104,7 @@ class Database:
         database = cls(place, durability, queue_max)
         opened = database._watch()
         writer = Writer(place, migrations, database._writes, database._post)
-        writer.start(opened, database._writer_ended)
+        database._threads.append(writer.start(opened, database._writer_ended))
         try:
             await opened.future
         except BaseException:
@@ -139,7 +140,7 @@ class Database:
         if self._reads_waiting >= len(self._readers) < READERS_MAX:
             ended = self._watch()
             self._readers.append(ended)
-            Reader(self._place, self._reads, self._post).start(ended)
+            self._threads.append(Reader(self._place, self._reads, self._post).start(ended))
         future: asyncio.Future[T] = self._loop.create_future()
         self._reads_waiting += 1
         self._reads.put(Job("read", work, cast("asyncio.Future[Any]", future)))
@@ -162,6 +163,8 @@ class Database:
             self._is_writer_told = True
             self._writes.put(None)
         await asyncio.shield(self._writer_ended.future)
+        for thread in self._threads:  # each has told its end: what is left of it takes microseconds
+            thread.join()
 
     def _watch(self) -> Job:
         return Job("sign", _nothing, self._loop.create_future())

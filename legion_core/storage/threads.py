@@ -61,9 +61,11 @@ class Writer:
         self._was_distrusted = False
         self.notes: tuple[str, ...] = ()
 
-    def start(self, opened: Job, closed: Job) -> None:
-        """Begin; `opened` is settled once the file is ready or refused, `closed` when the thread ends."""
-        threading.Thread(target=self._run, args=(opened, closed), name="legion-writer", daemon=True).start()
+    def start(self, opened: Job, closed: Job) -> threading.Thread:
+        """Begin, and give the thread; `opened` is settled once the file is ready or refused, `closed` when the thread ends."""
+        thread = threading.Thread(target=self._run, args=(opened, closed), name="legion-writer", daemon=True)
+        thread.start()
+        return thread
 
     def _run(self, opened: Job, closed: Job) -> None:
         try:
@@ -203,9 +205,11 @@ class Reader:
         self._settle = settle
         self._connection: Connection | None = None
 
-    def start(self, closed: Job) -> None:
-        """Begin; `closed` is settled when the thread ends."""
-        threading.Thread(target=self._run, args=(closed,), name="legion-reader", daemon=True).start()
+    def start(self, closed: Job) -> threading.Thread:
+        """Begin, and give the thread; `closed` is settled when the thread ends."""
+        thread = threading.Thread(target=self._run, args=(closed,), name="legion-reader", daemon=True)
+        thread.start()
+        return thread
 
     def _run(self, closed: Job) -> None:
         while (job := self._queue.get()) is not None:

@@ -465,7 +465,11 @@ def value_for(leaf: Field) -> st.SearchStrategy[SettingValue]:
 changes = st.lists(
     st.sampled_from(schema()).flatmap(lambda leaf: st.tuples(st.just(leaf.key), value_for(leaf))), max_size=8
 )
-tmp_use = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# Every example syncs files to the disk: forty say what they can say, also where others run by the thousand.
+tmp_use = settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @given(changes)

@@ -128,10 +128,9 @@ def test_a_running_node_is_found_and_a_dead_ones_record_is_not_believed(home: Ho
     assert home.read_node() is None
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for pid in (ended.pid, os.getppid(), 0, -1, 2**30):  # dead, another's, none
-        home.node_path.write_text(
-            f'{{"pid": {pid}, "started": "{record.started}", "port": 1}}', encoding="utf-8"
-        )
+    others = [(ended.pid, record.started), (os.getppid(), "another start"), (0, ""), (-1, ""), (2**30, "")]
+    for pid, started in others:  # dead, another's, none at all
+        home.node_path.write_text(f'{{"pid": {pid}, "started": "{started}", "port": 1}}', encoding="utf-8")
         assert home.read_node() is None
     home.forget_node()
     assert home.node_path.exists(), "the record of another process stays"
