@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     import faulthandler
 
     # A windowed build has no standard error to write to.
-    if sys.stderr is not None and hasattr(sys.stderr, "fileno"):  # pyright: ignore[reportUnnecessaryComparison]
+    if sys.stderr is not None and hasattr(sys.stderr, "fileno"):
         import contextlib
 
         with contextlib.suppress(ValueError, OSError):

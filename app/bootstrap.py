@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -87,7 +87,7 @@ def _open(arguments: list[str], home: Path, env: Mapping[str, str], *, remembers
     store = Store(home / "window.ini" if remembers else None)
     apply_remembered(app, store)
     desktop = Desktop(app, home, env, arguments, store)
-    with asyncio.Runner(loop_factory=lambda: WorkbenchLoop(app)) as runner:  # type: ignore[arg-type,return-value]
+    with asyncio.Runner(loop_factory=lambda: WorkbenchLoop(app)) as runner:
         return runner.run(desktop.main())
 
 
@@ -116,7 +116,9 @@ class Desktop:
         from legion_core.kernel.supervise import Supervisor
 
         loop: WorkbenchLoop = asyncio.get_running_loop()  # type: ignore[assignment]
-        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="legion-app"))
+        cast("asyncio.AbstractEventLoop", loop).set_default_executor(
+            ThreadPoolExecutor(THREADS, thread_name_prefix="legion-app")
+        )
         supervisor = Supervisor()
         bridge = Bridge(supervisor)
         _catch_all(loop, bridge)
@@ -144,7 +146,7 @@ class Desktop:
         from app.single import FirstWindow
 
         first = FirstWindow(self._home)
-        first.asked.connect(lambda _: window.raise_up())
+        first.asked.connect(window.raise_up)
         engine = supervisor.spawn("app.engine", self._run_engine(window, bridge))
         window.notices.start_tray()
         if measure.wants("IDLE", self._env):
@@ -224,7 +226,7 @@ class Desktop:
 def _no_window(env: Mapping[str, str]) -> str:
     """Why no window can be opened here, or nothing."""
     try:
-        import PySide6.QtWidgets  # noqa: F401
+        importlib.import_module("PySide6.QtWidgets")
     except ImportError as error:
         return (
             f"The window's libraries do not load: {error}.\n"
@@ -288,12 +290,12 @@ def _catch_all(loop: "WorkbenchLoop", bridge: "Bridge") -> None:
             log.error("%s", context.get("message", "unknown error on the loop"))
 
     sys.excepthook = hook
-    loop.set_exception_handler(from_loop)
+    cast("asyncio.AbstractEventLoop", loop).set_exception_handler(from_loop)
 
 
 def _let_go(loop: "WorkbenchLoop") -> None:
     sys.excepthook = sys.__excepthook__
-    loop.set_exception_handler(None)
+    cast("asyncio.AbstractEventLoop", loop).set_exception_handler(None)
 
 
 def _plain(error: BaseException) -> str:

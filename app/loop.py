@@ -10,18 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from PySide6.QtCore import QObject, Qt, QTimerEvent
 from PySide6.QtWidgets import QApplication
-from qasync import QEventLoop  # pyright: ignore[reportMissingTypeStubs]
+from qasync import QEventLoop
 
 LONGEST_MS = 2**31 - 1  # a QTimer's bound; a longer wait is cut here and started again
-
-
-class _Schedules(Protocol):
-    def cancelled(self) -> bool: ...
-    def _run(self) -> None: ...
 
 
 class Timers(QObject):
@@ -105,7 +100,7 @@ class Timers(QObject):
                 break
             handle = self._ready.popleft()
             if not handle.cancelled():
-                cast("_Schedules", handle)._run()  # noqa: SLF001  # what every asyncio loop calls
+                handle._run()  # noqa: SLF001  # what every asyncio loop calls
         if not self._ready:
             self._end_pump()
 
@@ -115,7 +110,7 @@ class Timers(QObject):
             self._pump = 0
 
 
-class WorkbenchLoop(QEventLoop):  # pyright: ignore[reportUntypedBaseClass]
+class WorkbenchLoop(QEventLoop):
     """The one loop of the window and its engine."""
 
     def __init__(self, app: QApplication) -> None:

@@ -47,7 +47,7 @@ def print_idle(loop_timers: int, out: TextIO | None = None) -> None:
 
     timers = [
         wrapper
-        for wrapper in shiboken6.getAllValidWrappers()  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+        for wrapper in shiboken6.getAllValidWrappers()
         if isinstance(wrapper, QTimer) and wrapper.isActive()
     ]
     names = sorted(

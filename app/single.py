@@ -64,7 +64,8 @@ class FirstWindow(QObject):
         self._server.close()
 
     def _greet(self) -> None:
-        while (socket := self._server.nextPendingConnection()) is not None:
+        while self._server.hasPendingConnections():
+            socket = self._server.nextPendingConnection()
             self._parts[socket] = b""
             socket.readyRead.connect(lambda peer=socket: self._hear(peer))
             socket.disconnected.connect(lambda peer=socket: self._forget(peer))

@@ -4,9 +4,10 @@ Text arrives as facts with the place where each piece begins. A piece that does 
 something was lost, and the chat is loaded again: what is shown is always what the engine has.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -20,13 +21,15 @@ from legion_core.api.types import (
     AnswerJoined,
     AnswerStarted,
     ChatMessage,
-    ConversationChanged,
     ConversationView,
     Event,
     Pins,
     Tier,
     Turn,
 )
+
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
 
 DRAFT_PAUSE_MS = 400
 EARLY_MAX = 512  # facts of a chat whose id is not known yet
@@ -111,9 +114,7 @@ class ChatViewModel(QObject):
         self._pause.setSingleShot(True)
         self._pause.setInterval(DRAFT_PAUSE_MS)
         self._pause.timeout.connect(self.save_draft)
-        bridge.watch(
-            self._on_facts, AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded, ConversationChanged
-        )
+        bridge.watch(self._on_facts, AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded)
         bridge.lost.connect(self.reload)
 
     # What is so now
@@ -276,6 +277,13 @@ class ChatViewModel(QObject):
         """Let this model of this computer alone answer here."""
         self.pin_route(f"Only {name}", Pins(tier=Tier.LOCAL, model=name))
 
+    def take_row(self, title: str, is_pinned: bool) -> None:
+        """What the list says of the open chat: it may have been named or pinned elsewhere."""
+        if (title and title != self.title) or is_pinned != self.is_pinned:
+            self.title = title or self.title
+            self.is_pinned = is_pinned
+            self.state_changed.emit()
+
     def set_draft(self, text: str) -> None:
         """Remember what stands in the composer; saved shortly after the last key."""
         if text != self._draft:
@@ -357,7 +365,7 @@ class ChatViewModel(QObject):
         self._bridge.refused.emit(sentence)
         self.state_changed.emit()
 
-    def _branch(self, name: str, intent: "Callable[[object], object]") -> None:
+    def _branch(self, name: str, intent: "Callable[[Legion], Awaitable[Turn]]") -> None:
         self._sending = True
         generation = self._generation
         self.state_changed.emit()
@@ -372,7 +380,7 @@ class ChatViewModel(QObject):
                 self.state_changed.emit()
             self._bridge.refused.emit(sentence)
 
-        self._bridge.launch(name, intent, done, failed)  # type: ignore[arg-type]
+        self._bridge.launch(name, intent, done, failed)
 
     def _on_facts(self, facts: Sequence[Event]) -> None:
         for fact in facts:
@@ -385,25 +393,8 @@ class ChatViewModel(QObject):
                     self._on_joined(fact)
                 case AnswerEnded():
                     self._on_ended(fact)
-                case ConversationChanged() if (
-                    fact.conversation_id == self.conversation_id and not fact.is_gone
-                ):
-                    self._bridge.launch(
-                        "chat.title",
-                        lambda legion: legion.chat.open(self.conversation_id),
-                        lambda view: self._on_title(view),
-                    )
                 case _:
                     pass
-
-    def _on_title(self, view: ConversationView) -> None:
-        conversation = view.conversation
-        if conversation.id == self.conversation_id and (
-            conversation.title != self.title or conversation.is_pinned != self.is_pinned
-        ):
-            self.title = conversation.title or NEW_TITLE
-            self.is_pinned = conversation.is_pinned
-            self.state_changed.emit()
 
     def _is_mine(self, conversation_id: str, fact: Event) -> bool:
         if conversation_id == self.conversation_id:

@@ -1,10 +1,10 @@
 """Models on this computer: what is installed, how it fits, what can be downloaded, and what is on its way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -12,6 +12,10 @@ from app.bridge import Bridge
 from app.viewmodels import wording
 from legion_core.api.types import AnswerEnded, Event, ModelChanged, ModelFit, ModelRow, PullProgressed
 
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
+
+T = TypeVar("T")
 CONTEXT_DEFAULT = 4096
 CONTEXT_STEPS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144)
 FIT_PAUSE_MS = 60
@@ -36,6 +40,10 @@ class Download:
     tone: str
     is_active: bool
     bytes_per_s: float = 0.0
+
+
+def _importing(path: Path) -> "Callable[[Legion], Awaitable[ModelRow]]":
+    return lambda legion: legion.models.import_file(str(path))
 
 
 def download_of(fact: PullProgressed) -> Download:
@@ -227,7 +235,7 @@ class ModelsViewModel(QObject):
         for path in paths:
             self._work(
                 f"import {path.name}",
-                lambda legion, at=path: legion.models.import_file(str(at)),
+                _importing(path),
                 self._on_imported,
             )
 
@@ -271,12 +279,12 @@ class ModelsViewModel(QObject):
             del self._downloads[name]
             self.downloads_changed.emit()
 
-    def _work(self, name: str, intent: Any, done: Callable[[Any], None]) -> None:
+    def _work(self, name: str, intent: "Callable[[Legion], Awaitable[T]]", done: Callable[[T], None]) -> None:
         if name in self.busy:
             return
         self._set_busy(name, True)
 
-        def finish(result: Any) -> None:
+        def finish(result: T) -> None:
             self._set_busy(name, False)
             done(result)
 

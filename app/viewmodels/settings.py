@@ -1,12 +1,15 @@
 """Settings as the schema has them: grouped, searched, changed at once, undone and put back, with every fault shown."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from legion_core.api.types import Event, SettingChanged, SettingRow
+
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
 
 UNDO_MAX = 100
 SECRETS_GROUP = "Secrets"
@@ -155,7 +158,9 @@ class SettingsViewModel(QObject):
         """Open the encrypted file for this run."""
         self._secret(lambda legion: legion.secrets.unlock(passphrase), done)
 
-    def _secret(self, intent: Any, done: Callable[[], None] | None) -> None:
+    def _secret(
+        self, intent: "Callable[[Legion], Awaitable[object]]", done: Callable[[], None] | None
+    ) -> None:
         def finish(_: object) -> None:
             self.refresh_secrets()
             if done is not None:
@@ -163,7 +168,7 @@ class SettingsViewModel(QObject):
 
         self._bridge.launch("secrets.write", intent, finish)
 
-    def _write(self, key: str, intent: Any, before: Any) -> None:
+    def _write(self, key: str, intent: "Callable[[Legion], Awaitable[object]]", before: Any) -> None:
         def done(_: object) -> None:
             if before is not None:
                 self._undo.append((key, before))

@@ -1,8 +1,9 @@
 """The few dialogs: about and licences, the sheet of shortcuts, and the questions that have no way back."""
 
 import sys
+from email.message import Message
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QPlainTextEdit, QScrollArea, QWidget
@@ -11,7 +12,7 @@ from app.commands import COMMANDS, spoken
 from app.theme.apply import look
 from app.theme.icons import app_mark
 from app.theme.tokens import resource_path
-from app.views.parts import button, column, fill, frame, label, row
+from app.views.parts import bind, button, column, fill, frame, label, row
 from app.views.question import Question, ask
 from app.views.services import Services
 
@@ -36,8 +37,8 @@ def ask_closing(parent: QWidget) -> bool | None:
         danger=False,
     )
     chosen: list[bool] = []
-    question.safe.clicked.connect(lambda *_: chosen.append(False))
-    question.act.clicked.connect(lambda *_: chosen.append(True))
+    question.safe.clicked.connect(bind(chosen.append, False))
+    question.act.clicked.connect(bind(chosen.append, True))
     question.exec()
     question.deleteLater()
     return chosen[0] if chosen else None
@@ -174,7 +175,8 @@ def licences() -> str:
             found = metadata.metadata(package)
         except metadata.PackageNotFoundError:
             continue
-        kind = found.get("License-Expression") or found.get("License") or ""
+        fields = dict(cast("Message", found))
+        kind = fields.get("License-Expression") or fields.get("License") or ""
         names.append(f"{package} {found['Version']}  {kind.splitlines()[0] if kind else ''}".rstrip())
     parts.append("Python packages\n\n" + "\n".join(names))
     return ("\n\n" + "\u2500" * 40 + "\n\n").join(parts)

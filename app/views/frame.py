@@ -15,6 +15,7 @@ from app.views.parts import frame, row
 INSPECTOR_WIDTH, SIDE_WIDTH = 312, 256
 SIDE_MIN, SIDE_MAX = 200, 420
 FOLD_INSPECTOR, FOLD_SIDE = 1100, 960
+INSPECTOR_MAX, SCALE_FOLD_MAX = 480, 1.3
 
 
 class Edge(QFrame):
@@ -73,7 +74,7 @@ class PageFrame(QWidget):
         self.splitter.addWidget(main)
         main.setMinimumWidth(320)
         if self.inspector:
-            self.inspector.setFixedWidth(INSPECTOR_WIDTH)
+            self.inspector.setFixedWidth(inspector_width())
             self.splitter.addWidget(self.inspector)
             self.inspector.hide()
         index = self.splitter.indexOf(main)
@@ -82,6 +83,7 @@ class PageFrame(QWidget):
         if self.side:
             self.splitter.setSizes([side_width, 10_000, INSPECTOR_WIDTH][: self.splitter.count()])
         main.installEventFilter(self)
+        look().theme_changed.connect(self._resized_text)
 
     # What the person wants
 
@@ -147,14 +149,19 @@ class PageFrame(QWidget):
 
     @property
     def _folds_inspector(self) -> bool:
-        return self._width < FOLD_INSPECTOR
+        return self._width < FOLD_INSPECTOR * _growth()
 
     @property
     def _folds_side(self) -> bool:
-        return self._width < FOLD_SIDE
+        return self._width < FOLD_SIDE * _growth()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._arrange()
+
+    def _resized_text(self) -> None:
+        if self.inspector is not None:
+            self.inspector.setFixedWidth(inspector_width())
         self._arrange()
 
     def _arrange(self) -> None:
@@ -186,7 +193,7 @@ class PageFrame(QWidget):
             edge.setVisible(over)
             if over:
                 is_side = edge is self.side
-                width = self._side_width if is_side else INSPECTOR_WIDTH
+                width = self._side_width if is_side else inspector_width()
                 left = 0 if is_side else self.width() - width
                 edge.setGeometry(left, 0, width, self.height())
                 edge.raise_()
@@ -205,7 +212,7 @@ class PageFrame(QWidget):
             sizes.append(
                 self._side_width
                 if part is self.side
-                else INSPECTOR_WIDTH
+                else inspector_width()
                 if part is self.inspector
                 else 10_000
             )
@@ -222,6 +229,11 @@ class PageFrame(QWidget):
         super().keyPressEvent(event)
 
 
-def head_height() -> int:
-    """The height of every head in the window, in px."""
-    return look().px(44)
+def inspector_width() -> int:
+    """An inspector's width in px: grows with the text up to a bound, then its words elide."""
+    return min(INSPECTOR_MAX, look().px(INSPECTOR_WIDTH))
+
+
+def _growth() -> float:
+    """How much larger the window must be for panels beside each other at this text size."""
+    return min(SCALE_FOLD_MAX, look().px(100) / 100)

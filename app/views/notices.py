@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication
 
 from app.viewmodels import wording
+from app.views.parts import taking
 from app.views.services import Services
 from app.widgets.toast import Toast
 
@@ -30,14 +31,18 @@ class Notices(QObject):
         self.toast = Toast(window)
         self.tray: Tray | None = None
         self._node: Any = None
-        services.bridge.refused.connect(lambda sentence: self.tell(sentence, icon="circle-x"))
+        services.bridge.refused.connect(taking(str, lambda sentence: self.tell(sentence, icon="circle-x")))
         services.chats.trashed.connect(self._on_trashed)
-        services.models.removed.connect(
-            lambda name, freed: self.tell(f"Removed {name}, {wording.size(freed)} freed", icon="trash-2")
+        services.models.removed.connect(self._on_removed)
+        services.models.imported.connect(
+            taking(str, lambda name: self.tell(f"Imported {name}", icon="circle-check"))
         )
-        services.models.imported.connect(lambda name: self.tell(f"Imported {name}", icon="circle-check"))
-        services.providers.saved.connect(lambda name: self.tell(f"Added {name}", icon="circle-check"))
-        services.providers.removed.connect(lambda name: self.tell(f"Removed {name}", icon="trash-2"))
+        services.providers.saved.connect(
+            taking(str, lambda name: self.tell(f"Added {name}", icon="circle-check"))
+        )
+        services.providers.removed.connect(
+            taking(str, lambda name: self.tell(f"Removed {name}", icon="trash-2"))
+        )
         services.chat.ended.connect(self._on_ended)
         services.settings.changed.connect(self._show_faults)
 
@@ -50,6 +55,9 @@ class Notices(QObject):
     def place(self) -> None:
         """The window has another size."""
         self.toast.place()
+
+    def _on_removed(self, name: str, freed_bytes: int) -> None:
+        self.tell(f"Removed {name}, {wording.size(freed_bytes)} freed", icon="trash-2")
 
     def _on_trashed(self, conversation_id: str, title: str) -> None:
         chats = self._services.chats
@@ -120,7 +128,7 @@ class Notices(QObject):
 
     def _show_faults(self) -> None:
         faults = self._services.settings.faults
-        if not faults:
+        if len(faults) == 0:
             self._window.banner.clear("faults")
             return
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""

@@ -115,7 +115,7 @@ class Results(QAbstractScrollArea):
         middle = box.center().y()
         dpr = self.devicePixelRatioF()
         if item.tier:
-            paint_tier(painter, item.tier, box.left() + 14, middle - 6)  # type: ignore[arg-type]
+            paint_tier(painter, item.tier, box.left() + 14, middle - 6)
         elif item.icon:
             painter.drawPixmap(
                 QPointF(box.left() + 12, round(middle - 8)), pixmap(item.icon, "text.secondary", 16, dpr)

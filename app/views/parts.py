@@ -1,9 +1,10 @@
 """Small constructors every view uses: named, without Qt's default margins, styled by the sheet's properties."""
 
 from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QIcon, QKeySequence, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -22,8 +23,24 @@ from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
 from app.theme.paint import RIGHT, text
 
+Args = TypeVarTuple("Args")
+Carried = TypeVar("Carried")
 Margins = tuple[int, int, int, int]
 NO_MARGINS: Margins = (0, 0, 0, 0)
+
+
+def bind(run: Callable[[*Args], object], *args: *Args) -> Callable[..., None]:
+    """A slot that runs `run(*args)` and lets go what the signal carries."""
+
+    def slot(*_: object) -> None:
+        run(*args)
+
+    return slot
+
+
+def taking(_: type[Carried], run: Callable[[Carried], object]) -> Callable[[Carried], object]:
+    """`run` as a slot of a signal that carries one value of that type."""
+    return run
 
 
 def row(parent: QWidget | None = None, margins: Margins = NO_MARGINS, spacing: int = 0) -> QHBoxLayout:
@@ -126,7 +143,7 @@ def button(
         made.setToolTip(tip)
     made.setAutoDefault(False)
     if run is not None:
-        made.clicked.connect(lambda *_: run())
+        made.clicked.connect(bind(run))
     return made
 
 
@@ -156,7 +173,7 @@ def icon_button(
     made.setToolTip(f"{title}  {keys}" if keys else title)
     made.setAutoDefault(False)
     if run is not None:
-        made.clicked.connect(lambda *_: run())
+        made.clicked.connect(bind(run))
     return made
 
 
@@ -311,12 +328,12 @@ class ElidedLabel(QLabel):
         """As narrow as a few letters."""
         return QSize(24, super().minimumSizeHint().height())
 
-    def resizeEvent(self, event) -> None:  # type: ignore[no-untyped-def]
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Cut the text anew."""
         super().resizeEvent(event)
         self._fit()
 
-    def changeEvent(self, event) -> None:  # type: ignore[no-untyped-def]
+    def changeEvent(self, event: QEvent) -> None:
         """A new font needs a new cut."""
         super().changeEvent(event)
         self.updateGeometry()

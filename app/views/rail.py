@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QEnterEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QWidget
 
@@ -12,7 +12,7 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import pixmap
 from app.theme.paint import focus_ring, rounded, text
-from app.views.parts import column
+from app.views.parts import bind, column
 
 WIDTH, ITEM, ICON = 48, 36, 20
 
@@ -47,7 +47,7 @@ class RailButton(QAbstractButton):
         self._is_hovered = True
         self.update()
 
-    def leaveEvent(self, event) -> None:  # type: ignore[no-untyped-def]
+    def leaveEvent(self, event: QEvent) -> None:
         self._is_hovered = False
         self.update()
 
@@ -83,7 +83,7 @@ class RailButton(QAbstractButton):
 class Rail(QFrame):
     """All page buttons; Settings stands at the bottom. Arrow keys walk, Enter and Space open."""
 
-    def __init__(self, go: Callable[[str], None], parent: QWidget | None = None) -> None:
+    def __init__(self, go: Callable[[str], object], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("rail")
         self.setProperty("role", "rail")
@@ -99,7 +99,7 @@ class Rail(QFrame):
     def add(self, page: str, title: str, icon: str, shortcut: str, *, at_bottom: bool = False) -> RailButton:
         """A button for a page, in the order of the calls."""
         made = RailButton(page, title, icon, shortcut)
-        made.clicked.connect(lambda *_: self._go(page))
+        made.clicked.connect(bind(self._go, page))
         self._group.addButton(made)
         self.buttons[page] = made
         if at_bottom:
@@ -119,8 +119,8 @@ class Rail(QFrame):
         if chosen is not None:
             chosen.setFocus(reason)
 
-    def keyPressEvent(self, event) -> None:  # type: ignore[no-untyped-def]
-        steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps: dict[int, int] = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
         step = steps.get(event.key())
         if step is None:
             super().keyPressEvent(event)

@@ -29,6 +29,7 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import LEFT, RIGHT, PillTone, hairline, pill, pill_size, text
+from app.views.parts import bind
 
 Index = QModelIndex | QPersistentModelIndex
 ITEM_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -129,8 +130,8 @@ class LineDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         line: Line = index.data(ITEM_ROLE)
-        box = QRectF(option.rect)  # type: ignore[attr-defined]
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+        box = QRectF(option.rect)
+        state: QStyle.StateFlag = option.state
         if state & QStyle.StateFlag.State_Selected:
             painter.fillRect(box, look().colour("bg.selected"))
         elif state & QStyle.StateFlag.State_MouseOver:
@@ -156,7 +157,7 @@ class LineDelegate(QStyledItemDelegate):
         left = box.left() + PADDING
         middle = box.center().y()
         if line.tier:
-            paint_tier(painter, line.tier, left, middle - 6, failed=line.is_dim)  # type: ignore[arg-type]
+            paint_tier(painter, line.tier, left, middle - 6, failed=line.is_dim)
             left += 22
         elif line.icon:
             painter.drawPixmap(
@@ -164,8 +165,7 @@ class LineDelegate(QStyledItemDelegate):
             )
             left += 22
         _paint_name(painter, line, QRectF(left, box.top(), right - left, box.height() - 1), dpr)
-        widget: QWidget | None = option.widget  # type: ignore[attr-defined]
-        if state & QStyle.StateFlag.State_HasFocus and widget is not None and has_keyboard_focus(widget):
+        if state & QStyle.StateFlag.State_HasFocus and has_keyboard_focus(option.widget):
             from app.theme.paint import focus_ring
 
             focus_ring(painter, box.adjusted(1, 0, -1, -1), 3, inside=True)
@@ -288,7 +288,7 @@ class Lines(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
         self.selectionModel().currentChanged.connect(self._current_changed)
-        self.doubleClicked.connect(lambda _: self._open())
+        self.doubleClicked.connect(bind(self._open))
         look().theme_changed.connect(self.scheduleDelayedItemsLayout)
 
     def head(self, first: str) -> Head:

@@ -11,7 +11,7 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import focus_ring, rounded, text
-from app.views.parts import column, line, row
+from app.views.parts import bind, column, line, row
 
 HEIGHT = 24
 PADDING, GAP = 8, 5
@@ -28,7 +28,7 @@ class StripButton(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.clicked.connect(lambda *_: run())
+        self.clicked.connect(bind(run))
         self.setToolTip(title)
         self.setAccessibleName(title)
         look().theme_changed.connect(self.updateGeometry)
@@ -66,7 +66,7 @@ class StripButton(QAbstractButton):
             painter.drawEllipse(QPointF(left + 4, middle), 4, 4)
             left += 8 + GAP
         elif self._tier:
-            paint_tier(painter, self._tier, left, middle - 6)  # type: ignore[arg-type]
+            paint_tier(painter, self._tier, left, middle - 6)
             left += 12 + GAP
         elif self._icon:
             painter.drawPixmap(

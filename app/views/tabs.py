@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QWidget
 
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.paint import focus_ring, text
-from app.views.parts import row
+from app.views.parts import bind, row
 
 
 class Tab(QAbstractButton):
@@ -24,6 +24,7 @@ class Tab(QAbstractButton):
         self.setAccessibleName(title)
         self.setToolTip(title)
         self.setCheckable(True)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         look().theme_changed.connect(self.updateGeometry)
 
@@ -51,6 +52,7 @@ class Tabs(QWidget):
         super().__init__()
         self.setObjectName(name)
         self.setAccessibleName(title)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._chosen = chosen
         self._group = QButtonGroup(self)
         layout = row(self, (3, 0, 3, 0), 16)
@@ -60,7 +62,7 @@ class Tabs(QWidget):
             self._group.addButton(made)
             layout.addWidget(made)
             self.tabs[key] = made
-            made.clicked.connect(lambda *_, what=key: self._chosen(what))
+            made.clicked.connect(bind(self._chosen, key))
         next(iter(self.tabs.values())).setChecked(True)
 
     @property

@@ -1,5 +1,6 @@
 """The tray icon: the state by shape, and a menu of what is wanted while the window is away. Changes only with facts."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
@@ -9,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from app.commands import BY_ID
 from app.theme.apply import look
 from app.theme.icons import app_mark, blank, icon
-from app.views.parts import native_keys
+from app.views.parts import bind, native_keys
 from app.views.services import Services
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ class Tray(QObject):
         self._command("page.settings")
         self._command("app.quit")
 
-    def _add(self, title: str, run) -> QAction:  # type: ignore[no-untyped-def]
+    def _add(self, title: str, run: Callable[[], object]) -> QAction:
         made = self.menu.addAction(title)
-        made.triggered.connect(lambda *_: run())
+        made.triggered.connect(bind(run))
         return made
 
     def _command(self, command_id: str) -> None:

@@ -15,7 +15,7 @@ from app.views.banner import Banner
 from app.views.chat.page import ChatPage
 from app.views.frame import PageFrame
 from app.views.notices import Notices
-from app.views.parts import column, frame, native_keys, row
+from app.views.parts import bind, column, frame, native_keys, row
 from app.views.rail import Rail
 from app.views.services import Services
 from app.views.strip import Strip
@@ -61,7 +61,7 @@ class MainWindow(QWidget):
                 self.rail.add(name, title, icon, page_key(name))
         self.rail.add("settings", "Settings", "settings", page_key("settings"), at_bottom=True)
         self._factories: dict[str, Callable[[], PageFrame]] = {
-            "chat": lambda: ChatPage(services, self.go),
+            "chat": lambda: ChatPage(services),
             "models": self._make_models,
             "settings": self._make_settings,
         }
@@ -166,7 +166,7 @@ class MainWindow(QWidget):
         self.close_overlay()
         if command_id == "chat.find" and self.page != "chat":
             # The same keys find in the page that is shown.
-            find = getattr(self.current, "find", None)
+            find = getattr(self.current, "find_here", None)
             if callable(find):
                 find()
             return
@@ -190,7 +190,7 @@ class MainWindow(QWidget):
             action.setObjectName(f"command.{command.id}")
             action.setShortcut(native_keys(command.shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
-            action.triggered.connect(lambda *_, what=command.id: self.services.commands.run(what))
+            action.triggered.connect(bind(self.services.commands.run, command.id))
             self.addAction(action)
 
     def cycle_panes(self, step: int) -> None:

@@ -1,7 +1,7 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The set-up in four screens over the window: welcome, this computer, privacy, try it. Escape leaves at any point."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QStack
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import app_mark, pixmap
-from app.theme.paint import focus_ring, hairline, pill, pill_size, rounded, text
+from app.theme.paint import PillTone, focus_ring, hairline, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.models import estimate
 from app.views.appearance import SCALES
-from app.views.parts import button, column, fill, frame, label, row
+from app.views.parts import bind, button, column, fill, frame, label, row, taking
 from app.views.services import Services
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
@@ -69,7 +69,7 @@ class Steps(QWidget):
                 ink = "text.onAccent" if is_now else "text.secondary"
                 text(painter, circle, str(at + 1), "caption", ink, align=Qt.AlignmentFlag.AlignCenter)
             style, ink = ("uiStrong", "text.primary") if is_now else ("ui", "text.secondary")
-            text(painter, QRectF(54, top, SIDE - 70, height), words, style, ink)  # type: ignore[arg-type]
+            text(painter, QRectF(54, top, SIDE - 70, height), words, style, ink)
         painter.setFont(look().font("small"))
         painter.setPen(look().colour("text.secondary"))
         note = QRectF(24, self.height() - look().px(80), SIDE - 48, look().px(64))
@@ -129,10 +129,10 @@ class Option(QAbstractButton):
                 box.right() - 14 - width,
                 box.center().y(),
                 words,
-                tone,
+                cast("PillTone", tone),
                 icon=icon,
                 dpr=self.devicePixelRatioF(),
-            )  # type: ignore[arg-type]
+            )
         if has_keyboard_focus(self):
             focus_ring(painter, box, 7, inside=True)
         painter.end()
@@ -274,13 +274,13 @@ class Wizard(QWidget):
         size.setObjectName("wizard.textSize")
         size.setAccessibleName("Text size")
         size.choose(f"{appearance.scale:g}")
-        size.changed.connect(lambda key: appearance.set_scale(float(key)))
+        size.changed.connect(taking(str, lambda key: appearance.set_scale(float(key))))
         motion = Switch("Reduced motion")
         motion.setObjectName("wizard.motion")
         motion.setAccessibleName("Reduced motion")
         motion.setToolTip("Nothing slides or fades")
         motion.setChecked(bool(settings.value(MOTION_KEY, False)))
-        motion.toggled.connect(lambda is_on: settings.set(MOTION_KEY, is_on))
+        motion.toggled.connect(taking(bool, lambda is_on: settings.set(MOTION_KEY, is_on)))
         card = frame("card")
         box = column(card, (14, 4, 14, 4))
         for at, (title, detail, control) in enumerate(
@@ -370,7 +370,7 @@ class Wizard(QWidget):
             self._options.addWidget(option)
             self._group.addButton(option)
             option.setChecked(option.key == self._choice)
-            option.clicked.connect(lambda *_, what=option.key: self._choose(what))
+            option.clicked.connect(bind(self._choose, option.key))
 
     def _choose(self, key: str) -> None:
         self._choice = key
@@ -390,7 +390,7 @@ class Wizard(QWidget):
         local.setAccessibleName("Local only")
         local.setToolTip("No question leaves this computer, whatever is configured")
         local.setChecked(bool(settings.value(PRIVACY_KEY, False)))
-        local.toggled.connect(lambda is_on: settings.set(PRIVACY_KEY, is_on))
+        local.toggled.connect(taking(bool, lambda is_on: settings.set(PRIVACY_KEY, is_on)))
         card = frame("card")
         box = row(card, (14, 12, 14, 12), 12)
         words = column(spacing=1)

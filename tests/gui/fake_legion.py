@@ -539,7 +539,7 @@ class FakeSettings:
                 "Theme",
                 "choice",
                 "system",
-                choices=("system", "light", "dark", "highContrast"),
+                choices=("system", "light", "dark", "contrast"),
                 group="Appearance",
             ),
             setting(

@@ -12,7 +12,7 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import focus_ring, rounded, text
-from app.views.parts import column, label, row
+from app.views.parts import bind, column, label, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ExampleCard(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.clicked.connect(lambda *_: run(example))
+        self.clicked.connect(bind(run, example))
         look().theme_changed.connect(self.updateGeometry)
 
     def sizeHint(self) -> QSize:
@@ -90,7 +90,7 @@ class ExampleCard(QAbstractButton):
         foot = QRectF(inner.left(), inner.bottom() - look().px(16), inner.width(), look().px(16))
         middle = foot.center().y()
         if self.example.foot_tier:
-            paint_tier(painter, self.example.foot_tier, foot.left(), middle - 6)  # type: ignore[arg-type]
+            paint_tier(painter, self.example.foot_tier, foot.left(), middle - 6)
         elif self.example.foot_icon:
             painter.drawPixmap(
                 round(foot.left()),
@@ -125,7 +125,7 @@ class Lead(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._tier:
             painter = QPainter(self)
-            paint_tier(painter, self._tier, 0, (look().px(18) - 12) / 2)  # type: ignore[arg-type]
+            paint_tier(painter, self._tier, 0, (look().px(18) - 12) / 2)
             painter.end()
 
 

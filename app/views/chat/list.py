@@ -119,19 +119,18 @@ class ChatDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         row: Row = index.data(ROW_ROLE)
-        box = QRectF(option.rect)  # type: ignore[attr-defined]
+        box = QRectF(option.rect)
         if row.conversation is None:
             text(painter, box.adjusted(12, look().px(8), -12, -2), row.caption, "caption", "text.tertiary")
             return
         conversation = row.conversation
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+        state: QStyle.StateFlag = option.state
         cell = box.adjusted(MARGIN, 0, -MARGIN, 0)
         if state & QStyle.StateFlag.State_Selected:
             rounded(painter, cell, 5, fill="bg.selected")
         elif state & QStyle.StateFlag.State_MouseOver:
             rounded(painter, cell, 5, fill="bg.hover")
-        widget: QWidget | None = option.widget  # type: ignore[attr-defined]
-        if state & QStyle.StateFlag.State_HasFocus and widget is not None and has_keyboard_focus(widget):
+        if state & QStyle.StateFlag.State_HasFocus and has_keyboard_focus(option.widget):
             focus_ring(painter, cell, 5, inside=True)
         line = look().px(18)
         top = cell.top() + (cell.height() - line - look().px(17)) / 2
@@ -142,7 +141,7 @@ class ChatDelegate(QStyledItemDelegate):
                 round(left), round(top + (line - 12) / 2), pixmap("loader", "accent.text", 12, dpr)
             )
         elif conversation.tier:
-            paint_tier(painter, conversation.tier, left, top + (line - 12) / 2)  # type: ignore[arg-type]
+            paint_tier(painter, conversation.tier, left, top + (line - 12) / 2)
         else:
             painter.drawPixmap(
                 round(left), round(top + (line - 12) / 2), pixmap("circle-dashed", "text.tertiary", 12, dpr)
@@ -166,7 +165,7 @@ class ChatDelegate(QStyledItemDelegate):
         return editor
 
     def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: Index) -> None:
-        box: QRect = option.rect  # type: ignore[attr-defined]
+        box: QRect = option.rect
         height = look().px(28)
         editor.setGeometry(
             box.left() + MARGIN + 2,
@@ -177,7 +176,7 @@ class ChatDelegate(QStyledItemDelegate):
 
     def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: Index) -> None:
         if isinstance(editor, QLineEdit):
-            model.setData(index, editor.text(), Qt.ItemDataRole.EditRole)  # type: ignore[arg-type]
+            model.setData(index, editor.text(), Qt.ItemDataRole.EditRole)
 
 
 def _paint_snippet(painter: QPainter, box: QRectF, draft: str, snippet: str) -> None:

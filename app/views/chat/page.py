@@ -1,13 +1,15 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
 """The chat page: list, transcript, composer and the route trace, bound to their view-models."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction, QActionGroup, QGuiApplication
+from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from app.commands import BY_ID, spoken
+from app.theme.apply import look
 from app.theme.icons import icon, tier_icon
 from app.viewmodels.chat import NEW_TITLE, TIER_CHOICES, TierChoice
 from app.viewmodels.trace import trace_of
@@ -20,6 +22,7 @@ from app.views.parts import (
     ElidedLabel,
     Head,
     MenuButton,
+    bind,
     column,
     command_button,
     fill,
@@ -28,6 +31,7 @@ from app.views.parts import (
     label,
     row,
     search_field,
+    taking,
 )
 from app.views.services import Services
 
@@ -35,14 +39,14 @@ if TYPE_CHECKING:
     from app.views.chat.reading import Reading
 
 MEASURE = 680
+EXAMPLES_FROM = 500  # height of the page in px at normal text size
 
 
 class ChatPage(PageFrame):
     """Everything about chats. Commands come by `run(command_id)`."""
 
-    def __init__(self, services: Services, go: Callable[[str], Any]) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._go = go
         self._traced = ""
         self._reading: Reading | None = None
         main = self._make_main()
@@ -55,12 +59,14 @@ class ChatPage(PageFrame):
         chat, chats = services.chat, services.chats
         chat.opened.connect(self._on_opened)
         chat.state_changed.connect(self._say_state)
-        chat.appended.connect(lambda _: self._say_emptiness())
+        chat.appended.connect(bind(self._say_emptiness))
         chat.ended.connect(self._on_ended)
         chats.changed.connect(self._on_list)
         chats.gone.connect(self._on_gone)
         services.status.changed.connect(self._say_lead)
         self.panes_changed.connect(self._mirror_panes)
+        look().theme_changed.connect(self._restyle)
+        self._restyle()
         self._say_emptiness()
         self._say_state()
         self._on_list()
@@ -105,6 +111,8 @@ class ChatPage(PageFrame):
 
     def _on_list(self) -> None:
         chats = self._services.chats
+        if (open_row := chats.find(self._services.chat.conversation_id)) is not None:
+            self._services.chat.take_row(open_row.title, open_row.is_pinned)
         self.list.rows.show_rows(chats.rows)
         self.list.select(self._services.chat.conversation_id)
         is_empty = not chats.rows
@@ -210,7 +218,7 @@ class ChatPage(PageFrame):
         for spacer in (self._above, self._below):
             spacer.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         inner = QWidget()
-        inner.setMaximumWidth(MEASURE + 4)
+        self._inner = inner
         inner.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         fill(column(inner, (2, 0, 2, 0)), self.greeting, self.composing, self.examples)
         centred = row(margins=(22, 0, 22, 12))
@@ -249,7 +257,7 @@ class ChatPage(PageFrame):
             if choice.tier:
                 action.setIcon(tier_icon(choice.tier))  # type: ignore[arg-type]
             group.addAction(action)
-            action.triggered.connect(lambda *_, what=choice: self._choose_tier(what))
+            action.triggered.connect(bind(self._choose_tier, choice))
         return menu
 
     def _open_tier_menu(self) -> None:
@@ -276,7 +284,7 @@ class ChatPage(PageFrame):
     def _say_emptiness(self) -> None:
         is_new = self._services.chat.is_new
         self.greeting.setVisible(is_new)
-        self.examples.setVisible(is_new)
+        self._show_examples()
         self._above.setVisible(is_new)
         self._below.setVisible(is_new)
         self._reading_place.setVisible(not is_new)
@@ -288,6 +296,18 @@ class ChatPage(PageFrame):
         )
         self.find_button.setVisible(not is_new)
         self.composing.set_new(is_new)
+
+    def _show_examples(self) -> None:
+        # Where there is no room for the cards, the question comes first.
+        self.examples.setVisible(self._services.chat.is_new and self.height() >= look().px(EXAMPLES_FROM))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_examples()
+
+    def _restyle(self) -> None:
+        self._inner.setMaximumWidth(look().px(MEASURE) + 4)
+        self._show_examples()
 
     def _say_state(self) -> None:
         chat = self._services.chat
@@ -384,7 +404,7 @@ class ChatPage(PageFrame):
         return {
             "chat.new": self._start_new,
             "chat.search": self._focus_search,
-            "chat.find": lambda: self.reading.find(),
+            "chat.find": lambda: self.reading.find_here(),
             "chat.rename": self._rename_open,
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
             "chat.trash": lambda: chats.trash(chat.conversation_id),
@@ -460,7 +480,7 @@ class ChatPage(PageFrame):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(["Markdown (*.md)", "JSON (*.json)", "HTML (*.html)"])
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self._write_export(conversation_id, path))
+        dialog.fileSelected.connect(taking(str, lambda path: self._write_export(conversation_id, path)))
         dialog.open()
 
     def _write_export(self, conversation_id: str, path: str) -> None:

@@ -112,10 +112,10 @@ class Reading(QWidget):
         chat.changed.connect(self._on_changed)
         chat.renamed_id.connect(self._on_renamed_id)
         chat.grew.connect(self._on_grew)
-        chat.joined.connect(lambda answer_id, seam: self._on_joined(answer_id, seam))
+        chat.joined.connect(self._on_joined)
         view = self.transcript
         view.badge_clicked.connect(show_trace)
-        view.regenerate_requested.connect(lambda message_id: chat.regenerate(message_id))
+        view.regenerate_requested.connect(self._regenerate)
         view.edit_requested.connect(edit)
         view.variant_requested.connect(self._on_variant)
         view.action_triggered.connect(self._on_action)
@@ -123,7 +123,7 @@ class Reading(QWidget):
         view.menu_wanted.connect(self._fill_menu)
         self._on_opened()
 
-    def find(self) -> None:
+    def find_here(self) -> None:
         """Open the find bar."""
         self.find_bar.open_bar()
 
@@ -201,6 +201,9 @@ class Reading(QWidget):
             self._services.chat.regenerate(answer_id)
         elif action == "trace":
             self._show_trace(answer_id)
+
+    def _regenerate(self, message_id: str) -> None:
+        self._services.chat.regenerate(message_id)
 
     def _fill_menu(self, message_id: str, menu: QMenu) -> None:
         message = self._services.chat.find(message_id)

@@ -2,6 +2,7 @@
 """The inspector of the chat page: the route of one answer, from the verdict down to the raw record."""
 
 from collections.abc import Callable
+from typing import cast
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QPen
@@ -9,13 +10,13 @@ from PySide6.QtWidgets import QPlainTextEdit, QScrollArea, QSizePolicy, QVBoxLay
 
 from app.theme.apply import look
 from app.theme.icons import paint_tier
-from app.theme.paint import pill, pill_size, rounded, text
+from app.theme.paint import PillTone, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.trace import Bar, Out, Trace
 from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
+from app.widgets.flow import FlowLayout
 
 LABEL_WIDTH, BAR_ROW, BAR_HEIGHT = 88, 24, 14
-TONES = {"ok": "ok", "warn": "warn", "err": "err", "neutral": "neutral", "accent": "accent"}
 
 
 class Attempts(QWidget):
@@ -114,9 +115,15 @@ class LeftOutRow(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        paint_tier(painter, self._out.tier, 12, 7)  # type: ignore[arg-type]
+        paint_tier(painter, self._out.tier, 12, 7)
         width, _ = pill_size(self._out.reason)
-        pill(painter, self.width() - 12 - width, 5 + look().px(9), self._out.reason, TONES[self._out.tone])  # type: ignore[arg-type]
+        pill(
+            painter,
+            self.width() - 12 - width,
+            5 + look().px(9),
+            self._out.reason,
+            cast("PillTone", self._out.tone),
+        )
         painter.end()
 
 
@@ -146,7 +153,7 @@ class Verdict(QWidget):
         line_px = look().px(18)
         left = 12.0
         if self._trace.tier:
-            paint_tier(painter, self._trace.tier, left, 10 + (line_px - 14) / 2, 14)  # type: ignore[arg-type]
+            paint_tier(painter, self._trace.tier, left, 10 + (line_px - 14) / 2, 14)
             left += 20
         width, _ = pill_size(self._trace.state)
         text(
@@ -161,8 +168,8 @@ class Verdict(QWidget):
             self.width() - 12 - width,
             10 + line_px / 2,
             self._trace.state,
-            TONES[self._trace.state_tone],
-        )  # type: ignore[arg-type]
+            cast("PillTone", self._trace.state_tone),
+        )
         painter.end()
 
 
@@ -220,7 +227,7 @@ class TracePanel(QWidget):
         self.json_button.setCheckable(True)
         self.copy_button = icon_button("copy", "trace.copy", "Copy the raw record", self._copy, small=True)
         head.add(
-            label("Route trace", "section"), None, self.copy_button, self.json_button,
+            ElidedLabel("Route trace", "section"), None, self.copy_button, self.json_button,
             icon_button("x", "trace.close", "Close the inspector", close, small=True, keys="Ctrl I"),
         )  # fmt: skip
         outer.addWidget(head)
@@ -245,13 +252,14 @@ class TracePanel(QWidget):
         self._outs_line = line()
         attempts_box = column(margins=(12, 4, 12, 10))
         attempts_box.addWidget(self.attempts)
-        actions = row(margins=(12, 10, 12, 10), spacing=6)
-        fill(
-            actions,
+        actions = QWidget()
+        flow = FlowLayout(actions)
+        flow.setContentsMargins(12, 10, 12, 10)
+        for made in (
             button("Answer again", "trace.again", regenerate, icon="rotate-ccw", small=True),
             button("Pin this tier here", "trace.pin", pin, icon="pin", small=True, tip="Later answers in this chat stay on this tier"),
-            None,
-        )  # fmt: skip
+        ):  # fmt: skip
+            flow.addWidget(made)
         fill(
             self._body, self.verdict, line(), self._caption("Attempts"), attempts_box, line(), self._outs_caption,
             self._outs, self._outs_line, self._caption("Cost and time"), self.figures, line(), actions, None,

@@ -1,5 +1,7 @@
 """From the engine's messages to what a transcript shows."""
 
+from typing import Any
+
 from app.viewmodels import wording
 from app.viewmodels.badge import badge_of, lane_words, speed_of
 from app.viewmodels.trace import OUTCOME_WORDS
@@ -15,7 +17,7 @@ STATUS = {
 }
 
 
-def shown(message, text: str | None = None, *, time: str = "") -> Message:  # type: ignore[no-untyped-def]
+def shown(message: Any, text: str | None = None, *, time: str = "") -> Message:
     """A message as the transcript takes it; `text` is the whole text where it has grown since."""
     is_failed = message.status == "failed"
     badge = badge_of(message)
@@ -33,7 +35,7 @@ def shown(message, text: str | None = None, *, time: str = "") -> Message:  # ty
     )
 
 
-def failure(message) -> Message | None:  # type: ignore[no-untyped-def]
+def failure(message: Any) -> Message | None:
     """The block below an answer that failed: what happened, and what can be done."""
     if message.status != "failed":
         return None
@@ -47,7 +49,7 @@ def failure(message) -> Message | None:  # type: ignore[no-untyped-def]
     )
 
 
-def seam_of(seam) -> Seam:  # type: ignore[no-untyped-def]
+def seam_of(seam: Any) -> Seam:
     """The line where another attempt carried on."""
     reason = OUTCOME_WORDS.get(seam.reason, seam.reason)
     return Seam(
@@ -58,7 +60,7 @@ def seam_of(seam) -> Seam:  # type: ignore[no-untyped-def]
     )
 
 
-def _badge(badge, message) -> Badge:  # type: ignore[no-untyped-def]
+def _badge(badge: Any, message: Any) -> Badge:
     lines = [
         f"{attempt.tier}/{attempt.instance}: {attempt.why or attempt.outcome}, {wording.duration(attempt.duration_s)}"
         for attempt in message.attempts

@@ -2,13 +2,14 @@
 """The inspector of an installed model: what it is, how it fits at which context, what was measured, where it lies."""
 
 from collections.abc import Callable
+from typing import cast
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QSlider, QWidget
 
 from app.theme.apply import look
-from app.theme.paint import RIGHT, pill, pill_size, rounded, text
+from app.theme.paint import RIGHT, PillTone, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, FitBar, ModelsViewModel, context_steps, fit_bar
 from app.views.chat.trace_panel import KeyValues
@@ -92,9 +93,17 @@ class PillRow(QWidget):
         left = 0.0
         for words, tone, icon in self._pills:
             left += (
-                pill(painter, left, self.height() / 2, words, tone, icon=icon, dpr=self.devicePixelRatioF())
+                pill(
+                    painter,
+                    left,
+                    self.height() / 2,
+                    words,
+                    cast("PillTone", tone),
+                    icon=icon,
+                    dpr=self.devicePixelRatioF(),
+                )
                 + 6
-            )  # type: ignore[arg-type]
+            )
         painter.end()
 
 

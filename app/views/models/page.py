@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QStackedWidget, QWidget
 
+from app.theme.apply import look
 from app.viewmodels import wording
 from app.viewmodels.chat import ChatViewModel
 from app.viewmodels.models import FIT_WORDS, estimate, hardware_words
@@ -20,7 +21,20 @@ from app.views.models.inspector import ModelInspector
 from app.views.models.offers import OfferInspector
 from app.views.models.pills import FilterPills
 from app.views.models.providers import ProviderPanel
-from app.views.parts import Head, button, column, fill, focus_quietly, frame, label, line, row, search_field
+from app.views.parts import (
+    ElidedLabel,
+    Head,
+    button,
+    column,
+    fill,
+    focus_quietly,
+    frame,
+    label,
+    line,
+    row,
+    search_field,
+    taking,
+)
 from app.views.rows import Cell, Column, Line, Lines, Pill
 from app.views.services import Services
 from app.views.tabs import Tabs
@@ -37,6 +51,7 @@ OFFERS = (
     Column("Fit", 100),
 )
 PROVIDERS = (Column("Address", 220), Column("Models", 64, True), Column("State", 110))
+SEARCH_FROM = 700  # width of the page in px at normal text size
 CHECKS = (Column("State", 110),)
 CHECK_PILLS = {
     "ok": ("Good", "ok", "circle-check"),
@@ -85,7 +100,7 @@ class ModelsPage(PageFrame):
         self._head = Head(left=16, right=12, spacing=8)
         self.tabs = Tabs("models.tabs", "Sections of Models", TABS, self._show_tab)
         self.search = search_field("Search models", "models.search")
-        self.search.textChanged.connect(lambda words: self._search(words))
+        self.search.textChanged.connect(self._search)
         self.search.setMaximumWidth(196)
         self.search.setMinimumWidth(90)
         self.import_button = button(
@@ -121,7 +136,7 @@ class ModelsPage(PageFrame):
         self.stack.addWidget(self._make_list("engines", "Engine and health", CHECKS, "What was looked at"))
         self.providers: Lines = self._lists["providers"]
         self.engines: Lines = self._lists["engines"]
-        self.providers.chosen.connect(lambda name: self.provider_panel.show_details(name))
+        self.providers.chosen.connect(taking(str, lambda name: self.provider_panel.show_details(name)))
         self.providers.deleted.connect(self._ask_remove_provider)
         self.downloads = Downloads(self._services.models)
         layout.addWidget(self.downloads)
@@ -135,8 +150,7 @@ class ModelsPage(PageFrame):
             "models.filter", "Which models", (("all", "All"), ("fits", "Fits this computer"), ("loaded", "Loaded")),
             lambda key: self._services.models.show(filter_key=key),
         )  # fmt: skip
-        self.hardware = label("", "small", "tertiary", name="models.hardware")
-        self.hardware.setMinimumWidth(0)
+        self.hardware = ElidedLabel("", "small", "tertiary", "models.hardware")
         fill(bar, self.filters, None, self.hardware)
         self.installed = Lines("models.installed", "Models on this computer", INSTALLED)
         self.installed.chosen.connect(self._services.models.select)
@@ -161,8 +175,8 @@ class ModelsPage(PageFrame):
         self.address.returnPressed.connect(self._pull_address)
         fill(bar, self.address, button("Download", "models.pullAddress", self._pull_address, icon="download"))
         self.offers = Lines("models.offers", "Models that can be downloaded", OFFERS)
-        self.offers.chosen.connect(lambda key: self.offer_panel.show_offer(key))
-        self.offers.opened.connect(lambda key: self._services.models.pull(key))
+        self.offers.chosen.connect(taking(str, lambda key: self.offer_panel.show_offer(key)))
+        self.offers.opened.connect(taking(str, self._services.models.pull))
         fill(layout, bar, line(), self.offers.head("Name"))
         layout.addWidget(self.offers, 1)
         return page
@@ -187,7 +201,7 @@ class ModelsPage(PageFrame):
         order = [name for name, _ in TABS]
         self.stack.setCurrentIndex(order.index(key))
         self.import_button.setVisible(key == "installed")
-        self.search.setVisible(key in ("installed", "discover"))
+        self._fit_head()
         self.add_button.setVisible(key == "providers")
         self.check_button.setVisible(key == "engines")
         panels = {
@@ -210,7 +224,7 @@ class ModelsPage(PageFrame):
         self.installed.lines.show_lines([self._line(row_) for row_ in models.rows])
         self.installed.select(models.selected)
         self.filters.show_counts(models.counts())
-        self.hardware.setText(hardware_words(models.hardware))
+        self.hardware.set_words(hardware_words(models.hardware))
         is_empty = models.is_loaded and not models.rows
         self.installed.setVisible(not is_empty)
         self.installed_empty.setVisible(is_empty)
@@ -329,8 +343,9 @@ class ModelsPage(PageFrame):
         self.installed.select(name)
         self.installed.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def find(self) -> None:
+    def find_here(self) -> None:
         """Search in this page."""
+        self.search.show()
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def take_focus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
@@ -357,10 +372,11 @@ class ModelsPage(PageFrame):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilters(["Models (*.gguf)", "All files (*)"])
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.filesSelected.connect(
-            lambda paths: self._services.models.import_files([Path(path) for path in paths])
-        )
+        dialog.filesSelected.connect(self._import)
         dialog.open()
+
+    def _import(self, paths: list[str]) -> None:
+        self._services.models.import_files([Path(path) for path in paths])
 
     def _ask_remove(self, name: str) -> None:
         model = next((row_ for row_ in self._services.models.all_rows if row_.name == name), None)
@@ -390,6 +406,17 @@ class ModelsPage(PageFrame):
 
     def _close(self) -> None:
         self.show_inspector(False)
+
+    def _fit_head(self) -> None:
+        # Where there is no room for the field, the tabs come first; Ctrl F brings it.
+        has_room = (
+            self.width() >= look().px(SEARCH_FROM) or self.search.hasFocus() or bool(self.search.text())
+        )
+        self.search.setVisible(self.tabs.current in ("installed", "discover") and has_room)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_head()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

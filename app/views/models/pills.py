@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QWidget
 
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.paint import focus_ring, pill, pill_size
-from app.views.parts import row
+from app.views.parts import bind, row
 
 HEIGHT = 22
 
@@ -22,6 +22,7 @@ class FilterPill(QAbstractButton):
         super().__init__()
         self.setObjectName(name)
         self.setCheckable(True)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.set_words(words)
         look().theme_changed.connect(self.updateGeometry)
@@ -66,7 +67,7 @@ class FilterPills(QWidget):
         self.pills: dict[str, FilterPill] = {}
         for key, words in pills:
             made = FilterPill(f"{name}.{key}", words)
-            made.clicked.connect(lambda *_, what=key: chosen(what))
+            made.clicked.connect(bind(chosen, key))
             self._group.addButton(made)
             layout.addWidget(made)
             self.pills[key] = made

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QScrollArea, QStackedWidget, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.theme.apply import repolish
 from app.viewmodels import wording
@@ -11,7 +11,19 @@ from app.viewmodels.providers import ProvidersViewModel, circuit_pill
 from app.views.about import ask_save_untested
 from app.views.chat.trace_panel import KeyValues
 from app.views.models.inspector import PillRow
-from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
+from app.views.parts import (
+    ElidedLabel,
+    Head,
+    button,
+    column,
+    fill,
+    frame,
+    icon_button,
+    label,
+    line,
+    row,
+    taking,
+)
 
 
 class ProviderForm(QWidget):
@@ -109,10 +121,10 @@ class ProviderForm(QWidget):
         made.setAccessibleName(title)
         made.setPlaceholderText(placeholder)
         made.setToolTip(title)
-        made.textEdited.connect(lambda words, what=key: self._edited(what, words))
+        made.textEdited.connect(taking(str, lambda words: self._edited(key, words)))
         return made
 
-    def _add(self, layout, title: str, field: QWidget) -> None:  # type: ignore[no-untyped-def]
+    def _add(self, layout: QVBoxLayout, title: str, field: QWidget) -> None:
         caption = label(title, "small", "secondary")
         caption.setBuddy(field)
         fill(layout, 4, caption, field)

@@ -4,6 +4,7 @@
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.viewmodels.settings import SettingsViewModel, is_changed
-from app.views.parts import fill, label, row
+from app.views.parts import bind, fill, label, row
 from app.views.settings.form_row import FormRow
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
@@ -79,16 +80,16 @@ class FieldRow(FormRow):
         match found.type:
             case "bool":
                 made: QWidget = Switch(found.title)
-                made.toggled.connect(self._set)  # type: ignore[attr-defined]
+                made.toggled.connect(self._set)
             case "choice" if len(found.choices) <= CHOICES_SIDE_BY_SIDE:
                 made = Segmented([(choice, choice_words(choice)) for choice in found.choices], found.title)
-                made.changed.connect(self._set)  # type: ignore[attr-defined]
+                made.changed.connect(self._set)
             case "choice":
                 made = QComboBox()
                 for choice in found.choices:
                     made.addItem(choice_words(choice), choice)
                 made.setMinimumWidth(CONTROL)
-                made.activated.connect(lambda _, box=made: self._set(box.currentData()))
+                made.activated.connect(bind(self._set_current, made))
             case "list":
                 made = QPlainTextEdit()
                 made.setFixedSize(CONTROL, 76)
@@ -119,9 +120,9 @@ class FieldRow(FormRow):
             field.setTextMargins(0, 0, suffix.sizeHint().width() + 6, 0)
         if found.type == "path":
             field.setToolTip("A folder or file")
-            browse = field.addAction(_folder_icon(), QLineEdit.ActionPosition.TrailingPosition)
-            browse.setToolTip("Browse…")
-            browse.triggered.connect(lambda *_: self._browse(field))
+            browse = QAction(_folder_icon(), "Browse…", field)
+            field.addAction(browse, QLineEdit.ActionPosition.TrailingPosition)
+            browse.triggered.connect(bind(self._browse, field))
         if found.type == "secret":
             field.setPlaceholderText("keyring://NAME or env://NAME")
         return field
@@ -144,7 +145,7 @@ class FieldRow(FormRow):
         elif isinstance(control, QComboBox):
             control.setCurrentIndex(max(0, control.findData(value)))
         elif isinstance(control, QPlainTextEdit):
-            words = "\n".join(value) if isinstance(value, (list, tuple)) else str(value or "")
+            words = "\n".join(value) if self._type == "list" else str(value or "")
             if control.toPlainText() != words and not control.hasFocus():
                 control.setPlainText(words)
         elif isinstance(control, QLineEdit) and not self._settings.errors.get(self.key):
@@ -154,6 +155,9 @@ class FieldRow(FormRow):
 
     def _set(self, value: Any) -> None:
         self._settings.set(self.key, value)
+
+    def _set_current(self, box: QComboBox) -> None:
+        self._set(box.currentData())
 
     def _set_words(self, words: str) -> None:
         found = self._settings.row(self.key)
@@ -193,7 +197,7 @@ def _notes(found: Any) -> str:
     return " ".join(notes)
 
 
-def _folder_icon() -> Any:
+def _folder_icon() -> QIcon:
     from app.theme.icons import icon
 
     return icon("folder", "text.tertiary", 14)

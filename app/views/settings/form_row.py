@@ -47,7 +47,8 @@ class FormRow(QWidget):
         words = column(margins=(0, 4, 0, 0), spacing=2)
         words.addWidget(label(title, "uiStrong", wraps=True))
         described = label(sentence, "small", "secondary", wraps=True)
-        described.setVisible(bool(sentence))
+        if not sentence:
+            described.hide()  # never `setVisible(True)` here: without a parent yet it would be a window of its own
         words.addWidget(described)
         words.addStretch(1)
         right = column(spacing=4)

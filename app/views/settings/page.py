@@ -31,7 +31,19 @@ from app.theme.paint import focus_ring, rounded, text
 from app.viewmodels.settings import SECRETS_GROUP, SettingsViewModel
 from app.views.appearance import Appearance
 from app.views.frame import PageFrame
-from app.views.parts import Head, button, column, fill, focus_quietly, frame, label, line, row, search_field
+from app.views.parts import (
+    Head,
+    bind,
+    button,
+    column,
+    fill,
+    focus_quietly,
+    frame,
+    label,
+    line,
+    row,
+    search_field,
+)
 from app.views.services import Services
 from app.views.settings.fields import FieldRow
 from app.views.settings.secrets import SecretsSection
@@ -95,8 +107,8 @@ class GroupDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         name = str(index.data(NAME_ROLE))
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
-        box = QRectF(option.rect).adjusted(6, 0, -6, 0)  # type: ignore[attr-defined]
+        state: QStyle.StateFlag = option.state
+        box = QRectF(option.rect).adjusted(6, 0, -6, 0)
         if state & QStyle.StateFlag.State_Selected:
             rounded(painter, box, 5, fill="bg.selected")
         elif state & QStyle.StateFlag.State_MouseOver:
@@ -110,8 +122,7 @@ class GroupDelegate(QStyledItemDelegate):
                 painter, box.adjusted(0, 0, -8, 0), str(number), "small", "text.tertiary",
                 align=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
             )  # fmt: skip
-        widget: QWidget | None = option.widget  # type: ignore[attr-defined]
-        if state & QStyle.StateFlag.State_HasFocus and widget is not None and has_keyboard_focus(widget):
+        if state & QStyle.StateFlag.State_HasFocus and has_keyboard_focus(option.widget):
             focus_ring(painter, box, 5, inside=True)
 
 
@@ -163,7 +174,7 @@ class SettingsPage(PageFrame):
         self.list.setMouseTracking(True)
         self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.selectionModel().currentChanged.connect(lambda now, _: self._show_group(now))
+        self.list.selectionModel().currentChanged.connect(self._show_group)
         layout.addWidget(self.list, 1)
         layout.addWidget(line("lineNormal"))
         foot = row(margins=(12, 10, 12, 10), spacing=8)
@@ -177,7 +188,7 @@ class SettingsPage(PageFrame):
         layout.addLayout(foot)
         return side
 
-    def _show_group(self, index: QModelIndex) -> None:
+    def _show_group(self, index: QModelIndex, _: QModelIndex) -> None:
         if index.isValid():
             name = self.groups.names[index.row()]
             self._wanted = name
@@ -224,13 +235,13 @@ class SettingsPage(PageFrame):
         )
         self._head.add(self.head_title, self.head_words, None, self.undo, self.file)
         layout.addWidget(self._head)
-        self.scroll = QScrollArea()
-        self.scroll.setObjectName("settings.scroll")
-        self.scroll.setAccessibleName("Settings")
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.verticalScrollBar().valueChanged.connect(lambda _: self._follow_scroll())
-        layout.addWidget(self.scroll, 1)
+        self.area = QScrollArea()
+        self.area.setObjectName("settings.scroll")
+        self.area.setAccessibleName("Settings")
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.verticalScrollBar().valueChanged.connect(bind(self._follow_scroll))
+        layout.addWidget(self.area, 1)
         return main
 
     def _rebuild(self) -> None:
@@ -263,7 +274,7 @@ class SettingsPage(PageFrame):
         outer.addStretch(1)
         outer.addWidget(inner, 1000)
         outer.addStretch(1)
-        self.scroll.setWidget(body)
+        self.area.setWidget(body)
         if self._wanted not in self.groups.names and self.groups.names:
             self._wanted = self.groups.names[0]
         if self._wanted in self.groups.names and not self._settings.query:
@@ -324,12 +335,12 @@ class SettingsPage(PageFrame):
         made = self._rows.get(key)
         if made is None:
             return
-        self.scroll.ensureWidgetVisible(made, 0, 80)
+        self.area.ensureWidgetVisible(made, 0, 80)
         made.pulse()
         if takes_focus:
             made.control.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def find(self) -> None:
+    def find_here(self) -> None:
         """Search in this page."""
         if not self.is_side_shown:
             self.toggle_side()
@@ -341,16 +352,16 @@ class SettingsPage(PageFrame):
         focus_quietly(self.list, reason)
 
     def _scroll_to(self, section: QWidget) -> None:
-        body = self.scroll.widget()
+        body = self.area.widget()
         if body is not None and section.isVisibleTo(body):
             top = section.mapTo(body, section.rect().topLeft()).y()
-            self.scroll.verticalScrollBar().setValue(max(0, top - 4))
+            self.area.verticalScrollBar().setValue(max(0, top - 4))
 
     def _follow_scroll(self) -> None:
-        body = self.scroll.widget()
+        body = self.area.widget()
         if body is None or self._settings.query:
             return
-        top = self.scroll.verticalScrollBar().value() + 40
+        top = self.area.verticalScrollBar().value() + 40
         current = ""
         for name, section in self._sections.items():
             if section.mapTo(body, section.rect().topLeft()).y() <= top:

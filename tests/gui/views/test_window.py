@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QObject, QRect
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.views.store import Store
+from app.views.strip import StripButton
+from app.views.window import SIZE_MIN, fit_to_screens
+from tests.gui.conftest import Person
+
+SCREEN = QRect(0, 0, 1920, 1080)
+
+
+class WindowWatch(QObject):
+    """Notes every window that is shown."""
+
+    def __init__(self, known: QWidget) -> None:
+        super().__init__()
+        self.known = known
+        self.seen: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow() and watched is not self.known:
+            self.seen.append(f"{type(watched).__name__} {watched.objectName()!r}")
+        return False
+
+
+@pytest.mark.parametrize("page", ["models", "settings"])
+def test_building_a_page_opens_no_other_window(person: Person, qapp: QApplication, page: str) -> None:
+    watch = WindowWatch(person.window)
+    qapp.installEventFilter(watch)
+    person.window.go(page)
+    person.settle()
+    qapp.removeEventFilter(watch)
+    assert watch.seen == []
+
+
+def test_a_window_of_a_screen_that_is_gone_comes_back_to_one_that_is_there() -> None:
+    box = fit_to_screens({"x": 5000, "y": -900, "w": 1280, "h": 800}, [SCREEN])
+    assert box is not None
+    assert SCREEN.contains(box)
+
+
+def test_a_window_larger_than_the_screen_is_cut_and_one_too_small_grows() -> None:
+    large = fit_to_screens({"x": 0, "y": 0, "w": 4000, "h": 3000}, [SCREEN])
+    small = fit_to_screens({"x": 10, "y": 10, "w": 10, "h": 10}, [SCREEN])
+    assert large is not None
+    assert small is not None
+    assert large.size() == SCREEN.size()
+    assert small.size() == SIZE_MIN
+
+
+def test_a_window_that_fits_stays_where_it_was() -> None:
+    assert fit_to_screens({"x": 100, "y": 50, "w": 1280, "h": 800}, [SCREEN]) == QRect(100, 50, 1280, 800)
+
+
+@pytest.mark.parametrize("held", [{}, {"x": 1}, {"w": 1, "h": 2}])
+def test_without_a_remembered_place_none_is_made_up(held: dict[str, int]) -> None:
+    assert fit_to_screens(held, [SCREEN]) is None
+
+
+def test_what_the_window_remembers_is_read_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "window.ini")
+    store.set_numbers("geometry", {"x": 1, "y": 2, "w": 3, "h": 4})
+    store.set_flag("wizard/done", True)
+    store.set_text("look/theme", "dark")
+    store.save()
+    again = Store(tmp_path / "window.ini")
+    assert again.numbers("geometry") == {"x": 1, "y": 2, "w": 3, "h": 4}
+    assert again.flag("wizard/done")
+    assert again.text("look/theme") == "dark"
+
+
+@pytest.mark.parametrize("content", ["\x00\xff", "[General]\ngeometry=not json\n", "[[[["])
+def test_a_broken_memory_counts_as_none(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "window.ini"
+    path.write_text(content, encoding="latin-1")
+    store = Store(path)
+    assert store.numbers("geometry") == {}
+    assert not store.flag("wizard/done")
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("page", ["chat", "models", "settings"])
+def test_at_any_text_size_no_button_cuts_its_words_in_the_smallest_window(
+    person: Person, qapp: QApplication, page: str, scale: float
+) -> None:
+    from app.theme.apply import apply
+
+    apply(qapp, "light", scale)
+    person.window.resize(SIZE_MIN)
+    person.window.go(page)
+    person.settle()
+    cut = [
+        f"{made.objectName()}: {made.width()} < {made.sizeHint().width()}"
+        for made in person.window.findChildren(StripButton)
+        if made.isVisible() and made.width() < made.sizeHint().width()
+    ]
+    apply(qapp, "light", 1.0)
+    assert cut == []
+
+
+def test_the_engine_that_could_not_start_is_said_in_the_strip_and_a_banner(person: Person) -> None:
+    person.stage.bridge.give_up("Port 4567 is in use.")
+    person.services.status.engine_failed("Port 4567 is in use.")
+    person.window.notices.engine_failed("Port 4567 is in use.")
+    person.settle()
+    assert person.window.strip.buttons["engine"].text() == "Engine stopped"
+    assert person.window.banner.isVisible()
+    assert person.window.banner.words.text() == "Port 4567 is in use."
+
+
+def test_faults_of_the_configuration_are_told_and_shown_in_settings(person: Person) -> None:
+    person.legion.settings.problems = ("line 2: server.port: this takes a whole number",)
+    person.services.settings.refresh()
+    person.settle()
+    assert "line 2" in person.window.banner.words.text()
+    person.window.go("settings")
+    person.settle()
+    card = person.find("settings.faults")
+    assert "line 2" in card.accessibleName()
+
+
+def test_closing_without_a_tray_minimises_and_says_why_once(person: Person) -> None:
+    person.window.close()
+    person.settle()
+    assert person.window.isMinimized()
+    assert "no tray" in person.window.banner.words.text()
+    person.window.banner.dismiss()
+    person.window.showNormal()
+    person.window.close()
+    assert not person.window.banner.isVisible()
+
+
+def test_a_theme_chosen_by_command_is_in_force_and_kept(person: Person) -> None:
+    from app.theme.apply import look
+
+    person.services.commands.run("theme.dark")
+    person.settle()
+    assert look().theme == "dark"
+    assert person.legion.settings.get("appearance.theme") == "dark"
+    person.services.commands.run("text.larger")
+    person.settle()
+    assert person.legion.settings.get("appearance.text_scale") == 1.1
