@@ -63,17 +63,19 @@ class Desktop:
         """The next JSON line that has `key`; raises with what was said if the workbench ends or stays silent."""
         end_s = time.perf_counter() + limit_s
         while (left_s := end_s - time.perf_counter()) > 0:
+            has_ended = (
+                self.process.poll() is not None
+            )  # asked first: what it said before its end is read below
             for line in self._lines(left_s):
                 self.said.append(line)
                 with contextlib.suppress(ValueError):
                     found = json.loads(line)
                     if isinstance(found, dict) and key in found:
                         return found
-            if self.process.poll() is not None:
+            if has_ended:
                 break
-        raise RuntimeError(
-            f"no {key} from the workbench (exit {self.process.poll()}): {' / '.join(self.said[-8:])}"
-        )
+        last = " / ".join(self.said[-8:])
+        raise RuntimeError(f"no {key} from the workbench (exit {self.process.poll()}): {last}")
 
     def _lines(self, limit_s: float) -> Iterator[str]:
         if not self._selector.select(timeout=limit_s):

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,7 @@ LIBRARIES = {
     "libwayland-cursor.so.0": "libwayland-cursor0",
     "libwayland-egl.so.1": "libwayland-egl1",
 }
+OPENMP = "libgomp.so.1"
 # A private X server, a window manager and a hand on the keyboard: the window tests alone use them.
 TEST_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}
 BUNDLE_TOOLS = {"objdump": "binutils"}
@@ -204,10 +206,11 @@ def apt_install(packages):
     return True
 
 
-def quiet(command):
+def quiet(command, folder=None):
     """The exit status of a command whose words nobody needs."""
+    silent = subprocess.DEVNULL
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        command, stdin=silent, stdout=silent, stderr=silent, cwd=folder, check=False
     ).returncode
 
 
@@ -263,6 +266,36 @@ def steps(target):
     yield "model", digest(model), "the starter model (98 MB)", starter
 
 
+def bring_openmp():
+    """Put the one library the native engine needs into the environment, where no administrator is at hand.
+
+    Debian's package is fetched and unpacked as this user; a `.pth` line loads the library at start, so that the
+    engine's own request for it is met. True if the library is there now.
+    """
+    (site,) = VENV.glob("lib/python3.*/site-packages")
+    if loads(OPENMP) or (site / "openmp.pth").exists():
+        return True
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for part in ("lists/partial", "archives/partial"):
+            (place / part).mkdir(parents=True)
+        apt = ["apt-get", "-qq", "-o", f"Dir::State::Lists={place}/lists", "-o", f"Dir::Cache={place}"]
+        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]
+        fetched = not quiet([*apt, "update"]) and not quiet([*apt, "download", LIBRARIES[OPENMP]], place)
+        if not fetched or quiet(["dpkg-deb", "-x", str(next(place.glob("*.deb"))), str(place / "x")]):
+            return False
+        library = next((place / "x").rglob(OPENMP)).resolve()
+        kept = VENV / "lib" / OPENMP
+        shutil.copy2(str(library), str(kept))
+    say(f"Fetched {OPENMP} into .venv, since it cannot be installed here.")
+    (site / "openmp.pth").write_text(
+        f"import ctypes; ctypes.CDLL({str(kept)!r}, ctypes.RTLD_GLOBAL)\n", encoding="utf-8"
+    )
+    return True
+
+
 def prepare(target):
     """Bring everything `target` needs; raises `Stop` where it cannot go on."""
     stamp = make_venv(target)
@@ -275,7 +308,8 @@ def prepare(target):
     system = digest(Path(__file__))
     wanted = "system" if target in {"run", "check"} else "system-" + target
     if stamp.get(wanted) != system:
-        apt_install(missing_packages(target))
+        if not apt_install(missing_packages(target)) and not bring_openmp():
+            say(f"Without {OPENMP} no model can run on this machine itself.")
         if not missing_packages(target):
             stamp[wanted] = system
             write_stamp(stamp)

@@ -11,8 +11,6 @@ import threading
 import warnings
 
 import pytest
-from PySide6.QtCore import QTimer, qWarning
-from PySide6.QtWidgets import QLabel
 
 STOP = threading.Event()
 held = []
@@ -23,10 +21,6 @@ def teardown_module():
     for thing in held:
         if isinstance(thing, subprocess.Popen):
             thing.communicate(b"end\n")
-        elif isinstance(thing, QTimer):
-            thing.stop()
-        elif isinstance(thing, QLabel):
-            thing.close()
     held.clear()
 
 
@@ -59,24 +53,6 @@ def test_leaves_a_task():
     asyncio.run(main())
 
 
-def test_leaves_a_timer(qapp):
-    timer = QTimer()
-    timer.setObjectName("forgotten")
-    timer.start(1000)
-    held.append(timer)
-
-
-def test_leaves_a_window(qapp):
-    window = QLabel("x")
-    window.setWindowTitle("forgotten")
-    window.show()
-    held.append(window)
-
-
-def test_annoys_qt(qtbot):
-    qWarning("bad parent")
-
-
 def test_warns():
     warnings.warn("old habit", DeprecationWarning, stacklevel=1)
 
@@ -106,16 +82,13 @@ def test_honest_may_leave_a_thread():
     threading.Thread(target=STOP.wait, daemon=True).start()
 
 
-def test_honest_ends_what_it_starts(qtbot):
+def test_honest_ends_what_it_starts():
     async def main():
         task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
         await asyncio.sleep(0)
         task.cancel()
 
     asyncio.run(main())
-    window = QLabel("x")
-    qtbot.addWidget(window)
-    window.show()
 
 
 def test_honest_has_a_home_of_its_own(tmp_path):

@@ -1,16 +1,16 @@
 """The walls around the suite stand: each guard fails a test planted to offend against it."""
 
 import os
-import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from tests.support import plants
+
 ROOT = Path(__file__).resolve().parents[2]
-PLANTS = Path(__file__).with_name("plants_guards.py")  # not imported: it needs Qt, this file does not
+PLANTS = Path(__file__).with_name("plants_guards.py")
 
 # What the report of each planted offence must say.
 SAID = {
@@ -20,36 +20,18 @@ SAID = {
     "leaves_a_thread": "thread 'forgotten' at",
     "leaves_a_process": "-c input()",
     "leaves_a_task": "task 'forgotten' (sleep)",
-    "leaves_a_timer": "active QTimer 'forgotten' every 1000 ms",
-    "leaves_a_window": "open window QLabel 'forgotten'",
-    "annoys_qt": "bad parent",
     "warns": "old habit",
     "leaves_a_file_open": "unclosed file",
 }
-HONEST = re.findall(r"^def test_(honest_\w+)", PLANTS.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What an inner run says of each plant: nothing where it passed."""
-    out = tmp_path_factory.mktemp("plants") / "out.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={out}"]
-    command.append(str(PLANTS))
-    environment = {**os.environ, "LEGION_TOKEN": "lgn_of_the_user", "LEGION_TEST_GRACE_S": "0.3"}
-    run = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=100, check=False, env=environment
-    )
-    assert out.exists(), run.stdout + run.stderr
-    found: dict[str, str] = {}
-    for case in ET.parse(out).iter("testcase"):
-        name = case.get("name", "").removeprefix("test_")
-        said = "\n".join((part.get("message") or "") + (part.text or "") for part in case)
-        found[name] = found.get(name, "") + said
-    return found
+    return plants.reports(PLANTS, tmp_path_factory.mktemp("plants"))
 
 
 def test_every_plant_was_run_and_judged(reports: dict[str, str]) -> None:
-    assert set(reports) == {*SAID, *HONEST}
+    assert set(reports) == {*SAID, *plants.honest(PLANTS)}
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -57,7 +39,7 @@ def test_the_guard_names_what_a_planted_test_did(reports: dict[str, str], name: 
     assert SAID[name] in reports[name]
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", plants.honest(PLANTS))
 def test_the_guards_let_an_honest_test_pass(reports: dict[str, str], name: str) -> None:
     assert reports[name] == ""
 

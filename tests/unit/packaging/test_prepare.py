@@ -175,6 +175,39 @@ def test_the_script_is_quick_where_all_is_done() -> None:
     assert int(run.stdout) < 150
 
 
+def test_without_an_administrator_the_engines_library_goes_into_the_environment(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    _program(tmp_path / "bin", "apt-get", 'case "$*" in *download*) : > libgomp1_12_amd64.deb;; esac')
+    _program(
+        tmp_path / "bin",
+        "dpkg-deb",
+        'mkdir -p "$3/usr/lib"; echo elf > "$3/usr/lib/libgomp.so.1.0.0"; ln -s libgomp.so.1.0.0 "$3/usr/lib/libgomp.so.1"',
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(prepare, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(prepare, "loads", lambda _: False)
+    assert prepare.bring_openmp()
+    assert (tmp_path / ".venv" / "lib" / "libgomp.so.1").read_text(encoding="utf-8") == "elf\n"
+    assert "libgomp.so.1" in (site / "openmp.pth").read_text(encoding="utf-8")
+
+
+def test_where_the_library_cannot_be_fetched_nothing_is_left(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    _program(tmp_path / "bin", "apt-get", "exit 100")
+    _program(tmp_path / "bin", "dpkg-deb", "exit 0")
+    _only(tmp_path / "bin", monkeypatch)
+    monkeypatch.setattr(prepare, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(prepare, "loads", lambda _: False)
+    assert not prepare.bring_openmp()
+    assert list(site.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("display", "missing", "words", "said"),
     [
