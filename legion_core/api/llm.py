@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
-from legion_core.gateway.ledger import By, LedgerRow, SummaryRow
+from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.service import Gateway
-from legion_core.gateway.turns import Answer
 from legion_core.gateway.types import Capability, Lane, Pins, Request, RouteDecision, StreamEvent
 from legion_core.kernel.ports import Principal
 
@@ -45,10 +45,12 @@ class Llm:
         return self._gateway.inventory.lanes()
 
     async def ledger(
-        self, *, request: str = "", conversation: str = "", limit: int = 100
+        self, *, request: str = "", conversation: str = "", limit: int = 100, offset: int = 0
     ) -> tuple[LedgerRow, ...]:
         """Attempts, newest request first."""
-        return await self._gateway.ledger.rows(request=request, conversation=conversation, limit=limit)
+        return await self._gateway.ledger.rows(
+            request=request, conversation=conversation, limit=limit, offset=offset
+        )
 
     async def ledger_summary(self, by: By) -> tuple[SummaryRow, ...]:
         """All attempts added up by tier, model or UTC day."""

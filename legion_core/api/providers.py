@@ -64,6 +64,9 @@ class Providers:
             raise Conflict(
                 f"There is a provider {spec.name!r} already.", hint="Choose another name, or remove it first."
             )
+        if spec.kind not in {kind.kind for kind in kinds()}:
+            known = ", ".join(kind.kind for kind in kinds())
+            raise InvalidInput(f"There is no provider kind {spec.kind!r}.", hint=f"Known: {known}.")
         if test:
             found = await self.test(spec, key)
             if not found.is_ok:

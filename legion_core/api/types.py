@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.conversation_types import (
     AnswerEnded,
     AnswerGrew,
@@ -17,9 +18,8 @@ from legion_core.gateway.conversation_types import (
     MessageStatus,
     Turn,
 )
-from legion_core.gateway.ledger import LedgerRow, SummaryRow
+from legion_core.gateway.ledger_types import LedgerRow, SummaryRow
 from legion_core.gateway.providers.base import Embedded
-from legion_core.gateway.turns import Answer
 from legion_core.gateway.types import (
     Attempt,
     Capability,

@@ -1,10 +1,10 @@
 """The bill: one row for each request and one for each attempt, written in one transaction."""
 
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
+from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
 from legion_core.gateway.types import Attempt, Request, Usage
 from legion_core.kernel.clock import Clock, iso
 from legion_core.kernel.faults import fault
@@ -33,38 +33,6 @@ MIGRATIONS = (
 )
 
 SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
-By = Literal["tier", "model", "day"]
-
-
-class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as the ledger keeps it. `cost_usd` None means the price is unknown, never that it was free."""
-
-    request: str
-    attempt: int
-    tier: str
-    instance: str
-    model: str
-    usage: Usage
-    cost_usd: float | None
-    outcome: str
-    why: str = ""
-    at: datetime
-    duration_s: float
-    first_token_s: float | None = None
-    conversation: str = ""
-    dialect: str = ""
-    client: str = ""
-
-
-class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Attempts added up under one key. `unpriced` of them have an unknown price and are not in `cost_usd`."""
-
-    key: str
-    attempts: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    unpriced: int
 
 
 _ATTEMPTS = """
@@ -116,7 +84,7 @@ class Ledger:
         await self._database.write(work, durability="process")
 
     async def rows(
-        self, *, request: str = "", conversation: str = "", limit: int = 100
+        self, *, request: str = "", conversation: str = "", limit: int = 100, offset: int = 0
     ) -> tuple[LedgerRow, ...]:
         """Attempts, newest request first; of one request or one conversation if named."""
         where, args = "", list[Value]()
@@ -124,8 +92,8 @@ class Ledger:
             where, args = "WHERE a.request = ?", [request]
         elif conversation:
             where, args = "WHERE r.conversation = ?", [conversation]
-        sql = f"{_ATTEMPTS} {where} ORDER BY r.at DESC, a.request DESC, a.attempt LIMIT ?"
-        found = await self._database.read(lambda connection: rows(connection, sql, [*args, limit]))
+        sql = f"{_ATTEMPTS} {where} ORDER BY r.at DESC, a.request DESC, a.attempt LIMIT ? OFFSET ?"
+        found = await self._database.read(lambda connection: rows(connection, sql, [*args, limit, offset]))
         return tuple(_ledger_row(row) for row in found)
 
     async def summary(self, by: By) -> tuple[SummaryRow, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.chat import Chat, ChatDefaults, no_defaults
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import cost_usd, no_candidate
@@ -11,7 +12,6 @@ from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.routing.policy import decide
-from legion_core.gateway.turns import Answer
 from legion_core.gateway.types import (
     Attempt,
     Capability,

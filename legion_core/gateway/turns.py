@@ -1,7 +1,6 @@
 """One answer being written into a conversation: its parts made durable as they come, its growth told to watchers."""
 
-from typing import Self
-
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.conversation_types import (
     AnswerEnded,
     AnswerGrew,
@@ -14,92 +13,16 @@ from legion_core.gateway.conversation_types import (
 from legion_core.gateway.conversations import AnswerRecord, Conversations
 from legion_core.gateway.types import (
     Attempt,
-    Block,
-    Closed,
     Joined,
-    Opened,
-    Seam,
     StreamEvent,
-    TextBlock,
     TextDelta,
-    ThinkingBlock,
     ThinkingDelta,
-    ToolCallDelta,
-    ToolUseBlock,
 )
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 
 PART_CHARS = 512
 PART_AGE_S = 0.25  # a killed process loses at most this much of an answer
-
-
-class Answer:
-    """An answer put together from its events; whole once `closed` is set."""
-
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
-        self.text = ""
-        self.thinking = ""
-        self.signature = ""
-        self.tier = ""
-        self.instance = ""
-        self.model = ""
-        self.seams: list[Seam] = []
-        self._calls: dict[int, ToolUseBlock] = {}
-        self._closed: Closed | None = None
-
-    @property
-    def closed(self) -> Closed:
-        """How it ended; asked before the end it is a bug."""
-        assert self._closed is not None, "the answer has not ended yet"
-        return self._closed
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether its last event has come."""
-        return self._closed is not None
-
-    @property
-    def tool_calls(self) -> tuple[ToolUseBlock, ...]:
-        """The calls made so far, in order."""
-        return tuple(self._calls[index] for index in sorted(self._calls))
-
-    @property
-    def content(self) -> tuple[Block, ...]:
-        """The answer as canonical blocks: thinking, text, calls."""
-        blocks: list[Block] = []
-        if self.thinking:
-            blocks.append(ThinkingBlock(text=self.thinking, signature=self.signature, origin=self.instance))
-        if self.text:
-            blocks.append(TextBlock(text=self.text))
-        return (*blocks, *self.tool_calls)
-
-    def take(self, event: StreamEvent) -> Self:
-        """Add an event."""
-        match event:
-            case Opened():
-                self.tier = event.lane.tier.word
-                self.instance, self.model = event.lane.instance, event.lane.offer.id
-            case TextDelta():
-                self.text += event.text
-            case ThinkingDelta():
-                self.thinking += event.text
-                self.signature += event.signature
-            case ToolCallDelta():
-                known = self._calls.get(event.index)
-                self._calls[event.index] = ToolUseBlock(
-                    id=event.id or (known.id if known else ""),
-                    name=event.name or (known.name if known else ""),
-                    arguments=(known.arguments if known else "") + event.arguments,
-                )
-            case Joined():
-                self.seams.append(event.seam)
-                self.tier = event.seam.to_tier
-                self.instance, _, self.model = event.seam.to_lane.partition("/")
-            case Closed():
-                self._closed = event
-        return self
 
 
 class AnswerWriter:
@@ -114,8 +37,9 @@ class AnswerWriter:
         self._text_waiting = ""
         self._thinking_waiting = ""
         self._part_since_s = 0.0
-        self._tell(AnswerStarted, message=message)
-        self._tell(ConversationChanged, conversation_id=message.conversation_id)
+        at_utc, at_mono_s = bus.stamp()
+        bus.publish(AnswerStarted(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
+        self._tell_changed()
 
     def take(self, event: StreamEvent) -> None:
         """Keep and tell one event of the stream."""
@@ -124,31 +48,22 @@ class AnswerWriter:
         match event:
             case TextDelta():
                 self._text_waiting += event.text
-                self._tell(
-                    AnswerGrew,
-                    conversation_id=self._message.conversation_id,
-                    answer_id=self._message.id,
-                    at_char=at_char,
-                    text=event.text,
-                    tokens=event.tokens,
-                )
+                self._tell_grown(at_char, text=event.text, tokens=event.tokens)
                 self._keep_part()
             case ThinkingDelta():
                 self._thinking_waiting += event.text
-                self._tell(
-                    AnswerGrew,
-                    conversation_id=self._message.conversation_id,
-                    answer_id=self._message.id,
-                    at_char=at_char,
-                    thinking=event.text,
-                )
+                self._tell_grown(at_char, thinking=event.text)
                 self._keep_part()
             case Joined():
-                self._tell(
-                    AnswerJoined,
-                    conversation_id=self._message.conversation_id,
-                    answer_id=self._message.id,
-                    seam=event.seam,
+                at_utc, at_mono_s = self._bus.stamp()
+                self._bus.publish(
+                    AnswerJoined(
+                        at_utc=at_utc,
+                        at_mono_s=at_mono_s,
+                        conversation_id=self._message.conversation_id,
+                        answer_id=self._message.id,
+                        seam=event.seam,
+                    )
                 )
             case _:
                 pass
@@ -198,8 +113,9 @@ class AnswerWriter:
         message = await self._conversations.finish(
             self._message.id, self._answer.text, self._answer.content, status, record
         )
-        self._tell(AnswerEnded, message=message)
-        self._tell(ConversationChanged, conversation_id=message.conversation_id)
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(AnswerEnded(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
+        self._tell_changed()
         return message
 
     def _keep_part(self) -> None:
@@ -214,10 +130,25 @@ class AnswerWriter:
         self._text_waiting = self._thinking_waiting = ""
         self._part_since_s = now_s
 
-    def _tell(
-        self,
-        kind: type[AnswerStarted | AnswerGrew | AnswerJoined | AnswerEnded | ConversationChanged],
-        **facts: object,
-    ) -> None:
+    def _tell_grown(self, at_char: int, *, text: str = "", thinking: str = "", tokens: int = 0) -> None:
         at_utc, at_mono_s = self._bus.stamp()
-        self._bus.publish(kind(at_utc=at_utc, at_mono_s=at_mono_s, **facts))  # pyright: ignore[reportArgumentType]
+        self._bus.publish(
+            AnswerGrew(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                conversation_id=self._message.conversation_id,
+                answer_id=self._message.id,
+                at_char=at_char,
+                text=text,
+                thinking=thinking,
+                tokens=tokens,
+            )
+        )
+
+    def _tell_changed(self) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(
+            ConversationChanged(
+                at_utc=at_utc, at_mono_s=at_mono_s, conversation_id=self._message.conversation_id
+            )
+        )

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -48,6 +48,9 @@ STOP: Final[dict[frames.StopReason, StopReason]] = {
 }
 
 
+_Job: TypeAlias = tuple[str, bool]  # a model, and whether it makes vectors: an engine does one or the other
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
     """A model's file and how to open it; numbers as in `frames.Load`. An embedding model makes vectors and cannot chat."""
@@ -79,7 +82,7 @@ class LlamaCpp:
         self._offers = offers
         self._make_worker = make_worker
         self._loaded_max = loaded_max
-        self._workers = dict[str, tuple[Load, Worker]]()  # the longest unused first
+        self._workers = dict[_Job, tuple[Load, Worker]]()  # the longest unused first
         self._changing = asyncio.Lock()
         self._is_closed = False
 
@@ -95,13 +98,14 @@ class LlamaCpp:
 
     def health(self, model: str) -> Health | None:
         """How that model's process is; None if it was never started."""
-        entry = self._workers.get(model)
+        entry = self._workers.get((model, False)) or self._workers.get((model, True))
         return entry[1].health if entry else None
 
     @property
     def loaded(self) -> tuple[str, ...]:
         """The models whose process is up."""
-        return tuple(model for model, (_, worker) in self._workers.items() if worker.health.pid is not None)
+        up = (model for (model, _), (_, worker) in self._workers.items() if worker.health.pid is not None)
+        return tuple(dict.fromkeys(up))
 
     async def load(self, model: str) -> None:
         """Start that model's process ahead of its first question; raises as `Worker.start`."""
@@ -109,14 +113,14 @@ class LlamaCpp:
         await worker.start()
 
     async def unload(self, model: str) -> bool:
-        """End that model's process unless it is answering; True if it is not up any more."""
-        entry = self._workers.get(model)
-        return True if entry is None else await entry[1].unload() or entry[1].health.pid is None
+        """End that model's processes unless they are answering; True if none is up any more."""
+        workers = [worker for (name, _), (_, worker) in self._workers.items() if name == model]
+        return all([await worker.unload() or worker.health.pid is None for worker in workers])
 
     async def unload_idle(self, idle_s: float) -> tuple[str, ...]:
         """End the processes not used for so long; gives the models' names."""
         return tuple(
-            [model for model, (_, worker) in list(self._workers.items()) if await worker.unload(idle_s)]
+            [model for (model, _), (_, worker) in list(self._workers.items()) if await worker.unload(idle_s)]
         )
 
     def stream(
@@ -135,7 +139,7 @@ class LlamaCpp:
             yield chunks
 
     async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
-        """See `Provider`; Unsupported for a model that is not made for it."""
+        """See `Provider`. A chat model's vectors are the mean over its tokens, from a process of their own."""
         worker, _ = await self._worker(model, is_embedding=True)
         embedded = await worker.embed(texts)
         return Embedded(vectors=embedded.vectors, usage=Usage(input_tokens=embedded.prompt_tokens))
@@ -157,7 +161,7 @@ class LlamaCpp:
             await asyncio.gather(*(worker.stop() for worker in workers))
 
     async def _worker(self, model: str, *, is_embedding: bool | None) -> tuple[Worker, ResolvedModel]:
-        """The worker for `model` as it is configured now, and how; `is_embedding` None takes either sort."""
+        """The worker for `model` as it is configured now, and how; `is_embedding` None: for what it is made for."""
         if self._is_closed:
             raise Unavailable(f"{self._name} is closed.")
         try:
@@ -166,38 +170,37 @@ class LlamaCpp:
             raise
         except LegionError as error:
             raise Refused(error.message, hint=error.hint) from error
-        if is_embedding is not None and found.is_embedding != is_embedding:
-            raise Unsupported(
-                f"{model} makes no embeddings." if is_embedding else f"{model} makes embeddings only.",
-                capability="embeddings" if is_embedding else "streaming",
-            )
+        if found.is_embedding and is_embedding is False:
+            raise Unsupported(f"{model} makes embeddings only.", capability="streaming")
+        does_embed = found.is_embedding or bool(is_embedding)
         load = Load(
             model_path=str(found.path),
             context_tokens=found.context_tokens,
             threads=found.threads,
             slots=found.slots,
             gpu_layers=found.gpu_layers,
-            is_embedding=found.is_embedding,
+            is_embedding=does_embed,
         )
+        job = (model, does_embed)
         async with self._changing:
-            entry = self._workers.pop(model, None)
+            entry = self._workers.pop(job, None)
             if entry is not None and entry[0] != load:
                 await entry[1].stop()  # it was configured anew
                 entry = None
             if entry is None:
                 await self._make_room()
                 entry = (load, self._make_worker(load))
-            self._workers[model] = entry
+            self._workers[job] = entry
             return entry[1], found
 
     async def _make_room(self) -> None:
         """A model that is answering is left alone, even if that means one more than the bound for a while."""
-        for model in list(self._workers):
+        for job in list(self._workers):
             if len(self._workers) < self._loaded_max:
                 return
-            worker = self._workers[model][1]
+            worker = self._workers[job][1]
             if await worker.unload() or worker.health.state in ("stopped", "backing_off"):
-                del self._workers[model]
+                del self._workers[job]
 
 
 def chat_request(request: Request, prefix: str, *, temperature: float | None = None) -> ChatRequest:

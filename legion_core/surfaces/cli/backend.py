@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger import By
+    from legion_core.gateway.ledger_types import By
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         TestResult,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger import By
+    from legion_core.gateway.ledger_types import By
 
 T = TypeVar("T")
 PIECES_MAX = 1024

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         TestResult,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger import By
+    from legion_core.gateway.ledger_types import By
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 V1 = "/api/v1"

@@ -197,3 +197,25 @@ def test_a_model_killed_at_any_token_finishes_its_answer_and_answers_the_next_qu
             await asyncio.sleep(0)
 
     run(scenario(), bound_s=100)
+
+
+@pytest.mark.model
+def test_the_starter_model_embeds_in_a_process_of_its_own_and_like_is_near_like(legion_home: Path) -> None:
+    texts = ("The cat sleeps on the sofa.", "A cat is sleeping on a couch.", "Interest rates rose in March.")
+
+    async def scenario() -> None:
+        async with open_node(legion_home, env={}, serve=False) as node:
+            found = await node.legion.llm.embed(None, texts, OWNER)
+            assert {len(vector) for vector in found.vectors} == {576}
+
+            def cosine(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+                norm = sum(x * x for x in a) ** 0.5 * sum(y * y for y in b) ** 0.5
+                return sum(x * y for x, y in zip(a, b, strict=True)) / norm
+
+            near, far = cosine(found.vectors[0], found.vectors[1]), cosine(found.vectors[0], found.vectors[2])
+            assert near > far
+            rows = await node.legion.llm.ledger()
+            assert rows[0].outcome == "succeeded"
+            assert rows[0].usage.input_tokens > 10
+
+    run(scenario(), bound_s=100)

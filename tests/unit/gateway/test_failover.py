@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from legion_core.gateway.turns import Answer
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.types import (
     Finished,
     Joined,

@@ -3,7 +3,7 @@
 from typing import cast
 
 from legion_core.api.types import LedgerRow
-from legion_core.gateway.ledger import By, SummaryRow
+from legion_core.gateway.ledger_types import By, SummaryRow
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, meta_of, page_of
