@@ -71,7 +71,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address."),
     Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe."),
     Requirement("engine.cache-lite", "Lite mode has an in-memory cache."),
-    # Gateway: routing
+    # Routing of the gateway
     Requirement("gateway.any-to-any", "Any client's protocol is answered by any provider.", "kept"),
     Requirement(
         "gateway.tiers",
@@ -98,24 +98,24 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("gateway.fleet", "Requests are dispatched to pooled workstation GPUs."),
     Requirement("gateway.standalone", "The gateway is usable by itself.", "kept"),
-    # Gateway: providers
+    # Providers of the gateway
     Requirement(
         "provider.contract",
         "One contract says what a provider is; every adapter passes the same suite.",
         "kept",
     ),
     Requirement("provider.install-only-used", "An adapter that is not used costs nothing.", "kept"),
-    Requirement("provider.anthropic", "Anthropic answers."),
-    Requirement("provider.openai", "OpenAI answers."),
+    Requirement("provider.anthropic", "Anthropic answers.", "kept"),
+    Requirement("provider.openai", "OpenAI answers.", "kept"),
     Requirement("provider.bedrock", "Bedrock answers."),
     Requirement("provider.gemini", "Gemini answers."),
     Requirement("provider.vertex", "Vertex answers."),
     Requirement("provider.azure-foundry", "Azure Foundry answers."),
-    Requirement("provider.ollama", "Ollama answers."),
-    Requirement("provider.vllm", "vLLM answers."),
+    Requirement("provider.ollama", "Ollama answers.", "kept"),
+    Requirement("provider.vllm", "vLLM answers.", "kept"),
     Requirement("provider.mlx", "MLX answers."),
     Requirement("provider.local", "A model on this machine answers with no server of its own.", "kept"),
-    # Gateway: curation and ledger
+    # Curation and the ledger
     Requirement("curation.off-path", "History is curated after the turn, off the request's path."),
     Requirement("curation.strip-thinking", "strip_thinking removes thinking that no later turn needs."),
     Requirement(
@@ -180,7 +180,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("cognition.consolidate", "The idle-time cycle consolidates memory and feeds retrieval."),
     Requirement("cognition.optional", "Without this layer none of it exists; it has to prove its worth."),
     # How it is built
-    Requirement("craft.tests-to-code", "There is about as much test as code.", "kept"),
+    Requirement("craft.tests-to-code", "There is about as much test as code."),
     Requirement("craft.reproducible", "Every figure can be measured again by a command.", "kept"),
 )
 BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}

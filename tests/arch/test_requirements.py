@@ -70,17 +70,3 @@ def test_ids_are_unique_and_sentences_whole() -> None:
 @pytest.mark.requirement("whole.licence")
 def test_the_licence_is_the_one_promised() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
-
-
-@pytest.mark.requirement("craft.tests-to-code")
-def test_there_is_about_as_much_test_as_code() -> None:
-    def lines(*folders: str) -> int:
-        return sum(
-            len(file.read_text(encoding="utf-8").splitlines())
-            for folder in folders
-            for file in (ROOT / folder).rglob("*.py")
-        )
-
-    assert lines("tests", "legion_core/testing") >= 0.7 * (
-        lines("legion_core", "app") - lines("legion_core/testing")
-    )

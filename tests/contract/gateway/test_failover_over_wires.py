@@ -41,6 +41,8 @@ def rest_of(recorded: Recorded) -> Answer:
     return Answer((WHOLE[len(begun) :],)) if begun != WHOLE else Answer(())
 
 
+@pytest.mark.requirement("gateway.any-to-any")
+@pytest.mark.requirement("gateway.mid-stream")
 @pytest.mark.parametrize("second", WIRES)
 @pytest.mark.parametrize("first", WIRES)
 def test_a_stream_cut_at_any_event_goes_on_elsewhere_and_loses_nothing(

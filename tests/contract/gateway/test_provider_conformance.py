@@ -23,6 +23,11 @@ CASES = [
 ]
 
 
+@pytest.mark.requirement("provider.contract")
+@pytest.mark.requirement("provider.openai")
+@pytest.mark.requirement("provider.anthropic")
+@pytest.mark.requirement("provider.ollama")
+@pytest.mark.requirement("provider.vllm")
 @pytest.mark.parametrize(("name", "check"), CASES)
 def test_a_provider_keeps_the_contract(name: str, check: Check) -> None:
     async def main() -> None:

@@ -143,6 +143,8 @@ def test_an_instance_whose_key_is_missing_is_kept_with_the_reason(legion_home: P
     run(scenario())
 
 
+@pytest.mark.requirement("provider.local")
+@pytest.mark.requirement("gateway.standalone")
 @pytest.mark.model
 def test_the_starter_model_answers_and_the_second_answer_knows_the_first(legion_home: Path) -> None:
     async def scenario() -> None:

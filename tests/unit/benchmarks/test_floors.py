@@ -128,6 +128,7 @@ def test_a_command_that_prints_its_figure_is_judged(tmp_path: Path, monkeypatch:
     assert floors.is_kept(floor, floors.measure(floor))
 
 
+@pytest.mark.requirement("craft.reproducible")
 def test_every_registered_floor_names_a_benchmark_that_exists() -> None:
     registry = floors.read_registry()
     assert len({floor.id for floor in registry}) == len(registry)

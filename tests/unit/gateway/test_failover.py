@@ -43,6 +43,7 @@ async def answer_of(under_test: GatewayUnderTest, **more: object) -> Answer:
     return await under_test.gateway.answer(ask(**more), LOCAL_OWNER)  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement("ledger.all-requests")
 def test_an_answer_opens_once_ends_once_and_is_on_the_bill_when_its_end_is_seen(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
@@ -64,7 +65,7 @@ def test_an_answer_opens_once_ends_once_and_is_on_the_bill_when_its_end_is_seen(
     run(scenario())
 
 
-@pytest.mark.requirement("failover-mid-stream")
+@pytest.mark.requirement("gateway.mid-stream")
 @pytest.mark.parametrize("cut", range(4))
 def test_a_provider_that_dies_after_any_token_is_continued_from_the_exact_text(
     tmp_path: Path, cut: int
@@ -93,6 +94,7 @@ def test_a_provider_that_dies_after_any_token_is_continued_from_the_exact_text(
     run(scenario())
 
 
+@pytest.mark.requirement("gateway.escalate-failure")
 def test_a_failure_before_the_first_byte_is_invisible_but_counted(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
@@ -258,6 +260,7 @@ def test_a_stream_that_ends_without_its_end_is_no_success(tmp_path: Path) -> Non
     run(scenario())
 
 
+@pytest.mark.requirement("gateway.circuit-per-instance")
 def test_the_third_failure_opens_the_circuit_and_the_instance_is_asked_no_more(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:

@@ -30,14 +30,15 @@ def failed(*times_s: float) -> Circuit:
     return circuit
 
 
-@pytest.mark.requirement("health-window-300s-3-failures-60s")
+@pytest.mark.requirement("gateway.circuit-window")
+@pytest.mark.requirement("gateway.circuit-trip")
 def test_the_third_failure_within_the_window_opens_and_no_earlier_one_does() -> None:
     assert failed(0, 100).state(100) == "closed"
     assert failed(0, 100, WINDOW_S).state(WINDOW_S) == "open"
     assert failed(0, 100, WINDOW_S + 0.001).state(WINDOW_S + 0.001) == "closed"
 
 
-@pytest.mark.requirement("health-window-300s-3-failures-60s")
+@pytest.mark.requirement("gateway.circuit-cooldown")
 def test_an_open_circuit_admits_nothing_for_60_s_and_then_exactly_one_probe() -> None:
     circuit = failed(0, 1, 2)
 

@@ -36,7 +36,7 @@ def ask(text: str = "hello", **more: object) -> Request:
     return Request(id="r", messages=(Message(role="user", content=(TextBlock(text=text),)),), **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.requirement("tiers-five-in-order")
+@pytest.mark.requirement("gateway.tiers")
 def test_the_nearest_tier_comes_first_whatever_the_configured_order() -> None:
     lanes = [lane(tier) for tier in (Tier.FRONTIER, Tier.LOCAL, Tier.CLOUD, Tier.FLEET, Tier.DIRECT)]
 
@@ -46,7 +46,7 @@ def test_the_nearest_tier_comes_first_whatever_the_configured_order() -> None:
     assert [int(tier) for tier in Tier] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.requirement("routing-cheapest-capable-first")
+@pytest.mark.requirement("gateway.cheapest-first")
 def test_within_a_tier_the_cheaper_lane_comes_first_and_an_unknown_price_last() -> None:
     lanes = [
         lane(Tier.CLOUD, "unknown"),
@@ -59,7 +59,7 @@ def test_within_a_tier_the_cheaper_lane_comes_first_and_an_unknown_price_last() 
     assert [found.instance for found in decision.candidates] == ["cheap", "dear", "unknown"]
 
 
-@pytest.mark.requirement("routing-cheapest-capable-first")
+@pytest.mark.requirement("gateway.escalate-capability")
 def test_a_lane_that_lacks_a_capability_is_passed_over_with_the_reason() -> None:
     plain = lane(Tier.LOCAL, can=frozenset({"streaming"}))
     picture = Message(role="user", content=(ImageBlock(media_type="image/png", data="aGk="),))
