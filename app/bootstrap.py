@@ -36,7 +36,7 @@ STOP_S = 8.0
 THREADS = 4
 # What the engine needs and takes time to import; done in a thread so that the window answers meanwhile.
 ENGINE_MODULES = ("legion_core.node",)
-WINDOW_MODULES = ("app.views.chat.reading", "app.single", "app.views.tray")
+WINDOW_MODULES = ("app.views.chat.reading", "app.single", "app.views.tray", "app.views.wizard")
 HEADLESS_PLATFORMS = ("offscreen", "minimal", "vnc", "eglfs", "linuxfb")
 NO_DISPLAY = (
     "There is no display to open a window on.\n"
@@ -144,6 +144,10 @@ class Desktop:
         gc.freeze()
         gc.enable()
         from app.single import FirstWindow
+        from app.views.wizard import is_wanted
+
+        if is_wanted(services) and not window.chat_page.composing.composer.text() and services.chat.is_new:
+            window.open_wizard()
 
         first = FirstWindow(self._home)
         first.asked.connect(window.raise_up)

@@ -8,6 +8,12 @@ from legion_core.api.types import Conversation, ModelRow, SettingRow
 
 ROWS_MAX = 40
 GROUP_ROWS = 8
+GROUP_WEIGHT = {
+    "Commands": 45,
+    "Chats": 30,
+    "Models": 20,
+    "Help": 10,
+}  # what is meant most often comes first among equals
 PREFIXES = {">": "Commands", "@": "Models", ":": "Settings", "?": "Help"}
 
 
@@ -99,9 +105,7 @@ class _Part:
         self._items = items
         # Spans count characters of the searched text, so the title comes first and further words after it.
         names = [f"{' '.join(item.title.split())} {item.words}".strip() for item in items]
-        self._haystack = Haystack(
-            names, [item.weight + (6 if item.group == "Commands" else 0) for item in items]
-        )
+        self._haystack = Haystack(names, [item.weight + GROUP_WEIGHT.get(item.group, 0) for item in items])
 
     def search(self, query: str, limit: int) -> list[Found]:
         found: list[Found] = []

@@ -147,6 +147,12 @@ def left(done_bytes: int, total_bytes: int, bytes_per_s: float) -> str:
     return f"{seconds / 3600:.1f} h left" if seconds < 2 * 86_400 else f"{seconds / 86_400:.0f} days left"
 
 
+def licence(name: str) -> str:
+    """A licence as its authors spell it: `Apache-2.0`, `MIT`."""
+    known = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
+    return known.get(name.lower(), name)
+
+
 def plural(number: int, noun: str) -> str:
     """`1 chat`, `3 chats`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"

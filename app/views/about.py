@@ -3,7 +3,7 @@
 import sys
 from email.message import Message
 from importlib import metadata
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QPlainTextEdit, QScrollArea, QWidget
@@ -15,9 +15,7 @@ from app.theme.tokens import resource_path
 from app.views.parts import bind, button, column, fill, frame, label, row
 from app.views.question import Question, ask
 from app.views.services import Services
-
-if TYPE_CHECKING:
-    from app.views.window import MainWindow
+from app.views.shell import Shell
 
 THIRD_PARTY = (
     ("Inter", "SIL Open Font License 1.1", ("fonts", "OFL-Inter.txt")),
@@ -73,7 +71,7 @@ def ask_open_link(parent: QWidget, address: str) -> bool:
     return ask(parent, "Open this link in the browser?", address, act="Open link", keep="Back", danger=False)
 
 
-def show_about(window: "MainWindow", services: Services) -> None:
+def show_about(window: Shell, services: Services) -> None:
     """Version, where things are, and the licences of what is inside."""
     dialog = _dialog(window, "about", "About Legion Workbench", 560)
     layout = column(dialog, (20, 20, 20, 18), 6)
@@ -115,7 +113,7 @@ def show_about(window: "MainWindow", services: Services) -> None:
     dialog.open()
 
 
-def show_shortcuts(window: "MainWindow") -> None:
+def show_shortcuts(window: Shell) -> None:
     """All keys, in the groups of the registry."""
     dialog = _dialog(window, "shortcuts", "Keyboard shortcuts", 620)
     layout = column(dialog, (20, 18, 20, 18), 8)

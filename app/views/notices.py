@@ -9,11 +9,11 @@ from PySide6.QtGui import QGuiApplication
 from app.viewmodels import wording
 from app.views.parts import taking
 from app.views.services import Services
+from app.views.shell import Shell
 from app.widgets.toast import Toast
 
 if TYPE_CHECKING:
     from app.views.tray import Tray
-    from app.views.window import MainWindow
 
 NOTIFY_AFTER_S = 20.0  # an answer that took longer is worth a notification
 TRAY_EXPLAINED = "tray/explained"
@@ -23,7 +23,7 @@ TRAY_HIDES = "tray/hides"
 class Notices(QObject):
     """Owned by the window. Everything that may interrupt a person goes through here, so that it is one at a time."""
 
-    def __init__(self, window: "MainWindow", services: Services) -> None:
+    def __init__(self, window: Shell, services: Services) -> None:
         super().__init__(window)
         self.setObjectName("notices")
         self._window = window

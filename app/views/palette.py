@@ -2,7 +2,7 @@
 """The palette over the window: type, see what matches, run it. Commands, chats, settings, models and help."""
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
@@ -14,9 +14,7 @@ from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import hairline, key_cap, key_cap_size, rounded, text
 from app.viewmodels.palette import Found, Item, PaletteIndex, from_conversations, from_models, from_settings
 from app.views.services import Services
-
-if TYPE_CHECKING:
-    from app.views.window import MainWindow
+from app.views.shell import Shell
 
 WIDTH, TOP, INPUT, ROW, CAPTION, FOOT = 640, 96, 52, 34, 28, 32
 ROWS_SHOWN = 9
@@ -156,7 +154,7 @@ class Results(QAbstractScrollArea):
 class Palette(QWidget):
     """A scrim over the window and the palette on it. Escape or a click beside it closes it."""
 
-    def __init__(self, services: Services, window: "MainWindow") -> None:
+    def __init__(self, services: Services, window: Shell) -> None:
         super().__init__(window)
         self.setObjectName("palette")
         self.setAccessibleName("Search everything")
@@ -199,8 +197,7 @@ class Palette(QWidget):
             case "command":
                 self._services.commands.run(what)
             case "chat":
-                window.go("chat")
-                window.chat_page.open(what)
+                window.open_chat(what)
             case "setting":
                 page = window.go("settings")
                 jump = getattr(page, "jump", None)

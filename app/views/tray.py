@@ -1,7 +1,7 @@
 """The tray icon: the state by shape, and a menu of what is wanted while the window is away. Changes only with facts."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QAction, QIcon, QPainter, QPen
@@ -12,9 +12,7 @@ from app.theme.apply import look
 from app.theme.icons import app_mark, blank, icon
 from app.views.parts import bind, native_keys
 from app.views.services import Services
-
-if TYPE_CHECKING:
-    from app.views.window import MainWindow
+from app.views.shell import Shell
 
 SIZES = (22, 32, 44, 64)
 RECENT = 5
@@ -46,13 +44,13 @@ class Tray(QObject):
     """One per window; None where the desktop has no tray."""
 
     @classmethod
-    def create(cls, window: "MainWindow", services: Services) -> Optional["Tray"]:
+    def create(cls, window: Shell, services: Services) -> Optional["Tray"]:
         """The tray icon, or None where there is no tray to put it in."""
         if not QSystemTrayIcon.isSystemTrayAvailable():
             return None
         return cls(window, services)
 
-    def __init__(self, window: "MainWindow", services: Services) -> None:
+    def __init__(self, window: Shell, services: Services) -> None:
         super().__init__(window)
         self.setObjectName("tray")
         self._window = window
@@ -138,8 +136,7 @@ class Tray(QObject):
 
     def _open(self, conversation_id: str) -> None:
         self._window.raise_up()
-        self._window.go("chat")
-        self._services.chat.open(conversation_id)
+        self._window.open_chat(conversation_id)
 
     def _open_target(self) -> None:
         if self._target:

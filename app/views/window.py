@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -18,19 +18,15 @@ from app.views.notices import Notices
 from app.views.parts import bind, column, frame, native_keys, row
 from app.views.rail import Rail
 from app.views.services import Services
+from app.views.shell import Shell
 from app.views.strip import Strip
 
 TITLE = "Legion Workbench"
 SIZE, SIZE_MIN = QSize(1280, 800), QSize(900, 560)
 
 
-class MainWindow(QWidget):
+class MainWindow(Shell):
     """The one window. `quit_asked` and `painted` are for the bootstrap."""
-
-    painted = Signal()
-    """The first frame is on the screen."""
-    quit_asked = Signal()
-    hidden_to_tray = Signal()
 
     def __init__(self, services: Services) -> None:
         super().__init__()
@@ -106,6 +102,11 @@ class MainWindow(QWidget):
         page = self.pages["chat"]
         assert isinstance(page, ChatPage)
         return page
+
+    def open_chat(self, conversation_id: str) -> None:
+        """Show a chat on the chat page."""
+        self.go("chat")
+        self.chat_page.open(conversation_id)
 
     def _make_models(self) -> PageFrame:
         from app.views.models.page import ModelsPage

@@ -1,11 +1,18 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The set-up in four screens over the window: welcome, this computer, privacy, try it. Escape leaves at any point."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QStackedWidget, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QButtonGroup,
+    QSizePolicy,
+    QStackedWidget,
+    QWidget,
+)
 
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
@@ -16,15 +23,16 @@ from app.viewmodels.models import estimate
 from app.views.appearance import SCALES
 from app.views.parts import bind, button, column, fill, frame, label, row, taking
 from app.views.services import Services
+from app.views.shell import Shell
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
-
-if TYPE_CHECKING:
-    from app.views.window import MainWindow
 
 SIDE, BODY, FOOT = 264, 640, 60
 STEPS = ("Welcome", "This computer", "Privacy", "Try it")
 DONE = "wizard/done"
+COMMAND_KEYS = (
+    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+)
 PRIVACY_KEY = "privacy.local_only"
 MOTION_KEY = "appearance.reduced_motion"
 
@@ -181,7 +189,7 @@ class Findings(QWidget):
 class Wizard(QWidget):
     """Covers the window. Every change in it is in force at once; leaving keeps what was chosen."""
 
-    def __init__(self, services: Services, window: "MainWindow") -> None:
+    def __init__(self, services: Services, window: Shell) -> None:
         super().__init__(window)
         self.setObjectName("wizard")
         self.setAccessibleName("Set-up")
@@ -437,6 +445,14 @@ class Wizard(QWidget):
                 self.leave()
             case Qt.Key.Key_Return | Qt.Key.Key_Enter:
                 self.step(1)
+            case _ if (
+                event.text().isprintable() and event.text().strip() and not event.modifiers() & COMMAND_KEYS
+            ):
+                # Whoever begins to type wants to chat: nothing of it is lost.
+                self.leave()
+                field = self._window.focusWidget()
+                if field is not None:
+                    QApplication.sendEvent(field, event)
             case _:
                 super().keyPressEvent(event)
 

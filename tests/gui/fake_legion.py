@@ -551,6 +551,7 @@ class FakeSettings:
                 maximum=2.0,
                 group="Appearance",
             ),
+            setting("chat.system_prompt", "Standing instructions", "str", "", group="Chat"),
             setting(
                 "gateway.continue_broken",
                 "Continue a broken answer",

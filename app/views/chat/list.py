@@ -1,6 +1,7 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The chat list: captions and chats painted by a delegate, renamed in place, walked by keyboard."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ from app.viewmodels.conversations import Row
 Index = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 TWO_LINES, CAPTION = 48, 30
+MARKS = re.compile(r"```\w*|[`*#>|]+")  # of markdown, which a one-line preview does not need
 MARGIN, PADDING, MARK = 6, 8, 20
 
 
@@ -180,7 +182,7 @@ class ChatDelegate(QStyledItemDelegate):
 
 
 def _paint_snippet(painter: QPainter, box: QRectF, draft: str, snippet: str) -> None:
-    words = " ".join(snippet.split())
+    words = " ".join(MARKS.sub("", snippet).split())
     if draft and "«" not in words:
         used = text(painter, box, "Draft: ", "small", "warn.text")
         text(painter, box.adjusted(used, 0, 0, 0), " ".join(draft.split()), "small", "text.secondary")

@@ -13,6 +13,7 @@ from app.theme.icons import paint_tier
 from app.theme.paint import PillTone, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.trace import Bar, Out, Trace
+from app.views.painted import KeyValues
 from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
 from app.widgets.flow import FlowLayout
 
@@ -173,41 +174,6 @@ class Verdict(QWidget):
         painter.end()
 
 
-class KeyValues(QWidget):
-    """Two columns of words: labels tertiary, values right-aligned."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setObjectName(name)
-        self._pairs: tuple[tuple[str, str], ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        look().theme_changed.connect(self.updateGeometry)
-
-    def show_pairs(self, pairs: tuple[tuple[str, str], ...]) -> None:
-        """Show these."""
-        self._pairs = pairs
-        self.setAccessibleName(", ".join(f"{key}: {value}" for key, value in pairs))
-        self.updateGeometry()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, len(self._pairs) * look().px(21) + 14)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        height = look().px(21)
-        for at, (key, value) in enumerate(self._pairs):
-            box = QRectF(12, 4 + at * height, self.width() - 24, height)
-            used = text(painter, box, key, "small", "text.tertiary")
-            is_code = key in ("Request", "SHA-256", "File")
-            text(
-                painter, box.adjusted(used + 12, 0, 0, 0), value, "codeSmall" if is_code else "small",
-                align=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
-                elide=Qt.TextElideMode.ElideMiddle,
-            )  # fmt: skip
-        painter.end()
-
-
 class TracePanel(QWidget):
     """Shows the trace of one answer, or says how to get one."""
 
@@ -253,8 +219,9 @@ class TracePanel(QWidget):
         attempts_box = column(margins=(12, 4, 12, 10))
         attempts_box.addWidget(self.attempts)
         actions = QWidget()
-        flow = FlowLayout(actions)
-        flow.setContentsMargins(12, 10, 12, 10)
+        buttons = QWidget()
+        flow = FlowLayout(buttons)
+        column(actions, (12, 10, 12, 10)).addWidget(buttons)
         for made in (
             button("Answer again", "trace.again", regenerate, icon="rotate-ccw", small=True),
             button("Pin this tier here", "trace.pin", pin, icon="pin", small=True, tip="Later answers in this chat stay on this tier"),

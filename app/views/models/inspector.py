@@ -2,17 +2,16 @@
 """The inspector of an installed model: what it is, how it fits at which context, what was measured, where it lies."""
 
 from collections.abc import Callable
-from typing import cast
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QSlider, QWidget
 
 from app.theme.apply import look
-from app.theme.paint import RIGHT, PillTone, pill, pill_size, rounded, text
+from app.theme.paint import RIGHT, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, FitBar, ModelsViewModel, context_steps, fit_bar
-from app.views.chat.trace_panel import KeyValues
+from app.views.painted import KeyValues, PillRow
 from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
 
 
@@ -66,44 +65,6 @@ class FitView(QWidget):
             rounded(painter, QRectF(0, top + (height - 8) / 2, 8, 8), 2, fill=colour)
             text(painter, QRectF(14, top, self.width() - 90, height), words, "small", "text.secondary")
             text(painter, QRectF(self.width() - 80, top, 80, height), size, "small", align=RIGHT)
-        painter.end()
-
-
-class PillRow(QWidget):
-    """Pills in a row, painted."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setObjectName(name)
-        self._pills: tuple[tuple[str, str, str], ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def show_pills(self, *pills: tuple[str, str, str]) -> None:
-        """Each is `(words, tone, icon)`."""
-        self._pills = pills
-        self.setVisible(bool(pills))
-        self.setAccessibleName(", ".join(words for words, _, _ in pills))
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(120, look().px(20))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        left = 0.0
-        for words, tone, icon in self._pills:
-            left += (
-                pill(
-                    painter,
-                    left,
-                    self.height() / 2,
-                    words,
-                    cast("PillTone", tone),
-                    icon=icon,
-                    dpr=self.devicePixelRatioF(),
-                )
-                + 6
-            )
         painter.end()
 
 
@@ -229,7 +190,7 @@ class ModelInspector(QWidget):
             words, tone, icon = FIT_WORDS[model.fit.label]
             pills.append((words, tone, icon))
         self.pills.show_pills(*pills)
-        licence = f"{model.licence}, " if model.licence else ""
+        licence = f"{wording.licence(model.licence)}, " if model.licence else ""
         kind = (
             f"{model.architecture}, {wording.parameters(model.parameters)} weights. "
             if model.architecture

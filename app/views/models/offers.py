@@ -6,8 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, ModelsViewModel, estimate
-from app.views.chat.trace_panel import KeyValues
-from app.views.models.inspector import PillRow
+from app.views.painted import KeyValues, PillRow
 from app.views.parts import ElidedLabel, Head, button, column, fill, icon_button, label, line, row
 
 
@@ -87,7 +86,7 @@ class OfferInspector(QWidget):
                 ("Weights", wording.parameters(offer.parameters_about)),
                 ("Quantisation", offer.quantisation),
                 ("Context at most", wording.count(offer.context_max)),
-                ("Licence", offer.licence),
+                ("Licence", wording.licence(offer.licence)),
                 ("From", offer.url.split("/")[2]),
                 (
                     "SHA-256",

@@ -247,7 +247,7 @@ class ModelsPage(PageFrame):
             for part in (
                 "Starter, always available" if model.is_starter else "",
                 model.architecture,
-                model.licence,
+                wording.licence(model.licence),
             )
             if part
         )

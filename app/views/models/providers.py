@@ -9,8 +9,7 @@ from app.theme.apply import repolish
 from app.viewmodels import wording
 from app.viewmodels.providers import ProvidersViewModel, circuit_pill
 from app.views.about import ask_save_untested
-from app.views.chat.trace_panel import KeyValues
-from app.views.models.inspector import PillRow
+from app.views.painted import KeyValues, PillRow
 from app.views.parts import (
     ElidedLabel,
     Head,

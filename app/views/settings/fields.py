@@ -47,6 +47,8 @@ class FieldRow(FormRow):
         if not made.toolTip():
             made.setToolTip(found.description)
         super().__init__(f"setting.{key}", found.title, _notes(found), made)
+        if isinstance(made, QPlainTextEdit):
+            made.installEventFilter(self)
         self.reset_requested.connect(lambda: settings.reset(key))
         if found.from_environment:
             made.setEnabled(False)
@@ -95,12 +97,10 @@ class FieldRow(FormRow):
                 made.setFixedSize(CONTROL, 76)
                 made.setToolTip("One entry a line")
                 made.setTabChangesFocus(True)
-                made.installEventFilter(self)
             case "str" if (found.maximum or 0) > 1000 or found.key.endswith("prompt"):
                 made = QPlainTextEdit()
                 made.setFixedSize(CONTROL, 76)
                 made.setTabChangesFocus(True)
-                made.installEventFilter(self)
             case _:
                 made = self._make_field(found)
         made.setObjectName(name)
@@ -189,7 +189,7 @@ class FieldRow(FormRow):
 
 
 def _notes(found: Any) -> str:
-    notes = [found.description]
+    notes = [found.description.replace("`", "")]  # plain text: the marks of code would only be read aloud
     if found.from_environment:
         notes.append(f"Set by {found.from_environment}, which stands above the file.")
     if found.needs_restart:

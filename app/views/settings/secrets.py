@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 from app.theme.paint import PillTone
 from app.viewmodels.settings import SettingsViewModel
 from app.views.about import ask_remove_secret
-from app.views.models.inspector import PillRow
+from app.views.painted import PillRow
 from app.views.parts import button, column, fill, label, line, row
 
 BACKEND_LOCKED = "locked"
