@@ -16,14 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from legion_core.engine.types import EffectClass, Retry
 from legion_core.storage.sqlite import Connection
 
-Effect = Literal["plain", "pure", "transactional", "idempotent_key", "fenced_file", "at_most_once"]
 Level = Literal["debug", "info", "warning", "error"]
 Work = Callable[[Connection], None]
 
 TIMEOUT_S = 300.0
-ATTEMPTS_MAX = 3
+NO_RETRY = Retry()
 TRAITS = "__legion__"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,48 +33,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Traits:
     """How a function may be treated.
 
-    `effect` says what a second run does. `plain`: nothing is promised, it runs at least once. `pure`: it changes
-    nothing outside. `transactional`: it writes by `Context.defer` alone, committed together with its completion.
-    `idempotent_key`: it sends `Context.key`, by which the receiver knows a repetition. `fenced_file`: it writes
-    files by `Context.write_file` alone. `at_most_once`: after a crash it is not run again; the task becomes
+    `effect` says what a second run does. `plain`: nothing is promised. `pure`: it changes nothing outside.
+    `transactional`: it writes by `Context.defer` alone, committed together with its completion. `idempotent_key`: it
+    sends `Context.key`, by which the receiver knows a repetition. `fenced_file`: it writes files by
+    `Context.write_file` alone. `at_most_once`: it is never run again by itself; after a crash the task becomes
     `unknown` and a person decides.
 
-    `attempts` bounds how often a failure is tried again, the first time included; `at_most_once` has one. `cpu`
-    runs a blocking function in a process of its own, which can be killed at its time-out; a thread cannot.
+    `retry` is for failures (a task may bring its own). `cpu` runs a blocking function in a process of its own,
+    which can be killed at its time-out; a thread cannot.
     """
 
-    effect: Effect = "plain"
+    effect: EffectClass = "plain"
     timeout_s: float = TIMEOUT_S
-    attempts: int = ATTEMPTS_MAX
-    backoff_s: float = 1.0
-    backoff_max_s: float = 60.0
+    retry: Retry = NO_RETRY
     cpu: bool = False
 
     def __post_init__(self) -> None:
         assert self.timeout_s > 0
-        assert self.backoff_s > 0
-        assert self.backoff_max_s >= self.backoff_s
-        assert 1 <= self.attempts <= 100
-        assert self.effect != "at_most_once" or self.attempts == 1, "at_most_once is tried once: attempts=1"
+        assert self.effect != "at_most_once" or self.retry.max == 0, "at_most_once is never tried again"
 
 
 def function(
     *,
-    effect: Effect = "plain",
+    effect: EffectClass = "plain",
     timeout_s: float = TIMEOUT_S,
-    attempts: int | None = None,
-    backoff_s: float = 1.0,
-    backoff_max_s: float = 60.0,
+    retries: int = 0,
+    retry_delay_s: float = 1.0,
+    retry_delay_max_s: float = 30.0,
     cpu: bool = False,
 ) -> Callable[[F], F]:
-    """Mark a function of a runner. See `Traits`; `attempts` is 3 if not given, and 1 for `at_most_once`."""
-    tries = attempts if attempts is not None else (1 if effect == "at_most_once" else ATTEMPTS_MAX)
+    """Mark a function of a runner. See `Traits`; a retry waits `retry_delay_s`, then twice as long each time."""
     traits = Traits(
         effect=effect,
         timeout_s=timeout_s,
-        attempts=tries,
-        backoff_s=backoff_s,
-        backoff_max_s=backoff_max_s,
+        retry=Retry(max=retries, delay_s=retry_delay_s, delay_max_s=retry_delay_max_s),
         cpu=cpu,
     )
 

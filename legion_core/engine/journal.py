@@ -1,0 +1,541 @@
+"""The tasks on disk: what was accepted, who holds it, what became of it. Each function is one step of a transaction.
+
+All take a connection inside a transaction of `storage.sqlite.Database`; nothing here waits, reads a clock or decides
+what a task becomes (`engine.machine` does). A task is held by one process at a time: `owner` names it, and `fencing`
+grows with every lease, so that one who lost the task cannot write its end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+
+from legion_core.engine.machine import State
+from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus
+from legion_core.kernel.errors import NotFound
+from legion_core.storage.sqlite import Connection, Migration, Row, Value, execute, execute_many, row, rows
+
+KEY_KEPT_MS = 24 * 3600 * 1000  # so long the same idempotency key gives the same task
+OUTBOX_KEPT = 10_000
+NO_RETRY = Retry()
+
+MIGRATIONS = (
+    Migration(
+        name="engine-0001",
+        sql="""
+        CREATE TABLE tasks(
+            n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, task TEXT NOT NULL, args BLOB NOT NULL,
+            status TEXT NOT NULL, queue TEXT NOT NULL, priority INTEGER NOT NULL, attempt INTEGER NOT NULL,
+            effect TEXT NOT NULL, retry BLOB, due INTEGER NOT NULL, expires INTEGER NOT NULL,
+            owner TEXT, fencing INTEGER NOT NULL, submitter TEXT NOT NULL, is_redelivered INTEGER NOT NULL,
+            is_cancelling INTEGER NOT NULL DEFAULT 0, idempotency_key TEXT, timeout_s REAL, who TEXT NOT NULL,
+            parent TEXT NOT NULL, root TEXT NOT NULL, run TEXT NOT NULL, node TEXT NOT NULL, key TEXT NOT NULL,
+            depth INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, ended INTEGER, reason BLOB, result BLOB
+        );
+        CREATE INDEX tasks_ready ON tasks(queue, priority DESC, n) WHERE status = 'queued';
+        CREATE INDEX tasks_due ON tasks(due) WHERE due > 0;
+        CREATE INDEX tasks_held ON tasks(owner) WHERE owner IS NOT NULL;
+        CREATE INDEX tasks_status ON tasks(status, n);
+        CREATE INDEX tasks_task ON tasks(task, n);
+        CREATE INDEX tasks_parent ON tasks(parent) WHERE parent <> '';
+        CREATE UNIQUE INDEX tasks_run ON tasks(run, node, key) WHERE run <> '';
+        CREATE INDEX tasks_key ON tasks(idempotency_key) WHERE idempotency_key IS NOT NULL;
+        CREATE UNIQUE INDEX tasks_key_active ON tasks(idempotency_key) WHERE idempotency_key IS NOT NULL AND
+            status IN ('accepted', 'delayed', 'waiting_join', 'queued', 'leased', 'running', 'retry_wait');
+        CREATE TABLE task_logs(
+            task TEXT NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, level TEXT NOT NULL,
+            text TEXT NOT NULL, PRIMARY KEY(task, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE effects(
+            task TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
+            PRIMARY KEY(task, seq)
+        ) WITHOUT ROWID;
+        CREATE TABLE engines(
+            owner TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT NOT NULL, since INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE outbox(number INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, kind TEXT NOT NULL,
+            body BLOB NOT NULL
+        );
+        """,
+    ),
+)
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task to be written. `args` is JSON; times are UTC milliseconds, 0 for none.
+
+    With a `status` of `running` its writer holds it from the first moment.
+    """
+
+    id: str
+    task: str
+    args: bytes
+    created_ms: int
+    submitter: str
+    who: str
+    status: TaskStatus = "queued"
+    queue: str = "default"
+    priority: int = 0
+    effect: EffectClass = "plain"
+    retry: Retry = NO_RETRY
+    due_ms: int = 0
+    expires_ms: int = 0
+    idempotency_key: str = ""
+    timeout_s: float | None = None
+    parent: str = ""
+    root: str = ""
+    run: str = ""
+    node: str = ""
+    key: str = ""
+    depth: int = 0
+    reason: Reason | None = None
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A task held by this process and everything needed to run it; `n` is its row."""
+
+    n: int
+    id: str
+    task: str
+    args: bytes
+    queue: str
+    priority: int
+    attempt: int
+    effect: EffectClass
+    retry: Retry
+    fencing: int
+    submitter: str
+    is_redelivered: bool
+    timeout_s: float | None
+    who: str
+    parent: str
+    root: str
+    run: str
+    node: str
+    key: str
+    depth: int
+    created_ms: int
+    started_ms: int
+
+    def state(self) -> State:
+        """For the machine: running."""
+        return State(
+            status="running",
+            attempt=self.attempt,
+            retry=self.retry,
+            effect=self.effect,
+            is_redelivered=self.is_redelivered,
+        )
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a task's own log."""
+
+    task: str
+    number: int
+    at: datetime
+    level: str
+    text: str
+
+
+_encode = msgspec.json.Encoder().encode
+_read_retry = msgspec.json.Decoder(Retry).decode
+_read_reason = msgspec.json.Decoder(Reason).decode
+_read_json = msgspec.json.Decoder().decode
+
+_INSERT = """
+    INSERT INTO tasks(n, id, task, args, status, queue, priority, attempt, effect, retry, due, expires, owner, fencing,
+        submitter, is_redelivered, idempotency_key, timeout_s, who, parent, root, run, node, key, depth, created,
+        started, ended, reason)
+    VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?)
+"""
+_LEASED = """n, id, task, args, queue, priority, attempt, effect, retry, fencing, submitter, is_redelivered, timeout_s,
+    who, parent, root, run, node, key, depth, created, started"""
+_CLAIM = f"""
+    UPDATE tasks SET status = 'running', owner = ?, fencing = fencing + 1, attempt = attempt + 1, started = ?,
+        reason = NULL
+    WHERE n IN (
+        SELECT n FROM tasks WHERE status = 'queued' AND queue = ? AND (expires = 0 OR expires > ?) {{mine}}
+        ORDER BY priority DESC, n LIMIT ?
+    )
+    RETURNING {_LEASED}
+"""  # noqa: S608 - made of our own words alone, here and below
+_CLAIM_ANY = _CLAIM.format(mine="")
+_CLAIM_MINE = _CLAIM.format(mine="AND submitter = ?")
+_END = """
+    UPDATE tasks SET status = ?, attempt = ?, is_redelivered = ?, due = ?, reason = ?, result = ?, ended = ?,
+        owner = NULL, is_cancelling = 0
+    WHERE n = ? AND owner = ? AND fencing = ?
+"""
+_TASK = """id, task, status, reason, args, result, attempt, retry, effect, queue, priority, idempotency_key, parent, root,
+    run, node, key, depth, timeout_s, is_redelivered, fencing, owner, due, created, started, ended"""
+SETTLED_SQL = "('succeeded', 'failed', 'dead', 'blocked', 'skipped', 'cancelled', 'expired', 'unknown')"
+
+
+def utc_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, as stored."""
+    return int(moment.timestamp() * 1000)
+
+
+def moment_of(utc_milliseconds: int | None) -> datetime | None:
+    """The date stored as milliseconds; 0 and NULL are none."""
+    return datetime.fromtimestamp(utc_milliseconds / 1000, UTC) if utc_milliseconds else None
+
+
+# Writing
+
+
+def insert(connection: Connection, tasks: Sequence[NewTask], owner: str) -> list[Lease | str]:
+    """Write new tasks, in order. For each: the lease where its writer holds it, else the id of the task there is now.
+
+    A task whose idempotency key is known already is not written; the id given is that of the one there is.
+    """
+    (last,) = row(connection, "SELECT coalesce(max(n), 0) FROM tasks") or (0,)
+    n = int(last)
+    columns: list[tuple[Value, ...]] = []
+    found: list[Lease | str] = []
+    for task in tasks:
+        if task.idempotency_key:
+            # Written one by one: the next of the same key must see it.
+            execute_many(connection, _INSERT, columns)
+            columns.clear()
+            if (other := _same_key(connection, task)) is not None:
+                found.append(other)
+                continue
+        n += 1
+        is_held = task.status == "running"
+        columns.append(_columns(task, n, owner if is_held else None))
+        found.append(_lease_of(task, n) if is_held else task.id)
+    execute_many(connection, _INSERT, columns)
+    return found
+
+
+def claim(
+    connection: Connection, queue: str, count: int, owner: str, now_ms: int, *, only_mine: bool
+) -> list[Lease]:
+    """Take up to `count` waiting tasks of a queue, the most urgent and oldest first; no other process can take them too."""
+    args: list[Value] = [owner, now_ms, queue, now_ms, *([owner] if only_mine else []), count]
+    found = rows(connection, _CLAIM_MINE if only_mine else _CLAIM_ANY, args)
+    leases = [_lease(each) for each in found]
+    leases.sort(key=lambda lease: (-lease.priority, lease.n))
+    return leases
+
+
+def end(
+    connection: Connection, lease: Lease, state: State, result: bytes | None, owner: str, now_ms: int
+) -> bool:
+    """Write what became of a held task and let it go; False if this process does not hold it any more."""
+    is_over = state.status not in ("queued", "retry_wait")
+    args: tuple[Value, ...] = (
+        state.status, state.attempt, state.is_redelivered, state.due_ms,
+        None if state.reason is None else _encode(state.reason), result, now_ms if is_over else None,
+        lease.n, owner, lease.fencing,
+    )  # fmt: skip
+    return execute(connection, _END, args) == 1
+
+
+def change(connection: Connection, task_id: str, state: State, now_ms: int) -> None:
+    """Write what became of a task nobody runs: refused, cancelled, asked for again, taken from a dead process."""
+    is_over = state.status in ("blocked", "skipped", "cancelled", "expired", "unknown", "dead", "failed")
+    execute(
+        connection,
+        "UPDATE tasks SET status = ?, attempt = ?, is_redelivered = ?, due = ?, reason = ?, ended = ?, owner = NULL, "
+        "is_cancelling = 0 WHERE id = ?",
+        [
+            state.status, state.attempt, state.is_redelivered, state.due_ms,
+            None if state.reason is None else _encode(state.reason), now_ms if is_over else None, task_id,
+        ],
+    )  # fmt: skip
+
+
+def queue_due(connection: Connection, now_ms: int) -> int:
+    """Queue what is due now; how many. What else has a date stays as it is."""
+    return execute(
+        connection,
+        "UPDATE tasks SET status = 'queued', due = 0, reason = NULL "
+        "WHERE due > 0 AND due <= ? AND status IN ('delayed', 'retry_wait')",
+        [now_ms],
+    )
+
+
+def ask_to_cancel(connection: Connection, task_id: str) -> None:
+    """Leave word for the process that holds the task."""
+    execute(connection, "UPDATE tasks SET is_cancelling = 1 WHERE id = ? AND owner IS NOT NULL", [task_id])
+
+
+def add_lines(connection: Connection, lines: Sequence[Line]) -> None:
+    """Add to the logs of tasks."""
+    execute_many(
+        connection,
+        "INSERT OR IGNORE INTO task_logs VALUES(?,?,?,?,?)",
+        [(line.task, line.number, utc_ms(line.at), line.level, line.text) for line in lines],
+    )
+
+
+def set_effect(connection: Connection, task_id: str, seq: int, state: str, detail: str) -> None:
+    """Record how far an effect of a task got."""
+    execute(
+        connection,
+        "INSERT INTO effects VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET state = excluded.state, detail = excluded.detail",
+        [task_id, seq, state, detail],
+    )
+
+
+def tell(connection: Connection, owner: str, events: Sequence[tuple[str, bytes]]) -> None:
+    """Lay events out for the other processes on this journal; the oldest go where there are too many."""
+    execute_many(
+        connection,
+        "INSERT INTO outbox(owner, kind, body) VALUES(?,?,?)",
+        [(owner, kind, body) for kind, body in events],
+    )
+    execute(
+        connection,
+        "DELETE FROM outbox WHERE number <= (SELECT max(number) FROM outbox) - ?",
+        [OUTBOX_KEPT],
+    )
+
+
+def join(connection: Connection, owner: str, pid: int, started: str, now_ms: int) -> None:
+    """Write who this process is, before it holds anything."""
+    execute(connection, "INSERT OR REPLACE INTO engines VALUES(?,?,?,?)", [owner, pid, started, now_ms])
+
+
+def leave(connection: Connection, owner: str) -> None:
+    """Take a process off the list; it holds nothing any more."""
+    assert row(connection, "SELECT 1 FROM tasks WHERE owner = ? LIMIT 1", [owner]) is None
+    execute(connection, "DELETE FROM engines WHERE owner = ?", [owner])
+
+
+def purge(connection: Connection, before_ms: int, count_max: int) -> int:
+    """Delete tasks that ended before, with all they left; at most `count_max`. How many went."""
+    found = rows(
+        connection,
+        "SELECT n, id FROM tasks WHERE ended IS NOT NULL AND ended < ? AND status <> 'unknown' ORDER BY n LIMIT ?",
+        [before_ms, count_max],
+    )
+    for n, task_id in found:
+        execute(connection, "DELETE FROM task_logs WHERE task = ?", [task_id])
+        execute(connection, "DELETE FROM effects WHERE task = ?", [task_id])
+        execute(connection, "DELETE FROM tasks WHERE n = ?", [n])
+    return len(found)
+
+
+# Reading
+
+
+def engines(connection: Connection) -> list[tuple[str, int, str]]:
+    """The processes on this journal, dead ones too: `(owner, pid, started)`."""
+    return [
+        (str(owner), int(pid), str(started))
+        for owner, pid, started in rows(connection, "SELECT owner, pid, started FROM engines")
+    ]
+
+
+def held_by(connection: Connection, owner: str) -> list[tuple[str, State]]:
+    """What a process holds, by id."""
+    found = rows(
+        connection,
+        "SELECT id, status, attempt, effect, retry, is_redelivered FROM tasks WHERE owner = ?",
+        [owner],
+    )
+    return [(str(task_id), _state(*rest)) for task_id, *rest in found]
+
+
+def state_of(connection: Connection, task_id: str) -> State:
+    """A task as the machine sees it; NotFound if there is none."""
+    found = row(
+        connection,
+        "SELECT status, attempt, effect, retry, is_redelivered, due, reason FROM tasks WHERE id = ?",
+        [task_id],
+    )
+    if found is None:
+        raise _unknown(task_id)
+    *rest, due, reason = found
+    state = _state(*rest)
+    return replace(state, due_ms=int(due), reason=_read_reason(reason) if reason else None)
+
+
+def overdue(connection: Connection, now_ms: int) -> list[tuple[str, State, int]]:
+    """Waiting tasks that should not be begun any more: `(id, state, how long they had)`."""
+    found = rows(
+        connection,
+        "SELECT id, status, attempt, effect, retry, is_redelivered, expires - created FROM tasks "
+        "WHERE status = 'queued' AND expires > 0 AND expires <= ?",
+        [now_ms],
+    )
+    return [
+        (str(task_id), _state(*rest), int(had_ms)) for task_id, *rest, had_ms in (tuple(f) for f in found)
+    ]
+
+
+def next_due(connection: Connection) -> int:
+    """When the next delayed task is due, in UTC milliseconds; 0 if there is none."""
+    found = row(
+        connection,
+        "SELECT due FROM tasks INDEXED BY tasks_due WHERE due > 0 AND status IN ('delayed', 'retry_wait') "
+        "ORDER BY due LIMIT 1",
+    )
+    return int(found[0]) if found else 0
+
+
+def cancelling(connection: Connection, owner: str) -> list[str]:
+    """What this process holds and was asked to end."""
+    found = rows(connection, "SELECT id FROM tasks WHERE owner = ? AND is_cancelling = 1", [owner])
+    return [str(task_id) for (task_id,) in found]
+
+
+def read_outbox(connection: Connection, behind: int, but: str) -> tuple[int, list[tuple[str, bytes]]]:
+    """Events of other processes behind a number, and the newest number."""
+    found = rows(
+        connection, "SELECT number, owner, kind, body FROM outbox WHERE number > ? ORDER BY number", [behind]
+    )
+    newest = int(found[-1][0]) if found else behind
+    return newest, [(str(kind), bytes(body)) for _, owner, kind, body in found if owner != but]
+
+
+def newest_outbox(connection: Connection) -> int:
+    """The newest number there is; 0 before the first."""
+    return int((row(connection, "SELECT coalesce(max(number), 0) FROM outbox") or (0,))[0])
+
+
+def effect(connection: Connection, task_id: str, seq: int) -> tuple[str, str] | None:
+    """How far an effect got: `(state, detail)`."""
+    found = row(connection, "SELECT state, detail FROM effects WHERE task = ? AND seq = ?", [task_id, seq])
+    return (str(found[0]), str(found[1])) if found else None
+
+
+def get(connection: Connection, task_id: str) -> Task:
+    """One task with arguments and result; NotFound if there is none."""
+    found = row(connection, f"SELECT {_TASK} FROM tasks WHERE id = ?", [task_id])  # noqa: S608
+    if found is None:
+        raise _unknown(task_id)
+    return _task(found)
+
+
+def page(
+    connection: Connection, *, status: str, task: str, run: str, below: int, limit: int
+) -> list[tuple[int, Task]]:
+    """Tasks, newest first, with their row: the next page begins below the last one's. Results are left out."""
+    where, args = ["1"], list[Value]()
+    for column, value in (("status", status), ("task", task), ("run", run)):
+        if value:
+            where.append(f"{column} = ?")
+            args.append(value)
+    if below:
+        where.append("n < ?")
+        args.append(below)
+    columns = _TASK.replace("result,", "NULL,")
+    sql = f"SELECT n, {columns} FROM tasks WHERE {' AND '.join(where)} ORDER BY n DESC LIMIT ?"  # noqa: S608
+    return [(int(n), _task(tuple(rest))) for n, *rest in rows(connection, sql, [*args, limit])]
+
+
+def settled(connection: Connection, task_ids: Sequence[str]) -> list[str]:
+    """Those of the tasks that nothing more happens to by itself."""
+    marks = ",".join("?" * len(task_ids))
+    sql = f"SELECT id FROM tasks WHERE id IN ({marks}) AND status IN {SETTLED_SQL}"  # noqa: S608
+    return [str(task_id) for (task_id,) in rows(connection, sql, list(task_ids))]
+
+
+def lines(connection: Connection, task_id: str) -> list[Line]:
+    """The log of a task, oldest first; NotFound if there is no such task."""
+    if row(connection, "SELECT 1 FROM tasks WHERE id = ?", [task_id]) is None:
+        raise _unknown(task_id)
+    found = rows(
+        connection,
+        "SELECT number, at, level, text FROM task_logs WHERE task = ? ORDER BY number",
+        [task_id],
+    )
+    return [
+        Line(task=task_id, number=number, at=moment_of(at) or datetime.fromtimestamp(0, UTC), level=level, text=text)
+        for number, at, level, text in found
+    ]  # fmt: skip
+
+
+def counts(connection: Connection) -> Mapping[str, int]:
+    """How many tasks there are of each status that is not an end."""
+    found = rows(
+        connection,
+        "SELECT status, count(*) FROM tasks WHERE status IN "
+        "('accepted', 'delayed', 'waiting_join', 'queued', 'leased', 'running', 'retry_wait') GROUP BY status",
+    )
+    return {str(status): int(count) for status, count in found}
+
+
+def _unknown(task_id: str) -> NotFound:
+    return NotFound(f"There is no task {task_id[:80]!r}.", hint="`legion task list` shows the latest.")
+
+
+def _same_key(connection: Connection, task: NewTask) -> str | None:
+    found = row(
+        connection,
+        "SELECT id FROM tasks WHERE idempotency_key = ? AND (created > ? OR ended IS NULL) ORDER BY n DESC LIMIT 1",
+        [task.idempotency_key, task.created_ms - KEY_KEPT_MS],
+    )
+    return str(found[0]) if found else None
+
+
+def _columns(task: NewTask, n: int, owner: str | None) -> tuple[Value, ...]:
+    is_held = owner is not None
+    is_over = task.status in ("blocked", "skipped", "cancelled", "expired")
+    return (
+        n, task.id, task.task, task.args, task.status, task.queue, task.priority, int(is_held), task.effect,
+        None if task.retry is NO_RETRY else _encode(task.retry), task.due_ms, task.expires_ms, owner, int(is_held),
+        task.submitter, task.idempotency_key or None, task.timeout_s, task.who, task.parent, task.root or task.id,
+        task.run, task.node, task.key, task.depth, task.created_ms, task.created_ms if is_held else None,
+        task.created_ms if is_over else None, None if task.reason is None else _encode(task.reason),
+    )  # fmt: skip
+
+
+def _lease_of(task: NewTask, n: int) -> Lease:
+    return Lease(
+        n=n, id=task.id, task=task.task, args=task.args, queue=task.queue, priority=task.priority, attempt=1,
+        effect=task.effect, retry=task.retry, fencing=1, submitter=task.submitter, is_redelivered=False,
+        timeout_s=task.timeout_s, who=task.who, parent=task.parent, root=task.root or task.id, run=task.run,
+        node=task.node, key=task.key, depth=task.depth, created_ms=task.created_ms, started_ms=task.created_ms,
+    )  # fmt: skip
+
+
+def _lease(found: Row) -> Lease:
+    (n, task_id, task, args, queue, priority, attempt, effect_class, retry, fencing, submitter, is_redelivered,
+     timeout_s, who, parent, root, run, node, key, depth, created, started) = found  # fmt: skip
+    return Lease(
+        n=n, id=task_id, task=task, args=args, queue=queue, priority=priority, attempt=attempt, effect=effect_class,
+        retry=NO_RETRY if retry is None else _read_retry(retry), fencing=fencing, submitter=submitter,
+        is_redelivered=bool(is_redelivered), timeout_s=timeout_s, who=who, parent=parent, root=root, run=run,
+        node=node, key=key, depth=depth, created_ms=created, started_ms=started,
+    )  # fmt: skip
+
+
+def _state(status: Any, attempt: Any, effect_class: Any, retry: Any, is_redelivered: Any) -> State:
+    return State(
+        status=cast(TaskStatus, status),
+        attempt=int(attempt),
+        retry=NO_RETRY if retry is None else _read_retry(retry),
+        effect=cast(EffectClass, effect_class),
+        is_redelivered=bool(is_redelivered),
+    )
+
+
+def _task(found: Row) -> Task:
+    (task_id, task, status, reason, args, result, attempt, retry, effect_class, queue, priority, idempotency_key,
+     parent, root, run, node, key, depth, timeout_s, is_redelivered, fencing, owner, due, created, started,
+     ended) = found  # fmt: skip
+    return Task(
+        id=task_id, task=task, status=status, reason=_read_reason(reason) if reason else None,
+        args=_read_json(args), result=None if result is None else _read_json(result), attempt=attempt,
+        retry=NO_RETRY if retry is None else _read_retry(retry), effect=effect_class, queue=queue,
+        priority=priority, idempotency_key=idempotency_key or "", parent=parent, root=root, run=run, node=node,
+        key=key, depth=depth, timeout_s=timeout_s, is_redelivered=bool(is_redelivered), fencing=fencing,
+        lease_owner=owner or "", due_at=moment_of(due), created_at=moment_of(created),
+        started_at=moment_of(started), ended_at=moment_of(ended),
+    )  # fmt: skip
+
+
+Follow = Callable[[Connection, Lease, State, "bytes | None"], Sequence[NewTask]]
+
+
+def no_follow(connection: Connection, lease: Lease, state: State, result: bytes | None) -> Sequence[NewTask]:
+    """What follows a task where there are no chains: nothing."""
+    return ()
