@@ -57,8 +57,14 @@ LIBRARIES = {
     "libwayland-egl.so.1": "libwayland-egl1",
 }
 OPENMP = "libgomp.so.1"
-# A private X server, a window manager and a hand on the keyboard: the window tests alone use them.
-TEST_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}
+# A private X server, a window manager and a hand on the keyboard for the window tests; a desktop's own keyring.
+TEST_TOOLS = {
+    "Xvfb": "xvfb",
+    "openbox": "openbox",
+    "xdotool": "xdotool",
+    "dbus-run-session": "dbus",
+    "gnome-keyring-daemon": "gnome-keyring",
+}
 BUNDLE_TOOLS = {"objdump": "binutils"}
 
 
