@@ -79,6 +79,17 @@ class AnswerStarted(Event, frozen=True, kw_only=True):
     message: ChatMessage
 
 
+class AnswerOpened(Event, frozen=True, kw_only=True):
+    """The first byte has come, from this lane; `attempts` counts those that failed before it and this one."""
+
+    conversation_id: str
+    answer_id: str
+    tier: str
+    instance: str
+    model: str
+    attempts: int = 1
+
+
 class AnswerGrew(Event, frozen=True, kw_only=True):
     """`text` (or `thinking`) was added; `at_char` is where in the answer's text it begins, so no loss goes unseen."""
 

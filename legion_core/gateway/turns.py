@@ -5,6 +5,7 @@ from legion_core.gateway.conversation_types import (
     AnswerEnded,
     AnswerGrew,
     AnswerJoined,
+    AnswerOpened,
     AnswerStarted,
     ChatMessage,
     ConversationChanged,
@@ -14,6 +15,7 @@ from legion_core.gateway.conversations import AnswerRecord, Conversations
 from legion_core.gateway.types import (
     Attempt,
     Joined,
+    Opened,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
@@ -46,6 +48,20 @@ class AnswerWriter:
         at_char = len(self._answer.text)
         self._answer.take(event)
         match event:
+            case Opened():
+                at_utc, at_mono_s = self._bus.stamp()
+                self._bus.publish(
+                    AnswerOpened(
+                        at_utc=at_utc,
+                        at_mono_s=at_mono_s,
+                        conversation_id=self._message.conversation_id,
+                        answer_id=self._message.id,
+                        tier=event.lane.tier.word,
+                        instance=event.lane.instance,
+                        model=event.lane.offer.id,
+                        attempts=event.attempts,
+                    )
+                )
             case TextDelta():
                 self._text_waiting += event.text
                 self._tell_grown(at_char, text=event.text, tokens=event.tokens)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legion_core.gateway.conversation_types import AnswerEnded, AnswerGrew, AnswerStarted
+from legion_core.gateway.conversation_types import AnswerEnded, AnswerGrew, AnswerOpened, AnswerStarted
 from legion_core.gateway.conversations import title_from
 from legion_core.gateway.types import TextDelta
 from legion_core.kernel.errors import Conflict, ConnectionLost, InvalidInput, NotFound
@@ -75,15 +75,17 @@ def test_watchers_see_the_answer_start_grow_without_a_gap_and_end(tmp_path: Path
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
             under_test.put(ScriptedProvider("box", say("one ", "two ", "three")))
-            with under_test.bus.subscribe(AnswerStarted, AnswerGrew, AnswerEnded) as events:
+            with under_test.bus.subscribe(AnswerStarted, AnswerOpened, AnswerGrew, AnswerEnded) as events:
                 turn = await under_test.gateway.chat.send(None, "count")
                 await under_test.gateway.chat.finished(turn)
                 seen = events.take_nowait()
 
             assert isinstance(seen[0], AnswerStarted)
             assert isinstance(seen[-1], AnswerEnded)
+            assert isinstance(seen[1], AnswerOpened)
+            assert (seen[1].tier, seen[1].instance, seen[1].model) == ("local", "box", "m1")
             text = ""
-            for event in seen[1:-1]:
+            for event in seen[2:-1]:
                 assert isinstance(event, AnswerGrew)
                 assert event.at_char == len(text)
                 text += event.text
