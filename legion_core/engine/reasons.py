@@ -73,7 +73,7 @@ _KINDS: tuple[Kind, ...] = (
     _k("cancelled", "task.cancelled", "{who} cancelled it."),
     _k("expired", "task.expired", "It was not begun within {ttl_s} seconds."),
     # Conditions
-    _k("skipped", "condition.false", "The condition is false: {fact} {operator} {value}, and it is {actual}."),
+    _k("skipped", "condition.false", "The condition asks for {wish}, and {fact} is {actual}."),
     _k("blocked", "condition.fact_missing", "The condition asks for {fact}, which is not there."),
     _k("blocked", "condition.types_differ", "The condition compares {fact} by {operator} with {value}, but it is {actual}."),
     _k("blocked", "condition.text_too_long", "The condition matches {fact} against a pattern, but it has {length} characters; at most {limit} are searched."),

@@ -33,27 +33,22 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "task-status.md"
 
 
 def test_there_are_the_fifteen_statuses_of_the_contract() -> None:
-    assert (
-        tuple(
-            [
-                "accepted",
-                "delayed",
-                "waiting_join",
-                "queued",
-                "leased",
-                "running",
-                "retry_wait",
-                "succeeded",
-                "failed",
-                "dead",
-                "blocked",
-                "skipped",
-                "cancelled",
-                "expired",
-                "unknown",
-            ]
-        )
-        == STATUSES
+    assert STATUSES == (
+        "accepted",
+        "delayed",
+        "waiting_join",
+        "queued",
+        "leased",
+        "running",
+        "retry_wait",
+        "succeeded",
+        "failed",
+        "dead",
+        "blocked",
+        "skipped",
+        "cancelled",
+        "expired",
+        "unknown",
     )
 
 
