@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     app.setQuitOnLastWindowClosed(False)
     with (
         tempfile.TemporaryDirectory(prefix="legion-grab-") as home,
-        asyncio.Runner(loop_factory=lambda: WorkbenchLoop(app)) as runner,  # type: ignore[arg-type,return-value]
+        asyncio.Runner(loop_factory=lambda: WorkbenchLoop(app)) as runner,
     ):
         names = runner.run(_draw(app, Path(home), target))
     for name in names:

@@ -122,8 +122,8 @@ class ModelsViewModel(QObject):
     fit_changed = Signal()
     downloads_changed = Signal()
     busy_changed = Signal()
-    removed = Signal(str, int)
-    """`(name, bytes freed)`."""
+    removed = Signal(str, object)
+    """`(name, bytes freed)`; a size is no `int` of C, which ends at 2 GB."""
     imported = Signal(str)
 
     def __init__(self, bridge: Bridge, now: Callable[[], datetime]) -> None:

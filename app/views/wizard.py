@@ -450,9 +450,7 @@ class Wizard(QWidget):
             ):
                 # Whoever begins to type wants to chat: nothing of it is lost.
                 self.leave()
-                field = self._window.focusWidget()
-                if field is not None:
-                    QApplication.sendEvent(field, event)
+                QApplication.sendEvent(self._window.focusWidget(), event)
             case _:
                 super().keyPressEvent(event)
 

@@ -193,8 +193,8 @@ class SettingsPage(PageFrame):
             name = self.groups.names[index.row()]
             self._wanted = name
             self._say_head()
-            if (section := self._sections.get(name)) is not None:
-                QTimer.singleShot(0, lambda: self._scroll_to(section))
+            # Looked up when it is time: the rows may be made anew before.
+            QTimer.singleShot(0, self, lambda: self._scroll_to(name))
 
     def _search(self, words: str) -> None:
         self._settings.search(words)
@@ -329,7 +329,7 @@ class SettingsPage(PageFrame):
         if found.level == "full" and not self.full.isChecked():
             self.full.setChecked(True)
         self._wanted = found.group
-        QTimer.singleShot(0, lambda: self._reveal(key, takes_focus=True))
+        QTimer.singleShot(0, self, lambda: self._reveal(key, takes_focus=True))
 
     def _reveal(self, key: str, *, takes_focus: bool = False) -> None:
         made = self._rows.get(key)
@@ -351,9 +351,9 @@ class SettingsPage(PageFrame):
         """The list of groups has the focus."""
         focus_quietly(self.list, reason)
 
-    def _scroll_to(self, section: QWidget) -> None:
-        body = self.area.widget()
-        if body is not None and section.isVisibleTo(body):
+    def _scroll_to(self, name: str) -> None:
+        body, section = self.area.widget(), self._sections.get(name)
+        if body is not None and section is not None and section.isVisibleTo(body):
             top = section.mapTo(body, section.rect().topLeft()).y()
             self.area.verticalScrollBar().setValue(max(0, top - 4))
 

@@ -21,7 +21,12 @@ class WindowWatch(QObject):
         self.seen: list[str] = []
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow() and watched is not self.known:
+        if (
+            event.type() == QEvent.Type.Show
+            and isinstance(watched, QWidget)
+            and watched.isWindow()
+            and watched is not self.known
+        ):
             self.seen.append(f"{type(watched).__name__} {watched.objectName()!r}")
         return False
 

@@ -1,0 +1,57 @@
+import pytest
+
+from app.viewmodels.status import StatusViewModel
+from legion_core.api.types import ModelChanged
+from tests.gui.conftest import Stage
+
+
+@pytest.fixture
+def status(stage: Stage) -> StatusViewModel:
+    return StatusViewModel(stage.bridge)
+
+
+def test_before_the_engine_is_up_the_strip_says_so(status: StatusViewModel) -> None:
+    assert status.words.engine == "Engine starting"
+    assert status.words.model == ""
+
+
+def test_model_spend_and_address(stage: Stage, status: StatusViewModel) -> None:
+    stage.connect()
+    assert status.words.engine == "Engine running"
+    assert (status.words.model, status.words.model_tier) == ("smollm2-135m-instruct", "local")
+    assert status.words.spend == "$0.14 today"
+    assert status.words.speed == "idle"
+
+
+def test_the_open_chats_last_answer_fills_context_and_speed(stage: Stage, status: StatusViewModel) -> None:
+    stage.connect()
+    cid = stage.legion.chat.add("Chat", "q", "a")
+    status.show_answer(stage.legion.chat.messages[cid][1])
+    assert status.words.context == "Context 62 of 2k"
+    assert status.words.speed == "19 tok/s"
+
+
+def test_without_an_address_it_is_said_but_the_engine_runs(stage: Stage, status: StatusViewModel) -> None:
+    import msgspec
+
+    stage.legion.ops.value = msgspec.structs.replace(
+        stage.legion.ops.value, url="", problem="Port 4567 is in use."
+    )
+    stage.connect()
+    assert status.words.engine == "Engine running, no address"
+    assert status.words.engine_tip == "Port 4567 is in use."
+    assert status.words.engine_dot == "warn.mark"
+
+
+def test_it_asks_when_something_happened_and_not_by_the_clock(stage: Stage, status: StatusViewModel) -> None:
+    stage.connect()
+    asked = stage.spawner.names.count("app.status")
+    at_utc, at_mono_s = stage.legion.events.stamp()
+    stage.legion.events.publish(ModelChanged(name="m", at_utc=at_utc, at_mono_s=at_mono_s))
+    stage.deliver()
+    assert stage.spawner.names.count("app.status") == asked + 1
+
+
+def test_a_failed_engine_is_said_with_its_reason(status: StatusViewModel) -> None:
+    status.engine_failed("The home is a file.")
+    assert (status.words.engine, status.words.engine_tip) == ("Engine stopped", "The home is a file.")
