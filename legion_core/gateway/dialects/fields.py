@@ -64,13 +64,26 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     return decoded
 
 
-def _fault(said: str) -> FieldFault:
+def decode_item(item: msgspec.Raw, decoder: msgspec.json.Decoder[T], field: str) -> T:
+    """One item of a body whose kind decides its shape; a fault's path starts at `field`."""
+    try:
+        return decoder.decode(item)
+    except msgspec.ValidationError as error:
+        raise _fault(str(error), field) from error
+    except UnicodeDecodeError as error:
+        raise FieldFault(field, "holds bytes that are not UTF-8.") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FieldFault(field, f"is not JSON: {error}.") from error
+
+
+def _fault(said: str, at: str = "") -> FieldFault:
     match = _WHERE.match(said)
     what, field = (match["what"], match["field"] or "") if match else (said, "")
     # The decoder names the object around a missing field; a person looks for the field itself.
     if missing := _MISSING.search(what):
         field = f"{field}.{missing[1]}" if field else missing[1]
         what = "is required"
+    field = f"{at}.{field}" if at and field else at or field
     return FieldFault(field, f"{what[:1].lower()}{what[1:]}." if field else f"The body is wrong: {what}.")
 
 

@@ -1,21 +1,95 @@
 """How to speak each dialect, for the conformance suite: read with plain json, not with our own readers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
-from legion_core.gateway.providers.sse import SseEvent
+from legion_core.gateway.providers.sse import SseEvent, SseParser
+from legion_core.gateway.types import Request
+from legion_core.testing.dialect_conformance import ID, StreamReader
+
+HELLO = {"role": "user", "content": "Hello"}
 
 
-class OpenAIBench:
-    def __init__(self) -> None:
-        self.dialect: Dialect = OpenAIChat()
+def wrong_messages(
+    name: str, message: dict[str, Any], content: str = "content"
+) -> list[tuple[dict[str, Any], str]]:
+    """What can be wrong with the list of messages, wherever and under whichever name it is kept."""
+    return [
+        ({name: []}, name),
+        ({name: 5}, name),
+        ({name: [{**message, "role": "alien"}]}, f"{name}[0].role"),
+        ({name: [{"role": "user"}]}, f"{name}[0].{content}"),
+        ({name: [{**message, content: 5}]}, f"{name}[0].{content}"),
+        ({"model": 7}, "model"),
+        ({"model": "x" * 10_000}, "model"),
+        ({"tools": {}}, "tools"),
+    ]
+
+
+def wrong_parts(name: str, message: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """What can be wrong with parts that say their type."""
+    return [
+        ({name: [{**message, "content": [{"type": "hologram"}]}]}, f"{name}[0].content[0].type"),
+        ({name: [{**message, "content": [{"type": "text"}]}]}, f"{name}[0].content[0].text"),
+        ({name: [{**message, "content": [{"text": "x"}]}]}, f"{name}[0].content[0].type"),
+    ]
+
+
+def wrong_sampling(**names: str) -> list[tuple[dict[str, Any], str]]:
+    """Values out of range, under the names the dialect has for them."""
+    wrong = {
+        "max_tokens": (0, -5, "many", 10**30),
+        "temperature": (-1, 99, "hot"),
+        "top_p": (1.5,),
+        "top_k": (-1,),
+        "stream": ("yes", 1),
+    }
+    return [
+        ({names.get(name, name): value}, names.get(name, name))
+        for name, values in wrong.items()
+        for value in values
+        if names.get(name, name)
+    ]
+
+
+class MessagesBench:
+    """What the dialects that call them messages have in common."""
+
+    dialect: Dialect
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        return {"model": "auto", "messages": [{"role": "user", "content": "Hello"}], **changes}
+        return {"model": "auto", "messages": [HELLO], **changes}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        return self.dialect.parse(body, headers, request_id=ID)
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        return [*wrong_messages("messages", HELLO), *wrong_parts("messages", HELLO), *wrong_sampling()]
+
+    def too_many(self) -> Sequence[dict[str, Any]]:
+        crowded = {"role": "user", "content": [{"type": "text", "text": "x"}] * 2_001}
+        return [self.body(messages=[HELLO] * 10_001), self.body(messages=[crowded])]
+
+    def many(self) -> dict[str, Any]:
+        return self.body(messages=[HELLO] * 2_000)
+
+    def reader(self) -> StreamReader:
+        return SseParser()
+
+    def fault(self, body: bytes) -> str:
+        error = json.loads(body)["error"]
+        assert isinstance(error["type"], str)
+        assert isinstance(error["message"], str)
+        return error["message"]
+
+
+class OpenAIBench(MessagesBench):
+    def __init__(self) -> None:
+        self.dialect: Dialect = OpenAIChat()
 
     def _deltas(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
         chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
@@ -48,17 +122,12 @@ class OpenAIBench:
         return next((chunk["error"]["message"] for chunk in chunks if "error" in chunk), "")
 
 
-class AnthropicBench:
+class AnthropicBench(MessagesBench):
     def __init__(self) -> None:
         self.dialect: Dialect = AnthropicMessages()
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        return {
-            "model": "auto",
-            "max_tokens": 64,
-            "messages": [{"role": "user", "content": "Hello"}],
-            **changes,
-        }
+        return super().body(**{"max_tokens": 64, **changes})
 
     def _blocks(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
         """The content blocks, with the protocol's own rules checked on the way."""

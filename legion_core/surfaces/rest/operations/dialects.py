@@ -50,20 +50,22 @@ def answering(name: str) -> Handler:
     """The handler of the dialect with this name."""
 
     async def handle(desk: Desk, call: Call) -> Raw | Streamed:
-        dialect = desk.legion.llm.dialects[name]
-        request_id = desk.ids.new("req")
-        try:
-            check_headers(call.headers)
-            request = dialect.parse(call.body, call.headers, request_id=request_id)
-        except LegionError as error:
-            return _failed(dialect, error, request_id)
-        return Streamed(
-            _streaming(desk, call, dialect, request)
-            if request.stream
-            else _whole(desk, call, dialect, request)
-        )
+        return answered(desk, call, desk.legion.llm.dialects[name])
 
     return handle
+
+
+def answered(desk: Desk, call: Call, dialect: Dialect) -> Raw | Streamed:
+    """What `dialect` makes of one call: its answer, or the fault it finds in the request."""
+    request_id = desk.ids.new("req")
+    try:
+        check_headers(call.headers)
+        request = dialect.parse(call.body, call.headers, request_id=request_id)
+    except LegionError as error:
+        return failed(dialect, error, request_id)
+    return Streamed(
+        _streaming(desk, call, dialect, request) if request.stream else _whole(desk, call, dialect, request)
+    )
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -89,10 +91,10 @@ def _whole(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Stream
             answer = await desk.legion.llm.answer(request, call.who)
             body = dialect.render(answer)
         except LegionError as error:
-            await client.whole(_failed(dialect, error, request.id))
+            await client.whole(failed(dialect, error, request.id))
             return
         except Exception as error:  # noqa: BLE001  # the wall, in the client's own dialect
-            await client.whole(_failed(dialect, unexpected(error, desk.ids), request.id))
+            await client.whole(failed(dialect, unexpected(error, desk.ids), request.id))
             return
         headers = _route(request.id, answer.tier, answer.instance, answer.model, len(answer.closed.attempts))
         await client.whole(Raw(body, headers=headers))
@@ -124,14 +126,15 @@ def _streaming(desk: Desk, call: Call, dialect: Dialect, request: Request) -> St
             if has_started:
                 await client.finish(writer.error(known))
             else:
-                await client.whole(_failed(dialect, known, request.id))
+                await client.whole(failed(dialect, known, request.id))
             return
         await client.finish()
 
     return write
 
 
-def _failed(dialect: Dialect, error: LegionError, request_id: str) -> Raw:
+def failed(dialect: Dialect, error: LegionError, request_id: str) -> Raw:
+    """The error in the dialect's own shape."""
     status, body = dialect.render_error(error)
     return Raw(body, status=status, headers=(("x-legion-request", request_id), *retry_after(error)))
 
@@ -155,7 +158,7 @@ async def count_tokens(desk: Desk, call: Call) -> Raw:
         request = dialect.parse(_with_max_tokens(call), call.headers, request_id=request_id)
         tokens = estimated_usage(request, prefix="", output_chars=0).input_tokens
     except LegionError as error:
-        return _failed(dialect, error, request_id)
+        return failed(dialect, error, request_id)
     return Raw(msgspec.json.encode({"input_tokens": tokens}))
 
 
@@ -189,7 +192,7 @@ async def embeddings(desk: Desk, call: Call) -> Raw:
         model = None if body.model in ("", "auto", "legion") else body.model
         embedded = await desk.legion.llm.embed(model, texts, call.who)
     except LegionError as error:
-        return _failed(dialect, error, request_id)
+        return failed(dialect, error, request_id)
     data = [
         {"object": "embedding", "index": index, "embedding": _vector(vector, body.encoding_format)}
         for index, vector in enumerate(embedded.vectors)
