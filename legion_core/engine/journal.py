@@ -36,6 +36,7 @@ MIGRATIONS = (
         );
         CREATE INDEX tasks_ready ON tasks(queue, priority DESC, n) WHERE status = 'queued';
         CREATE INDEX tasks_due ON tasks(due) WHERE due > 0;
+        CREATE INDEX tasks_expires ON tasks(expires) WHERE expires > 0 AND status = 'queued';
         CREATE INDEX tasks_held ON tasks(owner) WHERE owner IS NOT NULL;
         CREATE INDEX tasks_status ON tasks(status, n);
         CREATE INDEX tasks_task ON tasks(task, n);
@@ -355,6 +356,11 @@ def state_of(connection: Connection, task_id: str) -> State:
     *rest, due, reason = found
     state = _state(*rest)
     return replace(state, due_ms=int(due), reason=_read_reason(reason) if reason else None)
+
+
+def queue_of(connection: Connection, task_id: str) -> str:
+    """The queue of a task there is."""
+    return str((row(connection, "SELECT queue FROM tasks WHERE id = ?", [task_id]) or ("",))[0])
 
 
 def overdue(connection: Connection, now_ms: int) -> list[tuple[str, State, int]]:

@@ -1,0 +1,126 @@
+"""One transaction of the engine: everything the loop wants written since the last one, and what came of it.
+
+Accepting, ending, following chains and taking the next tasks happen in one step, so that a crash finds either all of
+it or nothing, and one fsync serves them all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from legion_core.engine import journal
+from legion_core.engine.extension import Work
+from legion_core.engine.journal import Follow, Lease, Line, NewTask
+from legion_core.engine.machine import Refused, State, after
+from legion_core.engine.reasons import because
+from legion_core.kernel.ids import Rng
+from legion_core.storage.sqlite import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A task of this process that ended or waits again, and what its function wants written with it."""
+
+    lease: Lease
+    state: State
+    result: bytes | None = None
+    deferred: tuple[Work, ...] = ()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether others' code runs in its transaction: then it is a work of its own, so that it can fail alone."""
+        return bool(self.deferred or self.lease.run)
+
+
+@dataclass(slots=True)
+class Step:
+    """What is to be written. `claims` says how many tasks to take from each queue."""
+
+    inserts: list[NewTask] = field(default_factory=list[NewTask])
+    endings: list[Ending] = field(default_factory=list[Ending])
+    lines: list[Line] = field(default_factory=list[Line])
+    told: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    claims: dict[str, int] = field(default_factory=dict[str, int])
+    join: tuple[int, str] | None = None
+    is_look: bool = (
+        False  # read everything others may have left: word to cancel, events, ends that are waited for
+    )
+    is_due: bool = False
+    waited_for: tuple[str, ...] = ()
+    outbox_read: int = 0
+
+    @property
+    def is_promise(self) -> bool:
+        """Whether somebody relies on it: it is then as durable as the configuration says."""
+        return bool(self.inserts or self.endings or self.claims or self.join)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to do at all."""
+        return self.is_promise or bool(self.lines or self.told or self.is_look or self.is_due)
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a step. `expired` are tasks that were never begun in their time."""
+
+    accepted: list[Lease | str] = field(default_factory=list[Lease | str])
+    ended: list[bool] = field(default_factory=list[bool])
+    leases: dict[str, list[Lease]] = field(default_factory=dict[str, list[Lease]])
+    expired: list[tuple[str, State]] = field(default_factory=list[tuple[str, State]])
+    cancelling: list[str] = field(default_factory=list[str])
+    settled: list[str] = field(default_factory=list[str])
+    heard: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    outbox_read: int = 0
+    next_due_ms: int = 0
+
+
+def write_step(
+    connection: Connection, step: Step, owner: str, now_ms: int, rng: Rng, *, only_mine: bool
+) -> Done:
+    """Write it all and take what was asked for; the order within is the order of the fields."""
+    done = Done(outbox_read=step.outbox_read)
+    if step.join is not None:
+        pid, started = step.join
+        journal.join(connection, owner, pid, started, now_ms)
+    for each in step.endings:
+        done.ended.append(journal.end(connection, each.lease, each.state, each.result, owner, now_ms))
+    if step.is_due or step.is_look:
+        journal.queue_due(connection, now_ms)
+        for task_id, state, had_ms in journal.overdue(connection, now_ms):
+            reason = because("task.expired", ttl_s=had_ms / 1000)
+            expired = after(state, Refused("expired", reason), now_ms=now_ms, rng=rng)
+            journal.change(connection, task_id, expired, now_ms)
+            done.expired.append((task_id, expired))
+    if step.inserts:
+        done.accepted = journal.insert(connection, step.inserts, owner)
+    for queue, count in step.claims.items():
+        done.leases[queue] = journal.claim(connection, queue, count, owner, now_ms, only_mine=only_mine)
+    if step.lines:
+        journal.add_lines(connection, step.lines)
+    if step.told:
+        journal.tell(connection, owner, step.told)
+    if step.is_look:
+        done.cancelling = journal.cancelling(connection, owner)
+        done.outbox_read, done.heard = journal.read_outbox(connection, step.outbox_read, owner)
+    if step.waited_for:
+        done.settled = journal.settled(connection, step.waited_for)
+    if step.is_look or step.is_due:
+        done.next_due_ms = journal.next_due(connection)
+    return done
+
+
+def write_ending(
+    connection: Connection, ending: Ending, owner: str, now_ms: int, follow: Follow
+) -> tuple[bool, Sequence[NewTask]]:
+    """End one task together with what it deferred and what follows it in its chain: all of it, or nothing.
+
+    Gives whether this process still held the task, and the tasks that follow, which are written.
+    """
+    if not journal.end(connection, ending.lease, ending.state, ending.result, owner, now_ms):
+        return False, ()
+    for work in ending.deferred:
+        work(connection)
+    children = follow(connection, ending.lease, ending.state, ending.result) if ending.lease.run else ()
+    if children:
+        journal.insert(connection, children, owner)
+    return True, children
