@@ -2,6 +2,7 @@
 """A table: columns as wide as their words where they fit, else shared out; a rule under every row, no grid."""
 
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
@@ -22,35 +23,46 @@ ALIGN = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The rows of a table, laid out: read, measured, and as paragraphs in columns of `(left edge, width)`."""
+
+    block: Block
+    references: int
+    rich: list[list[Rich]]
+    wishes: list[list[int]]
+    columns: list[tuple[int, int]]
+    paras: list[list[Para]]
+
+
 class TableLaid(Laid):
     """One table. Selectable text is its cells, tabs between and line breaks after rows."""
 
-    __slots__ = ("_block", "_cells", "_columns", "_left", "_starts", "_text", "_tops")
+    __slots__ = ("_block", "_cells", "_columns", "_left", "_starts", "_text", "_tops", "cells")
 
-    def __init__(self, block: Block, references: dict[str, tuple[str, str]], width: int) -> None:
+    def __init__(
+        self,
+        block: Block,
+        references: dict[str, tuple[str, str]],
+        width: int,
+        before: Cells | None = None,
+    ) -> None:
+        """`before` are the cells of the same table a moment ago, while it streams: they are taken over."""
         self._block = block
         self._left = block.quote * QUOTE_PX + block.indent * look().px(INDENT_PX)
-        rows = [[read(cell, references) for cell in row] for row in block.rows]
-        self._columns = _columns(rows, width - self._left)
+        self.cells = _lay_cells(block, references, width - self._left, before)
+        self._cells, self._columns = self.cells.paras, self.cells.columns
         line = look().px(20)
-        self._cells: list[list[Para]] = []
         self._tops: list[int] = []
         self._starts: list[int] = []
         parts: list[str] = []
         top, position = 0, 0
-        for index, row in enumerate(rows):
-            paras: list[Para] = []
-            for column, (rich, (_, wide)) in enumerate(zip(row, self._columns, strict=False)):
-                align = ALIGN[block.aligns[column]] if column < len(block.aligns) else ALIGN["left"]
-                paras.append(
-                    Para(rich, wide, "ui", weight=500 if index == 0 else None, line_px=line, align=align,
-                         colour="text.secondary" if index == 0 else "text.primary")
-                )  # fmt: skip
+        for row, paras in zip(self.cells.rich, self._cells, strict=True):
+            for column, rich in enumerate(row[: len(self._columns)]):
                 self._starts.append(position)
                 separator = "\n" if column == len(row) - 1 else "\t"
                 parts.append(rich.text + separator)
                 position += len(rich.text) + 1
-            self._cells.append(paras)
             self._tops.append(top)
             top += max((para.height for para in paras), default=line) + 2 * PAD_Y + 1
         self._text = "".join(parts)
@@ -127,20 +139,63 @@ class TableLaid(Laid):
         return self._text[start:end].rstrip("\n")
 
 
+def _lay_cells(
+    block: Block, references: dict[str, tuple[str, str]], room: int, before: Cells | None
+) -> Cells:
+    same = _same_rows(before, block, len(references)) if before is not None else 0
+    rich = before.rich[:same] if before is not None else []
+    rich += [[read(cell, references) for cell in row] for row in block.rows[same:]]
+    wishes = before.wishes[:same] if before is not None else []
+    wishes += [_wishes(row) for row in rich[same:]]
+    columns = _columns(wishes, room)
+    paras = before.paras[:same] if before is not None and before.columns == columns else []
+    paras += [_paras(block, columns, row, is_head=at == 0) for at, row in enumerate(rich) if at >= len(paras)]
+    return Cells(block, len(references), rich, wishes, columns, paras)
+
+
+def _same_rows(before: Cells, block: Block, references: int) -> int:
+    """How many rows from the top are as they were; none, if a link was defined since, which may be in any cell."""
+    if (before.block.aligns, before.references) != (block.aligns, references):
+        return 0
+    mine, others = before.block.rows, block.rows
+    pairs = enumerate(zip(mine, others, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(mine), len(others)))
+
+
+def _paras(block: Block, columns: list[tuple[int, int]], row: list[Rich], *, is_head: bool) -> list[Para]:
+    return [
+        Para(
+            rich,
+            wide,
+            "ui",
+            weight=500 if is_head else None,
+            line_px=look().px(20),
+            align=ALIGN[block.aligns[column]] if column < len(block.aligns) else ALIGN["left"],
+            colour="text.secondary" if is_head else "text.primary",
+        )
+        for column, (rich, (_, wide)) in enumerate(zip(row, columns, strict=False))
+    ]
+
+
 def _clip(selected: tuple[int, int] | None, start: int, stop: int) -> tuple[int, int] | None:
     if selected is None or selected[0] >= stop or selected[1] <= start:
         return None
     return max(selected[0], start) - start, min(selected[1], stop) - start
 
 
-def _columns(rows: list[list[Rich]], room: int) -> list[tuple[int, int]]:
-    """Left edge and width of each column."""
-    count = max((len(row) for row in rows), default=0)
+def _wishes(row: list[Rich]) -> list[int]:
+    """The width each cell of a row would like."""
     metrics = look().metrics("ui", 500)
+    return [round(metrics.horizontalAdvance(plain(rich))) + 8 for rich in row]
+
+
+def _columns(rows: list[list[int]], room: int) -> list[tuple[int, int]]:
+    """Left edge and width of each column, from the wishes of all rows."""
+    count = max((len(row) for row in rows), default=0)
     wishes = [COLUMN_MIN_PX // 2] * count
     for row in rows:
-        for column, rich in enumerate(row):
-            wishes[column] = max(wishes[column], round(metrics.horizontalAdvance(plain(rich))) + 8)
+        for column, wish in enumerate(row):
+            wishes[column] = max(wishes[column], wish)
     free = room - GAP_PX * max(0, count - 1)
     if sum(wishes) > free > 0:
         # The narrow ones keep their width, the wide ones share what is left.

@@ -22,7 +22,7 @@ from app.widgets.transcript.laid import (
 )  # fmt: skip
 from app.widgets.transcript.laid_chrome import ErrorLaid, FooterLaid, NoticeLaid, SeamLaid, ToolLaid, WaitLaid
 from app.widgets.transcript.laid_code import CodeLaid, code_height, folds
-from app.widgets.transcript.laid_table import TableLaid
+from app.widgets.transcript.laid_table import Cells, TableLaid
 from app.widgets.transcript.model import Message, Seam
 
 RowKind = Literal["block", "own", "seam", "footer", "wait", "notice", "error", "tool"]
@@ -70,6 +70,7 @@ class MessageRows:
         self._end_row = 0
         self._seams: list[tuple[int, int, Seam]] = []
         self._live = message.is_streaming
+        self._cells: Cells | None = None
         if message.role == "assistant":
             self._splitter.feed(message.whole_text())
             if not self._live:
@@ -168,6 +169,11 @@ class MessageRows:
             return 0
         start = self._block_rows[kept] if kept < len(self._block_rows) else self._end_row
         del self._block_rows[kept:]
+        for row in self.rows[start:]:
+            # A row that is others now must not keep its layout alive in the cache; its table is built on.
+            if isinstance(row.laid, TableLaid):
+                self._cells = row.laid.cells
+            row.laid = None
         del self.rows[start:]
         above = self.blocks[kept - 1].last_line if kept else 0
         for block in self.blocks[kept:]:
@@ -320,7 +326,8 @@ class MessageRows:
                 closed = not (self.message.is_streaming and last)
                 return CodeLaid(block, self.width, folded=self._folded(block, lines), closed=closed)
             case "table":
-                return TableLaid(block, self.references, self.width)
+                before, self._cells = self._cells, None
+                return TableLaid(block, self.references, self.width, before)
             case "divider":
                 return DividerLaid(self.width)
             case _:
