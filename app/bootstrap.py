@@ -36,7 +36,10 @@ STOP_S = 8.0
 THREADS = 4
 # What the engine needs and takes time to import; done in a thread so that the window answers meanwhile.
 ENGINE_MODULES = ("legion_core.node",)
-WINDOW_MODULES = ("app.views.chat.reading", "app.single", "app.views.tray", "app.views.wizard")
+WINDOW_MODULES = (
+    "app.views.chat.reading", "app.single", "app.views.tray", "app.views.wizard", "app.views.palette",
+    "app.views.models.page", "app.views.settings.page",
+)  # fmt: skip
 HEADLESS_PLATFORMS = ("offscreen", "minimal", "vnc", "eglfs", "linuxfb")
 NO_DISPLAY = (
     "There is no display to open a window on.\n"

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLayout,
     QLineEdit,
+    QPlainTextEdit,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -21,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.commands import BY_ID, spoken
 from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
-from app.theme.paint import RIGHT, text
+from app.theme.paint import RIGHT, rounded, text
 
 Args = TypeVarTuple("Args")
 Carried = TypeVar("Carried")
@@ -343,6 +344,35 @@ class ElidedLabel(QLabel):
         if shown != self.text():
             self.setText(shown)
         self.setToolTip(self._words if shown != self._words else "")
+
+
+class TextArea(QPlainTextEdit):
+    """A field of several lines with the border of a field: the sheet gives scrolling surfaces none."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__()
+        self.setProperty("bare", True)
+        self.setTabChangesFocus(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setViewportMargins(6, 4, 4, 4)
+        self.document().setDocumentMargin(0)
+        self.viewport().setAutoFillBackground(False)
+        self.setFixedSize(width, height)
+
+    def event(self, event: QEvent) -> bool:
+        """Paints the border; all else is the editor's own."""
+        if event.type() == QEvent.Type.Paint:
+            painter = QPainter(self)
+            focused = self.hasFocus()
+            border = "focus.ring" if focused else "err.mark" if self.property("error") else "line.normal"
+            rounded(
+                painter, QRectF(self.rect()), 5, fill="bg.content", line=border, width=2 if focused else 1
+            )
+            painter.end()
+            return True
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self.update()
+        return super().event(event)
 
 
 def focus_quietly(widget: QWidget, reason: Qt.FocusReason) -> None:

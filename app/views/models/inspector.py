@@ -227,7 +227,7 @@ class ModelInspector(QWidget):
                 ("Context at most", wording.count(model.context_max) if model.context_max else wording.DASH),
                 ("SHA-256", f"{model.sha256[:4]}…{model.sha256[-4:]}" if model.sha256 else "not checked"),
                 ("Source", _source(model.source)),
-                ("File", model.path),
+                ("File", model.path.replace("\\", "/").rpartition("/")[2]),
             )
         )
         self._show_fit()

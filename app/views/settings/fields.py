@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.viewmodels.settings import SettingsViewModel, is_changed
-from app.views.parts import bind, fill, label, row
+from app.views.parts import TextArea, bind, fill, label, row
 from app.views.settings.form_row import FormRow
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
@@ -93,14 +93,10 @@ class FieldRow(FormRow):
                 made.setMinimumWidth(CONTROL)
                 made.activated.connect(bind(self._set_current, made))
             case "list":
-                made = QPlainTextEdit()
-                made.setFixedSize(CONTROL, 76)
+                made = TextArea(CONTROL, 76)
                 made.setToolTip("One entry a line")
-                made.setTabChangesFocus(True)
             case "str" if (found.maximum or 0) > 1000 or found.key.endswith("prompt"):
-                made = QPlainTextEdit()
-                made.setFixedSize(CONTROL, 76)
-                made.setTabChangesFocus(True)
+                made = TextArea(CONTROL, 76)
             case _:
                 made = self._make_field(found)
         made.setObjectName(name)
