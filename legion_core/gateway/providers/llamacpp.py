@@ -62,6 +62,7 @@ class ResolvedModel:
     gpu_layers: int = 0
     is_embedding: bool = False
     temperature: float | None = None  # where the request names none: what the model's makers recommend
+    repeat_penalty: float | None = None
 
 
 class LlamaCpp:
@@ -134,7 +135,7 @@ class LlamaCpp:
         self, request: Request, model: str, prefix: str
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         worker, found = await self._worker(model, is_embedding=False)
-        asked = chat_request(request, prefix, temperature=found.temperature)
+        asked = chat_request(request, prefix, found)
         async with aclosing(_chunks(worker, asked, self._name)) as chunks:
             yield chunks
 
@@ -203,7 +204,7 @@ class LlamaCpp:
                 del self._workers[job]
 
 
-def chat_request(request: Request, prefix: str, *, temperature: float | None = None) -> ChatRequest:
+def chat_request(request: Request, prefix: str, found: ResolvedModel | None = None) -> ChatRequest:
     """The worker's words for `request`; a last assistant message, and the `prefix` behind it, are to be continued."""
     params = request.params
     check_ranges(params)
@@ -223,7 +224,8 @@ def chat_request(request: Request, prefix: str, *, temperature: float | None = N
         messages=tuple(messages),
         params=frames.Params(
             output_tokens_max=params.max_tokens,
-            temperature=temperature if params.temperature is None else params.temperature,
+            temperature=found.temperature if found and params.temperature is None else params.temperature,
+            repeat_penalty=found.repeat_penalty if found else None,
             top_p=params.top_p,
             top_k=params.top_k,
             seed=params.seed,
