@@ -1,8 +1,11 @@
 """The list of chats: grouped by day, searched in full text, renamed, pinned, trashed and brought back."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -10,6 +13,11 @@ from app.bridge import Bridge
 from app.viewmodels import wording
 from legion_core.api.types import AnswerEnded, AnswerStarted, Conversation, ConversationChanged, Event
 
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
+
+Form = Literal["md", "json", "html"]
+FORMS: tuple[Form, ...] = ("md", "json", "html")
 PAGE = 200
 SEARCH_PAUSE_MS = 90  # a fast typist's gap between two keys: fewer searches, no felt delay
 
@@ -159,6 +167,20 @@ class ConversationsViewModel(QObject):
             lambda legion: legion.chat.restore(conversation_id),
             lambda _: done() if done else None,
         )
+
+    def export(self, conversation_id: str, target: Path, done: Callable[[str], None]) -> None:
+        """Write a chat to a file whose ending says the form: `md`, `json` or `html`; `done` gets the file's name."""
+        ending = target.suffix.lstrip(".").lower()
+        form: Form | None = next((known for known in FORMS if known == ending), None)
+        chosen: Form = form or "md"
+        place = target if form else target.with_name(f"{target.name}.md")
+
+        async def act(legion: "Legion") -> str:
+            text = await legion.chat.export(conversation_id, chosen)
+            await asyncio.to_thread(place.write_text, text, encoding="utf-8")
+            return place.name
+
+        self._bridge.launch("conversation.export", act, done)
 
     def _on_list(self, found: tuple[Conversation, ...]) -> None:
         self._is_loading = False

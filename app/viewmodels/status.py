@@ -1,7 +1,8 @@
 """The words of the status strip: what runs, what answers, how fast, how full, what it cost. Changes only with facts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -19,6 +20,17 @@ from legion_core.api.types import (
     SettingChanged,
     Status,
 )
+
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
+
+
+class Server(Protocol):
+    """What opens the node's address."""
+
+    async def serve(self, port: int) -> str:
+        """Open it at this port; the address."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,19 @@ class StatusViewModel(QObject):
             self._bridge.launch(
                 "status", lambda legion: legion.ops.status(), self._on_status, self._on_failure
             )
+
+    def serve_at(self, port: int, server: Server, done: Callable[[str], None]) -> None:
+        """Let other programs reach the workbench at this port from now on; `done` gets the address."""
+
+        async def act(legion: "Legion") -> str:
+            await legion.settings.set("server.port", port)
+            return await server.serve(port)
+
+        def finish(url: str) -> None:
+            self.refresh()
+            done(url)
+
+        self._bridge.launch("serve", act, finish)
 
     def engine_failed(self, sentence: str) -> None:
         """There is no engine."""

@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication
 
 from app.viewmodels import wording
 from app.views.parts import taking
+from app.views.ports import free_port
 from app.views.services import Services
 from app.views.shell import Shell
 from app.widgets.toast import Toast
@@ -109,22 +110,11 @@ class Notices(QObject):
         )  # fmt: skip
 
     def _use_free_port(self) -> None:
-        from app.views.ports import free_port
-
-        port, node = free_port(), self._node
-
-        async def act(legion: Any) -> str:
-            await legion.settings.set("server.port", port)
-            await node.serve(port)
-            return str(node.url)
-
         def done(url: str) -> None:
             self._show_problem()
-            self._services.status.refresh()
-            if url:
-                self.tell(f"Other programs reach the workbench at {url}", icon="circle-check")
+            self.tell(f"Other programs reach the workbench at {url}", icon="circle-check")
 
-        self._services.bridge.launch("serve", act, done)
+        self._services.status.serve_at(free_port(), self._node, done)
 
     def _show_faults(self) -> None:
         faults = self._services.settings.faults

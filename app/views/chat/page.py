@@ -2,6 +2,7 @@
 """The chat page: list, transcript, composer and the route trace, bound to their view-models."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt
@@ -484,25 +485,13 @@ class ChatPage(PageFrame):
         dialog.open()
 
     def _write_export(self, conversation_id: str, path: str) -> None:
-        import asyncio
-        from pathlib import Path
-
-        target = Path(path)
-        form = target.suffix.lstrip(".").lower()
-        if form not in ("md", "json", "html"):
-            form, target = "md", target.with_name(target.name + ".md")
-
-        async def act(legion: Any) -> str:
-            text = await legion.chat.export(conversation_id, form)
-            await asyncio.to_thread(target.write_text, text, encoding="utf-8")
-            return target.name
-
         notices = getattr(self.window(), "notices", None)
-        self._services.bridge.launch(
-            "chat.export",
-            act,
-            lambda name: notices.tell(f"Saved {name}", icon="circle-check") if notices else None,
-        )
+
+        def done(name: str) -> None:
+            if notices is not None:
+                notices.tell(f"Saved {name}", icon="circle-check")
+
+        self._services.chats.export(conversation_id, Path(path), done)
 
 
 def last_code(markdown: str) -> str:

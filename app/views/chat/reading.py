@@ -4,14 +4,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QKeyEvent
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QMenu, QWidget
 
 from app.commands import BY_ID, spoken
 from app.theme.icons import icon
 from app.viewmodels import wording
 from app.views.chat.translate import WAITING, failure, seam_of, shown
+from app.views.links import ask_then_open
 from app.views.parts import column, fill, icon_button, label, line, row, search_field
 from app.views.services import Services
 from app.widgets.transcript.model import Message
@@ -211,7 +212,4 @@ class Reading(QWidget):
             menu.addAction(icon("route"), "Show the route", lambda: self._show_trace(message_id))
 
     def _ask_then_open(self, address: str) -> None:
-        from app.views.about import ask_open_link
-
-        if ask_open_link(self, address):
-            QDesktopServices.openUrl(QUrl(address))
+        ask_then_open(self, address)

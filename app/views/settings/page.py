@@ -11,9 +11,8 @@ from PySide6.QtCore import (
     QSize,
     Qt,
     QTimer,
-    QUrl,
 )
-from PySide6.QtGui import QDesktopServices, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListView,
@@ -31,6 +30,7 @@ from app.theme.paint import focus_ring, rounded, text
 from app.viewmodels.settings import SECRETS_GROUP, SettingsViewModel
 from app.views.appearance import Appearance
 from app.views.frame import PageFrame
+from app.views.links import open_file
 from app.views.parts import (
     Head,
     bind,
@@ -370,4 +370,4 @@ class SettingsPage(PageFrame):
             self.head_title.setText(current)
 
     def _open_file(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self._settings.path))
+        open_file(self._settings.path)

@@ -269,7 +269,7 @@ def test_export_writes_the_chat(person: Person, tmp_path: Path) -> None:
     original = person.stage.spawner.spawn
 
     def spawn(name: str, work: Any) -> None:
-        if name == "app.chat.export":
+        if name == "app.conversation.export":
             seen.append(asyncio.run(work))
         else:
             original(name, work)
