@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from legion_core.kernel.errors import Denied
+from legion_core.kernel.errors import Denied, Unsupported
 
 Carrier = Literal["owner", "local", "none"]
 
@@ -82,3 +82,26 @@ class NoBudget:
 
     async def reserve(self, who: Principal, tokens: int) -> None:
         """See `Budget`."""
+
+
+class Asker(Protocol):
+    """Asks a model, for whoever must not know the gateway: a task, a transform."""
+
+    async def ask(
+        self, who: Principal, prompt: str, *, system: str = "", model: str = "", schema: str = ""
+    ) -> str:
+        """The whole answer. `model` empty lets the router choose; `schema` is a JSON schema the answer should fit.
+
+        Raises ProviderError if nothing could answer, Denied if `who` may not ask.
+        """
+        ...
+
+
+class NoAsker:
+    """No gateway is installed: every question is refused."""
+
+    async def ask(
+        self, who: Principal, prompt: str, *, system: str = "", model: str = "", schema: str = ""
+    ) -> str:
+        """See `Asker`."""
+        raise Unsupported("No model can be asked: the gateway is not installed.", capability="chat")

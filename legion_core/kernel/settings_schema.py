@@ -119,6 +119,48 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     instances: tuple[Instance, ...] = ()
 
 
+class Http(msgspec.Struct, frozen=True, kw_only=True):
+    """Where tasks may fetch from beyond the public internet."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        about(
+            "Private addresses",
+            "Addresses of this computer and network that tasks may ask, as HOST:PORT or HOST; others are refused.",
+            group="Tasks",
+            level="full",
+        ),
+    ] = ()
+
+
+class Shell(msgspec.Struct, frozen=True, kw_only=True):
+    """Which programs tasks may start."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        about(
+            "Programs",
+            "Programs that tasks may run, by name or full path; none is allowed unless it is listed.",
+            group="Tasks",
+            level="full",
+        ),
+    ] = ()
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """Which files tasks may touch."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        about(
+            "Folders",
+            "Folders that tasks may read and write, besides the workbench's own `files`.",
+            group="Tasks",
+            level="full",
+        ),
+    ] = ()
+
+
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine keeps its word."""
 
@@ -132,6 +174,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
             restart=True,
         ),
     ] = "power"
+    http: Http = Http()
+    shell: Shell = Shell()
+    files: Files = Files()
 
 
 class Transport(msgspec.Struct, frozen=True, kw_only=True):

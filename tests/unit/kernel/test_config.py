@@ -453,6 +453,12 @@ def value_for(leaf: Field) -> st.SearchStrategy[SettingValue]:
             return st.floats(leaf.minimum, leaf.maximum, allow_nan=False)
         case "choice":
             return st.sampled_from(leaf.choices)
+        case "list":
+            return st.lists(
+                st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
+                max_size=3,
+                unique=True,
+            ).map(tuple)
         case "secret":
             return st.sampled_from(["", "keyring://a/b", "env://A_B", "vault://x"])
         case _ if leaf.key == "server.host":
