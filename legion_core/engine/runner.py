@@ -124,7 +124,9 @@ def _refused(error: LegionError) -> Raised:
     """One of our own errors says itself whether trying again makes sense."""
     what = error.sentence()[:WORDS_MAX]
     after_s = error.retry_after_s if isinstance(error, RateLimited) else None
-    reason = Reason(code="task.raised", sentence=what, facts={"what": what, "error": error.public_code})
+    reason = getattr(error, "reason", None)  # an error may bring its entry of the catalogue with it
+    if not isinstance(reason, Reason):
+        reason = Reason(code="task.raised", sentence=what, facts={"what": what, "error": error.public_code})
     return Raised(reason, what, may_retry=error.retry != "never", retry_after_s=after_s)
 
 

@@ -1,0 +1,170 @@
+"""Extensions: which there are, what their functions take, and the beginning of a new one."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from legion_core.engine.registry import NAME, Extension, Function, Registry
+from legion_core.engine.types import EffectClass
+from legion_core.kernel.errors import Conflict, InvalidInput
+from legion_core.storage.failures import from_os
+
+
+class FunctionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that can be run: its name, what it says of itself, and its arguments as a JSON schema."""
+
+    name: str
+    description: str
+    arguments: dict[str, Any]
+    effect: EffectClass
+    timeout_s: float
+    retries: int
+    runs_in: Literal["loop", "thread", "cpu"]
+
+
+class ExtensionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An extension; `problem` says why some or all of it cannot be used."""
+
+    name: str
+    origin: Literal["builtin", "installed", "folder"]
+    path: str = ""
+    version: str = ""
+    description: str = ""
+    problem: str = ""
+    functions: tuple[FunctionRow, ...] = ()
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """A new extension: where it lies and what can be run at once."""
+
+    path: str
+    functions: tuple[str, ...]
+
+
+class Extensions:
+    """What can be run here."""
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        self._registry = registry
+        self._folder = folder
+
+    async def list(self) -> tuple[ExtensionRow, ...]:
+        """All of them, by name, as they are now; one that cannot be imported says why."""
+        return tuple(_row(each) for each in await self._registry.extensions())
+
+    async def get(self, name: str) -> ExtensionRow:
+        """One of them; NotFound names those there are."""
+        return _row(await self._registry.extension(name))
+
+    async def function(self, name: str) -> FunctionRow:
+        """One function by its dotted name; NotFound names what comes near."""
+        return _function(await self._registry.find(name))
+
+    async def create(self, name: str) -> Created:
+        """Lay down a new extension that runs and whose test passes. Conflict if the name is taken."""
+        if not NAME.match(name):
+            raise InvalidInput(
+                f"{name[:80]!r} is not a name for an extension.",
+                hint="Lower-case letters, digits and underscores, beginning with a letter.",
+            )
+        if name in {each.name for each in await self._registry.extensions()}:
+            raise Conflict(f"There is an extension {name} already.", hint="Choose another name.")
+        folder = self._folder / name
+        await asyncio.to_thread(_lay_down, folder, name)
+        made = await self._registry.extension(name)
+        return Created(path=str(folder), functions=tuple(made.functions))
+
+
+def _lay_down(folder: Path, name: str) -> None:
+    try:
+        (folder / "tests").mkdir(parents=True, mode=0o700)
+        for path, text in _SCAFFOLD.items():
+            (folder / path).write_text(text.replace("NAME", name), encoding="utf-8")
+    except FileExistsError as error:
+        raise Conflict(f"{folder} is there already.", hint="Choose another name.") from error
+    except OSError as error:
+        raise from_os(error, folder) from error
+
+
+_SCAFFOLD = {
+    "__init__.py": '"""What NAME does, in a sentence."""\n',
+    "runner.py": '''"""NAME: each public function here is a task, NAME.runner.FUNCTION. A change is in force at the next call."""
+
+from legion_core.engine.extension import Context
+from legion_core.engine.extension import function as task
+
+
+@task(effect="pure", timeout_s=30)
+def function(context: Context, name: str = "world", times: int = 1) -> dict[str, object]:
+    """Greet somebody.
+
+    Args:
+        name: whom
+        times: how often
+    """
+    context.log(f"greeting {name}")
+    return {"greetings": [f"Hello, {name}."] * times}
+''',
+    "tests/test_runner.py": '''"""Run with: pytest PATH-TO-THIS-FOLDER"""
+
+import importlib.util
+from pathlib import Path
+
+PATH = Path(__file__).parent.parent / "runner.py"
+
+
+class Log:
+    """As much of a Context as the function uses."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.lines.append(text)
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("NAME_runner", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_greets_as_often_as_asked() -> None:
+    log = Log()
+    assert load().function(log, name="Ada", times=2) == {"greetings": ["Hello, Ada.", "Hello, Ada."]}
+    assert log.lines == ["greeting Ada"]
+''',
+    "README.md": """# NAME
+
+    legion extension info NAME
+    legion task run NAME.runner.function name:Ada times:2
+    pytest tests
+""",
+}
+
+
+def _row(extension: Extension) -> ExtensionRow:
+    return ExtensionRow(
+        name=extension.name,
+        origin=extension.origin,
+        path=extension.path,
+        version=extension.version,
+        description=extension.description,
+        problem=extension.problem,
+        functions=tuple(_function(each) for _, each in sorted(extension.functions.items())),
+    )
+
+
+def _function(function: Function) -> FunctionRow:
+    return FunctionRow(
+        name=function.name,
+        description=function.signature.description,
+        arguments=function.signature.schema,
+        effect=function.traits.effect,
+        timeout_s=function.traits.timeout_s,
+        retries=function.traits.retry.max,
+        runs_in=function.pool,
+    )

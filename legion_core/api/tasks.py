@@ -1,0 +1,186 @@
+"""Tasks: what was asked to be run, by whom, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from legion_core.engine.events import (
+    NotificationSent,
+    TaskAccepted,
+    TaskFinished,
+    TaskStarted,
+    TaskWaits,
+)
+from legion_core.engine.journal import Line
+from legion_core.engine.service import Accepted, Engine, Order
+from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus, legacy_status
+from legion_core.kernel.errors import InvalidInput
+from legion_core.kernel.ports import LOCAL_OWNER, Principal
+
+__all__ = [
+    "STATUSES",
+    "Accepted",
+    "Line",
+    "NotificationSent",
+    "Order",
+    "Reason",
+    "Retry",
+    "TaskAccepted",
+    "TaskFinished",
+    "TaskPage",
+    "TaskRow",
+    "TaskStarted",
+    "TaskStatus",
+    "TaskView",
+    "TaskWaits",
+    "Tasks",
+]
+
+STATUSES: tuple[TaskStatus, ...] = TaskStatus.__args__
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task at a glance. `reason` says why it is where it is; `legacy_status` is the seed's dotted name of `status`."""
+
+    id: str
+    task: str
+    status: TaskStatus
+    legacy_status: str
+    reason: Reason | None = None
+    attempt: int = 0
+    queue: str = "default"
+    priority: int = 0
+    is_redelivered: bool = False
+    parent: str = ""
+    root: str = ""
+    run: str = ""
+    node: str = ""
+    due_at: datetime | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class TaskView(TaskRow, frozen=True, kw_only=True):
+    """A task opened: what it was given and what it gave."""
+
+    args: Any = None
+    result: Any = None
+    effect: EffectClass = "plain"
+    retry: Retry = Retry()
+    idempotency_key: str = ""
+    timeout_s: float | None = None
+    depth: int = 0
+
+
+class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks, newest first; `next` continues below the last one, empty at the end."""
+
+    tasks: tuple[TaskRow, ...]
+    next: str = ""
+
+
+class Tasks:
+    """Submit, look, cancel, try again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def submit(self, order: Order, who: Principal = LOCAL_OWNER) -> Accepted:
+        """Accept one task; durable when this returns.
+
+        Raises Denied, NotFound (no such function), InvalidInput (arguments), LimitReached, StorageFailed.
+        """
+        return await self._engine.submit(who, order)
+
+    async def submit_many(self, orders: Sequence[Order], who: Principal = LOCAL_OWNER) -> list[Accepted]:
+        """Accept all of them at once, or none."""
+        return await self._engine.submit_many(who, orders)
+
+    async def list(
+        self, *, status: str = "", task: str = "", run: str = "", limit: int = 50, cursor: str = ""
+    ) -> TaskPage:
+        """Newest first; `cursor` is the `next` of the page before."""
+        if status and status not in STATUSES:
+            raise InvalidInput(f"{status[:40]!r} is not a status.", hint=f"There are {', '.join(STATUSES)}.")
+        below = _below(cursor)
+        found = await self._engine.page(status=status, task=task, run=run, below=below, limit=limit + 1)
+        more = len(found) > limit
+        found = found[:limit]
+        return TaskPage(
+            tasks=tuple(row_of(each) for _, each in found), next=f"t{found[-1][0]}" if more else ""
+        )
+
+    async def get(self, task_id: str) -> TaskView:
+        """One task; NotFound if there is none."""
+        return view_of(await self._engine.get(task_id))
+
+    async def logs(self, task_id: str) -> tuple[Line, ...]:
+        """What the task wrote, oldest first."""
+        return tuple(await self._engine.lines(task_id))
+
+    async def cancel(self, task_id: str, who: Principal = LOCAL_OWNER) -> TaskView:
+        """End it; Conflict if it has ended already."""
+        return view_of(await self._engine.cancel(who, task_id))
+
+    async def retry(self, task_id: str, who: Principal = LOCAL_OWNER) -> TaskView:
+        """Queue again what failed, died, was blocked, expired or is unknown; else Conflict."""
+        return view_of(await self._engine.retry(who, task_id))
+
+    async def wait(self, task_id: str, timeout_s: float | None = None) -> TaskView:
+        """The task once nothing more happens to it by itself; TimedOut after `timeout_s`."""
+        return view_of(await self._engine.wait(task_id, timeout_s))
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many tasks wait and run, by status."""
+        return await self._engine.counts()
+
+    async def work(self) -> None:
+        """From now on take the tasks of every process, as a node and `legion worker` do."""
+        await self._engine.serve()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """What this process runs now, by id."""
+        return self._engine.running
+
+
+def row_of(task: Task) -> TaskRow:
+    """At a glance."""
+    return msgspec.convert(_shared(task), TaskRow)
+
+
+def view_of(task: Task) -> TaskView:
+    """Opened."""
+    return msgspec.convert(
+        {
+            **_shared(task),
+            "args": task.args,
+            "result": task.result,
+            "effect": task.effect,
+            "retry": task.retry,
+            "idempotency_key": task.idempotency_key,
+            "timeout_s": task.timeout_s,
+            "depth": task.depth,
+        },
+        TaskView,
+    )
+
+
+def _shared(task: Task) -> dict[str, Any]:
+    found = {name: getattr(task, name) for name in _SHARED}
+    return {**found, "legacy_status": legacy_status(task.status, task.reason)}
+
+
+_SHARED = tuple(name for name in TaskRow.__struct_fields__ if name != "legacy_status")
+
+
+def _below(cursor: str) -> int:
+    digits = cursor.removeprefix("t")
+    if not cursor:
+        return 0
+    if not (cursor.startswith("t") and digits.isascii() and digits.isdecimal() and len(digits) < 18):
+        raise InvalidInput("`cursor` is not one we gave.")
+    return max(1, int(digits))
