@@ -24,7 +24,9 @@ from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
+from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
+from legion_core.gateway.dialects.openai_responses import OpenAIResponses
 from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
@@ -257,7 +259,7 @@ async def _assemble(
     legion = Legion(
         events=bus,
         chat=gateway.chat,
-        llm=Llm(gateway, {dialect.name: dialect for dialect in (OpenAIChat(), AnthropicMessages())}),
+        llm=Llm(gateway, {dialect.name: dialect for dialect in _dialects(clock)}),
         models=models,
         providers=Providers(inventory, clock, bus, build, save, forget),
         settings=settings,
@@ -265,6 +267,11 @@ async def _assemble(
         ops=ops,
     )
     return Node(legion, place, clock, ids, supervisor)
+
+
+def _dialects(clock: SystemClock) -> tuple[Dialect, ...]:
+    """Every client protocol this node speaks."""
+    return (OpenAIChat(clock), AnthropicMessages(), OpenAIResponses(clock))
 
 
 def _local(

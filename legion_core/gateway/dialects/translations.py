@@ -146,3 +146,75 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _d("metadata", _BOOKKEEPING),
     _d("service_tier, speed, container, context_management, diagnostics, inference_geo", _ONE_PROVIDER),
 )
+
+OPENAI_RESPONSES: tuple[Translation, ...] = (
+    _t("input", "a string, or items"),
+    _t(
+        "input[]: message",
+        "roles user, assistant, system, developer; system messages in the middle count for the whole",
+    ),
+    _t("input[]: content", "text and pictures; a picture by URL is passed on, never fetched here"),
+    _t(
+        "input[]: function_call, function_call_output",
+        "pictures in a result are shown as the user's, behind it",
+    ),
+    _t("input[]: custom_tool_call, custom_tool_call_output", "as a function with the one argument `input`"),
+    _t(
+        "input[]: reasoning",
+        "given back to the instance it came from, if it has its encrypted_content; else dropped",
+    ),
+    _r("input[]: input_file, input_audio, pictures by file_id", "no other provider takes it in this form"),
+    _r("input[]: item_reference", "items are not kept under their ids"),
+    _d("input[]: items of other types", "the traces of tools that run at one provider only"),
+    _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
+    _t(
+        "instructions",
+        "first of what rules the conversation; not kept for a response that continues this one",
+    ),
+    _t(
+        "stream",
+        "ends with response.completed, whose response says if it is incomplete, or with response.failed",
+    ),
+    _t(
+        "store", "false: the response cannot be continued; else the latest 256 can, until the workbench stops"
+    ),
+    _t(
+        "previous_response_id",
+        "the conversation of a response of the same caller; refused if it is not kept any more",
+    ),
+    _t("conversation", "the conversation of that name, as by x-legion-conversation"),
+    _t("max_output_tokens"),
+    _t("temperature", _SAMPLING + "; dropped at Anthropic while it thinks"),
+    _t("top_p"),
+    _t(
+        "tools: function",
+        "names a provider cannot take are replaced on the way there and restored on the way back",
+    ),
+    _t(
+        "tools: custom",
+        "as a function with the one argument `input`; a grammar is told to the model, not enforced",
+    ),
+    _t("tools: namespace", "its functions and custom tools, under the namespace and two underscores"),
+    _d("tools: other types", "they run at one provider only; the model is not told of them"),
+    _t(
+        "tool_choice",
+        "auto, none, required, one function or custom tool; of allowed_tools only those are offered",
+    ),
+    _r("tool_choice: other types", "they run at one provider only"),
+    _t(
+        "text.format",
+        "at Anthropic json_object becomes a sentence of instruction; json_schema stays a schema",
+    ),
+    _t("reasoning.effort", "low 1,024, medium 8,192, high 16,384 tokens of thinking; none asks for nothing"),
+    _t("include: reasoning.encrypted_content", "the signature of reasoning, which names its instance"),
+    _r("include: message.output_text.logprobs", "not the same from every provider"),
+    _d("include: others", "the traces of tools that run at one provider only"),
+    _r("background", "an answer is given at once"),
+    _r("prompt", "templates are kept at one provider only"),
+    _r("top_logprobs", "not the same from every provider"),
+    _d("parallel_tool_calls, max_tool_calls", "a client has to be ready for any number of calls"),
+    _d("reasoning.summary, text.verbosity", _ONE_PROVIDER),
+    _d("metadata, user, safety_identifier, client_metadata", _BOOKKEEPING),
+    _d("truncation, context_management", "what is too long is an error, never cut silently"),
+    _d("stream_options, service_tier, prompt_cache_key, prompt_cache_retention", _ONE_PROVIDER),
+)

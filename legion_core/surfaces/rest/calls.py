@@ -171,4 +171,6 @@ class Operation:
     def tag(self) -> str:
         """The group in the description."""
         words = self.path.strip("/").split("/")
-        return words[2] if self.path.startswith("/api/v1/") else {"v1": "dialects"}.get(words[0], "node")
+        if self.path.startswith("/api/v1/"):
+            return words[2]
+        return "dialects" if words[0] in ("v1", "v1beta", "api") else "node"

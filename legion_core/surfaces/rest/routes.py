@@ -12,6 +12,7 @@ from legion_core.surfaces.rest.operations import (
     models,
     nodes,
     providers,
+    responses,
     routes,
     settings,
 )
@@ -23,6 +24,7 @@ def operations() -> tuple[Operation, ...]:
         *health.OPERATIONS,
         *metrics.OPERATIONS,
         *dialects.OPERATIONS,
+        *responses.OPERATIONS,
         *nodes.OPERATIONS,
         *models.OPERATIONS,
         *providers.OPERATIONS,

@@ -7,6 +7,7 @@ from typing import Any
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
+from legion_core.gateway.dialects.openai_responses import OpenAIResponses
 from legion_core.gateway.providers.sse import SseEvent, SseParser
 from legion_core.gateway.types import Request
 from legion_core.testing.dialect_conformance import ID, StreamReader
@@ -181,4 +182,76 @@ class AnthropicBench(MessagesBench):
         return next((payload["error"]["message"] for payload in payloads if payload["type"] == "error"), "")
 
 
-BENCHES = {"openai_chat": OpenAIBench, "anthropic_messages": AnthropicBench}
+class ResponsesBench(MessagesBench):
+    def __init__(self) -> None:
+        self.dialect: Dialect = OpenAIResponses()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {"model": "auto", "input": [HELLO], **changes}
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        parts = wrong_parts("input", HELLO)
+        sampling = wrong_sampling(max_tokens="max_output_tokens", top_k="")
+        return [*wrong_messages("input", HELLO), *parts, *sampling]
+
+    def too_many(self) -> Sequence[dict[str, Any]]:
+        crowded = {"role": "user", "content": [{"type": "input_text", "text": "x"}] * 2_001}
+        return [self.body(input=[HELLO] * 10_001), self.body(input=[crowded])]
+
+    def many(self) -> dict[str, Any]:
+        return self.body(input=[HELLO] * 2_000)
+
+    def _items(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        """The output items, with the protocol's own rules checked on the way."""
+        items: dict[int, dict[str, Any]] = {}
+        for number, event in enumerate(events):
+            payload = json.loads(event.data)
+            assert event.event == payload["type"]
+            assert payload["sequence_number"] == number
+            index = payload.get("output_index")
+            match payload["type"]:
+                case "response.output_item.added":
+                    assert index == len(items)
+                    items[index] = {**payload["item"], "said": "", "is_whole": False}
+                case "response.output_text.delta" | "response.function_call_arguments.delta":
+                    assert payload["item_id"] == items[index]["id"]
+                    assert not items[index]["is_whole"]
+                    items[index]["said"] += payload["delta"]
+                case "response.output_item.done":
+                    assert payload["item"]["id"] == items[index]["id"]
+                    items[index]["is_whole"] = True
+                case "response.completed":
+                    assert all(item["is_whole"] for item in items.values())
+                    done = [item["id"] for item in payload["response"]["output"]]
+                    assert done == [items[index]["id"] for index in sorted(items)]
+        return [items[index] for index in sorted(items)]
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        return "".join(item["said"] for item in self._items(events) if item["type"] == "message")
+
+    def tool_calls(self, events: Sequence[SseEvent]) -> list[tuple[str, str, str]]:
+        calls = [item for item in self._items(events) if item["type"] == "function_call"]
+        assert all(call["is_whole"] for call in calls)
+        return [(call["call_id"], call["name"], call["said"]) for call in calls]
+
+    def has_succeeded(self, events: Sequence[SseEvent]) -> bool:
+        names = [event.event for event in events]
+        assert names[:2] == ["response.created", "response.in_progress"]
+        assert names.count("response.created") == 1
+        self._items(events)
+        return names[-1] == "response.completed" and not self.error(events)
+
+    def error(self, events: Sequence[SseEvent]) -> str:
+        last = json.loads(events[-1].data)
+        if last["type"] != "response.failed":
+            return ""
+        assert last["response"]["status"] == "failed"
+        assert last["response"]["error"]["code"]
+        return last["response"]["error"]["message"]
+
+
+BENCHES = {
+    "openai_chat": OpenAIBench,
+    "anthropic_messages": AnthropicBench,
+    "openai_responses": ResponsesBench,
+}

@@ -3,7 +3,6 @@
 import base64
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import anthropic
@@ -11,8 +10,7 @@ import httpx
 import openai
 import pytest
 
-from legion_core.testing.upstreams import Answer, Call, Die, Raw, Upstream, in_thread
-from tests.contract.surfaces.nodes import running_node, write_config
+from legion_core.testing.upstreams import Answer, Call, Die, Raw, Upstream
 
 PIN = {"x-legion-instance": "box-a"}
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -24,25 +22,6 @@ TOOL = {
         "parameters": {"type": "object", "properties": {}},
     },
 }
-
-
-@pytest.fixture
-def upstream(legion_home: Path) -> Iterator[Upstream]:
-    with in_thread(Upstream("openai")) as serving:
-        serving.will(Answer(("Hel", "lo ", "wörld")))
-        write_config(legion_home, serving)
-        yield serving
-
-
-@pytest.fixture
-def url(legion_home: Path, upstream: Upstream) -> Iterator[str]:
-    with running_node(legion_home, {}) as address:
-        yield address
-
-
-@pytest.fixture
-def token(legion_home: Path, url: str) -> str:
-    return (legion_home / "token").read_text(encoding="utf-8").strip()
 
 
 @pytest.fixture
