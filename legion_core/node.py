@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from legion_core.api.asker import GatewayAsker
 from legion_core.api.doctor import Doctor
+from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
 from legion_core.api.llm import Llm
 from legion_core.api.models import LOCAL, Models, Shelf
@@ -19,7 +21,12 @@ from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
+from legion_core.api.tasks import Tasks
 from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
+from legion_core.engine.builtin.table import make_builtins
+from legion_core.engine.journal import MIGRATIONS as ENGINE
+from legion_core.engine.registry import Registry
+from legion_core.engine.service import Engine
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
@@ -43,7 +50,7 @@ from legion_core.kernel.config import load
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, system_rng
-from legion_core.kernel.ports import NoBudget, NoRetriever, OwnerOnly
+from legion_core.kernel.ports import Authorizer, NoBudget, NoRetriever, OwnerOnly
 from legion_core.kernel.settings_schema import Config, Instance, Model
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
@@ -137,6 +144,8 @@ async def open_node(
             stack.callback(place.forget_node)
         node = await _assemble(place, env, stack, command)
         if serve:
+            # Not waited for: the window need not wait until tasks left by an earlier run are looked through.
+            node.supervisor.spawn("engine start", node.legion.tasks.work())
             stack.push_async_callback(node.stop_serving)
             try:
                 await node.serve(port, host)
@@ -165,7 +174,7 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS),
+        migrations=(*LEDGER, *CONVERSATIONS, *ENGINE),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
@@ -209,6 +218,10 @@ async def _assemble(
     )
     stack.push_async_callback(gateway.stop)
     stack.push_async_callback(supervisor.stop)
+    engine = _engine(
+        place, clock, ids, bus, supervisor, authorizer, database, stack,
+        config=lambda: settings.config, asker=GatewayAsker(gateway, ids),
+    )  # fmt: skip
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
@@ -262,6 +275,8 @@ async def _assemble(
         llm=Llm(gateway, {dialect.name: dialect for dialect in _dialects(clock)}),
         models=models,
         providers=Providers(inventory, clock, bus, build, save, forget),
+        tasks=Tasks(engine),
+        extensions=Extensions(engine.registry, place.root / "extensions"),
         settings=settings,
         secrets=secret_names,
         ops=ops,
@@ -272,6 +287,44 @@ async def _assemble(
 def _dialects(clock: SystemClock) -> tuple[Dialect, ...]:
     """Every client protocol this node speaks."""
     return (OpenAIChat(clock), AnthropicMessages(), OpenAIResponses(clock))
+
+
+def _engine(
+    place: Home,
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    supervisor: Supervisor,
+    authorizer: Authorizer,
+    database: Database,
+    stack: AsyncExitStack,
+    *,
+    config: Callable[[], Config],
+    asker: GatewayAsker,
+) -> Engine:
+    """The task engine with what the workbench brings; it stops before everything its tasks may use."""
+    builtins = make_builtins(
+        clock,
+        place.root,
+        lambda: config().engine,
+        lambda: asker,
+        lambda title, text, task: engine.notify(title, text, task),
+    )
+    registry = Registry(builtins.runners, place.root / "extensions")
+    engine = Engine(
+        clock,
+        ids,
+        system_rng(),
+        bus,
+        supervisor,
+        authorizer,
+        database,
+        registry,
+        place.run_directory,
+    )
+    stack.push_async_callback(builtins.http.aclose)
+    stack.push_async_callback(engine.stop)
+    return engine
 
 
 def _local(

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.models import Models
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
+from legion_core.api.tasks import Tasks
 from legion_core.gateway.chat import Chat
 from legion_core.kernel.events import EventBus
 
@@ -24,3 +26,5 @@ class Legion:
     settings: Settings
     secrets: SecretNames
     ops: Ops
+    tasks: Tasks
+    extensions: Extensions

@@ -16,7 +16,7 @@ from legion_core.engine.events import (
 from legion_core.engine.journal import Line
 from legion_core.engine.service import Accepted, Engine, Order
 from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus, legacy_status
-from legion_core.kernel.errors import InvalidInput
+from legion_core.kernel.errors import InvalidInput, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
 
 __all__ = [
@@ -132,6 +132,13 @@ class Tasks:
     async def wait(self, task_id: str, timeout_s: float | None = None) -> TaskView:
         """The task once nothing more happens to it by itself; TimedOut after `timeout_s`."""
         return view_of(await self._engine.wait(task_id, timeout_s))
+
+    async def wait_at_most(self, task_id: str, timeout_s: float) -> TaskView:
+        """The task at its end, or as it is after `timeout_s`."""
+        try:
+            return await self.wait(task_id, timeout_s)
+        except TimedOut:
+            return await self.get(task_id)
 
     async def counts(self) -> Mapping[str, int]:
         """How many tasks wait and run, by status."""

@@ -6,6 +6,7 @@ from legion_core.surfaces.rest.operations import (
     conversations,
     dialects,
     events,
+    extensions,
     health,
     ledger,
     metrics,
@@ -15,6 +16,7 @@ from legion_core.surfaces.rest.operations import (
     responses,
     routes,
     settings,
+    tasks,
 )
 
 
@@ -31,6 +33,8 @@ def operations() -> tuple[Operation, ...]:
         *routes.OPERATIONS,
         *conversations.OPERATIONS,
         *ledger.OPERATIONS,
+        *tasks.OPERATIONS,
+        *extensions.OPERATIONS,
         *settings.OPERATIONS,
         *events.OPERATIONS,
     )
