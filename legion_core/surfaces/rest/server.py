@@ -6,6 +6,7 @@ until a byte arrives.
 
 import asyncio
 import contextlib
+import importlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class RestServer:
         self._listening: Listening | None = None
         self._servers: list[asyncio.Server] = []
         self._door: Door | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -61,53 +63,83 @@ class RestServer:
         return self._listening.own.port if self._listening else 0
 
     async def start(self, host: str | None, port: int) -> None:
-        """Listen. None or a loopback name means 127.0.0.1 and ::1. Raises Conflict naming who holds the port."""
+        """Listen. None or a loopback name means 127.0.0.1 and ::1. Raises Conflict naming who holds the port.
+
+        What answers is loaded when the first client knocks: a door nobody uses costs no memory.
+        """
         if self._listening is not None:
             raise Bug("The HTTP surface was started twice.")
         try:
             listening = listen(host, port)
         except PortHeld as error:
             raise await asyncio.to_thread(naming_the_holder, error) from error
-        try:
-            from uvicorn.config import Config
-
-            from legion_core.surfaces.rest import app, routes, wire
-            from legion_core.surfaces.rest.guard import Guard
-
-            desk = self._desk
-            application = app.build(desk, (*routes.operations(), *self._extra))
-            guard = Guard(application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally)
-            config = Config(
-                guard,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=int(desk.limits.keep_alive_s),
-            )
-            self._door = wire.Door(config, desk.limits, desk.clock)
-            loop = asyncio.get_running_loop()
-            for each in listening.sockets:
-                self._servers.append(await loop.create_server(self._door.factory(), sock=each))
-        except BaseException:
-            for server in self._servers:
-                server.close()
-            listening.close()
-            raise
         self._listening = listening
         self._desk.feed.start(self._desk.supervisor)
+        loop = asyncio.get_running_loop()
+        try:
+            for each in listening.sockets:
+                loop.add_reader(each.fileno(), self._knocked)
+        except NotImplementedError:  # Windows' own loop watches no sockets
+            self._knocked()
         log.info("listening on %s", self.url)
+
+    def _knocked(self) -> None:
+        """The first client waits in the queue of a socket."""
+        self._forget_knocks()
+        if self._opening is None:
+            self._opening = self._desk.supervisor.spawn("open the HTTP surface", self._open())
+
+    def _forget_knocks(self) -> None:
+        if self._listening is not None:
+            loop = asyncio.get_running_loop()
+            for each in self._listening.sockets:
+                if each.fileno() >= 0 and not self._servers:
+                    with contextlib.suppress(NotImplementedError):
+                        loop.remove_reader(each.fileno())
+
+    async def _open(self) -> None:
+        """Load what answers, in a thread as it takes a while, and let it take the sockets over."""
+        listening = self._listening
+        assert listening is not None
+        await asyncio.to_thread(importlib.import_module, "legion_core.surfaces.rest.wire")
+        await asyncio.to_thread(importlib.import_module, "starlette.applications")
+        from uvicorn.config import Config
+
+        from legion_core.surfaces.rest import app, routes, wire
+        from legion_core.surfaces.rest.guard import Guard
+
+        desk = self._desk
+        application = app.build(desk, (*routes.operations(), *self._extra))
+        guard = Guard(application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally)
+        config = Config(
+            guard,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=int(desk.limits.keep_alive_s),
+        )
+        self._door = wire.Door(config, desk.limits, desk.clock)
+        loop = asyncio.get_running_loop()
+        for each in listening.sockets:
+            self._servers.append(await loop.create_server(self._door.factory(), sock=each))
 
     async def stop(self, deadline_s: float = 5.0) -> None:
         """Take no more requests, let those under way end within the deadline, cancel the rest. Idempotent."""
         self._desk.feed.close()
+        self._forget_knocks()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         for server in self._servers:
             server.close()
+        if self._listening is not None and not self._servers:
+            self._listening.close()
         door = self._door
         if door is None:
             return

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,3 +223,24 @@ def test_the_starter_model_embeds_in_a_process_of_its_own_and_like_is_near_like(
             assert rows[0].usage.input_tokens > 10
 
     run(scenario(), bound_s=100)
+
+
+def test_a_door_nobody_uses_costs_nothing_and_the_first_knock_is_answered(legion_home: Path) -> None:
+    script = """
+import asyncio, sys, urllib.request
+from pathlib import Path
+from legion_core.node import open_node
+
+async def main():
+    async with open_node(Path(sys.argv[1]), env={}, port=0) as node:
+        heavy = {"uvicorn", "starlette", "httptools", "click", "anyio", "httpx"} & set(sys.modules)
+        print("before", sorted(heavy))
+        answer = await asyncio.to_thread(lambda: urllib.request.urlopen(node.url + "/readyz", timeout=20).status)
+        print("answer", answer)
+
+asyncio.run(main())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(legion_home)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout.split("\n")[:2] == ["before []", "answer 200"], run.stderr
