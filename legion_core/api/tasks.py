@@ -14,12 +14,14 @@ from legion_core.engine.events import (
     TaskWaits,
 )
 from legion_core.engine.journal import Line
+from legion_core.engine.machine import SETTLED
 from legion_core.engine.service import Accepted, Engine, Order
 from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus, legacy_status
 from legion_core.kernel.errors import InvalidInput, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
 
 __all__ = [
+    "SETTLED",
     "STATUSES",
     "Accepted",
     "Line",

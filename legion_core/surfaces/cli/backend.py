@@ -12,6 +12,8 @@ import msgspec
 from legion_core.surfaces.cli.nodeshape import NodeShape
 
 if TYPE_CHECKING:
+    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
+    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Check,
         Conversation,
@@ -162,6 +164,55 @@ class Backend(Protocol):
 
     def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
         """All attempts added up."""
+        ...
+
+    @property
+    def outlives_command(self) -> bool:
+        """Whether the node goes on when this command is over."""
+        ...
+
+    def submit_task(self, order: "Order") -> "Accepted":
+        """Accept a task; durable when this returns."""
+        ...
+
+    def wait_task(self, task_id: str) -> "TaskView":
+        """The task at its end."""
+        ...
+
+    def tasks(self, *, status: str, task: str, limit: int) -> "tuple[TaskRow, ...]":
+        """Newest first."""
+        ...
+
+    def task(self, task_id: str) -> "TaskView":
+        """One task."""
+        ...
+
+    def task_logs(self, task_id: str) -> "tuple[Line, ...]":
+        """What it wrote."""
+        ...
+
+    def cancel_task(self, task_id: str) -> "TaskView":
+        """End it."""
+        ...
+
+    def retry_task(self, task_id: str) -> "TaskView":
+        """Queue it again."""
+        ...
+
+    def extensions(self) -> "tuple[ExtensionRow, ...]":
+        """What can be run."""
+        ...
+
+    def extension(self, name: str) -> "ExtensionRow":
+        """One extension."""
+        ...
+
+    def function(self, name: str) -> "FunctionRow":
+        """One function by its dotted name."""
+        ...
+
+    def create_extension(self, name: str) -> "Created":
+        """Begin a new one."""
         ...
 
     def close(self) -> None:

@@ -32,8 +32,10 @@ from legion_core.surfaces.cli.nodeshape import NodeShape
 from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 if TYPE_CHECKING:
+    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
     from legion_core.api.facade import Legion
     from legion_core.api.settings import Settings
+    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Conversation,
         ModelFit,
@@ -249,6 +251,43 @@ class LocalBackend(Backend):
 
     def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
         return self._run(self._door().llm.ledger_summary(by))
+
+    @property
+    def outlives_command(self) -> bool:
+        return False
+
+    def submit_task(self, order: "Order") -> "Accepted":
+        return self._run(self._door().tasks.submit(order))
+
+    def wait_task(self, task_id: str) -> "TaskView":
+        return self._run(self._door().tasks.wait(task_id))
+
+    def tasks(self, *, status: str, task: str, limit: int) -> "tuple[TaskRow, ...]":
+        return self._run(self._door().tasks.list(status=status, task=task, limit=limit)).tasks
+
+    def task(self, task_id: str) -> "TaskView":
+        return self._run(self._door().tasks.get(task_id))
+
+    def task_logs(self, task_id: str) -> "tuple[Line, ...]":
+        return self._run(self._door().tasks.logs(task_id))
+
+    def cancel_task(self, task_id: str) -> "TaskView":
+        return self._run(self._door().tasks.cancel(task_id))
+
+    def retry_task(self, task_id: str) -> "TaskView":
+        return self._run(self._door().tasks.retry(task_id))
+
+    def extensions(self) -> "tuple[ExtensionRow, ...]":
+        return self._run(self._door().extensions.list())
+
+    def extension(self, name: str) -> "ExtensionRow":
+        return self._run(self._door().extensions.get(name))
+
+    def function(self, name: str) -> "FunctionRow":
+        return self._run(self._door().extensions.function(name))
+
+    def create_extension(self, name: str) -> "Created":
+        return self._run(self._door().extensions.create(name))
 
     def close(self) -> None:
         if self._holder is not None and self._let_go is not None:

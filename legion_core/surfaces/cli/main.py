@@ -153,6 +153,8 @@ def _command(command: str | None, action: str | None) -> Run:
             from legion_core.surfaces.cli.commands import chat
 
             return chat.prompt if action == "prompt" else chat.repl
+        case "task" | "extension" | "worker":
+            return _tasks(command, action)
         case "config" | "secret" | "token":
             return _configuration(command, str(action))
         case _:
@@ -171,6 +173,24 @@ def _configuration(command: str, action: str) -> Run:
         ("secret", "list"): configuration.list_secrets,
         ("secret", "remove"): configuration.remove_secret,
         ("token", "show"): configuration.show_token,
+    }
+    return table[command, action]
+
+
+def _tasks(command: str, action: str | None) -> Run:
+    from legion_core.surfaces.cli.commands import extensions, tasks
+
+    table: dict[tuple[str, str | None], Run] = {
+        ("task", "run"): tasks.run,
+        ("task", "list"): tasks.listing,
+        ("task", "show"): tasks.show,
+        ("task", "logs"): tasks.logs,
+        ("task", "cancel"): tasks.cancel,
+        ("task", "retry"): tasks.retry,
+        ("extension", "list"): extensions.listing,
+        ("extension", "info"): extensions.info,
+        ("extension", "create"): extensions.create,
+        ("worker", None): tasks.worker,
     }
     return table[command, action]
 

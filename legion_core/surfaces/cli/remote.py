@@ -12,6 +12,8 @@ from legion_core.surfaces.cli.http import Wire, error_of, loads, part
 from legion_core.surfaces.cli.nodeshape import NodeShape
 
 if TYPE_CHECKING:
+    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
+    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Check,
         Conversation,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 V1 = "/api/v1"
+WAIT_S = 30  # how long one request waits for a task's end before it asks again
 
 
 class RemoteBackend(Backend):
@@ -252,6 +255,74 @@ class RemoteBackend(Backend):
         from legion_core.api.types import SummaryRow
 
         return self._wire.get(f"{V1}/ledger/summary", tuple[SummaryRow, ...], by=by)
+
+    @property
+    def outlives_command(self) -> bool:
+        return True
+
+    def submit_task(self, order: "Order") -> "Accepted":
+        from legion_core.api.tasks import Accepted
+
+        body = {
+            "task": order.task,
+            "args": order.args,
+            "delay_s": order.delay_s,
+            "idempotency_key": order.idempotency_key,
+        }
+        return self._wire.ask("POST", f"{V1}/tasks", Accepted, body=body)
+
+    def wait_task(self, task_id: str) -> "TaskView":
+        from legion_core.api.tasks import SETTLED, TaskView
+
+        while True:
+            view = self._wire.get(f"{V1}/tasks/{part(task_id)}", TaskView, wait_s=WAIT_S)
+            if view.status in SETTLED:
+                return view
+
+    def tasks(self, *, status: str, task: str, limit: int) -> "tuple[TaskRow, ...]":
+        from legion_core.api.tasks import TaskRow
+
+        return self._wire.get(f"{V1}/tasks", tuple[TaskRow, ...], status=status, task=task, limit=limit)
+
+    def task(self, task_id: str) -> "TaskView":
+        from legion_core.api.tasks import TaskView
+
+        return self._wire.get(f"{V1}/tasks/{part(task_id)}", TaskView)
+
+    def task_logs(self, task_id: str) -> "tuple[Line, ...]":
+        from legion_core.api.tasks import Line
+
+        return self._wire.get(f"{V1}/tasks/{part(task_id)}/logs", tuple[Line, ...])
+
+    def cancel_task(self, task_id: str) -> "TaskView":
+        from legion_core.api.tasks import TaskView
+
+        return self._wire.ask("POST", f"{V1}/tasks/{part(task_id)}/cancel", TaskView)
+
+    def retry_task(self, task_id: str) -> "TaskView":
+        from legion_core.api.tasks import TaskView
+
+        return self._wire.ask("POST", f"{V1}/tasks/{part(task_id)}/retry", TaskView)
+
+    def extensions(self) -> "tuple[ExtensionRow, ...]":
+        from legion_core.api.extensions import ExtensionRow
+
+        return self._wire.get(f"{V1}/extensions", tuple[ExtensionRow, ...])
+
+    def extension(self, name: str) -> "ExtensionRow":
+        from legion_core.api.extensions import ExtensionRow
+
+        return self._wire.get(f"{V1}/extensions/{part(name)}", ExtensionRow)
+
+    def function(self, name: str) -> "FunctionRow":
+        from legion_core.api.extensions import FunctionRow
+
+        return self._wire.get(f"{V1}/extensions/functions/{part(name)}", FunctionRow)
+
+    def create_extension(self, name: str) -> "Created":
+        from legion_core.api.extensions import Created
+
+        return self._wire.ask("POST", f"{V1}/extensions", Created, body={"name": name})
 
     def close(self) -> None:
         self._wire.close()

@@ -46,6 +46,7 @@ def parser() -> Parser:
     commands.add_parser("desktop", help="open the window")
     _node(commands)
     _chat(commands)
+    _tasks(commands)
     _models(commands)
     _providers(commands)
     _configuration(commands)
@@ -84,6 +85,33 @@ def _pins(parser: argparse.ArgumentParser, *, is_inner: bool = False) -> None:
     parser.add_argument("--tier", metavar="T", choices=_TIERS, default=default, help=", ".join(_TIERS))
     parser.add_argument("--model", metavar="M", default=default, help="answer by this model")
     parser.add_argument("--instance", metavar="I", default=default, help="answer on this instance")
+
+
+def _tasks(commands: "Group") -> None:
+    task = _group(commands, "task", "run functions, and see what became of them")
+    run = task.add_parser("run", help="run EXTENSION.RUNNER.FUNCTION with key:value arguments")
+    run.add_argument("task", metavar="FUNCTION", help="such as http.request.get")
+    run.add_argument("words", metavar="KEY:VALUE", nargs="*", help="such as url:https://example.org")
+    run.add_argument("--delay", metavar="S", type=float, default=0.0, help="not before so many seconds")
+    run.add_argument("--wait", action="store_true", help="wait for its end and print the result")
+    run.add_argument("--key", metavar="KEY", default="", help="the same key gives the same task")
+    listed = task.add_parser("list", help="newest first")
+    listed.add_argument("--status", metavar="STATUS", default="", help="such as failed")
+    listed.add_argument("--task", metavar="FUNCTION", default="", help="only this function")
+    listed.add_argument("--limit", metavar="N", type=int, default=50)
+    for action, words in (
+        ("show", "its arguments, result and reason"),
+        ("logs", "what it wrote"),
+        ("cancel", "end it"),
+        ("retry", "run again what failed"),
+    ):
+        task.add_parser(action, help=words).add_argument("id", metavar="ID")
+    extension = _group(commands, "extension", "what can be run")
+    extension.add_parser("list", help="all functions")
+    extension.add_parser("info", help="what the functions of one take").add_argument("name", metavar="NAME")
+    extension.add_parser("create", help="begin a new one").add_argument("name", metavar="NAME")
+    worker = commands.add_parser("worker", help="run tasks in one more process")
+    worker.add_argument("--calls", action="store_true", help=argparse.SUPPRESS)
 
 
 def _models(commands: "Group") -> None:
