@@ -1,5 +1,7 @@
+import contextlib
 import json
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,7 @@ from legion_core.engine.conditions import DEPTH_MAX, RULES_MAX, compiled, faults
 from legion_core.engine.operators import OPERATORS
 from legion_core.engine.refusal import InvalidDocument
 from tests.unit.engine import naive_conditions as naive
+from tests.unit.engine.attacks import attacks
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "conditions.md").read_text(encoding="utf-8")
 ANSWERS = {"yes": True, "no": False, "·": None}
@@ -333,6 +336,21 @@ def test_many_random_documents_agree_with_a_naive_reading(count_factor: int) -> 
     """The counted form of the property: 5,000 here, 50,000 documents of two payloads each at full count."""
     agreed = naive.compare(seed=7, documents=5_000 * count_factor, payloads=2)
     assert agreed == 10_000 * count_factor
+
+
+def test_hostile_facts_and_patterns_end_in_time_and_typed() -> None:
+    payload = {"a": {"a": "a" * 5_000}, "x": "a" * 30_000 + "!"}
+    for text in [*attacks(1_000, "condition"), *attacks(1_000, "pattern")]:
+        for document in (
+            {"fact": text, "operator": "not_nil"},
+            {"fact": "x", "operator": "matches", "value": text},
+            {"fact": "x", "operator": text, "value": text},
+            {text: [{"fact": "x", "operator": "nil"}]},
+        ):
+            started_s = time.process_time()
+            with contextlib.suppress(InvalidDocument):
+                compiled(document).evaluate(payload)
+            assert time.process_time() - started_s < 0.3, text[:80]
 
 
 def test_the_document_names_the_bounds_in_force() -> None:
