@@ -2,45 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, Literal
 
-import msgspec
-
+from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
 from legion_core.engine.registry import NAME, Extension, Function, Registry
-from legion_core.engine.types import EffectClass
 from legion_core.kernel.errors import Conflict, InvalidInput
 from legion_core.storage.failures import from_os
-
-
-class FunctionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that can be run: its name, what it says of itself, and its arguments as a JSON schema."""
-
-    name: str
-    description: str
-    arguments: dict[str, Any]
-    effect: EffectClass
-    timeout_s: float
-    retries: int
-    runs_in: Literal["loop", "thread", "cpu"]
-
-
-class ExtensionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An extension; `problem` says why some or all of it cannot be used."""
-
-    name: str
-    origin: Literal["builtin", "installed", "folder"]
-    path: str = ""
-    version: str = ""
-    description: str = ""
-    problem: str = ""
-    functions: tuple[FunctionRow, ...] = ()
-
-
-class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """A new extension: where it lies and what can be run at once."""
-
-    path: str
-    functions: tuple[str, ...]
 
 
 class Extensions:

@@ -1,87 +1,15 @@
 """Tasks: what was asked to be run, by whom, and what became of it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from legion_core.engine.events import (
-    NotificationSent,
-    TaskAccepted,
-    TaskFinished,
-    TaskStarted,
-    TaskWaits,
-)
-from legion_core.engine.journal import Line
-from legion_core.engine.machine import SETTLED
-from legion_core.engine.service import Accepted, Engine, Order
-from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus, legacy_status
+from legion_core.api.task_types import STATUSES, Accepted, Line, Order, TaskPage, TaskRow, TaskView
+from legion_core.engine.service import Engine
+from legion_core.engine.types import Task, legacy_status
 from legion_core.kernel.errors import InvalidInput, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
-
-__all__ = [
-    "SETTLED",
-    "STATUSES",
-    "Accepted",
-    "Line",
-    "NotificationSent",
-    "Order",
-    "Reason",
-    "Retry",
-    "TaskAccepted",
-    "TaskFinished",
-    "TaskPage",
-    "TaskRow",
-    "TaskStarted",
-    "TaskStatus",
-    "TaskView",
-    "TaskWaits",
-    "Tasks",
-]
-
-STATUSES: tuple[TaskStatus, ...] = TaskStatus.__args__
-
-
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A task at a glance. `reason` says why it is where it is; `legacy_status` is the seed's dotted name of `status`."""
-
-    id: str
-    task: str
-    status: TaskStatus
-    legacy_status: str
-    reason: Reason | None = None
-    attempt: int = 0
-    queue: str = "default"
-    priority: int = 0
-    is_redelivered: bool = False
-    parent: str = ""
-    root: str = ""
-    run: str = ""
-    node: str = ""
-    due_at: datetime | None = None
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-
-
-class TaskView(TaskRow, frozen=True, kw_only=True):
-    """A task opened: what it was given and what it gave."""
-
-    args: Any = None
-    result: Any = None
-    effect: EffectClass = "plain"
-    retry: Retry = Retry()
-    idempotency_key: str = ""
-    timeout_s: float | None = None
-    depth: int = 0
-
-
-class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tasks, newest first; `next` continues below the last one, empty at the end."""
-
-    tasks: tuple[TaskRow, ...]
-    next: str = ""
 
 
 class Tasks:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from legion_core.engine import journal
 from legion_core.engine.extension import Level, Work
-from legion_core.engine.journal import Lease, Line
+from legion_core.engine.journal import Lease
+from legion_core.engine.orders import Line
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, LegionError
 from legion_core.kernel.files import sync_directory

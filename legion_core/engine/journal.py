@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from legion_core.engine.machine import State
+from legion_core.engine.orders import Line
 from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus
 from legion_core.kernel.errors import NotFound
 from legion_core.storage.sqlite import Connection, Migration, Row, Value, execute, execute_many, row, rows
@@ -129,16 +130,6 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
             effect=self.effect,
             is_redelivered=self.is_redelivered,
         )
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a task's own log."""
-
-    task: str
-    number: int
-    at: datetime
-    level: str
-    text: str
 
 
 _encode = msgspec.json.Encoder().encode

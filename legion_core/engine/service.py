@@ -32,7 +32,7 @@ from legion_core.engine.events import (
     TaskStarted,
     TaskWaits,
 )
-from legion_core.engine.journal import Follow, Lease, Line, NewTask, no_follow
+from legion_core.engine.journal import Follow, Lease, NewTask, no_follow
 from legion_core.engine.machine import (
     HELD,
     SETTLED,
@@ -47,11 +47,12 @@ from legion_core.engine.machine import (
     Succeeded,
     after,
 )
+from legion_core.engine.orders import Accepted, Line, Order
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Function, Pool, Registry
 from legion_core.engine.runner import Outcome, Raised, Returned, Runner
 from legion_core.engine.steps import Done, Ending, Step, write_ending, write_step
-from legion_core.engine.types import Reason, Retry, Task, TaskStatus
+from legion_core.engine.types import Reason, Task, TaskStatus
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, LimitReached, TimedOut
 from legion_core.kernel.events import Event, EventBus
@@ -86,33 +87,6 @@ class Places:
     loop: int = 256
     threads: int = 16
     processes: int = 0
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants run. `retry` and `timeout_s` None: as the function says. `expires_s` 0: never."""
-
-    task: str
-    args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
-    delay_s: float = 0.0
-    priority: int = 0
-    idempotency_key: str = ""
-    expires_s: float = 0.0
-    retry: Retry | None = None
-    timeout_s: float | None = None
-    parent: str = ""
-    root: str = ""
-    run: str = ""
-    node: str = ""
-    key: str = ""
-    depth: int = 0
-
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that is on disk. `is_new` False: the same idempotency key belongs to it already."""
-
-    id: str
-    status: TaskStatus
-    is_new: bool = True
 
 
 @dataclass(slots=True, eq=False)

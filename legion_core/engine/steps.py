@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from legion_core.engine import journal
 from legion_core.engine.extension import Work
-from legion_core.engine.journal import Follow, Lease, Line, NewTask
+from legion_core.engine.journal import Follow, Lease, NewTask
 from legion_core.engine.machine import Refused, State, after
+from legion_core.engine.orders import Line
 from legion_core.engine.reasons import because
 from legion_core.kernel.ids import Rng
 from legion_core.storage.sqlite import Connection

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from legion_core.engine.journal import MIGRATIONS
+from legion_core.engine.orders import Accepted, Order
 from legion_core.engine.registry import Registry
-from legion_core.engine.service import Accepted, Engine, Order, Places
+from legion_core.engine.service import Engine, Places
 from legion_core.engine.types import Task
 from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.events import EventBus

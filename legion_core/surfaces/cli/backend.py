@@ -12,8 +12,8 @@ import msgspec
 from legion_core.surfaces.cli.nodeshape import NodeShape
 
 if TYPE_CHECKING:
-    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
-    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
+    from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
+    from legion_core.api.task_types import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Check,
         Conversation,

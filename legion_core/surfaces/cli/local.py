@@ -32,10 +32,10 @@ from legion_core.surfaces.cli.nodeshape import NodeShape
 from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 if TYPE_CHECKING:
-    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
+    from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
     from legion_core.api.facade import Legion
     from legion_core.api.settings import Settings
-    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
+    from legion_core.api.task_types import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Conversation,
         ModelFit,

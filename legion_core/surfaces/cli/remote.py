@@ -12,8 +12,8 @@ from legion_core.surfaces.cli.http import Wire, error_of, loads, part
 from legion_core.surfaces.cli.nodeshape import NodeShape
 
 if TYPE_CHECKING:
-    from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
-    from legion_core.api.tasks import Accepted, Line, Order, TaskRow, TaskView
+    from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
+    from legion_core.api.task_types import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Check,
         Conversation,
@@ -261,7 +261,7 @@ class RemoteBackend(Backend):
         return True
 
     def submit_task(self, order: "Order") -> "Accepted":
-        from legion_core.api.tasks import Accepted
+        from legion_core.api.task_types import Accepted
 
         body = {
             "task": order.task,
@@ -272,7 +272,7 @@ class RemoteBackend(Backend):
         return self._wire.ask("POST", f"{V1}/tasks", Accepted, body=body)
 
     def wait_task(self, task_id: str) -> "TaskView":
-        from legion_core.api.tasks import SETTLED, TaskView
+        from legion_core.api.task_types import SETTLED, TaskView
 
         while True:
             view = self._wire.get(f"{V1}/tasks/{part(task_id)}", TaskView, wait_s=WAIT_S)
@@ -280,47 +280,47 @@ class RemoteBackend(Backend):
                 return view
 
     def tasks(self, *, status: str, task: str, limit: int) -> "tuple[TaskRow, ...]":
-        from legion_core.api.tasks import TaskRow
+        from legion_core.api.task_types import TaskRow
 
         return self._wire.get(f"{V1}/tasks", tuple[TaskRow, ...], status=status, task=task, limit=limit)
 
     def task(self, task_id: str) -> "TaskView":
-        from legion_core.api.tasks import TaskView
+        from legion_core.api.task_types import TaskView
 
         return self._wire.get(f"{V1}/tasks/{part(task_id)}", TaskView)
 
     def task_logs(self, task_id: str) -> "tuple[Line, ...]":
-        from legion_core.api.tasks import Line
+        from legion_core.api.task_types import Line
 
         return self._wire.get(f"{V1}/tasks/{part(task_id)}/logs", tuple[Line, ...])
 
     def cancel_task(self, task_id: str) -> "TaskView":
-        from legion_core.api.tasks import TaskView
+        from legion_core.api.task_types import TaskView
 
         return self._wire.ask("POST", f"{V1}/tasks/{part(task_id)}/cancel", TaskView)
 
     def retry_task(self, task_id: str) -> "TaskView":
-        from legion_core.api.tasks import TaskView
+        from legion_core.api.task_types import TaskView
 
         return self._wire.ask("POST", f"{V1}/tasks/{part(task_id)}/retry", TaskView)
 
     def extensions(self) -> "tuple[ExtensionRow, ...]":
-        from legion_core.api.extensions import ExtensionRow
+        from legion_core.api.extension_types import ExtensionRow
 
         return self._wire.get(f"{V1}/extensions", tuple[ExtensionRow, ...])
 
     def extension(self, name: str) -> "ExtensionRow":
-        from legion_core.api.extensions import ExtensionRow
+        from legion_core.api.extension_types import ExtensionRow
 
         return self._wire.get(f"{V1}/extensions/{part(name)}", ExtensionRow)
 
     def function(self, name: str) -> "FunctionRow":
-        from legion_core.api.extensions import FunctionRow
+        from legion_core.api.extension_types import FunctionRow
 
         return self._wire.get(f"{V1}/extensions/functions/{part(name)}", FunctionRow)
 
     def create_extension(self, name: str) -> "Created":
-        from legion_core.api.extensions import Created
+        from legion_core.api.extension_types import Created
 
         return self._wire.ask("POST", f"{V1}/extensions", Created, body={"name": name})
 

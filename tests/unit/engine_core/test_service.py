@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from legion_core.engine.events import TaskAccepted, TaskFinished, TaskStarted, TaskWaits
-from legion_core.engine.service import WAITING_MAX, Order, Places
+from legion_core.engine.orders import Order
+from legion_core.engine.service import WAITING_MAX, Places
 from legion_core.kernel.errors import Conflict, Denied, InvalidInput, LimitReached, NotFound, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, NOBODY
 from legion_core.storage.sqlite import rows

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legion_core.engine.signature import read_signature, typed
+from legion_core.engine.signature import read_signature
+from legion_core.engine.words import typed
 from legion_core.kernel.errors import InvalidInput
 
 

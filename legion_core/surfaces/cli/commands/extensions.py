@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from legion_core.api.extensions import FunctionRow
+from legion_core.api.extension_types import FunctionRow
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Outcome, Setting
 

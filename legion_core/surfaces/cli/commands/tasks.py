@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from legion_core.api.tasks import Order, TaskRow, TaskView
-from legion_core.engine.signature import typed
+from legion_core.api.task_types import Order, TaskRow, TaskView
+from legion_core.engine.words import typed
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Outcome, Setting

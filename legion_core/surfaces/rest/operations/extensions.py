@@ -2,7 +2,7 @@
 
 import msgspec
 
-from legion_core.api.extensions import Created, ExtensionRow, FunctionRow
+from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from legion_core.api.tasks import STATUSES, Accepted, Line, Order, Reason, TaskRow, TaskView
+from legion_core.api.task_types import STATUSES, Accepted, Line, Order, Reason, TaskRow, TaskView
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.examples import AT

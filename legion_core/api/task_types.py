@@ -1,0 +1,79 @@
+"""What a surface or the window sees of tasks: frozen values, and the events it may watch. Cheap to import."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from legion_core.engine.events import (
+    NotificationSent,
+    TaskAccepted,
+    TaskFinished,
+    TaskStarted,
+    TaskWaits,
+)
+from legion_core.engine.orders import Accepted, Line, Order
+from legion_core.engine.types import ENDED, EffectClass, Reason, Retry, TaskStatus
+
+__all__ = [
+    "SETTLED",
+    "STATUSES",
+    "Accepted",
+    "Line",
+    "NotificationSent",
+    "Order",
+    "Reason",
+    "Retry",
+    "TaskAccepted",
+    "TaskFinished",
+    "TaskPage",
+    "TaskRow",
+    "TaskStarted",
+    "TaskStatus",
+    "TaskView",
+    "TaskWaits",
+]
+
+STATUSES: tuple[TaskStatus, ...] = TaskStatus.__args__
+SETTLED: frozenset[TaskStatus] = ENDED | frozenset[TaskStatus]({"unknown"})  # nothing more happens by itself
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task at a glance. `reason` says why it is where it is; `legacy_status` is the seed's dotted name of `status`."""
+
+    id: str
+    task: str
+    status: TaskStatus
+    legacy_status: str
+    reason: Reason | None = None
+    attempt: int = 0
+    queue: str = "default"
+    priority: int = 0
+    is_redelivered: bool = False
+    parent: str = ""
+    root: str = ""
+    run: str = ""
+    node: str = ""
+    due_at: datetime | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class TaskView(TaskRow, frozen=True, kw_only=True):
+    """A task opened: what it was given and what it gave."""
+
+    args: Any = None
+    result: Any = None
+    effect: EffectClass = "plain"
+    retry: Retry = Retry()
+    idempotency_key: str = ""
+    timeout_s: float | None = None
+    depth: int = 0
+
+
+class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks, newest first; `next` continues below the last one, empty at the end."""
+
+    tasks: tuple[TaskRow, ...]
+    next: str = ""
