@@ -1,17 +1,10 @@
-"""What a surface or the window sees of tasks: frozen values, and the events it may watch. Cheap to import."""
+"""What a surface or the window sees of tasks: frozen values, cheap to import. The events are in `api.tasks`."""
 
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from legion_core.engine.events import (
-    NotificationSent,
-    TaskAccepted,
-    TaskFinished,
-    TaskStarted,
-    TaskWaits,
-)
 from legion_core.engine.orders import Accepted, Line, Order
 from legion_core.engine.types import ENDED, EffectClass, Reason, Retry, TaskStatus
 
@@ -20,18 +13,13 @@ __all__ = [
     "STATUSES",
     "Accepted",
     "Line",
-    "NotificationSent",
     "Order",
     "Reason",
     "Retry",
-    "TaskAccepted",
-    "TaskFinished",
     "TaskPage",
     "TaskRow",
-    "TaskStarted",
     "TaskStatus",
     "TaskView",
-    "TaskWaits",
 ]
 
 STATUSES: tuple[TaskStatus, ...] = TaskStatus.__args__

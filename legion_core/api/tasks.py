@@ -6,10 +6,19 @@ from typing import Any
 import msgspec
 
 from legion_core.api.task_types import STATUSES, Accepted, Line, Order, TaskPage, TaskRow, TaskView
+from legion_core.engine.events import (
+    NotificationSent,
+    TaskAccepted,
+    TaskFinished,
+    TaskStarted,
+    TaskWaits,
+)
 from legion_core.engine.service import Engine
 from legion_core.engine.types import Task, legacy_status
 from legion_core.kernel.errors import InvalidInput, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
+
+__all__ = ["NotificationSent", "TaskAccepted", "TaskFinished", "TaskStarted", "TaskWaits", "Tasks"]
 
 
 class Tasks:

@@ -153,8 +153,12 @@ def _command(command: str | None, action: str | None) -> Run:
             from legion_core.surfaces.cli.commands import chat
 
             return chat.prompt if action == "prompt" else chat.repl
-        case "task" | "extension" | "worker":
-            return _tasks(command, action)
+        case "task" | "extension":
+            return _tasks(command, str(action))
+        case "worker":
+            from legion_core.surfaces.cli.commands.worker import worker
+
+            return worker
         case "config" | "secret" | "token":
             return _configuration(command, str(action))
         case _:
@@ -177,22 +181,22 @@ def _configuration(command: str, action: str) -> Run:
     return table[command, action]
 
 
-def _tasks(command: str, action: str | None) -> Run:
-    from legion_core.surfaces.cli.commands import extensions, tasks
+def _tasks(command: str, action: str) -> Run:
+    if command == "extension":
+        from legion_core.surfaces.cli.commands import extensions
 
-    table: dict[tuple[str, str | None], Run] = {
-        ("task", "run"): tasks.run,
-        ("task", "list"): tasks.listing,
-        ("task", "show"): tasks.show,
-        ("task", "logs"): tasks.logs,
-        ("task", "cancel"): tasks.cancel,
-        ("task", "retry"): tasks.retry,
-        ("extension", "list"): extensions.listing,
-        ("extension", "info"): extensions.info,
-        ("extension", "create"): extensions.create,
-        ("worker", None): tasks.worker,
+        return {"list": extensions.listing, "info": extensions.info, "create": extensions.create}[action]
+    from legion_core.surfaces.cli.commands import tasks
+
+    table: dict[str, Run] = {
+        "run": tasks.run,
+        "list": tasks.listing,
+        "show": tasks.show,
+        "logs": tasks.logs,
+        "cancel": tasks.cancel,
+        "retry": tasks.retry,
     }
-    return table[command, action]
+    return table[action]
 
 
 def _rest(command: str, action: str) -> Run:

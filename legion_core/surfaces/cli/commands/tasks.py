@@ -1,10 +1,7 @@
-"""`legion task …` and `legion worker`."""
+"""`legion task …`."""
 
 import argparse
-import asyncio
 import json
-import signal
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -106,30 +103,6 @@ def retry(setting: Setting, args: argparse.Namespace) -> Outcome:
     if not setting.backend.outlives_command:
         view = setting.backend.wait_task(view.id)
     return Outcome(view, f"{view.id} is {view.status}.")
-
-
-def worker(setting: Setting, args: argparse.Namespace) -> Outcome:
-    """`worker`: takes tasks of every process on this home until told to end."""
-    if args.calls:
-        # How a packaged program, which has no `-m`, starts the process for one function's calls.
-        from legion_core.engine.cpu_child import main
-
-        return Outcome(None, status=main())
-    return asyncio.run(_work(setting))
-
-
-async def _work(setting: Setting) -> Outcome:
-    told_to_end = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, told_to_end.set)
-    async with setting.open_node(setting.home.root, env=setting.env, serve=False) as node:
-        await node.legion.tasks.work()
-        setting.say(f"Takes tasks of {setting.home.root}. Ctrl-C stops it.")
-        await told_to_end.wait()
-        setting.say("Stopping.")
-    return Outcome({"state": "stopped"}, "Stopped.")
 
 
 def _result(view: TaskView) -> str:
