@@ -32,6 +32,7 @@ from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
 from legion_core.gateway.inventory import Instance as Served
@@ -286,7 +287,13 @@ async def _assemble(
 
 def _dialects(clock: SystemClock) -> tuple[Dialect, ...]:
     """Every client protocol this node speaks."""
-    return (OpenAIChat(clock), AnthropicMessages(), OpenAIResponses(clock))
+    return (
+        OpenAIChat(clock),
+        AnthropicMessages(),
+        OpenAIResponses(clock),
+        OllamaChat(clock),
+        OllamaGenerate(clock),
+    )
 
 
 def _engine(

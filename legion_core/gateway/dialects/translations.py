@@ -218,3 +218,50 @@ OPENAI_RESPONSES: tuple[Translation, ...] = (
     _d("truncation, context_management", "what is too long is an error, never cut silently"),
     _d("stream_options, service_tier, prompt_cache_key, prompt_cache_retention", _ONE_PROVIDER),
 )
+
+OLLAMA: tuple[Translation, ...] = (
+    _t("messages", "roles system, user, assistant, tool; system messages in the middle count for the whole"),
+    _t("messages[].images, images", "base64 of PNG, JPEG, GIF or WebP, known by how they begin"),
+    _t(
+        "messages[].tool_calls",
+        "a result answers the call whose id it has, else the first open one of its tool, else the first open one",
+    ),
+    _d("messages[].thinking", "without a signature it means nothing to a provider"),
+    _t(
+        "no messages, or an empty prompt", "answered at once as loaded: models are loaded when they are asked"
+    ),
+    _t("prompt", "the one message of the user"),
+    _t("system"),
+    _t(
+        "model",
+        "`auto` and `legion`, also with `:latest`, let the router choose, any other name pins the model",
+    ),
+    _t("stream", "true unless it says false"),
+    _t(
+        "tools: function",
+        "names a provider cannot take are replaced on the way there and restored on the way back",
+    ),
+    _d("tools: other types", "they run at one provider only; the model is not told of them"),
+    _t("format", "at Anthropic json becomes a sentence of instruction; a schema stays a schema"),
+    _t(
+        "think",
+        "true 8,192 tokens of thinking; low 1,024, medium 8,192, high 16,384, max 32,768; false asks for none",
+    ),
+    _t("options.num_predict", "the bound of the answer; zero and below stand for none"),
+    _t("options.temperature", _SAMPLING + "; dropped at Anthropic while it thinks"),
+    _t("options.top_p"),
+    _t("options.top_k", "dropped at OpenAI itself, and at Anthropic while it thinks"),
+    _t("options.seed", "dropped at Anthropic, which has none"),
+    _t("options.stop", "up to 16"),
+    _t("options.frequency_penalty, options.presence_penalty", "dropped at Anthropic, which has none"),
+    _d(
+        "options: others",
+        "about how one server runs a model: num_ctx, num_gpu, min_p, repeat_penalty, mirostat, …",
+    ),
+    _r("suffix", "filling in between is not what every model can"),
+    _r("template, raw", "a model's own template is used"),
+    _r("logprobs, top_logprobs", "not the same from every provider"),
+    _d("context", "token numbers mean something to one model only; send messages instead"),
+    _d("keep_alive", "how long a model stays loaded is a setting of the workbench"),
+    _d("truncate, shift", "what is too long is an error, never cut silently"),
+)

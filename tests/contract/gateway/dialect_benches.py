@@ -6,6 +6,7 @@ from typing import Any
 
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
 from legion_core.gateway.providers.sse import SseEvent, SseParser
@@ -250,8 +251,110 @@ class ResponsesBench(MessagesBench):
         return last["response"]["error"]["message"]
 
 
+class LineReader:
+    """One JSON object a line, cut as the dialect's clients cut: wherever Unicode ends a line."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        return [SseEvent(data=line) for part in whole for line in part.decode().splitlines()]
+
+    def close(self) -> list[SseEvent]:
+        assert not self._rest.strip()
+        return []
+
+
+class OllamaBench(MessagesBench):
+    def __init__(self) -> None:
+        self.dialect: Dialect = OllamaChat()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return super().body(**{"stream": False, **changes})
+
+    def _options(self) -> list[tuple[dict[str, Any], str]]:
+        wrong = wrong_sampling(max_tokens="num_predict", stream="")
+        return [
+            *(({"options": {name: value}}, f"options.{name}") for changes, _ in wrong for name, value in changes.items()
+              if (name, value) != ("num_predict", 0)),
+            ({"stream": "yes"}, "stream"),
+            ({"stream": 1}, "stream"),
+        ]  # fmt: skip
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        return [*wrong_messages("messages", HELLO), *self._options()]
+
+    def too_many(self) -> Sequence[dict[str, Any]]:
+        return [
+            self.body(messages=[HELLO] * 10_001),
+            self.body(messages=[{**HELLO, "images": ["iVBORw0KGgo="] * 101}]),
+        ]
+
+    def reader(self) -> StreamReader:
+        return LineReader()
+
+    def fault(self, body: bytes) -> str:
+        error = json.loads(body)
+        assert list(error) == ["error"]
+        assert isinstance(error["error"], str)
+        return error["error"]
+
+    def _said(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        lines = [json.loads(event.data) for event in events]
+        assert all(isinstance(line["done"], bool) for line in lines if "error" not in line)
+        return [line["message"] for line in lines if "error" not in line]
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        return "".join(said["content"] for said in self._said(events))
+
+    def tool_calls(self, events: Sequence[SseEvent]) -> list[tuple[str, str, str]]:
+        calls = [call for said in self._said(events) for call in said.get("tool_calls", ())]
+        return [(call["id"], call["function"]["name"], json.dumps(call["function"]["arguments"], ensure_ascii=False))
+                for call in calls]  # fmt: skip
+
+    def has_succeeded(self, events: Sequence[SseEvent]) -> bool:
+        lines = [json.loads(event.data) for event in events]
+        ends = [line for line in lines if line.get("done")]
+        assert len(ends) <= 1
+        return bool(ends) and lines[-1] is ends[0] and not self.error(events)
+
+    def error(self, events: Sequence[SseEvent]) -> str:
+        return next(
+            (line["error"] for line in map(json.loads, (e.data for e in events)) if "error" in line), ""
+        )
+
+
+class GenerateBench(OllamaBench):
+    def __init__(self) -> None:
+        self.dialect: Dialect = OllamaGenerate()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {"model": "auto", "prompt": "Hello", "stream": False, **changes}
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        return [
+            ({"prompt": 5}, "prompt"),
+            ({"prompt": ""}, "prompt"),
+            ({"model": 7}, "model"),
+            *self._options(),
+        ]
+
+    def too_many(self) -> Sequence[dict[str, Any]]:
+        return [self.body(images=["iVBORw0KGgo="] * 101)]
+
+    def many(self) -> dict[str, Any]:
+        return self.body(prompt="word " * 2_000)
+
+    def _said(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        lines = [json.loads(event.data) for event in events]
+        return [{**line, "content": line["response"]} for line in lines if "error" not in line]
+
+
 BENCHES = {
     "openai_chat": OpenAIBench,
     "anthropic_messages": AnthropicBench,
     "openai_responses": ResponsesBench,
+    "ollama_chat": OllamaBench,
+    "ollama_generate": GenerateBench,
 }
