@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
+from legion_core.gateway.providers.prefill import Swallow
 from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
@@ -347,8 +348,7 @@ class MessagesReader:
         self._chars = 0
         self._calls = dict[int, int]()  # the wire's block → our tool call
         self._signatures = dict[int, str]()  # the wire's block → what of its signature has come
-        # What was cut off the prefix is the model's to write again, and the client's not to see twice.
-        self._to_swallow = prefix[len(prefix.rstrip()) :]
+        self._swallow = Swallow(prefix)
 
     def read(self, event: SseEvent) -> Sequence[Chunk]:
         """See `wire.Reader`; events of kinds not known yet are passed over."""
@@ -421,21 +421,10 @@ class MessagesReader:
         return (ThinkingDelta(text="", signature=signature),) if signature else ()
 
     def _text(self, text: str) -> Sequence[Chunk]:
-        if self._to_swallow and text:
-            text = self._swallow(text)
-        if not text:
+        if not (new := self._swallow.rest(text)):
             return ()
-        self._chars += len(text)
-        return (TextDelta(text=text),)
-
-    def _swallow(self, text: str) -> str:
-        """`text` without the white space that the client has already."""
-        held = self._to_swallow
-        shared = next(
-            (n for n, (a, b) in enumerate(zip(held, text, strict=False)) if a != b), min(len(held), len(text))
-        )
-        self._to_swallow = held[shared:] if shared == len(text) else ""
-        return text[shared:]
+        self._chars += len(new)
+        return (TextDelta(text=new),)
 
     def _thinking(self, text: str) -> Sequence[Chunk]:
         self._chars += len(text)

@@ -93,6 +93,8 @@ def _by_status(status: int, sentence: str) -> ProviderError | None:
             return Refused(sentence, hint="Check the model's name and the base_url.")
         case 408 | 504:
             return TimedOut(sentence)
+        case 424:  # Bedrock: the model behind it failed
+            return Unavailable(sentence)
         case 503 | 529:
             return Overloaded(sentence)
         case _:
@@ -104,15 +106,22 @@ def named_error(code: str, message: str, sentence: str, *, default: type[Provide
     if code in {"context_length_exceeded", "exceed_context_size_error"} or _CONTEXT.search(message):
         return context_too_long(message, sentence)
     match code:
-        case "overloaded_error" | "overloaded" | "engine_overloaded" | "slow_down":
+        case "overloaded_error" | "overloaded" | "engine_overloaded" | "slow_down" | "UNAVAILABLE":
             return Overloaded(sentence)
-        case "rate_limit_error" | "rate_limit_exceeded" | "requests" | "tokens":
+        case "rate_limit_error" | "rate_limit_exceeded" | "requests" | "tokens" | "RESOURCE_EXHAUSTED":
             return RateLimited(sentence, retry_after_s=_spoken_wait_s(message))
-        case "timeout_error" | "timeout":
+        case "timeout_error" | "timeout" | "DEADLINE_EXCEEDED":
             return TimedOut(sentence)
         case "content_filter" | "content_policy_violation" | "refusal":
             return Filtered(sentence)
-        case "authentication_error" | "permission_error" | "invalid_api_key":
+        case (
+            "authentication_error"
+            | "permission_error"
+            | "invalid_api_key"
+            | "UNAUTHENTICATED"
+            | "PERMISSION_DENIED"
+            | "API_KEY_INVALID"
+        ):
             return BadCredentials(sentence, hint="Check this instance's API key.")
         case (
             "insufficient_quota"
@@ -120,11 +129,13 @@ def named_error(code: str, message: str, sentence: str, *, default: type[Provide
             | "request_too_large"
             | "model_not_found"
             | "not_found_error"
+            | "NOT_FOUND"
+            | "FAILED_PRECONDITION"
         ):
             return Refused(sentence)
-        case "api_error" | "server_error" | "internal_server_error" | "internal_error":
+        case "api_error" | "server_error" | "internal_server_error" | "internal_error" | "INTERNAL":
             return Unavailable(sentence)
-        case "invalid_request_error":
+        case "invalid_request_error" | "INVALID_ARGUMENT":
             return Malformed(sentence)
         case _:
             return default(sentence)
@@ -218,6 +229,8 @@ def _code_and_message(payload: Any) -> tuple[str, str]:
     )
     codes = [fields.get("code"), fields.get("type"), fields.get("status")]
     code = next((code for code in codes if isinstance(code, str) and code != "error"), "")
+    if code == "INVALID_ARGUMENT" and _find(fields.get("details"), "reason") == "API_KEY_INVALID":
+        code = "API_KEY_INVALID"  # Google answers a wrong key with 400
     return code, message or msgspec.json.encode(inner).decode("utf-8", "replace")
 
 

@@ -15,9 +15,13 @@ _DIGEST_CHARS = 8
 class ToolNames:
     """The two-way table of one request."""
 
-    def __init__(self, names: Iterable[str], *, length_max: int = 64) -> None:
-        """`length_max` in characters. Source: 64 at OpenAI, 128 at Anthropic."""
+    def __init__(self, names: Iterable[str], *, length_max: int = 64, starts_as_word: bool = False) -> None:
+        """`length_max` in characters. Source: 64 at OpenAI, 128 at Anthropic.
+
+        `starts_as_word`: the provider wants a letter or `_` in front, as Gemini does.
+        """
         self._length_max = length_max
+        self._starts_as_word = starts_as_word
         self._original = dict[str, str]()
         self._sent = dict[str, str]()
         for name in names:
@@ -36,9 +40,14 @@ class ToolNames:
         return self._original.get(name, name)
 
     def _fits(self, name: str) -> bool:
-        return 0 < len(name) <= self._length_max and _UNFIT.search(name) is None
+        return 0 < len(name) <= self._length_max and _UNFIT.search(name) is None and self._starts_well(name)
+
+    def _starts_well(self, name: str) -> bool:
+        return not self._starts_as_word or name[0].isalpha() or name[0] == "_"
 
     def _shortened(self, name: str) -> str:
         digest = sha256(name.encode()).hexdigest()[:_DIGEST_CHARS]
         stem = _UNFIT.sub("_", name)[: self._length_max - _DIGEST_CHARS - 1]
+        if stem and not self._starts_well(stem):
+            stem = f"_{stem[1:]}"
         return f"{stem}_{digest}"

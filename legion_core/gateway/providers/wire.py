@@ -76,6 +76,14 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
+class Sign(Protocol):
+    """What a request needs beside fixed headers: a token that has to be fresh, or a signature over its bytes."""
+
+    async def __call__(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Headers for this one request; raises ProviderError where there is no credential to be had."""
+        ...
+
+
 class Wire:
     """One instance's HTTP side; the connection pool lives until `aclose`."""
 
@@ -88,8 +96,12 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         secrets: tuple[str, ...] = (),
         limits: Limits = DEFAULT_LIMITS,
+        sign: Sign | None = None,
     ) -> None:
-        """`headers` go with every request, and only ever to `base_url`'s own host; `secrets` never leave in a message."""
+        """`headers` go with every request, and only ever to `base_url`'s own host; `secrets` never leave in a message.
+
+        `sign` is asked for each request's own headers.
+        """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
@@ -107,6 +119,7 @@ class Wire:
         self._headers = dict(headers or {})
         self._secrets = secrets
         self._limits = limits
+        self._sign = sign
         self._client: httpx.AsyncClient | None = None
         self._is_closed = False
         self._opening = asyncio.Lock()
@@ -246,6 +259,9 @@ class Wire:
         request = client.build_request(
             method, self.base_url + path, content=body or None, headers={"content-type": "application/json"}
         )
+        if self._sign is not None:
+            async with self._deadline(self._limits.answer_s, "could not be signed in to"):
+                request.headers.update(await self._sign(method, str(request.url), body))
         limit_s = self._limits.first_event_s if is_stream else self._limits.answer_s
         try:
             fault("providers.connect")
