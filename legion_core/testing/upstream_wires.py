@@ -4,11 +4,10 @@ Written from the providers' documentation, not from our own writers: a mistake t
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-WireName = Literal["openai", "anthropic", "ollama"]
+WireName = Literal["openai", "anthropic", "ollama", "gemini", "bedrock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ def _sse(payload: Any, event: str = "") -> bytes:
     return f"{name}data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode()
 
 
-def _openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+def openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    """The events of `POST /chat/completions`."""
     base = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
@@ -135,7 +135,8 @@ def _openai_usage(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _openai_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+def openai_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    """The body of an answer that is not streamed."""
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in answer.calls
@@ -162,7 +163,8 @@ def _openai_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def _anthropic_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+def anthropic_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    """The events of `POST /v1/messages`."""
     usage = {
         "input_tokens": answer.input_tokens,
         "cache_creation_input_tokens": 0,
@@ -219,7 +221,8 @@ def _anthropic_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
     return events
 
 
-def _anthropic_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+def anthropic_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    """The body of an answer that is not streamed."""
     content: list[dict[str, Any]] = (
         [{"type": "text", "text": "".join(answer.pieces)}] if answer.pieces else []
     )
@@ -241,7 +244,9 @@ def _anthropic_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def _ollama_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+def ollama_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    """The lines of `POST /api/chat`."""
+
     def line(message: dict[str, Any], **end: Any) -> bytes:
         payload = {
             "model": asked["model"],
@@ -269,7 +274,8 @@ def _ollama_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
     return events
 
 
-def _ollama_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+def ollama_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
+    """The body of an answer that is not streamed."""
     message: dict[str, Any] = {"role": "assistant", "content": "".join(answer.pieces)}
     if answer.calls:
         message["tool_calls"] = [
@@ -287,20 +293,3 @@ def _ollama_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
             "eval_count": answer.output_tokens,
         }
     ).encode()
-
-
-STREAMS: dict[WireName, Callable[[Answer, dict[str, Any]], list[Event]]] = {
-    "openai": _openai_stream,
-    "anthropic": _anthropic_stream,
-    "ollama": _ollama_stream,
-}
-WHOLE: dict[WireName, Callable[[Answer, dict[str, Any]], bytes]] = {
-    "openai": _openai_whole,
-    "anthropic": _anthropic_whole,
-    "ollama": _ollama_whole,
-}
-
-
-def events_of(wire: WireName, answer: Answer) -> list[Event]:
-    """The events an upstream would write for `answer`; for choosing where to break it."""
-    return STREAMS[wire](answer, {"model": "m1", "stream_options": {"include_usage": True}})

@@ -1,4 +1,4 @@
-"""Providers that do as they are told: real HTTP servers on loopback that speak the OpenAI, Anthropic and Ollama wires.
+"""Providers that do as they are told: real HTTP servers on loopback, one class for every wire.
 
     async with Upstream("openai") as upstream:
         upstream.will(Answer(("Hello ", "world")), Answer(("Hel",), fault=Die(at_event=2)))
@@ -19,19 +19,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, cast
 
-from legion_core.testing.upstream_wires import (
-    STREAMS,
-    WHOLE,
-    Answer,
-    Call,
-    Die,
-    Event,
-    Insert,
-    Say,
-    Stall,
-    WireName,
-    events_of,
-)
+from legion_core.testing import upstream_bedrock, upstream_gemini, upstream_wires
+from legion_core.testing.upstream_listings import Served, other
+from legion_core.testing.upstream_wires import Answer, Call, Die, Event, Insert, Say, Stall, WireName
 
 __all__ = [
     "Answer",
@@ -51,6 +41,42 @@ __all__ = [
     "events_of",
     "in_thread",
 ]
+
+
+STREAMS: dict[WireName, Callable[[Answer, dict[str, Any]], list[Event]]] = {
+    "openai": upstream_wires.openai_stream,
+    "anthropic": upstream_wires.anthropic_stream,
+    "ollama": upstream_wires.ollama_stream,
+    "gemini": upstream_gemini.stream,
+    "bedrock": upstream_bedrock.stream,
+}
+WHOLE: dict[WireName, Callable[[Answer, dict[str, Any]], bytes]] = {
+    "openai": upstream_wires.openai_whole,
+    "anthropic": upstream_wires.anthropic_whole,
+    "ollama": upstream_wires.ollama_whole,
+    "gemini": upstream_gemini.whole,
+    "bedrock": upstream_bedrock.whole,
+}
+# An answer's path ends so, whatever door it stands behind: a server's root, a version, a deployment, a project.
+_ANSWERS: dict[WireName, tuple[str, ...]] = {
+    "openai": ("/chat/completions",),
+    "anthropic": ("/v1/messages",),
+    "ollama": ("/api/chat",),
+    "gemini": (":streamGenerateContent", ":generateContent"),
+    "bedrock": ("/converse-stream", "/converse"),
+}
+_TYPES: dict[WireName, str] = {
+    "openai": "text/event-stream",
+    "anthropic": "text/event-stream",
+    "ollama": "application/x-ndjson",
+    "gemini": "text/event-stream",
+    "bedrock": "application/vnd.amazon.eventstream",
+}
+
+
+def events_of(wire: WireName, answer: Answer) -> list[Event]:
+    """The events an upstream would write for `answer`; for choosing where to break it."""
+    return STREAMS[wire](answer, {"model": "m1", "stream_options": {"include_usage": True}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +118,13 @@ class Recorded:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model the upstream offers."""
-
-    id: str = "m1"
-    context: int = 4096
-    width: int = 3  # of its embeddings; 0 for none
-    capabilities: tuple[str, ...] = ("completion", "tools")
-
-
 @dataclass(slots=True)
 class Upstream:
     """See the module. `base_url` is what a user would configure for this wire."""
 
     wire: WireName = "openai"
     key: str = ""  # if set, asked of every request
+    check: Callable[["Recorded"], bool] | None = None  # whether a request's own credential is good
     models: Sequence[Served] = (Served(),)
     port: int = 0
     requests: list[Recorded] = field(default_factory=list[Recorded])
@@ -123,14 +140,15 @@ class Upstream:
     @property
     def base_url(self) -> str:
         """As a user would enter it."""
-        return self.origin + ("/v1" if self.wire == "openai" else "")
+        return self.origin + {"openai": "/v1", "gemini": "/v1beta"}.get(self.wire, "")
 
     @property
     def questions(self) -> list[Recorded]:
         """The requests for an answer, without listings and probes."""
-        return [
-            request for request in self.requests if request.path.partition("?")[0] in _CHAT_PATHS.values()
-        ]
+        return [request for request in self.requests if self._is_question(request)]
+
+    def _is_question(self, request: Recorded) -> bool:
+        return request.path.partition("?")[0].endswith(_ANSWERS[self.wire])
 
     @property
     def billed_tokens(self) -> int:
@@ -205,16 +223,25 @@ class Upstream:
                 return await self._stream(plan, request, reader, writer)
 
     def _plan(self, request: Recorded) -> Answer | Raw | NoAnswer:
-        if self.key and self.key not in (
-            request.headers.get("x-api-key"),
-            request.headers.get("authorization", "").removeprefix("Bearer "),
+        if (self.check and not self.check(request)) or (
+            self.key
+            and self.key
+            not in (
+                request.headers.get("x-api-key"),
+                request.headers.get("api-key"),
+                request.headers.get("x-goog-api-key"),
+                request.headers.get("authorization", "").removeprefix("Bearer "),
+            )
         ):
             return _error(
                 self.wire, 401, "authentication_error", f"invalid key: {request.headers.get('x-api-key', '')}"
             )
         path = request.path.partition("?")[0]
-        if path != _CHAT_PATHS[self.wire]:
-            return _other(self.wire, path, request, self.models)
+        if not self._is_question(request):
+            asked = cast("dict[str, Any]", request.json) if request.body else {}
+            if (told := other(self.wire, path, asked, self.models)) is not None:
+                return Raw(200, json.dumps(told).encode())
+            return _error(self.wire, 404, "not_found_error", f"no such path or model: {path}")
         plan = self._plans.pop(0) if len(self._plans) > 1 else self._plans[0]
         return plan(request) if callable(plan) else plan
 
@@ -222,7 +249,7 @@ class Upstream:
         self, answer: Answer, request: Recorded, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         asked = cast("dict[str, Any]", request.json)
-        if asked.get("stream", self.wire == "ollama") is False:
+        if not _is_streamed(self.wire, request, asked):
             events = WHOLE[self.wire](answer, asked)
             request.tokens_written = answer.output_tokens
             writer.write(
@@ -231,9 +258,8 @@ class Upstream:
             )
             await writer.drain()
             return True
-        kind = "application/x-ndjson" if self.wire == "ollama" else "text/event-stream"
         writer.write(
-            f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+            f"HTTP/1.1 200 OK\r\ncontent-type: {_TYPES[self.wire]}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
         )
         can_go_on = False
         try:
@@ -330,11 +356,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-_CHAT_PATHS: dict[WireName, str] = {
-    "openai": "/v1/chat/completions",
-    "anthropic": "/v1/messages",
-    "ollama": "/api/chat",
-}
+def _is_streamed(wire: WireName, request: Recorded, asked: dict[str, Any]) -> bool:
+    """Two wires say it in the path, the others in the body."""
+    if wire in ("gemini", "bedrock"):
+        return "stream" in request.path.rpartition("/")[2].lower()
+    return asked.get("stream", wire == "ollama") is not False
 
 
 def _error(wire: WireName, status: int, kind: str, message: str) -> Raw:
@@ -345,57 +371,18 @@ def _error(wire: WireName, status: int, kind: str, message: str) -> Raw:
             body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_up"}
         case "ollama":
             body = {"error": message}
+        case "gemini":
+            body = upstream_gemini.error_body(status, kind, message)
+        case "bedrock":
+            name = upstream_bedrock.error_name(status)
+            return Raw(status, json.dumps({"message": message}).encode(), (("x-amzn-errortype", name),))
     return Raw(status, json.dumps(body).encode())
 
 
 def error(wire: WireName, status: int, kind: str, message: str, *headers: tuple[str, str]) -> Raw:
     """A refusal in the wire's own words."""
-    return replace(_error(wire, status, kind, message), headers=headers)
-
-
-def _vectors(count: int, width: int) -> list[list[float]]:
-    return [[round(1.0 / (1 + row + column), 6) for column in range(width)] for row in range(count)]
-
-
-def _other(wire: WireName, path: str, request: Recorded, models: Sequence[Served]) -> Raw:
-    """Everything but chat: listings and embeddings."""
-
-    def ok(payload: Any) -> Raw:
-        return Raw(200, json.dumps(payload).encode())
-
-    model = models[0]
-    asked = cast("dict[str, Any]", request.json) if request.body else {}
-    if "model" in asked:
-        model = next((served for served in models if served.id == asked["model"]), model)
-    match wire, path:
-        case "openai", "/v1/models":
-            return ok(
-                {"object": "list", "data": [{"id": m.id, "object": "model", "created": 1} for m in models]}
-            )
-        case "openai", "/v1/embeddings" if model.width:
-            vectors = _vectors(len(asked["input"]), model.width)
-            rows = [{"object": "embedding", "index": at, "embedding": row} for at, row in enumerate(vectors)]
-            usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
-            return ok({"object": "list", "data": rows[::-1], "model": model.id, "usage": usage})
-        case "anthropic", "/v1/models":
-            rows = [
-                {"type": "model", "id": m.id, "display_name": m.id, "created_at": "2026-01-01T00:00:00Z"}
-                for m in models
-            ]
-            return ok({"data": rows, "has_more": False, "first_id": models[0].id, "last_id": models[-1].id})
-        case "ollama", "/api/tags":
-            rows = [{"name": m.id, "model": m.id, "size": 1, "details": {"family": "llama"}} for m in models]
-            return ok({"models": rows})
-        case "ollama", "/api/show":
-            info = {"general.architecture": "llama", "llama.context_length": model.context}
-            return ok({"model_info": info, "capabilities": list(model.capabilities)})
-        case "ollama", "/api/version":
-            return ok({"version": "0.20.0"})
-        case "ollama", "/api/embed" if model.width:
-            vectors = _vectors(len(asked["input"]), model.width)
-            return ok({"model": model.id, "embeddings": vectors, "prompt_eval_count": len(vectors)})
-        case _:
-            return _error(wire, 404, "not_found_error", f"no such path or model: {path}")
+    plain = _error(wire, status, kind, message)
+    return replace(plain, headers=(*plain.headers, *headers))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
@@ -12,33 +12,44 @@ import msgspec
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
+    LLAMA_SERVER,
     OPENAI,
-    VLLM,
     ChatReader,
     Flavour,
     WireUsage,
     body_of,
 )
-from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.sse import SseEvent, SseParser
 from legion_core.gateway.providers.toolnames import ToolNames
-from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
+from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Reader, Sign, Wire
 from legion_core.gateway.types import Chunk, ModelOffer, Request, Usage
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, Malformed, Unsupported
 
 EMBED_BATCH: Final = 256  # texts in one call
 CONTEXT_UNKNOWN: Final = 8192
+# Servers that go on behind a last message of the assistant's, by what they say owns their models: vLLM and SGLang are
+# told to by a flag they both know, llama-server and LM Studio ("organization_owner") do it by themselves.
+CONTINUE: Final = frozenset({"vllm", "sglang", "llamacpp", "organization_owner"})
 
 
-class _Model(msgspec.Struct):
+class _Meta(msgspec.Struct):
+    n_ctx: int | None = None  # llama-server: what it was started with
+
+
+class ListedModel(msgspec.Struct):
+    """One row of `GET /models`."""
+
     id: str
+    owned_by: str | None = None
     max_model_len: int | None = None  # vLLM
     context_length: int | None = None  # several others
     context_window: int | None = None
+    meta: _Meta | None = None
 
 
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[ListedModel]
 
 
 class _Vector(msgspec.Struct):
@@ -70,20 +81,29 @@ class OpenAICompatible:
         kind: str = "openai",
         models: Sequence[ModelOffer] = (),
         limits: Limits = DEFAULT_LIMITS,
+        flavour: Flavour | None = None,
+        headers: Mapping[str, str] | None = None,
+        sign: Sign | None = None,
     ) -> None:
-        """`models` are the configured ones; what they say of continuation decides whether a `prefix` is taken."""
+        """`models` are the configured ones; what they say of continuation decides whether a `prefix` is taken.
+
+        `headers` stand in for the usual one of the key; `sign` as in `Wire`.
+        """
         self._name = name
         self._kind = kind
         self._offers = {offer.id: offer for offer in models}
+        self._found = dict[str, ModelOffer]()
+        bearer = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._wire = Wire(
             name,
             base_url,
             clock,
-            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            headers=bearer if headers is None else headers,
             secrets=(api_key,) if api_key else (),
             limits=limits,
+            sign=sign,
         )
-        self._flavour = _flavour(kind, self._wire.host)
+        self._flavour = flavour or _flavour(self._wire.host)
 
     @property
     def name(self) -> str:
@@ -98,23 +118,32 @@ class OpenAICompatible:
     def stream(
         self, request: Request, model: str, *, prefix: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
-        """See `Provider`; a `prefix` needs a model configured with `continuation = "prefill"` or `"native"`."""
+        """See `Provider`; a `prefix` needs a model that is configured, or was found by a probe, to take one."""
         return self._stream(request, model, prefix)
 
     @asynccontextmanager
     async def _stream(
         self, request: Request, model: str, prefix: str
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
-        offer = self._offers.get(model)
+        offer = self._offers.get(model) or self._found.get(model)
         if prefix and (offer is None or offer.continuation not in ("prefill", "native")):
             raise Unsupported(
                 f"{self._name} cannot go on behind a given beginning of an answer.", capability="continuation"
             )
         names = ToolNames(tool.name for tool in request.tools)
         body = body_of(request, model, self._flavour, names, prefix=prefix)
-        reader = ChatReader(self._name, request, names, prefix=prefix, secrets=self._wire.secrets)
-        async with self._wire.chunks("/chat/completions", body, SseParser(), reader) as chunks:
+        reader = self._reader(request, names, prefix)
+        path = self._path(model, "/chat/completions")
+        async with self._wire.chunks(path, body, SseParser(), reader) as chunks:
             yield chunks
+
+    def _path(self, model: str, what: str) -> str:
+        """Where `what` is asked of that model, behind the base address."""
+        del model
+        return what
+
+    def _reader(self, request: Request, names: ToolNames, prefix: str) -> Reader[SseEvent]:
+        return ChatReader(self._name, request, names, prefix=prefix, secrets=self._wire.secrets)
 
     async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
         """See `Provider`."""
@@ -122,7 +151,7 @@ class OpenAICompatible:
         for at in range(0, len(texts), EMBED_BATCH):
             batch = list(texts[at : at + EMBED_BATCH])
             body = msgspec.json.encode(_EmbedBody(model=model, input=batch))
-            answer = await self._wire.post("/embeddings", body, _Vectors)
+            answer = await self._wire.post(self._path(model, "/embeddings"), body, _Vectors)
             if len(answer.data) != len(batch):
                 raise Malformed(f"{self._name} gave {len(answer.data)} vectors for {len(batch)} texts.")
             vectors += [_vector(row, self._name) for row in sorted(answer.data, key=lambda row: row.index)]
@@ -140,27 +169,42 @@ class OpenAICompatible:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
         offers = tuple(self._offer(model) for model in listed.data)
+        self._found = {offer.id: offer for offer in offers}
+        if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed.data):
+            self._flavour = LLAMA_SERVER
         missing = sorted(self._offers.keys() - {offer.id for offer in offers})
         why = f"It answers and offers {len(offers)} model{'s' * (len(offers) != 1)}."
         if missing:
             why += f" Configured but not listed: {', '.join(missing)}."
         return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
 
-    def _offer(self, model: _Model) -> ModelOffer:
+    def _offer(self, model: ListedModel) -> ModelOffer:
         """What was configured wins over what the server says, which is little."""
         if (configured := self._offers.get(model.id)) is not None:
             return configured
-        context = model.max_model_len or model.context_length or model.context_window or CONTEXT_UNKNOWN
-        return ModelOffer(id=model.id, context=context)
+        told = (
+            model.max_model_len,
+            model.context_length,
+            model.context_window,
+            model.meta and model.meta.n_ctx,
+        )
+        return ModelOffer(
+            id=model.id,
+            context=next((context for context in told if context), CONTEXT_UNKNOWN),
+            continuation="prefill" if model.owned_by in CONTINUE and self._continues else "none",
+        )
+
+    @property
+    def _continues(self) -> bool:
+        """Whether a server that says it is of that make may be believed; a lab's own host may call itself anything."""
+        return self._flavour is not OPENAI
 
     async def aclose(self) -> None:
         """See `Provider`."""
         await self._wire.aclose()
 
 
-def _flavour(kind: str, host: str) -> Flavour:
-    if kind == "vllm":
-        return VLLM
+def _flavour(host: str) -> Flavour:
     return OPENAI if host == "api.openai.com" or host.endswith(".api.openai.com") else COMPATIBLE
 
 

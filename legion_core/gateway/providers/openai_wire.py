@@ -53,11 +53,14 @@ class Flavour:
     takes_top_k: bool = True
     thinking: str = "effort"  # `effort`: reasoning_effort; `template`: chat_template_kwargs
     continues_by_flag: bool = False  # vLLM wants to be told that the last message is to be continued
+    joins_system: bool = False  # many a model's own template knows one system message, at the beginning
 
 
 OPENAI: Final = Flavour(max_tokens_field="max_completion_tokens", takes_top_k=False)
 COMPATIBLE: Final = Flavour()
-VLLM: Final = Flavour(thinking="template", continues_by_flag=True)
+VLLM: Final = Flavour(thinking="template", continues_by_flag=True, joins_system=True)
+LLAMA_SERVER: Final = Flavour(thinking="template", joins_system=True)  # continues a last answer by itself
+AZURE_MODELS: Final = Flavour(takes_top_k=False)  # Azure's door to models of other makers
 
 
 class _ImageUrl(msgspec.Struct):
@@ -123,7 +126,7 @@ class _StreamOptions(msgspec.Struct):
 
 
 class _Thinking(msgspec.Struct):
-    enable_thinking: bool = True
+    enable_thinking: bool
 
 
 class _Body(msgspec.Struct, omit_defaults=True):
@@ -155,13 +158,13 @@ def body_of(request: Request, model: str, flavour: Flavour, names: ToolNames, *,
     """The JSON of `POST /chat/completions`; `prefix` becomes a last assistant message to be continued."""
     params = request.params
     check_ranges(params)
-    messages = [_Message(role="system", content=text) for text in request.system]
+    system = ("\n\n".join(request.system),) if flavour.joins_system and request.system else request.system
+    messages = [_Message(role="system", content=text) for text in system]
     for message in request.messages:
         messages += _messages(message, names)
     if prefix:
         messages.append(_Message(role="assistant", content=prefix))
     is_continued = bool(prefix) and flavour.continues_by_flag
-    wants_thinking = params.thinking_budget_tokens is not None
     body = _Body(
         model=model,
         messages=messages,
@@ -180,7 +183,7 @@ def body_of(request: Request, model: str, flavour: Flavour, names: ToolNames, *,
         tool_choice=_tool_choice(request, names),
         response_format=_format(params),
         reasoning_effort=_effort(params) if flavour.thinking == "effort" else None,
-        chat_template_kwargs=_Thinking() if wants_thinking and flavour.thinking == "template" else None,
+        chat_template_kwargs=_template(params, prefix) if flavour.thinking == "template" else None,
         continue_final_message=is_continued,
         add_generation_prompt=not is_continued,
     )
@@ -262,6 +265,14 @@ def _effort(params: Params) -> str | None:
     if budget is None:
         return None
     return next((word for bound, word in EFFORTS if budget <= bound), "high")
+
+
+def _template(params: Params, prefix: str) -> _Thinking | None:
+    """An answer that has begun is not thought about again: the server would take its text for thinking."""
+    if prefix:
+        return _Thinking(enable_thinking=False)
+    budget = params.thinking_budget_tokens
+    return None if budget is None else _Thinking(enable_thinking=budget > 0)
 
 
 class _FunctionPart(msgspec.Struct):
@@ -348,6 +359,11 @@ class ChatReader:
         self._calls = dict[int, int]()  # the wire's index → ours
         self._ids = dict[int, str]()  # ours → the wire's id
         self._last_call = -1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether a finish reason was given: no more of the answer is to come."""
+        return self._finish is not None
 
     def read(self, event: SseEvent) -> Sequence[Chunk]:
         """See `wire.Reader`."""

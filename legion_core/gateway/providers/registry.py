@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,13 +14,16 @@ from legion_core.gateway.types import ModelOffer, Tier
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import ConfigError
 
-Wire = Literal["openai", "anthropic", "ollama"]
+Adapter = Literal[
+    "openai", "anthropic", "ollama", "vllm", "mlx", "gemini", "vertex", "bedrock", "azure_foundry"
+]
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A family a person can add. `default_base_url` empty: there is none, it has to be entered.
 
-    `tier` is where an instance belongs whose address says nothing: the word, `local` … `frontier`.
+    `tier` is where an instance belongs whose address says nothing: the word, `local` … `frontier`. `address_hint` shows
+    the shape of an address, words to be replaced in capitals; `key_hint` says in a sentence what may stand for the key.
     """
 
     kind: str
@@ -28,27 +31,39 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     default_base_url: str = ""
     needs_key: bool = False
     tier: str
+    address_hint: str = ""
+    key_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
     kind: Kind
-    wire: Wire
+    adapter: Adapter
     is_self_hosted: bool
 
 
 def _family(
     kind: str,
     title: str,
-    wire: Wire,
+    adapter: Adapter,
     tier: str,
     base_url: str = "",
     *,
     needs_key: bool = False,
     own: bool = False,
+    address_hint: str = "",
+    key_hint: str = "",
 ) -> _Family:
-    row = Kind(kind=kind, title=title, default_base_url=base_url, needs_key=needs_key, tier=tier)
-    return _Family(row, wire, own)
+    row = Kind(
+        kind=kind,
+        title=title,
+        default_base_url=base_url,
+        needs_key=needs_key,
+        tier=tier,
+        address_hint=address_hint,
+        key_hint=key_hint,
+    )
+    return _Family(row, adapter, own)
 
 
 # In the order they are offered. Default tiers of the families: seed.
@@ -56,8 +71,16 @@ _FAMILIES: Final = {
     family.kind.kind: family
     for family in (
         _family("ollama", "Ollama", "ollama", "local", "http://127.0.0.1:11434", own=True),
-        _family("vllm", "vLLM", "openai", "fleet", "http://127.0.0.1:8000/v1", own=True),
-        _family("mlx", "MLX server", "openai", "local", "http://127.0.0.1:8080/v1", own=True),
+        _family("vllm", "vLLM", "vllm", "fleet", "http://127.0.0.1:8000/v1", own=True),
+        _family(
+            "mlx",
+            "MLX on this Mac, or its server",
+            "mlx",
+            "local",
+            own=True,
+            address_hint="empty, or http://127.0.0.1:8080/v1",
+            key_hint="None; its models are folders on this computer.",
+        ),
         _family(
             "anthropic", "Anthropic", "anthropic", "frontier", "https://api.anthropic.com", needs_key=True
         ),
@@ -68,6 +91,39 @@ _FAMILIES: Final = {
             "frontier",
             "https://api.openai.com/v1",
             needs_key=True,
+        ),
+        _family(
+            "gemini",
+            "Google Gemini",
+            "gemini",
+            "cloud",
+            "https://generativelanguage.googleapis.com/v1beta",
+            needs_key=True,
+        ),
+        _family(
+            "vertex",
+            "Google Vertex AI",
+            "vertex",
+            "cloud",
+            address_hint="https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION",
+            key_hint="A service account's JSON file or an API key; empty takes this computer's Google login.",
+        ),
+        _family(
+            "bedrock",
+            "Amazon Bedrock",
+            "bedrock",
+            "cloud",
+            "https://bedrock-runtime.us-east-1.amazonaws.com",
+            address_hint="https://bedrock-runtime.REGION.amazonaws.com",
+            key_hint="A Bedrock API key; empty takes this computer's AWS credentials.",
+        ),
+        _family(
+            "azure_foundry",
+            "Azure Foundry",
+            "azure_foundry",
+            "cloud",
+            address_hint="https://RESOURCE.openai.azure.com/openai/v1",
+            key_hint="The resource's key; empty takes this computer's Azure login.",
         ),
     )
 }
@@ -136,18 +192,60 @@ def make(
             f"The kind {kind!r} of {name!r} has no adapter here.", hint=f"Known: {', '.join(_FAMILIES)}."
         )
     address = base_url or family.kind.default_base_url
-    match family.wire:
+    return _adapter(family.adapter)(name, address, clock, api_key=api_key, models=models, limits=limits)
+
+
+class _Make(Protocol):
+    """How every adapter of the table is made."""
+
+    def __call__(
+        self,
+        name: str,
+        base_url: str,
+        clock: Clock,
+        *,
+        api_key: str,
+        models: Sequence[ModelOffer],
+        limits: Limits,
+    ) -> Provider: ...
+
+
+def _adapter(word: Adapter) -> _Make:
+    """An adapter is imported when the first instance of it is made."""
+    match word:
         case "openai":
             from legion_core.gateway.providers.openai import OpenAICompatible
 
-            return OpenAICompatible(
-                name, address, clock, api_key=api_key, kind=kind, models=models, limits=limits
-            )
+            return OpenAICompatible
         case "anthropic":
             from legion_core.gateway.providers.anthropic import Anthropic
 
-            return Anthropic(name, address, clock, api_key=api_key, models=models, limits=limits)
+            return Anthropic
         case "ollama":
             from legion_core.gateway.providers.ollama import Ollama
 
-            return Ollama(name, address, clock, api_key=api_key, models=models, limits=limits)
+            return Ollama
+        case "vllm":
+            from legion_core.gateway.providers.vllm import Vllm
+
+            return Vllm
+        case "mlx":
+            from legion_core.gateway.providers.mlx import mlx
+
+            return mlx
+        case "gemini":
+            from legion_core.gateway.providers.gemini import Gemini
+
+            return Gemini
+        case "vertex":
+            from legion_core.gateway.providers.vertex import Vertex
+
+            return Vertex
+        case "bedrock":
+            from legion_core.gateway.providers.bedrock import Bedrock
+
+            return Bedrock
+        case "azure_foundry":
+            from legion_core.gateway.providers.azure_foundry import AzureFoundry
+
+            return AzureFoundry

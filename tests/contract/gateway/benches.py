@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from legion_core.gateway.providers.anthropic import Anthropic
+from legion_core.gateway.providers.azure_foundry import AzureFoundry
 from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.providers.bedrock import Bedrock
+from legion_core.gateway.providers.gemini import Gemini
 from legion_core.gateway.providers.llamacpp import LlamaCpp, ResolvedModel
 from legion_core.gateway.providers.ollama import Ollama
 from legion_core.gateway.providers.openai import OpenAICompatible
+from legion_core.gateway.providers.vertex import Vertex
+from legion_core.gateway.providers.vllm import Vllm
 from legion_core.gateway.providers.wire import Limits
 from legion_core.gateway.types import Finished, ModelOffer, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from legion_core.kernel.clock import SystemClock
@@ -128,11 +133,15 @@ async def scripted() -> AsyncGenerator[ProviderBench, None]:
 POWERS: dict[Callable[[], OPEN], frozenset[Power]] = {scripted: ScriptedBench.powers}
 
 
-def wired(wire: WireName, make: Callable[[str], Provider], powers: frozenset[Power]) -> Callable[[], OPEN]:
+def wired(
+    wire: WireName, make: Callable[[str], Provider], powers: frozenset[Power], behind: str | None = None
+) -> Callable[[], OPEN]:
+    """`behind` is what stands behind the origin in the address, where it is not the wire's usual."""
+
     @asynccontextmanager
     async def bench() -> AsyncGenerator[ProviderBench, None]:
         async with Upstream(wire, key="" if wire == "ollama" else KEY) as upstream:
-            provider = make(upstream.base_url)
+            provider = make(upstream.base_url if behind is None else upstream.origin + behind)
             yield WireBench(upstream, provider, powers)
             await provider.aclose()
 
@@ -142,6 +151,8 @@ def wired(wire: WireName, make: Callable[[str], Provider], powers: frozenset[Pow
 
 CAN = frozenset[Power]({"script", "break", "refuse", "usage", "thinking"})
 PREFILL = (ModelOffer(id="m1", continuation="prefill"),)
+
+EMBEDS = (ModelOffer(id="m1", continuation="instruct"),)
 
 BENCHES: dict[str, Callable[[], OPEN]] = {
     "scripted": scripted,
@@ -163,10 +174,39 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
     ),
     "vllm": wired(
         "openai",
-        lambda url: OpenAICompatible(
-            "box", url, SystemClock(), api_key=KEY, kind="vllm", limits=LIMITS, models=PREFILL
-        ),
+        lambda url: Vllm("box", url, SystemClock(), api_key=KEY, limits=LIMITS, models=PREFILL),
         CAN | {"embed", "prefix"},
+    ),
+    "gemini": wired(
+        "gemini",
+        lambda url: Gemini("box", url, SystemClock(), api_key=KEY, models=PREFILL, limits=LIMITS),
+        CAN | {"embed", "prefix"},
+    ),
+    "gemini-new": wired(
+        "gemini", lambda url: Gemini("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN | {"embed"}
+    ),
+    "vertex": wired(
+        "gemini",
+        lambda url: Vertex("box", url, SystemClock(), api_key=KEY, models=EMBEDS, limits=LIMITS),
+        CAN | {"embed"},
+        "/v1/projects/p1/locations/europe-west4",
+    ),
+    "bedrock": wired(
+        "bedrock",
+        lambda url: Bedrock("box", url, SystemClock(), api_key=KEY, models=PREFILL, limits=LIMITS),
+        CAN | {"prefix"},
+    ),
+    "azure": wired(
+        "openai",
+        lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
+        CAN | {"embed"},
+        "/openai/v1",
+    ),
+    "azure-deployments": wired(
+        "openai",
+        lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
+        CAN | {"embed"},
+        "?api-version=2024-10-21",
     ),
 }
 

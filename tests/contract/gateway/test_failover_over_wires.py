@@ -26,17 +26,19 @@ from legion_core.testing.upstreams import Answer, Die, Recorded, Stall, Upstream
 from tests.contract.gateway.benches import LIMITS
 from tests.support import aio
 
-WIRES: tuple[WireName, ...] = ("openai", "anthropic", "ollama")
+WIRES: tuple[WireName, ...] = ("openai", "anthropic", "ollama", "gemini", "bedrock")
 PIECES = ("Es ", "war ", "ein", "mal ", "ein 😀", " König.")
 WHOLE = "".join(PIECES)
 
 
 def rest_of(recorded: Recorded) -> Answer:
     """A model that continues what the last assistant message began."""
-    last: Any = recorded.json["messages"][-1]
-    if last["role"] != "assistant":
+    asked = recorded.json
+    last: Any = (asked.get("messages") or asked["contents"])[-1]
+    if last["role"] not in ("assistant", "model"):
         return Answer(PIECES)
-    begun = last["content"] if isinstance(last["content"], str) else last["content"][0]["text"]
+    said = last.get("content") or last["parts"]
+    begun = said if isinstance(said, str) else said[0]["text"]
     assert WHOLE.startswith(begun)
     return Answer((WHOLE[len(begun) :],)) if begun != WHOLE else Answer(())
 
@@ -62,6 +64,7 @@ def test_a_stream_cut_at_any_event_goes_on_elsewhere_and_loses_nothing(
                     upstream.wire,
                     SystemClock(),
                     base_url=upstream.base_url,
+                    api_key="any",
                     models=(offer,),
                     limits=LIMITS,
                 )

@@ -28,6 +28,10 @@ CASES = [
 @pytest.mark.requirement("provider.anthropic")
 @pytest.mark.requirement("provider.ollama")
 @pytest.mark.requirement("provider.vllm")
+@pytest.mark.requirement("provider.gemini")
+@pytest.mark.requirement("provider.vertex")
+@pytest.mark.requirement("provider.bedrock")
+@pytest.mark.requirement("provider.azure-foundry")
 @pytest.mark.parametrize(("name", "check"), CASES)
 def test_a_provider_keeps_the_contract(name: str, check: Check) -> None:
     async def main() -> None:

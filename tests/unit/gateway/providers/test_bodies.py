@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legion_core.gateway.providers import anthropic_wire, llamacpp, ollama_wire, openai_wire
+from legion_core.gateway.providers import (
+    anthropic_wire,
+    bedrock_wire,
+    gemini_wire,
+    llamacpp,
+    ollama_wire,
+    openai_wire,
+)
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
     ImageBlock,
@@ -43,6 +50,18 @@ def ollama_body(request: Request, prefix: str = "") -> Body:
     return json.loads(ollama_wire.body_of(request, "m1", context=4096, prefix=prefix))
 
 
+def gemini_body(request: Request, model: str = "gemini-2.5-flash", prefix: str = "") -> Body:
+    names = ToolNames((), starts_as_word=True)
+    return json.loads(gemini_wire.body_of(request, model, "box", names, prefix=prefix))
+
+
+CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+def bedrock_body(request: Request, model: str = CLAUDE, prefix: str = "") -> Body:
+    return json.loads(bedrock_wire.body_of(request, model, "box", ToolNames(()), prefix=prefix))
+
+
 def native_body(request: Request) -> Body:
     import msgspec
 
@@ -60,12 +79,18 @@ KNOWN: dict[str, set[str]] = {
         "tool_choice", "thinking", "output_config", "cache_control",
     },
     "ollama": {"model", "messages", "stream", "options", "tools", "format", "think"},
+    "gemini": {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"},
+    "bedrock": {
+        "messages", "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields", "outputConfig",
+    },
     "native": {"params", "messages"},
 }  # fmt: skip
 BODIES: dict[str, Callable[[Request], Body]] = {
     "openai": openai_body,
     "anthropic": anthropic_body,
     "ollama": ollama_body,
+    "gemini": gemini_body,
+    "bedrock": bedrock_body,
     "native": native_body,
 }
 
@@ -101,13 +126,16 @@ def test_nothing_outside_a_known_set_with_checked_numbers_is_sent(wire: str, par
         assert refused.capability
         return
     assert body.keys() <= KNOWN[wire]
-    numbers = {**body, **body.get("options", {}), **body.get("params", {})}
+    inner = ("options", "params", "generationConfig", "inferenceConfig", "additionalModelRequestFields")
+    numbers = dict(body)
+    for name in inner:
+        numbers |= body.get(name, {})
     for name, value in numbers.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             assert math.isfinite(value), name
             low = -(2**63) if name == "seed" else -2 if name.endswith("penalty") else 0
             assert low <= value <= 2**63 - 1, name
-    assert body.get("temperature", 0) <= (1 if wire == "anthropic" else 2)
+    assert (numbers.get("temperature") or 0) <= (1 if wire in ("anthropic", "bedrock") else 2)
 
 
 CONVERSATION = Request(
@@ -197,6 +225,140 @@ def test_a_conversation_on_the_ollama_wire() -> None:
     assert "tools" not in ollama_body(replace(CONVERSATION, tool_choice="none"))
 
 
+def test_a_conversation_on_the_gemini_wire() -> None:
+    body = gemini_body(CONVERSATION)
+    assert body["systemInstruction"] == {"parts": [{"text": "Be brief."}, {"text": "Be kind."}]}
+    assert [content["role"] for content in body["contents"]] == ["user", "model", "user", "user"]
+    assert body["contents"][0]["parts"][1] == {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}
+    said = body["contents"][1]["parts"]
+    name = body["tools"][0]["functionDeclarations"][0]["name"]
+    assert said[0] == {"text": "I look."}
+    assert said[1] == {"functionCall": {"name": name, "args": {"p": 1}, "id": "call_a"}}
+    assert said[2] == {"functionCall": {"name": "now", "args": {}, "id": "call_b"}}
+    results = [part["functionResponse"] for part in body["contents"][2]["parts"]]
+    assert results[0] == {"name": name, "response": {"output": "A"}, "id": "call_a"}
+    assert results[1] == {"name": "now", "response": {"error": "B"}, "id": "call_b"}
+    calling = body["toolConfig"]["functionCallingConfig"]
+    assert calling == {"mode": "ANY", "allowedFunctionNames": [name]}
+    for word in ("foreign", "mine", "unsigned", "s2"):
+        assert word not in json.dumps(body)
+
+
+def test_results_told_in_messages_of_their_own_are_one_content_on_the_gemini_wire() -> None:
+    from msgspec.structs import replace
+
+    first, assistant, results, last = CONVERSATION.messages
+    apart = tuple(Message(role="tool", content=(block,)) for block in results.content)
+    body = gemini_body(replace(CONVERSATION, messages=(first, assistant, *apart, last)))
+    assert body == gemini_body(CONVERSATION)
+
+
+def test_what_gemini_signed_goes_back_to_its_own_instance_only() -> None:
+    from msgspec.structs import replace
+
+    calls = (
+        ToolUseBlock(id="a", name="now", arguments="{}"),
+        ToolUseBlock(id="b", name="now", arguments="{}"),
+    )
+    question = CONVERSATION.messages[-1]
+
+    def parts(origin: str, model: str) -> list[Any]:
+        thought = ThinkingBlock(text="hm", signature="1=SIGB;0=SIGA;t=SIGT;", origin=origin)
+        answer = Message(role="assistant", content=(thought, TextBlock(text="Well."), *calls))
+        request = replace(CONVERSATION, messages=(question, answer))
+        return gemini_body(request, model)["contents"][1]["parts"]
+
+    assert [part.get("thoughtSignature") for part in parts("box", "gemini-3-pro")] == ["SIGT", "SIGA", "SIGB"]
+    # A newer model wants a signature where another provider made the call, an older one knows none.
+    assert [part.get("thoughtSignature") for part in parts("other", "gemini-3-pro")] == [
+        None,
+        gemini_wire.UNSIGNED,
+        None,
+    ]
+    assert [part.get("thoughtSignature") for part in parts("other", "gemini-2.5-pro")] == [None, None, None]
+
+
+def test_a_conversation_on_the_bedrock_wire() -> None:
+    body = bedrock_body(CONVERSATION)
+    cache = {"cachePoint": {"type": "default"}}
+    assert body["system"] == [{"text": "Be brief."}, {"text": "Be kind."}, cache]
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+    image = {"format": "png", "source": {"bytes": "QUJD"}}
+    assert body["messages"][0]["content"] == [{"text": "Look: "}, {"image": image}]
+    assistant = body["messages"][1]["content"]
+    signed = {"text": "mine", "signature": "s1"}
+    assert assistant[0] == {"reasoningContent": {"reasoningText": signed}}
+    assert assistant[1] == {"reasoningContent": {"redactedContent": "XYZ"}}
+    assert assistant[3]["toolUse"]["input"] == {"p": 1}
+    assert assistant[4]["toolUse"]["input"] == {}
+    results = body["messages"][2]["content"]
+    assert results[0] == {"toolResult": {"toolUseId": "call_a", "content": [{"text": "A"}]}}
+    assert results[1]["toolResult"]["status"] == "error"
+    assert results[-2:] == [{"text": "And now?"}, cache]
+    tools = body["toolConfig"]["tools"]
+    assert tools[1]["toolSpec"] == {"name": "now", "inputSchema": {"json": {"type": "object"}}}
+    assert tools[-1] == cache
+    assert body["toolConfig"]["toolChoice"] == {"tool": {"name": tools[0]["toolSpec"]["name"]}}
+    for word in ("foreign", "unsigned"):
+        assert word not in json.dumps(body)
+
+
+def test_bedrock_marks_no_cache_where_the_model_has_none_and_tells_tools_that_were_used() -> None:
+    from msgspec.structs import replace
+
+    plain = replace(CONVERSATION, tools=(), tool_choice="auto")
+    llama = bedrock_body(plain, "us.meta.llama3-3-70b-instruct-v1:0")
+    assert "cachePoint" not in json.dumps(llama)
+    assert [tool["toolSpec"]["inputSchema"] for tool in llama["toolConfig"]["tools"]] == [
+        {"json": {"type": "object"}}
+    ] * 2
+    assert "cachePoint" not in json.dumps(bedrock_body(plain, "anthropic.claude-3-haiku-20240307-v1:0"))
+    nova = bedrock_body(CONVERSATION, "us.amazon.nova-pro-v1:0")
+    assert "cachePoint" not in json.dumps(nova["toolConfig"])
+    assert "cachePoint" in json.dumps(nova["messages"])
+    with pytest.raises(Unsupported):
+        bedrock_body(replace(CONVERSATION, tool_choice="none"))
+    with pytest.raises(Unsupported):
+        bedrock_body(replace(plain, params=Params(thinking_budget_tokens=2000)), "amazon.nova-pro-v1:0")
+    fresh = replace(plain, messages=plain.messages[-1:], tools=CONVERSATION.tools, tool_choice="none")
+    assert "toolConfig" not in bedrock_body(fresh)
+
+
+def test_structured_answers_and_thinking_by_each_wires_own_name() -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "additionalProperties": False}
+    params = Params(
+        max_tokens=9000, json_schema=schema, thinking_budget_tokens=2048, seed=-(2**40) - 1, top_k=9
+    )
+    request = Request(id="r", messages=CONVERSATION.messages[-1:], params=params)
+    config = gemini_body(request)["generationConfig"]
+    assert config["responseJsonSchema"] == schema
+    assert config["responseMimeType"] == "application/json"
+    assert config["thinkingConfig"] == {"includeThoughts": True, "thinkingBudget": 2048}
+    assert config["topK"] == 9
+    assert 0 <= config["seed"] < 2**31
+    newer = gemini_body(request, "gemini-3-pro-preview")["generationConfig"]["thinkingConfig"]
+    assert newer == {"includeThoughts": True, "thinkingLevel": "high"}
+    converse = bedrock_body(request)
+    assert json.loads(converse["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]) == schema
+    assert converse["additionalModelRequestFields"] == {
+        "thinking": {"type": "enabled", "budget_tokens": 2048}
+    }
+    assert "temperature" not in converse["inferenceConfig"]
+    with pytest.raises(Unsupported):
+        gemini_body(Request(id="r", messages=request.messages, params=Params(stop=tuple("abcdef"))))
+
+
+def test_one_system_message_where_templates_know_one() -> None:
+    assert [message["role"] for message in openai_body(CONVERSATION, openai_wire.VLLM)["messages"]][:2] == [
+        "system",
+        "user",
+    ]
+    assert (
+        openai_body(CONVERSATION, openai_wire.LLAMA_SERVER)["messages"][0]["content"]
+        == "Be brief.\n\nBe kind."
+    )
+
+
 def test_what_only_some_providers_can_is_sent_to_those() -> None:
     request = Request(
         id="r",
@@ -208,7 +370,9 @@ def test_what_only_some_providers_can_is_sent_to_those() -> None:
     assert "top_k" not in official
     assert "max_tokens" not in official
     vllm = openai_body(request, openai_wire.VLLM, prefix="so far")
-    assert vllm["chat_template_kwargs"] == {"enable_thinking": True}
+    # An answer that has begun is past its thinking.
+    assert vllm["chat_template_kwargs"] == {"enable_thinking": False}
+    assert openai_body(request, openai_wire.VLLM)["chat_template_kwargs"] == {"enable_thinking": True}
     assert vllm["continue_final_message"] is True
     assert vllm["add_generation_prompt"] is False
     assert vllm["messages"][-1] == {"role": "assistant", "content": "so far"}
@@ -241,6 +405,9 @@ def test_thinking_that_does_not_fit_is_refused_instead_of_cut() -> None:
 )
 def test_tool_names_fit_every_provider_and_come_back(names: list[str]) -> None:
     table = ToolNames(names)
+    for name in names:
+        first = ToolNames(names, starts_as_word=True).sent(name)[0]
+        assert first.isalpha() or first == "_"
     sent = [table.sent(name) for name in names]
     assert len(set(sent)) == len(names)
     for name, fit in zip(names, sent, strict=True):
@@ -266,3 +433,7 @@ def test_a_tool_schema_goes_out_as_it_came(schema: Any) -> None:
     sent = openai_body(request)["tools"][0]["function"]["parameters"]
     assert sent == (schema or {"type": "object", "properties": {}})
     assert anthropic_body(request)["tools"][0]["input_schema"] == {"type": "object", **schema}
+    spec = bedrock_body(request)["toolConfig"]["tools"][0]["toolSpec"]
+    assert spec["inputSchema"]["json"] == {"type": "object", **schema}
+    declared = gemini_body(request)["tools"][0]["functionDeclarations"][0]
+    assert declared.get("parametersJsonSchema", {}) == schema

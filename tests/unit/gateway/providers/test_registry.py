@@ -1,6 +1,7 @@
 """Where an instance belongs, and how one is made. Tier rules: seed."""
 
 import sys
+from typing import get_args
 
 import pytest
 
@@ -8,6 +9,7 @@ from legion_core.gateway.providers.registry import infer_tier, kinds, make
 from legion_core.gateway.types import Tier
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.errors import ConfigError
+from legion_core.kernel.settings_schema import KindWord
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,14 @@ from legion_core.kernel.errors import ConfigError
         ("llamacpp", "", "", Tier.LOCAL),
         ("unheard-of", "", "", Tier.FRONTIER),
         ("openai", "http://[broken", "", Tier.DIRECT),
+        ("gemini", "", "", Tier.CLOUD),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta", "", Tier.CLOUD),
+        ("vertex", "https://aiplatform.googleapis.com/v1/projects/p/locations/global", "", Tier.CLOUD),
+        ("bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", "", Tier.CLOUD),
+        ("bedrock", "http://127.0.0.1:9/", "", Tier.LOCAL),
+        ("azure_foundry", "https://r.openai.azure.com/openai/v1", "", Tier.CLOUD),
+        ("mlx", "", "", Tier.LOCAL),
+        ("mlx", "http://mac.local:8080/v1", "", Tier.DIRECT),
     ],
 )
 def test_a_tier_is_what_was_said_else_the_address_else_the_family(
@@ -45,12 +55,32 @@ def test_a_tier_is_what_was_said_else_the_address_else_the_family(
     assert infer_tier(kind, base_url, explicit) is tier
 
 
+ADDRESSES = {
+    "vertex": "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4",
+    "azure_foundry": "https://resource.openai.azure.com",
+}
+
+
 def test_every_family_can_be_made_at_its_own_address() -> None:
     for kind in kinds():
-        provider = make("box", kind.kind, SystemClock(), api_key="sk-0123456789")
+        base_url = ADDRESSES.get(kind.kind, "")
+        provider = make("box", kind.kind, SystemClock(), base_url=base_url, api_key="sk-0123456789")
         assert (provider.name, provider.kind) == ("box", kind.kind)
         assert kind.title
         assert Tier.parse(kind.tier) is infer_tier(kind.kind, "")
+
+
+def test_a_family_without_an_address_of_its_own_shows_how_one_looks() -> None:
+    for kind in kinds():
+        if not kind.default_base_url:
+            assert kind.address_hint
+            if kind.kind != "mlx":  # which then runs in a process of ours
+                with pytest.raises(ConfigError, match="base_url"):
+                    make("box", kind.kind, SystemClock(), api_key="sk-0123456789")
+
+
+def test_the_settings_know_every_family_of_the_table_and_the_built_in_one() -> None:
+    assert set(get_args(KindWord)) == {kind.kind for kind in kinds()} | {"llamacpp"}
 
 
 def test_an_unknown_family_is_a_fault_of_the_configuration() -> None:
@@ -72,5 +102,8 @@ def test_the_table_of_families_imports_no_adapter_and_no_client() -> None:
     ).stdout.split()
     assert "httpx" not in found
     assert not [
-        name for name in found if name.rpartition(".")[2] in ("openai", "anthropic", "ollama", "llamacpp")
+        name
+        for name in found
+        if name.rpartition(".")[2]
+        in {"openai", "anthropic", "ollama", "llamacpp", *(kind.kind for kind in kinds())}
     ]

@@ -40,6 +40,7 @@ from legion_core.kernel.errors import (
     StreamBroken,
     TimedOut,
 )
+from legion_core.testing import upstream_bedrock
 from legion_core.testing.upstreams import (
     Answer,
     Call,
@@ -57,7 +58,7 @@ from legion_core.testing.upstreams import (
 )
 from tests.support import aio
 
-WIRES: tuple[WireName, ...] = ("openai", "anthropic", "ollama")
+WIRES: tuple[WireName, ...] = ("openai", "anthropic", "ollama", "gemini", "bedrock")
 KEY = "sk-very-secret-0123456789"
 QUICK = Limits(connect_s=5, first_event_s=0.3, idle_s=0.2, answer_s=2)
 CALM = Limits(connect_s=5, first_event_s=10, idle_s=10, answer_s=10)
@@ -148,6 +149,8 @@ def test_a_connection_cut_before_any_event_breaks_the_stream_or_finishes_it_trul
         "openai": b'"finish_reason": "tool_calls"',
         "anthropic": b'"stop_reason": "tool_use"',
         "ollama": b'"done": true',
+        "gemini": b'"finishReason"',
+        "bedrock": b"messageStop",
     }
     end = next(at for at, event in enumerate(events) if ends[wire] in event.data)
     for at in range(len(events)):
@@ -174,6 +177,9 @@ def test_an_event_of_the_future_is_passed_over(wire: WireName) -> None:
         "anthropic": b'event: future.thing\ndata: {"type": "future.thing", "delta": 7}\n\n'
         b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"future_delta","x":1}}\n\n',
         "ollama": b'{"future": {"thing": 1}, "done": false}\n\n',
+        "gemini": b'data: {"futureThing": {"x": 1}, "candidates": [{"futureField": 1, "index": 1}]}\n\n',
+        "bedrock": upstream_bedrock.event("futureThing", {"delta": 7})
+        + upstream_bedrock.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"futureDelta": {}}}),
     }[wire]
     for at in (0, 1, 3):
         got, failure = run(wire, replace(RICH, fault=Insert(at, future)))
@@ -187,6 +193,8 @@ def test_an_error_inside_a_stream_is_told_by_its_class(wire: WireName) -> None:
         "openai": b'data: {"error": {"message": "too busy", "type": "overloaded_error"}}\n\n',
         "anthropic": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"too busy"}}\n\n',
         "ollama": b'{"error": "too busy"}\n',
+        "gemini": b'data: {"error": {"code": 503, "message": "too busy", "status": "UNAVAILABLE"}}\n\n',
+        "bedrock": upstream_bedrock.exception("serviceUnavailableException", "too busy"),
     }[wire]
     got, failure = run(wire, Answer(("a", "b", "c", "d"), fault=Say(3, payload)))
     assert isinstance(failure, StreamBroken if wire == "ollama" else Overloaded)
@@ -197,8 +205,12 @@ def test_an_error_inside_a_stream_is_told_by_its_class(wire: WireName) -> None:
 @every_wire
 def test_garbage_inside_a_stream_is_malformed(wire: WireName) -> None:
     name = b"event: content_block_delta\n" if wire == "anthropic" else b""
-    for garbage in (b"{nonsense", b"[1, 2]", b'{"choices": 5, "type": 5, "message": 5}'):
+    wrong = b'{"choices": 5, "type": 5, "message": 5, "candidates": 5, "delta": 5}'
+    for garbage in (b"{nonsense", b"[1, 2]", wrong):
         line = garbage + b"\n" if wire == "ollama" else name + b"data: " + garbage + b"\n\n"
+        if wire == "bedrock":
+            headers = {":message-type": "event", ":event-type": "contentBlockDelta"}
+            line = upstream_bedrock.frame(headers, garbage)
         _, failure = run(wire, Answer(("a", "b", "c"), fault=Say(2, line)))
         assert isinstance(failure, Malformed)
 
@@ -383,7 +395,9 @@ def test_cancelling_bills_no_more_than_what_was_under_way(wire: WireName) -> Non
                 while upstream.open_answers:
                     await asyncio.sleep(0.005)
             assert upstream.billed_tokens < 100
-            assert json.loads(upstream.questions[0].body)["model"] == "m1"
+            asked = upstream.questions[0]
+            assert json.loads(asked.body).get("model", "m1") == "m1"
+            assert wire not in ("gemini", "bedrock") or "/m1" in asked.path
 
     aio.run(main())
 
