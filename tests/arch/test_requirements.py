@@ -1,5 +1,7 @@
-"""Promises and tests agree: each kept promise has a test, each mark names a promise. An open one may have tests of
-the parts that stand."""
+"""Promises and tests agree: each kept promise has a test, each mark names a promise.
+
+An open promise may have tests of the parts that stand already.
+"""
 
 import ast
 import re
