@@ -539,6 +539,8 @@ class Engine:
             for lease in leases:
                 self._start(lease)
         self._claim_on()
+        if step.told:
+            self._bell.ring()
         for task_id, state in done.expired:
             self._finished(task_id, "", state.status, state.reason, 0.0, "", "")
         if step.is_look:
