@@ -39,7 +39,7 @@ _TRY_AGAIN = re.compile(
 )
 _CONTEXT = re.compile(
     r"context.{0,12}(?:length|window|size|limit)|prompt is too long|too many (?:input )?tokens|exceed_context"
-    r"|maximum.{0,20}tokens.{0,40}(?:requested|exceed)|input is too long",
+    r"|maximum.{0,20}tokens.{0,40}(?:requested|exceed)|token count.{0,40}exceeds the maximum|input is too long",
     re.IGNORECASE,
 )
 _LIMIT = re.compile(
@@ -47,7 +47,7 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"(?:requested|too long|request|resulted in|has|contains)\W{0,4}(\d[\d,]*)", re.IGNORECASE
+    r"(?:requested|too long|request|resulted in|has|contains|token count)\W{0,4}(\d[\d,]*)", re.IGNORECASE
 )
 _HTML_TAG = re.compile(r"<[^>]{0,400}>")
 
