@@ -32,6 +32,15 @@ def is_public(text: str) -> bool:
     ) or (inner is not None and address in _NAT64)
 
 
+def is_address(text: str) -> bool:
+    """Whether a host is an IP address already, in its plain form."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_allowed(host: str, port: int, addresses: Sequence[str], allow: Sequence[str]) -> bool:
     """Whether `host` (as written) at `port` may be asked when it resolves to `addresses`.
 

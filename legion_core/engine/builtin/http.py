@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from legion_core.engine.builtin.addresses import is_allowed
+from legion_core.engine.builtin.addresses import is_address, is_allowed
 from legion_core.engine.extension import Context, function
 from legion_core.engine.reasons import because
 from legion_core.engine.types import Reason
@@ -254,6 +254,8 @@ def _make_client() -> "httpx.AsyncClient":
 
 
 def _resolve(host: str, port: int) -> list[str]:
+    if is_address(host):
+        return [host]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
