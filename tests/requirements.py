@@ -29,7 +29,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "Each layer can be left out: the gateway runs without the task engine.",
         "kept",
     ),
-    Requirement("whole.engine-without-ai", "The task engine runs without any model."),
+    Requirement("whole.engine-without-ai", "The task engine runs without any model.", "kept"),
     Requirement(
         "whole.nothing-gated",
         "Access control, audit and every operational switch are in the one open edition.",
@@ -68,7 +68,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "engine.spool", "A JSONL spool on disk keeps messages through a broker outage and drains in order."
     ),
     Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
-    Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address."),
+    Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address.", "kept"),
     Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe."),
     Requirement("engine.cache-lite", "Lite mode has an in-memory cache."),
     # Routing of the gateway
@@ -151,7 +151,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),
     Requirement("cli.json", "Every command takes --json.", "kept"),
     Requirement("rest.port", "The REST interface answers on port 4567 under /api/v1.", "kept"),
-    Requirement("rest.tasks", "GET /api/v1/tasks lists tasks."),
+    Requirement("rest.tasks", "GET /api/v1/tasks lists tasks.", "kept"),
     Requirement("rest.openapi", "The REST interface has an OpenAPI 3.1 description.", "kept"),
     # Knowledge
     Requirement("knowledge.retrieval", "Retrieval adds what is known to a request."),
