@@ -144,8 +144,10 @@ class Desktop:
         # Modules that the first frame did without come in a thread; what they make is made when it is needed.
         for name in WINDOW_MODULES:
             await asyncio.to_thread(importlib.import_module, name)
+        # The interpreter's collector runs in whichever thread allocates, and would end Qt objects there: it stays off,
+        # and the loop collects on its own thread instead.
         gc.freeze()
-        gc.enable()
+        loop.timers.collects_garbage = True
         from app.single import FirstWindow
         from app.views.wizard import is_wanted
 
@@ -180,7 +182,7 @@ class Desktop:
         for _ in range(3):
             await asyncio.sleep(0)
             self._deliver_deletes()
-        _let_go(loop)
+            _let_go(loop)
         return 0
 
     async def _run_engine(self, window: "MainWindow", bridge: "Bridge") -> None:

@@ -7,6 +7,7 @@ shares one timer of zero length, which exists only while something is ready.
 """
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -16,6 +17,7 @@ from PySide6.QtCore import QObject, Qt, QTimerEvent
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
+GARBAGE_MAX = 5000  # new objects between two collections
 LONGEST_MS = 2**31 - 1  # a QTimer's bound; a longer wait is cut here and started again
 
 
@@ -29,6 +31,9 @@ class Timers(QObject):
         self._later: dict[int, asyncio.TimerHandle] = {}
         self._ids: dict[asyncio.TimerHandle, int] = {}
         self._is_stopped = False
+        self._collections = 0
+        self.collects_garbage = False
+        """Whether garbage is collected here, on the loop's thread; then the interpreter's own collector is off."""
 
     @property
     def count(self) -> int:
@@ -103,6 +108,13 @@ class Timers(QObject):
                 handle._run()  # noqa: SLF001  # what every asyncio loop calls
         if not self._ready:
             self._end_pump()
+        if self.collects_garbage and gc.get_count()[0] > GARBAGE_MAX:
+            self._collect()
+
+    def _collect(self) -> None:
+        # Mostly the youngest, now and then all: the proportions of the interpreter's own collector.
+        self._collections += 1
+        gc.collect(2 if self._collections % 50 == 0 else 1 if self._collections % 10 == 0 else 0)
 
     def _end_pump(self) -> None:
         if self._pump:

@@ -15,10 +15,12 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.bridge import Bridge
 from app.viewmodels import wording
 from app.viewmodels.growth import grow
+from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
     AnswerGrew,
     AnswerJoined,
+    AnswerOpened,
     AnswerStarted,
     ChatMessage,
     ConversationView,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from legion_core.api.facade import Legion
 
 DRAFT_PAUSE_MS = 400
+LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
 EARLY_MAX = 512  # facts of a chat whose id is not known yet
 PENDING = "pending"  # id of a question shown before the engine took it on
 NEW_TITLE = "New chat"
@@ -84,6 +87,8 @@ class ChatViewModel(QObject):
     """`(answer id, text, thinking)` to append to an answer."""
     joined = Signal(str, object)
     """`(answer id, Seam)`: another attempt carries on."""
+    live_changed = Signal(str, object)
+    """`(answer id, Live)`: from where a growing answer comes, and how fast."""
     state_changed = Signal()
     """`is_running`, `title`, `conversation_id` or the pins changed."""
     ended = Signal(object)
@@ -102,6 +107,8 @@ class ChatViewModel(QObject):
         self.messages: list[ChatMessage] = []
         self._lengths: dict[str, int] = {}
         self._texts: dict[str, list[str]] = {}
+        self._live: dict[str, Live] = {}
+        self._live_told_s = 0.0
         self._sending = False
         self._early: list[Event] = []
         self._pins: dict[str, Pins | None] = {}
@@ -114,7 +121,7 @@ class ChatViewModel(QObject):
         self._pause.setSingleShot(True)
         self._pause.setInterval(DRAFT_PAUSE_MS)
         self._pause.timeout.connect(self.save_draft)
-        bridge.watch(self._on_facts, AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded)
+        bridge.watch(self._on_facts, AnswerStarted, AnswerOpened, AnswerGrew, AnswerJoined, AnswerEnded)
         bridge.lost.connect(self.reload)
 
     # What is so now
@@ -387,6 +394,8 @@ class ChatViewModel(QObject):
             match fact:
                 case AnswerStarted():
                     self._on_started(fact)
+                case AnswerOpened():
+                    self._on_first_byte(fact)
                 case AnswerGrew():
                     self._on_grew(fact)
                 case AnswerJoined():
@@ -416,6 +425,23 @@ class ChatViewModel(QObject):
             self._replace(message)
         self.state_changed.emit()
 
+    def _on_first_byte(self, fact: AnswerOpened) -> None:
+        if self._is_mine(fact.conversation_id, fact):
+            live = Live(fact.tier, fact.instance, fact.model, fact.at_mono_s, fact.at_mono_s)
+            self._live[fact.answer_id] = live
+            self._live_told_s = fact.at_mono_s
+            self.live_changed.emit(fact.answer_id, live)
+
+    def _tell_live(self, fact: AnswerGrew) -> None:
+        live = self._live.get(fact.answer_id)
+        if live is None:
+            return
+        live = live.grown(len(fact.text) + len(fact.thinking), fact.tokens, fact.at_mono_s)
+        self._live[fact.answer_id] = live
+        if fact.at_mono_s - self._live_told_s >= LIVE_PAUSE_S:
+            self._live_told_s = fact.at_mono_s
+            self.live_changed.emit(fact.answer_id, live)
+
     def _on_grew(self, fact: AnswerGrew) -> None:
         if not self._is_mine(fact.conversation_id, fact) or fact.answer_id not in self._lengths:
             return
@@ -427,6 +453,7 @@ class ChatViewModel(QObject):
             self._lengths[fact.answer_id] += len(growth.tail)
             self._texts.setdefault(fact.answer_id, []).append(growth.tail)
             self.grew.emit(fact.answer_id, growth.tail, fact.thinking)
+            self._tell_live(fact)
 
     def _on_joined(self, fact: AnswerJoined) -> None:
         if self._is_mine(fact.conversation_id, fact) and self.find(fact.answer_id) is not None:
@@ -434,6 +461,7 @@ class ChatViewModel(QObject):
 
     def _on_ended(self, fact: AnswerEnded) -> None:
         message = fact.message
+        self._live.pop(message.id, None)
         if self._is_mine(message.conversation_id, fact) and self.find(message.id) is not None:
             self._replace(message)
             self._sending = False

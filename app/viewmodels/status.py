@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import Bridge
 from app.viewmodels import wording
 from app.viewmodels.badge import speed_of
+from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
     AnswerStarted,
@@ -59,6 +60,7 @@ class StatusViewModel(QObject):
         self.words = StripWords()
         self.status: Status | None = None
         self._last: ChatMessage | None = None
+        self._live: Live | None = None
         self._lanes: tuple[Lane, ...] = ()
         self._is_asking = False
         bridge.connected.connect(self.refresh)
@@ -98,6 +100,11 @@ class StatusViewModel(QObject):
         self._last = message
         self._say()
 
+    def show_live(self, live: Live) -> None:
+        """An answer of the open chat grows: that is what runs now."""
+        self._live = live
+        self._say()
+
     def context_of(self, message: ChatMessage) -> int:
         """How many tokens the answering model holds; 0 where it is not known."""
         for lane in self._lanes:
@@ -113,6 +120,8 @@ class StatusViewModel(QObject):
         self._bridge.launch("lanes", lambda legion: legion.llm.lanes(), done, lambda _: None)
 
     def _on_facts(self, facts: Sequence[Event]) -> None:
+        if any(isinstance(fact, AnswerEnded) for fact in facts):
+            self._live = None
         if any(isinstance(fact, ModelChanged | ProviderChanged) for fact in facts):
             self._ask_lanes()
         self.refresh()
@@ -129,20 +138,25 @@ class StatusViewModel(QObject):
         status, last = self.status, self._last
         if status is None:
             return
-        speed = speed_of(last) if last else None
+        live = self._live
         self.words = StripWords(
             engine="Engine running" if not status.problem else "Engine running, no address",
             engine_dot="ok.mark" if not status.problem else "warn.mark",
             engine_tip=status.problem or f"{status.url}, up {wording.duration(status.uptime_s)}",
-            model=status.model,
-            model_tier=status.tier if status.model else "",
-            speed=wording.rate(speed if speed is not None else status.tokens_per_s)
-            if (speed or status.tokens_per_s)
-            else "idle",
-            context=self._context(last),
+            model=live.model if live else status.model,
+            model_tier=live.tier if live else status.tier if status.model else "",
+            speed=self._speed(status),
+            context="" if live and last is None else self._context(last),
             spend=wording.spent_today(status.spent_today_usd, status.spent_unknown),
         )
         self.changed.emit()
+
+    def _speed(self, status: Status) -> str:
+        if self._live is not None:
+            speed = self._live.tokens_per_s
+            return "answering" if speed is None else wording.rate(speed)
+        speed = (speed_of(self._last) if self._last else None) or status.tokens_per_s
+        return wording.rate(speed) if speed else "idle"
 
     def _context(self, last: ChatMessage | None) -> str:
         if last is not None and last.usage is not None:

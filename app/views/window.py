@@ -22,6 +22,7 @@ from app.views.shell import Shell
 from app.views.strip import Strip
 
 TITLE = "Legion Workbench"
+TITLE_BAR = 36  # the tallest of the usual desktops, in px
 SIZE, SIZE_MIN = QSize(1280, 800), QSize(900, 560)
 
 
@@ -323,7 +324,7 @@ class MainWindow(Shell):
         screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
         box = fit_to_screens(held, screens)
         if box is None:
-            self.resize(SIZE)
+            self.resize(first_size(screens))
         else:
             self.setGeometry(box)
         if store.text("screen") == "maximised":
@@ -353,6 +354,16 @@ class MainWindow(Shell):
         super().changeEvent(event)
         if event.type() == QEvent.Type.LanguageChange:
             self.update()
+
+
+def first_size(screens: list[QRect]) -> QSize:
+    """The size of the first run: the usual one, or what the first screen has beside its panels and a title bar."""
+    if not screens:
+        return SIZE
+    room = screens[0]
+    return QSize(min(SIZE.width(), room.width()), min(SIZE.height(), room.height() - TITLE_BAR)).expandedTo(
+        SIZE_MIN
+    )
 
 
 def fit_to_screens(held: dict[str, int], screens: list[QRect]) -> QRect | None:

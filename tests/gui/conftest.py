@@ -96,6 +96,7 @@ def person(stage: Stage, qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> It
     apply(qapp, "light", 1.0)
     services = Services(stage.bridge, Store(None), stage.now, tmp_path)
     window = MainWindow(services)
+    window.resize(1280, 800)  # the offscreen screen is smaller
     window.show()
     qtbot.waitExposed(window)
     window.activateWindow()

@@ -63,6 +63,7 @@ class ChatPage(PageFrame):
         chat.appended.connect(bind(self._say_emptiness))
         chat.ended.connect(self._on_ended)
         chats.changed.connect(self._on_list)
+        chat.live_changed.connect(self._on_live)
         chats.gone.connect(self._on_gone)
         services.status.changed.connect(self._say_lead)
         self.panes_changed.connect(self._mirror_panes)
@@ -276,6 +277,9 @@ class ChatPage(PageFrame):
         self._say_emptiness()
         self.list.select(self._services.chat.conversation_id)
         self._trace_last()
+
+    def _on_live(self, _answer_id: str, live: Any) -> None:
+        self._services.status.show_live(live)
 
     def _on_ended(self, message: Any) -> None:
         if message.conversation_id != self._services.chat.conversation_id:

@@ -113,6 +113,7 @@ class Reading(QWidget):
         chat.changed.connect(self._on_changed)
         chat.renamed_id.connect(self._on_renamed_id)
         chat.grew.connect(self._on_grew)
+        chat.live_changed.connect(self._on_live)
         chat.joined.connect(self._on_joined)
         view = self.transcript
         view.badge_clicked.connect(show_trace)
@@ -171,13 +172,15 @@ class Reading(QWidget):
             if question is not None:
                 self._on_appended(question)
 
-    def _on_grew(self, answer_id: str, text: str, thinking: str) -> None:
+    def _on_grew(self, answer_id: str, text: str, _thinking: str) -> None:
         if answer_id not in self.model:
             return
         if text:
             self.model.append_text(answer_id, text)
-        elif thinking:
-            self.model.set_note(answer_id, "Thinking")
+
+    def _on_live(self, answer_id: str, live: Any) -> None:
+        if answer_id in self.model and self.model.message(answer_id).is_streaming:
+            self.model.set_note(answer_id, live.words)
 
     def _on_joined(self, answer_id: str, seam: Any) -> None:
         if answer_id in self.model:

@@ -99,3 +99,36 @@ def test_a_hundred_loops_one_after_another_leave_no_timer(qapp: QApplication, co
 
     for _ in range(20 * count_factor):
         run(act())
+
+
+def test_garbage_is_collected_on_the_loops_own_thread(qapp: QApplication) -> None:
+    import gc
+    import weakref
+
+    class Node:
+        """Holds itself, so that only a collection can end it."""
+
+        def __init__(self) -> None:
+            self.me = self
+
+    async def act() -> int:
+        loop: Any = asyncio.get_running_loop()
+        loop.timers.collects_garbage = True
+        gone: list[int] = []
+        kept: list[object] = []
+        for number in range(20_000):
+            node = Node()
+            kept.append(weakref.finalize(node, gone.append, number))
+            del node
+            if number % 1000 == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return len(gone)
+
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        assert run(act()) > 5000
+    finally:
+        if was_on:
+            gc.enable()

@@ -67,7 +67,9 @@ def test_rename_trash_and_undo_from_the_list(person: Person) -> None:
     person.legion.chat.add("Old name", "q", "a", age=timedelta(hours=1))
     person.services.chats.refresh()
     person.press("F6")
-    while person.focused.objectName() != "chats.list":
+    for _ in range(20):
+        if person.focused.objectName() == "chats.list":
+            break
         person.press("Tab")
     person.press("Home")
     person.press("Down")

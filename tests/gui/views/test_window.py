@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.views.store import Store
 from app.views.strip import StripButton
-from app.views.window import SIZE_MIN, fit_to_screens
+from app.views.window import SIZE, SIZE_MIN, first_size, fit_to_screens
 from tests.gui.conftest import Person
 
 SCREEN = QRect(0, 0, 1920, 1080)
@@ -148,3 +148,12 @@ def test_a_theme_chosen_by_command_is_in_force_and_kept(person: Person) -> None:
     person.services.commands.run("text.larger")
     person.settle()
     assert person.legion.settings.get("appearance.text_scale") == 1.1
+
+
+def test_the_first_window_fits_a_small_screen_with_its_title_bar() -> None:
+    small = QRect(0, 0, 1280, 800)
+    assert first_size([SCREEN]) == SIZE
+    assert first_size([small]).width() == 1280
+    assert first_size([small]).height() < 800
+    assert first_size([QRect(0, 0, 640, 480)]) == SIZE_MIN
+    assert first_size([]) == SIZE
