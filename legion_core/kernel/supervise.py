@@ -25,7 +25,7 @@ class Supervisor:
     @property
     def census(self) -> tuple[str, ...]:
         """The names of all tasks alive, sorted."""
-        return tuple(sorted(task.get_name() for task in self._tasks))
+        return tuple(sorted(task.get_name() for task in self._tasks if not task.done()))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run `work` once; a failure is logged with its name (as an error only if it is ours) and ends only this task."""

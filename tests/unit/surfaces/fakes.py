@@ -19,8 +19,8 @@ from legion_core.api.types import (
     Tier,
     Usage,
 )
-from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.gateway.answer import Answer
+from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.kernel.clock import SystemClock
 from tests.unit.surfaces.raw import Ops
 
