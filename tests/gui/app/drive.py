@@ -30,7 +30,7 @@ def free_port(window: Any, done: Callable[[Any], None]) -> None:
     if window.banner.isVisible() and not window.property("asked"):
         window.setProperty("asked", True)
         window.banner._buttons[0].click()
-    elif window.property("asked") and window.services.status.status.url:
+    elif window.property("asked") and window.services.status.status.url and not window.banner.isVisible():
         done({"url": window.services.status.status.url, "banner": window.banner.isVisible()})
 
 
