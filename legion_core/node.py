@@ -32,6 +32,7 @@ from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.gemini import GeminiGenerate
 from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
@@ -293,6 +294,7 @@ def _dialects(clock: SystemClock) -> tuple[Dialect, ...]:
         OpenAIResponses(clock),
         OllamaChat(clock),
         OllamaGenerate(clock),
+        GeminiGenerate(),
     )
 
 

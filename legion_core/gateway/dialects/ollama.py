@@ -5,7 +5,6 @@ API description and its Python library.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -34,6 +33,7 @@ from legion_core.gateway.dialects.fields import (
     require,
 )
 from legion_core.gateway.dialects.ollama_answer import OllamaWriter, render_answer, render_error
+from legion_core.gateway.dialects.open_calls import OpenCalls
 from legion_core.gateway.dialects.openai_chat import EFFORT_TOKENS
 from legion_core.gateway.dialects.translations import OLLAMA, Translation
 from legion_core.gateway.types import (
@@ -299,39 +299,11 @@ def _params(asked: _Asked) -> Params:
     )
 
 
-@dataclass(slots=True)
-class _Calls:
-    """The calls made so far. In this dialect they may have no ids, and a result may name its tool only."""
-
-    count: int = 0
-    open: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # id and name
-
-    def made(self, call: _ToolCall) -> str:
-        """The id of a call."""
-        self.count += 1
-        call_id = call.id or f"call_{self.count}"
-        self.open.append((call_id, call.function.name))
-        return call_id
-
-    def answered(self, result: _Tool) -> str | None:
-        """The id of the call a result is for: the one it names, else the first open one of its tool, else the first."""
-        for matches in (
-            [each for each in self.open if each[0] == result.tool_call_id],
-            [each for each in self.open if each[1] == result.tool_name],
-            self.open,
-        ):
-            if matches:
-                found = matches[0]
-                self.open.remove(found)
-                return found[0]
-        return None
-
-
 def _messages(
     asked: Sequence[_System | _User | _Assistant | _Tool],
 ) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     """What rules the conversation, and the conversation. A system message in the middle counts for the whole."""
-    system, messages, calls, images = list[str](), list[Message](), _Calls(), 0
+    system, messages, calls, images = list[str](), list[Message](), OpenCalls(), 0
     for at, message in enumerate(asked):
         where = f"messages[{at}]"
         match message:
@@ -354,7 +326,7 @@ def _messages(
                 )
                 messages.append(Message(role="assistant", content=_said(message, where, calls)))
             case _Tool():
-                call_id = calls.answered(message)
+                call_id = calls.answered(message.tool_call_id, message.tool_name)
                 if call_id is None:
                     raise FieldFault(where, "no earlier assistant message made a call that it could answer.")
                 result = ToolResultBlock(call_id=call_id, text=message.content)
@@ -366,7 +338,7 @@ def _messages(
     return tuple(system), tuple(messages)
 
 
-def _said(message: _Assistant, where: str, calls: _Calls) -> tuple[Block, ...]:
+def _said(message: _Assistant, where: str, calls: OpenCalls) -> tuple[Block, ...]:
     blocks: list[Block] = [TextBlock(text=message.content)] if message.content else []
     for at, call in enumerate(message.tool_calls or ()):
         path, raw = f"{where}.tool_calls[{at}].function.arguments", call.function.arguments
@@ -374,7 +346,11 @@ def _said(message: _Assistant, where: str, calls: _Calls) -> tuple[Block, ...]:
         is_text = bytes(raw)[:1] == b'"'
         told = decode_item(raw, _string, path) if is_text else bytes(raw).decode(errors="replace")
         require(json_object(told) is not None, path, "is not an object.")
-        blocks.append(ToolUseBlock(id=calls.made(call), name=call.function.name, arguments=told or "{}"))
+        blocks.append(
+            ToolUseBlock(
+                id=calls.made(call.id, call.function.name), name=call.function.name, arguments=told or "{}"
+            )
+        )
     return tuple(blocks)
 
 

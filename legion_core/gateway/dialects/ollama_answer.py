@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from legion_core.gateway.dialects.base import WholeAnswer
 from legion_core.gateway.dialects.fields import json_object
+from legion_core.gateway.dialects.lines import encode_line
 from legion_core.gateway.dialects.status import ClosedInError, public_sentence, shape_of
 from legion_core.gateway.types import (
     Closed,
@@ -33,19 +32,7 @@ DONE: Final[dict[StopReason, str]] = {
 }
 # Clients parse every line, the empty one too, but white space before an object is nothing.
 KEEP_ALIVE: Final = b" "
-# Clients' libraries cut lines where Unicode does; inside a string these must not be seen.
-_LINE_ENDS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 _NS: Final = 1_000_000_000
-
-_json = msgspec.json.Encoder().encode
-
-
-def _encode(value: object) -> bytes:
-    encoded = _json(value)
-    for end, escaped in _LINE_ENDS:
-        if end in encoded:
-            encoded = encoded.replace(end, escaped)
-    return encoded
 
 
 def dated(at: datetime) -> str:
@@ -64,13 +51,13 @@ def render_answer(answer: WholeAnswer, *, created: datetime, is_chat: bool) -> b
         **_said(answer.text, answer.thinking, answer.tool_calls, is_chat=is_chat),
         **_end(closed),
     }
-    return _encode(told)
+    return encode_line(told)
 
 
 def render_waking(model: str, reason: str, *, created: datetime, is_chat: bool) -> bytes:
     """The answer to a call that only wakes a model."""
     said = _said("", "", (), is_chat=is_chat)
-    return _encode(
+    return encode_line(
         {"model": model, "created_at": dated(created), **said, "done": True, "done_reason": reason}
     )
 
@@ -78,7 +65,7 @@ def render_waking(model: str, reason: str, *, created: datetime, is_chat: bool) 
 def render_error(error: LegionError, *, is_unknown_caller: bool = False) -> tuple[int, bytes]:
     """HTTP status and `{"error": "…"}`."""
     shape = shape_of(error, is_unknown_caller=is_unknown_caller)
-    return shape.status, _encode({"error": public_sentence(error)})
+    return shape.status, encode_line({"error": public_sentence(error)})
 
 
 def _said(text: str, thinking: str, calls: tuple[ToolUseBlock, ...], *, is_chat: bool) -> JsonObject:
@@ -122,7 +109,7 @@ class OllamaWriter:
     """
 
     def __init__(self, *, created_s: int, is_chat: bool) -> None:
-        self._created = _encode(dated(datetime.fromtimestamp(created_s, UTC)))
+        self._created = encode_line(dated(datetime.fromtimestamp(created_s, UTC)))
         self._is_chat = is_chat
         self._head = b""
         self._calls = dict[int, ToolUseBlock]()
@@ -144,7 +131,10 @@ class OllamaWriter:
                 )
                 return b""
             case Opened():
-                self._head = b'{"model":%s,"created_at":%s,' % (_encode(event.lane.offer.id), self._created)
+                self._head = b'{"model":%s,"created_at":%s,' % (
+                    encode_line(event.lane.offer.id),
+                    self._created,
+                )
                 return b""
             case Joined():
                 return b""  # no line of this dialect can say it, and every line is read
@@ -160,7 +150,7 @@ class OllamaWriter:
         return KEEP_ALIVE
 
     def _line(self, said: JsonObject) -> bytes:
-        return b'%s%s,"done":false}\n' % (self._head, _encode(said)[1:-1])
+        return b'%s%s,"done":false}\n' % (self._head, encode_line(said)[1:-1])
 
     def _closed(self, event: Closed) -> bytes:
         if event.stop_reason == "error":
@@ -173,4 +163,4 @@ class OllamaWriter:
             except Malformed as error:
                 return self.error(error)
         last = {**_said("", "", (), is_chat=self._is_chat), **_end(event)}
-        return b"%s%s%s\n" % (out, self._head, _encode(last)[1:])
+        return b"%s%s%s\n" % (out, self._head, encode_line(last)[1:])

@@ -265,3 +265,67 @@ OLLAMA: tuple[Translation, ...] = (
     _d("keep_alive", "how long a model stays loaded is a setting of the workbench"),
     _d("truncate, shift", "what is too long is an error, never cut silently"),
 )
+
+GEMINI: tuple[Translation, ...] = (
+    _t("names", "in both styles, such as systemInstruction and system_instruction"),
+    _t(
+        "the address",
+        "the model; `auto` and `legion` let the router choose; alt=sse for events, else one JSON array",
+    ),
+    _t("contents", "roles user, model, function; turns of the model in a row are one"),
+    _t("contents[].parts: text"),
+    _t("contents[].parts: inlineData", "pictures, and text as text"),
+    _r("contents[].parts: inlineData of other types", "no other provider takes it in this form"),
+    _t(
+        "contents[].parts: fileData",
+        "pictures by URL are passed on, never fetched here; other types are refused",
+    ),
+    _t(
+        "contents[].parts: functionCall, functionResponse",
+        "a response answers the call whose id it has, else the first open one of its name, else the first open one",
+    ),
+    _t(
+        "contents[].parts: thought",
+        "given back to the instance it came from, if it has its thoughtSignature; else dropped",
+    ),
+    _d(
+        "contents[].parts: executableCode, codeExecutionResult",
+        "the traces of tools that run at one provider only",
+    ),
+    _d("contents[].parts: videoMetadata, mediaResolution", _ONE_PROVIDER),
+    _t("systemInstruction", "its text"),
+    _t(
+        "tools: functionDeclarations",
+        "parameters as JSON Schema; names a provider cannot take are replaced on the way there and restored on the way back",
+    ),
+    _d("tools: others", "they run at one provider only; the model is not told of them"),
+    _t(
+        "toolConfig.functionCallingConfig",
+        "AUTO, NONE, ANY; VALIDATED as AUTO; of allowedFunctionNames only those are offered",
+    ),
+    _t("generationConfig.maxOutputTokens"),
+    _t("generationConfig.temperature", _SAMPLING + "; dropped at Anthropic while it thinks"),
+    _t("generationConfig.topP"),
+    _t("generationConfig.topK", "whole numbers; dropped at OpenAI itself, and at Anthropic while it thinks"),
+    _t("generationConfig.seed", "dropped at Anthropic, which has none"),
+    _t("generationConfig.stopSequences", "up to 16"),
+    _t("generationConfig.presencePenalty, frequencyPenalty", "dropped at Anthropic, which has none"),
+    _t(
+        "generationConfig.responseMimeType, responseSchema, responseJsonSchema",
+        "at Anthropic application/json alone becomes a sentence of instruction; a schema stays a schema, as JSON Schema",
+    ),
+    _r(
+        "generationConfig.responseMimeType: others", "a bare word is no JSON, and not what every provider can"
+    ),
+    _t(
+        "generationConfig.thinkingConfig",
+        "thinkingBudget in tokens, or by thinkingLevel; thoughts are shown only with includeThoughts",
+    ),
+    _r("generationConfig.candidateCount > 1", "one answer is given for a request"),
+    _r("generationConfig.responseLogprobs, logprobs", "not the same from every provider"),
+    _r("generationConfig.responseModalities: others than TEXT", "answers are text"),
+    _r("cachedContent", "contents kept at one provider are not seen by others"),
+    _d("safetySettings", "each provider has its own; what it filters is told as SAFETY"),
+    _d("generationConfig: others", _ONE_PROVIDER),
+    _d("labels", _BOOKKEEPING),
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.gemini import GeminiGenerate
 from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
@@ -351,10 +352,87 @@ class GenerateBench(OllamaBench):
         return [{**line, "content": line["response"]} for line in lines if "error" not in line]
 
 
+class GeminiBench(MessagesBench):
+    """In this dialect model and stream are in the address; the suite puts them into the body."""
+
+    def __init__(self) -> None:
+        self.gemini = GeminiGenerate()
+        self.dialect: Dialect = self.gemini
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {"contents": [self._hello()], **changes}
+
+    def _hello(self) -> dict[str, Any]:
+        return {"role": "user", "parts": [{"text": "Hello"}]}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        try:
+            asked = json.loads(body)
+        except (ValueError, RecursionError):
+            asked = {}
+        asked = asked if isinstance(asked, dict) else {}
+        at = self.gemini.at(str(asked.get("model", "auto")), "sse" if asked.get("stream") else "whole")
+        return at.parse(body, headers, request_id=ID)
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        names = {"max_tokens": "maxOutputTokens", "top_p": "topP", "top_k": "topK", "stream": ""}
+        return [
+            *(each for each in wrong_messages("contents", self._hello(), "parts") if each[0] != {"model": 7}),
+            ({"contents": [{"role": "user", "parts": [{"hologram": 1}]}]}, "contents[0].parts[0]"),
+            ({"contents": [{"role": "user", "parts": [{"text": 5}]}]}, "contents[0].parts[0].text"),
+            *(
+                ({"generationConfig": changes}, f"generationConfig.{field}")
+                for changes, field in wrong_sampling(**names)
+            ),
+        ]
+
+    def too_many(self) -> Sequence[dict[str, Any]]:
+        crowded = {"role": "user", "parts": [{"text": "x"}] * 2_001}
+        return [self.body(contents=[self._hello()] * 10_001), self.body(contents=[crowded])]
+
+    def many(self) -> dict[str, Any]:
+        return self.body(contents=[self._hello()] * 2_000)
+
+    def fault(self, body: bytes) -> str:
+        error = json.loads(body)["error"]
+        assert isinstance(error["code"], int)
+        assert error["status"].isupper()
+        assert isinstance(error["message"], str)
+        return error["message"]
+
+    def _parts(self, events: Sequence[SseEvent]) -> list[dict[str, Any]]:
+        chunks = [json.loads(event.data) for event in events]
+        assert all(chunk["candidates"][0]["content"]["parts"] for chunk in chunks if "error" not in chunk)
+        return [
+            part
+            for chunk in chunks
+            for part in chunk.get("candidates", [{}])[0].get("content", {}).get("parts", ())
+        ]
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        return "".join(part.get("text", "") for part in self._parts(events) if not part.get("thought"))
+
+    def tool_calls(self, events: Sequence[SseEvent]) -> list[tuple[str, str, str]]:
+        calls = [part["functionCall"] for part in self._parts(events) if "functionCall" in part]
+        return [(call["id"], call["name"], json.dumps(call["args"], ensure_ascii=False)) for call in calls]
+
+    def has_succeeded(self, events: Sequence[SseEvent]) -> bool:
+        chunks = [json.loads(event.data) for event in events]
+        ends = [chunk for chunk in chunks if chunk.get("candidates", [{}])[0].get("finishReason")]
+        assert len(ends) <= 1
+        assert [chunk for chunk in chunks if "usageMetadata" in chunk] == ends
+        return bool(ends) and chunks[-1] is ends[0] and not self.error(events)
+
+    def error(self, events: Sequence[SseEvent]) -> str:
+        chunks = [json.loads(event.data) for event in events]
+        return next((self.fault(json.dumps(chunk).encode()) for chunk in chunks if "error" in chunk), "")
+
+
 BENCHES = {
     "openai_chat": OpenAIBench,
     "anthropic_messages": AnthropicBench,
     "openai_responses": ResponsesBench,
     "ollama_chat": OllamaBench,
     "ollama_generate": GenerateBench,
+    "gemini": GeminiBench,
 }

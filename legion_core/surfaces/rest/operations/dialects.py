@@ -4,16 +4,14 @@ import base64
 import sys
 from array import array
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from legion_core.api.types import Lane, Opened, Request
+from legion_core.api.types import Opened, Request
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.providers.estimate import estimated_usage
-from legion_core.kernel.errors import InvalidInput, LegionError, NotFound, Unsupported
-from legion_core.surfaces.rest import examples
+from legion_core.kernel.errors import InvalidInput, LegionError, Unsupported
 from legion_core.surfaces.rest.calls import (
     Call,
     Client,
@@ -41,9 +39,6 @@ PINS = (
 )
 _KNOWN = frozenset(parameter.name for parameter in PINS)
 TEXTS_MAX = 2048
-BEGINNING = datetime(
-    2024, 1, 1, tzinfo=UTC
-)  # models have no date of their own here, and clients insist on one
 
 
 def answering(name: str) -> Handler:
@@ -216,52 +211,6 @@ def _vector(vector: tuple[float, ...], form: str) -> object:
     return base64.b64encode(packed.tobytes()).decode()
 
 
-class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as both OpenAI's and Anthropic's clients read it."""
-
-    id: str
-    object: str = "model"
-    type: str = "model"
-    created: int = int(BEGINNING.timestamp())
-    created_at: str = BEGINNING.strftime("%Y-%m-%dT%H:%M:%SZ")
-    owned_by: str = "legion"
-    display_name: str = ""
-
-
-async def list_models(desk: Desk, call: Call) -> Raw:
-    """`auto`, which lets the router choose, and every model there is."""
-    entries = model_entries(await desk.legion.llm.lanes())
-    answer = {
-        "object": "list",
-        "data": entries,
-        "has_more": False,
-        "first_id": entries[0].id,
-        "last_id": entries[-1].id,
-    }
-    return Raw(msgspec.json.encode(answer))
-
-
-async def show_model(desk: Desk, call: Call) -> Raw:
-    """One of them."""
-    name = call.path["name"]
-    for entry in model_entries(await desk.legion.llm.lanes()):
-        if entry.id == name:
-            return Raw(msgspec.json.encode(entry))
-    raise NotFound(f"There is no model {name[:80]!r}.", hint="GET /v1/models lists them.")
-
-
-def model_entries(lanes: tuple[Lane, ...]) -> list[ModelEntry]:
-    """Each model once, the router's choice first."""
-    entries = {"auto": ModelEntry(id="auto", display_name="Let the router choose")}
-    for lane in lanes:
-        if "embeddings" in lane.offer.capabilities and "streaming" not in lane.offer.capabilities:
-            continue
-        entries.setdefault(
-            lane.offer.id, ModelEntry(id=lane.offer.id, owned_by=lane.instance, display_name=lane.offer.id)
-        )
-    return list(entries.values())
-
-
 _USE = ("gateway/chat", "use")
 _CHAT = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -341,27 +290,6 @@ OPERATIONS = (
         },
         body=EmbeddingsBody,
         body_example={"model": "auto", "input": "Hello"},
-        is_enveloped=False,
-    ),
-    Operation(
-        method="GET",
-        path="/v1/models",
-        name="list_dialect_models",
-        summary="Models, as OpenAI's and Anthropic's clients list them",
-        handler=list_models,
-        right=_USE,
-        example={"object": "list", "data": [ModelEntry(id=examples.LANE.offer.id)], "has_more": False},
-        is_enveloped=False,
-    ),
-    Operation(
-        method="GET",
-        path="/v1/models/{name:path}",
-        name="show_dialect_model",
-        summary="One model",
-        handler=show_model,
-        right=_USE,
-        answer=ModelEntry,
-        example=ModelEntry(id=examples.LANE.offer.id),
         is_enveloped=False,
     ),
 )

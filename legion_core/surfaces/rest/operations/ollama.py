@@ -10,10 +10,10 @@ from legion_core.gateway.dialects.ollama import CHAT, GENERATE, only_wakes
 from legion_core.gateway.dialects.ollama_answer import dated, render_waking
 from legion_core.kernel.errors import LegionError, NotFound, Unsupported
 from legion_core.surfaces.rest.calls import Call, Desk, Handler, Operation, Raw, Streamed
-from legion_core.surfaces.rest.operations.dialects import BEGINNING, PINS, TEXTS_MAX, answered, failed
+from legion_core.surfaces.rest.operations.dialects import PINS, TEXTS_MAX, answered, failed
+from legion_core.surfaces.rest.operations.model_lists import BEGINNING, FREE
 
 VERSION = "0.13.0"  # of the server whose protocol this is: clients ask for one that is new enough
-FREE = "auto"
 _LATEST = ":latest"
 _WORDS = {"streaming": "completion", "embeddings": "embedding", "tools": "tools"} | {
     "vision": "vision",
