@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from legion_core.engine.dispatch import PLACES, Places
 from legion_core.engine.journal import MIGRATIONS
 from legion_core.engine.orders import Accepted, Order
 from legion_core.engine.registry import Registry
-from legion_core.engine.service import Engine, Places
+from legion_core.engine.service import Engine
 from legion_core.engine.types import Task
 from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.events import EventBus
@@ -44,7 +45,7 @@ async def open_engine(
     *,
     serve: bool = True,
     durability: Durability = "process",
-    places: Places = Places(),  # noqa: B008 - frozen
+    places: Places = PLACES,
     clock: Clock | None = None,
     rng: Rng | None = None,
     authorizer: Authorizer | None = None,

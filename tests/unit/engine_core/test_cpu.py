@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from legion_core.engine.service import Places
+from legion_core.engine.dispatch import Places
 from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.testing.tasks import open_engine
 from tests.support.aio import run

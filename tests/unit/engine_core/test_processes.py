@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from legion_core.engine import journal
+from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskFinished
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Order
-from legion_core.engine.service import Places
 from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.storage.sqlite import execute
 from legion_core.testing.tasks import UnderTest, open_engine

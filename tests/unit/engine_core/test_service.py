@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskAccepted, TaskFinished, TaskStarted, TaskWaits
 from legion_core.engine.orders import Order
-from legion_core.engine.service import WAITING_MAX, Places
+from legion_core.engine.service import WAITING_MAX
 from legion_core.kernel.errors import Conflict, Denied, InvalidInput, LimitReached, NotFound, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, NOBODY
 from legion_core.storage.sqlite import rows
@@ -356,7 +357,7 @@ def test_waiting_is_bounded_and_leaves_nothing_behind(tmp_path: Path) -> None:
         accepted = await here.submit("box.it.hold")
         with pytest.raises(TimedOut):
             await here.engine.wait(accepted.id, timeout_s=0.01)
-        assert here.engine._waiters == {}
+        assert here.engine._work._waiters == {}
         with pytest.raises(NotFound):
             await here.engine.wait("task_none")
         box.gate.set()
@@ -387,10 +388,10 @@ def test_an_idle_engine_has_no_timer_and_no_task(tmp_path: Path) -> None:
     async def test(here: UnderTest, box: Box) -> None:
         await here.run("box.it.echo")
         await asyncio.sleep(0)
-        assert here.engine._timer is None
+        assert here.engine._work._timer is None
         assert here.supervisor.census == ()
         delayed = await here.engine.submit(LOCAL_OWNER, Order(task="box.it.echo", delay_s=3600))
-        assert here.engine._timer is not None
+        assert here.engine._work._timer is not None
         await here.engine.cancel(LOCAL_OWNER, delayed.id)
 
     with_engine(tmp_path, test)

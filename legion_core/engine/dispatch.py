@@ -1,0 +1,634 @@
+"""The hands of the engine: writes what its turn of the loop wants in one transaction, and runs what it took.
+
+    accept ─▶ step (durable) ─▶ acknowledged
+                 │ a free place: held from its first moment        step = one transaction: new tasks, ends, what
+                 ▼                                                  follows, logs, the next tasks to run
+              run under deadline ─▶ step {end, what follows, next} ─▶ run …
+
+The journal is the queue: a process takes as many tasks as it has free places, in the transaction that ends others.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from legion_core.engine import journal
+from legion_core.engine.bell import Bell
+from legion_core.engine.context import TaskContext
+from legion_core.engine.cpu import CpuPool
+from legion_core.engine.events import TOLD, TaskAccepted, TaskFinished, TaskStarted, TaskWaits
+from legion_core.engine.journal import Follow, Lease, NewTask
+from legion_core.engine.machine import SETTLED, Failed, GivenBack, State, Stopped, Succeeded, after
+from legion_core.engine.orders import Accepted, Line
+from legion_core.engine.reasons import because
+from legion_core.engine.registry import Registry
+from legion_core.engine.runner import Outcome, Raised, Returned, Runner
+from legion_core.engine.steps import Done, Ending, Step, write_ending, write_step
+from legion_core.engine.types import Reason, TaskStatus
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import Conflict, LegionError, LimitReached
+from legion_core.kernel.events import Event, EventBus
+from legion_core.kernel.ids import Rng
+from legion_core.kernel.supervise import Supervisor
+from legion_core.storage.home import process_started
+from legion_core.storage.sqlite import Database
+
+log = logging.getLogger("legion.engine")
+
+TIMER_MAX_S = 3600.0  # a longer wait is looked at again in between, as dates may step
+TROUBLE_FIRST_S, TROUBLE_MAX_S = 0.2, 30.0
+WAITED_FOR_MAX = 500  # tasks whose end elsewhere is asked for in one step
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many tasks run at once, by where they run. `processes` 0: as many as there are processors."""
+
+    loop: int = 256
+    threads: int = 16
+    processes: int = 0
+
+
+PLACES = Places()
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    lease: Lease
+    context: TaskContext
+    work: "asyncio.Task[None] | None" = None
+    cancelled_by: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """New tasks of one caller, written in one step."""
+
+    tasks: list[NewTask]
+    future: "asyncio.Future[list[Accepted]]"
+
+
+class Dispatcher:
+    """See the module. All methods belong to the loop's thread."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: Rng,
+        bus: EventBus,
+        supervisor: Supervisor,
+        database: Database,
+        registry: Registry,
+        owner: str,
+        run_directory: Path,
+        places: Places,
+        follow: Follow,
+        on_death: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._bus = bus
+        self._supervisor = supervisor
+        self._database = database
+        self._registry = registry
+        self._owner = owner
+        self._follow = follow
+        self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
+        self._cpu = CpuPool(places.processes)
+        self._runner = Runner(self._cpu, self._thread_freed)
+        self._places = {
+            "default": places.loop,
+            "threads": places.threads,
+            "processes": self._cpu.size,
+        }
+        self._taken = dict.fromkeys(self._places, 0)
+        # How often there was a reason to look into a queue, and up to which of them it was found empty.
+        self._hints = dict.fromkeys(self._places, 0)
+        self._dry = dict.fromkeys(self._places, 0)
+        self._running: dict[str, _Running] = {}
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._batches: list[_Batch] = []
+        self._step = Step()
+        self._is_flush_due = False
+        self._writing: set[asyncio.Future[Any]] = set()
+        self._trouble_s = 0.0
+        self._outbox_read = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        self._has_joined = False
+        self._is_looking_due = False
+        self.on_their_way = 0  # tasks accepted from callers and not yet on disk
+        self.is_serving = False  # whether the tasks of others are taken too
+        self.is_stopping = False
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """What this process runs now, by id."""
+        return tuple(self._running)
+
+    @property
+    def can_ring(self) -> bool:
+        """Whether other processes can be woken on this system."""
+        return self._bell.can_ring
+
+    def accept(self, tasks: Sequence[NewTask]) -> "asyncio.Future[list[Accepted]]":
+        """Have these written with the next step; settled once they are durable."""
+        future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+        self.on_their_way += len(tasks)
+        self._batches.append(_Batch([self._placed(task) for task in tasks], future))
+        self._flush_soon()
+        return future
+
+    def hint(self, queue: str) -> None:
+        """There is something new in this queue."""
+        self._hints[queue] += 1
+        self._flush_soon()
+
+    def look(self) -> None:
+        """Something may have changed in the journal: read it, and take what there is."""
+        if self.is_stopping or not self._has_joined:
+            return
+        for queue in self._hints:
+            self._hints[queue] += 1
+        self._is_looking_due = True
+        self._flush_soon()
+
+    def listen(self) -> None:
+        """Become known to the other processes; before that this one holds nothing and hears nothing."""
+        if not self._has_joined:
+            self._has_joined = True
+            self._step.join = (os.getpid(), process_started(os.getpid()) or "")
+            self._bell.open()
+            self._flush_soon()
+
+    def ring(self) -> None:
+        """Wake the other processes."""
+        self._bell.ring()
+
+    def stop_running(self, task_id: str, who: str) -> bool:
+        """Tell a task of this process to end; False if it does not run here."""
+        running = self._running.get(task_id)
+        if running is None:
+            return False
+        running.cancelled_by = running.cancelled_by or who
+        running.context.is_cancelled = True
+        if running.work is not None:
+            running.work.cancel()
+        return True
+
+    def watch(self, task_id: str) -> "asyncio.Future[None]":
+        """Settled when nothing more happens to the task; give it back by `unwatch`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(task_id, []).append(future)
+        return future
+
+    def unwatch(self, task_id: str, future: "asyncio.Future[None]") -> None:
+        """The other end of `watch`."""
+        waiting = self._waiters[task_id]
+        waiting.remove(future)
+        if not waiting:
+            del self._waiters[task_id]
+
+    async def stop(self, deadline_s: float) -> None:
+        """Let running tasks end, at most `deadline_s`, give the others back, and write it all."""
+        self.is_stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._end_all(deadline_s)
+        self._flush()
+        while self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
+        await self._cpu.close()
+        if self._has_joined:
+            try:
+                await self._database.write(lambda connection: journal.leave(connection, self._owner))
+            except (LegionError, AssertionError) as error:
+                log.warning("the engine left tasks behind, which the next one takes over: %s", error)
+        self._bell.ring()
+        self._bell.close()
+        for waiting in self._waiters.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(Conflict("The engine stopped while the task was waited for."))
+
+    async def _end_all(self, deadline_s: float) -> None:
+        works = [running.work for running in self._running.values() if running.work is not None]
+        if not works:
+            return
+        together = asyncio.gather(*works, return_exceptions=True)
+        try:
+            async with asyncio.timeout(deadline_s):
+                await asyncio.shield(together)
+        except TimeoutError:
+            for work in works:
+                work.cancel()
+            await together
+
+    def _placed(self, task: NewTask) -> NewTask:
+        """Held by this process from its first moment where a place is free and nobody waits for it."""
+        queue = task.queue
+        if task.status != "queued":
+            return task
+        if self._dry[queue] == self._hints[queue] and self._free(queue) > 0 and not self._trouble_s:
+            self._taken[queue] += 1
+            return msgspec.structs.replace(task, status="running")
+        self._hints[queue] += 1
+        return task
+
+    # Steps
+
+    def _flush_soon(self) -> None:
+        # At the end of this turn of the loop: what all its callbacks want is written together.
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        if self._batches:
+            self.listen()
+        step, self._step = self._step, Step()
+        batches, self._batches = self._batches, []
+        for batch in batches:
+            step.inserts += batch.tasks
+        if self._is_looking_due:
+            self._is_looking_due = False
+            step.is_look = True
+            step.waited_for = tuple(self._waiters)[:WAITED_FOR_MAX]
+            step.outbox_read = self._outbox_read
+        apart = [each for each in step.endings if each.is_apart]
+        if apart:
+            step.endings = [each for each in step.endings if not each.is_apart]
+            for ending in apart:
+                self._write_apart(ending)
+        hints = self._plan_claims(step)
+        if not step.has_work:
+            return
+        now_ms = self.now_ms()
+        work = partial(
+            write_step,
+            step=step,
+            owner=self._owner,
+            now_ms=now_ms,
+            rng=self._rng,
+            only_mine=not self.is_serving,
+        )
+        try:
+            future = self._database.write_nowait(work, durability=None if step.is_promise else "process")
+        except LegionError as error:  # too much waits for the disk, or it is closed
+            self._refused(step, batches, hints, error)
+            return
+        self._writing.add(future)
+        future.add_done_callback(partial(self._written, step, batches, hints))
+
+    def _plan_claims(self, step: Step) -> dict[str, int]:
+        """Reserve places for what the step shall take; gives up to which hint each queue is looked into."""
+        if self.is_stopping or self._trouble_s or not self._has_joined:
+            return {}
+        hints: dict[str, int] = {}
+        for queue, hint in self._hints.items():
+            if hint != self._dry[queue] and (free := self._free(queue)) > 0:
+                step.claims[queue] = free
+                self._taken[queue] += free
+                hints[queue] = hint
+        return hints
+
+    def _written(
+        self, step: Step, batches: list[_Batch], hints: dict[str, int], future: "asyncio.Future[Done]"
+    ) -> None:
+        self._writing.discard(future)
+        if future.cancelled():
+            self._refused(step, batches, hints, Conflict("The journal was closed."))
+            return
+        if (error := future.exception()) is not None:
+            self._refused(step, batches, hints, error)
+            return
+        done = future.result()
+        self._trouble_s = 0.0
+        self._accept(batches, done)
+        for ending, was_held in zip(step.endings, done.ended, strict=True):
+            self._ended(ending, was_held=was_held)
+        for queue, leases in done.leases.items():
+            asked = step.claims[queue]
+            self._taken[queue] -= asked - len(leases)
+            if len(leases) < asked:
+                self._dry[queue] = hints[queue]
+            for lease in leases:
+                self._start(lease)
+        self._claim_on()
+        if step.told:
+            self._bell.ring()
+        for task_id, state in done.expired:
+            self.finished(task_id, "", state.status, state.reason, 0.0, "", "")
+        if step.is_look:
+            self._seen(step, done)
+        if step.is_look or step.is_due:
+            self._arm(done.next_due_ms)
+
+    def _claim_on(self) -> None:
+        """Places that were kept for nothing are free again, and tasks may have come meanwhile."""
+        for queue, hint in self._hints.items():
+            if hint != self._dry[queue] and self._free(queue) > 0:
+                self._flush_soon()
+
+    def _accept(self, batches: list[_Batch], done: Done) -> None:
+        others = False
+        accepted = iter(done.accepted)
+        for batch in batches:
+            told: list[Accepted] = []
+            for task in batch.tasks:
+                found = next(accepted)
+                if isinstance(found, Lease):
+                    told.append(Accepted(id=task.id, status="running"))
+                    self._announce_accepted(task)
+                    self._start(found)
+                elif found == task.id:
+                    told.append(Accepted(id=task.id, status=task.status))
+                    self._announce_accepted(task)
+                    self._arm(task.due_ms)
+                    self._arm(task.expires_ms)
+                    others = True
+                else:
+                    # Known already: the place kept for it is free again.
+                    self._taken[task.queue] -= task.status == "running"
+                    told.append(Accepted(id=found, status="accepted", is_new=False))
+            self.on_their_way -= len(batch.tasks)
+            if not batch.future.done():
+                batch.future.set_result(told)
+        if others:
+            self._bell.ring()
+
+    def _refused(
+        self, step: Step, batches: list[_Batch], hints: dict[str, int], error: BaseException
+    ) -> None:
+        """Nothing of the step was kept: callers are told; ends are kept in memory and written when it works again."""
+        for batch in batches:
+            self.on_their_way -= len(batch.tasks)
+            for task in batch.tasks:
+                self._taken[task.queue] -= task.status == "running"
+            if not batch.future.done():
+                batch.future.set_exception(error)
+        for queue, count in step.claims.items():
+            self._taken[queue] -= count
+        self._step.endings = [*step.endings, *self._step.endings]
+        self._step.lines = [*step.lines, *self._step.lines]
+        self._step.told = [*step.told, *self._step.told]
+        self._step.join = step.join or self._step.join
+        self._step.is_due = step.is_due or self._step.is_due
+        self._is_looking_due = step.is_look or self._is_looking_due
+        if self.is_stopping:
+            log.error("what tasks came to could not be written: %s", error)
+            return
+        if not self._trouble_s:
+            log.error("the journal of tasks cannot be written, and no task is begun until it can: %s", error)
+        self._trouble_s = min(max(TROUBLE_FIRST_S, self._trouble_s * 2), TROUBLE_MAX_S)
+        asyncio.get_running_loop().call_later(self._trouble_s, self._try_again)
+
+    def _try_again(self) -> None:
+        for queue in self._hints:
+            self._hints[queue] += 1
+        self._step.is_due = True  # so that there is something to write
+        self._flush_soon()
+
+    def _write_apart(self, ending: Ending) -> None:
+        work = partial(
+            write_ending, ending=ending, owner=self._owner, now_ms=self.now_ms(), follow=self._follow
+        )
+        try:
+            future = self._database.write_nowait(work)
+        except LegionError:
+            self._step.endings.append(ending)
+            return
+        self._writing.add(future)
+        future.add_done_callback(partial(self._written_apart, ending))
+
+    def _written_apart(
+        self, ending: Ending, future: "asyncio.Future[tuple[bool, Sequence[NewTask]]]"
+    ) -> None:
+        self._writing.discard(future)
+        error = Conflict("The journal was closed.") if future.cancelled() else future.exception()
+        if error is None:
+            was_held, children = future.result()
+            self._ended(ending, was_held=was_held)
+            for child in children:
+                self._announce_accepted(child)
+                self._hints[child.queue] += 1
+                self._arm(child.due_ms)
+            if children:
+                self._flush_soon()
+            return
+        if isinstance(error, LegionError) and error.public_code.startswith(("storage", "disk", "read_only")):
+            self._step.endings.append(ending)
+            self._refused(Step(), [], {}, error)
+            return
+        # What the function deferred, or what follows, cannot be written: then the task failed, and says so.
+        what = f"{type(error).__name__}: {error}"
+        reason = Reason(code="task.raised", sentence=what, facts={"what": what})
+        state = after(
+            ending.lease.state(), Failed(reason, what, may_retry=False), now_ms=self.now_ms(), rng=self._rng
+        )
+        lease = msgspec.structs.replace(ending.lease, run="")
+        self._step.endings.append(Ending(lease, state))
+        self._flush_soon()
+
+    def _seen(self, step: Step, done: Done) -> None:
+        self._outbox_read = max(self._outbox_read, done.outbox_read)
+        for task_id in done.cancelling:
+            self.stop_running(task_id, "owner")
+        for task_id in done.settled:
+            self._wake(task_id)
+        _, at_mono_s = self._bus.stamp()
+        for kind, body in done.heard:
+            if (event := TOLD.get(kind)) is not None:
+                heard = msgspec.json.decode(body, type=event)
+                # The other process's interval clock means nothing here.
+                self._bus.publish(msgspec.structs.replace(heard, at_mono_s=at_mono_s))
+
+    # Running
+
+    def _start(self, lease: Lease) -> None:
+        context = TaskContext(lease, self._clock, self._database, self._add_line)
+        running = _Running(lease, context)
+        self._running[lease.id] = running
+        try:
+            running.work = self._supervisor.spawn(f"task {lease.task}", self._run(running))
+        except LimitReached:
+            self._end(running, after(lease.state(), GivenBack(self._owner), now_ms=0, rng=self._rng))
+
+    async def _run(self, running: _Running) -> None:
+        lease = running.lease
+        at_utc, at_mono_s = self._bus.stamp()
+        self.tell(
+            TaskStarted(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                id=lease.id,
+                task=lease.task,
+                attempt=lease.attempt,
+                run=lease.run,
+                node=lease.node,
+            )
+        )
+        try:
+            outcome = await self._outcome(running)
+        except asyncio.CancelledError:
+            now_ms = self.now_ms()
+            if running.cancelled_by:
+                event = Stopped(running.cancelled_by)
+                self._end(running, after(lease.state(), event, now_ms=now_ms, rng=self._rng))
+                return  # it was this task alone that was told to end
+            self._end(running, after(lease.state(), GivenBack(self._owner), now_ms=now_ms, rng=self._rng))
+            raise
+        self._end(running, self._state_after(lease, outcome), outcome)
+
+    async def _outcome(self, running: _Running) -> Outcome:
+        lease = running.lease
+        try:
+            function = self._registry.known(lease.task) or await self._registry.find(lease.task)
+        except LegionError as error:
+            reason = because("task.function_unknown", task=lease.task)
+            return Raised(reason, error.sentence(), may_retry=False)
+        timeout_s = lease.timeout_s or function.traits.timeout_s
+        return await self._runner.run(function, lease.args, running.context, timeout_s)
+
+    def _state_after(self, lease: Lease, outcome: Outcome) -> State:
+        if isinstance(outcome, Returned):
+            event = Succeeded()
+        else:
+            event = Failed(outcome.reason, outcome.what, outcome.may_retry, outcome.retry_after_s)
+        return after(lease.state(), event, now_ms=self.now_ms(), rng=self._rng)
+
+    def _end(self, running: _Running, state: State, outcome: Outcome | None = None) -> None:
+        running.context.is_over = running.context.is_cancelled = True
+        del self._running[running.lease.id]
+        self._taken[running.lease.queue] -= 1
+        is_success = isinstance(outcome, Returned)
+        deferred = tuple(running.context.deferred) if is_success else ()
+        result = outcome.result if is_success else None
+        self._step.endings.append(Ending(running.lease, state, result, deferred))
+        self._flush_soon()
+
+    def _ended(self, ending: Ending, *, was_held: bool) -> None:
+        lease, state = ending.lease, ending.state
+        if not was_held:
+            log.warning("task %s was taken from this process; what it came to here is dropped", lease.id)
+            return
+        if state.status in SETTLED:
+            duration_s = max(0.0, (self.now_ms() - lease.started_ms) / 1000)
+            self.finished(lease.id, lease.task, state.status, state.reason, duration_s, lease.run, lease.node)
+            return
+        at_utc, at_mono_s = self._bus.stamp()
+        self.tell(
+            TaskWaits(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                id=lease.id,
+                task=lease.task,
+                status=state.status,
+                reason=state.reason,
+                run=lease.run,
+                node=lease.node,
+            )
+        )
+        if state.status == "queued":
+            self._hints[lease.queue] += 1
+            self._bell.ring()
+        else:
+            self._arm(state.due_ms)
+
+    def _free(self, queue: str) -> int:
+        stuck = self._runner.stuck if queue == "threads" else 0
+        return self._places[queue] - self._taken[queue] - stuck
+
+    def _thread_freed(self) -> None:
+        if not self.is_stopping:
+            self._flush_soon()
+
+    def _add_line(self, line: Line) -> None:
+        self._step.lines.append(line)
+        self._flush_soon()
+
+    # Telling
+
+    def _announce_accepted(self, task: NewTask) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(
+            TaskAccepted(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                id=task.id,
+                task=task.task,
+                status=task.status,
+                run=task.run,
+                node=task.node,
+            )
+        )
+
+    def finished(
+        self,
+        task_id: str,
+        task: str,
+        status: TaskStatus,
+        reason: Reason | None,
+        duration_s: float = 0.0,
+        run: str = "",
+        node: str = "",
+    ) -> None:
+        """Tell watchers, and wake those who wait for it."""
+        at_utc, at_mono_s = self._bus.stamp()
+        self.tell(
+            TaskFinished(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                id=task_id,
+                task=task,
+                status=status,
+                reason=reason,
+                duration_s=duration_s,
+                run=run,
+                node=node,
+            )
+        )
+        self._wake(task_id)
+
+    def tell(self, event: Event) -> None:
+        """To watchers here, and where there are other processes, to theirs."""
+        self._bus.publish(event)
+        if self._bell.peers:
+            self._step.told.append((type(event).__name__, msgspec.json.encode(event)))
+            self._flush_soon()
+
+    def _wake(self, task_id: str) -> None:
+        for future in self._waiters.get(task_id, ()):
+            if not future.done():
+                future.set_result(None)
+
+    # Time
+
+    def now_ms(self) -> int:
+        """The date in milliseconds, as stored."""
+        return journal.utc_ms(self._clock.utc_now())
+
+    def _arm(self, due_ms: int) -> None:
+        """Wake at that moment, unless something earlier does; 0 is no moment."""
+        if not due_ms or self.is_stopping or (self._timer is not None and self._timer_ms <= due_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        wait_s = min(max(0.0, (due_ms - self.now_ms()) / 1000), TIMER_MAX_S)
+        self._timer_ms = due_ms
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        for queue in self._hints:
+            self._hints[queue] += 1
+        self._step.is_due = True
+        self._flush_soon()
