@@ -14,7 +14,9 @@ import msgspec
 
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Line
+from legion_core.engine.reasons import because
 from legion_core.engine.types import EffectClass, Reason, Retry, Task, TaskStatus
+from legion_core.kernel.clock import iso
 from legion_core.kernel.errors import NotFound
 from legion_core.storage.sqlite import Connection, Migration, Row, Value, execute, execute_many, row, rows
 
@@ -408,7 +410,11 @@ def get(connection: Connection, task_id: str) -> Task:
     found = row(connection, f"SELECT {_TASK} FROM tasks WHERE id = ?", [task_id])  # noqa: S608
     if found is None:
         raise _unknown(task_id)
-    return _task(found)
+    task = _task(found)
+    if task.status == "queued":
+        reason = because("task.queued", ahead=_ahead(connection, task), queue=task.queue)
+        return msgspec.structs.replace(task, reason=task.reason or reason)
+    return task
 
 
 def page(
@@ -458,6 +464,17 @@ def counts(connection: Connection) -> Mapping[str, int]:
         "('accepted', 'delayed', 'waiting_join', 'queued', 'leased', 'running', 'retry_wait') GROUP BY status",
     )
     return {str(status): int(count) for status, count in found}
+
+
+def _ahead(connection: Connection, task: Task) -> int:
+    """How many tasks will be taken before this one."""
+    found = row(
+        connection,
+        "SELECT count(*) FROM tasks WHERE status = 'queued' AND queue = ?1 AND (priority > ?2 OR "
+        "(priority = ?2 AND n < (SELECT n FROM tasks WHERE id = ?3)))",
+        [task.queue, task.priority, task.id],
+    )
+    return int((found or (0,))[0])
 
 
 def _unknown(task_id: str) -> NotFound:
@@ -515,12 +532,24 @@ def _state(status: Any, attempt: Any, effect_class: Any, retry: Any, is_redelive
     )
 
 
+def _why(status: str, stored: bytes | None, attempt: int, due: int) -> Reason | None:
+    """The reason as stored; what waits for a date says for which."""
+    reason = _read_reason(stored) if stored else None
+    moment = moment_of(due)
+    if moment is None:
+        return reason
+    if status == "retry_wait":
+        what = reason.sentence if reason else "it failed"
+        return because("task.retry_wait", attempt=attempt, what=what, until=iso(moment))
+    return reason or because("task.delayed", until=iso(moment))
+
+
 def _task(found: Row) -> Task:
     (task_id, task, status, reason, args, result, attempt, retry, effect_class, queue, priority, idempotency_key,
      parent, root, run, node, key, depth, timeout_s, is_redelivered, fencing, owner, due, created, started,
      ended) = found  # fmt: skip
     return Task(
-        id=task_id, task=task, status=status, reason=_read_reason(reason) if reason else None,
+        id=task_id, task=task, status=status, reason=_why(status, reason, attempt, due),
         args=_read_json(args), result=None if result is None else _read_json(result), attempt=attempt,
         retry=NO_RETRY if retry is None else _read_retry(retry), effect=effect_class, queue=queue,
         priority=priority, idempotency_key=idempotency_key or "", parent=parent, root=root, run=run, node=node,

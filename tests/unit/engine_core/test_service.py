@@ -10,6 +10,7 @@ from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskAccepted, TaskFinished, TaskStarted, TaskWaits
 from legion_core.engine.orders import Order
 from legion_core.engine.service import WAITING_MAX
+from legion_core.engine.types import Retry
 from legion_core.kernel.errors import Conflict, Denied, InvalidInput, LimitReached, NotFound, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, NOBODY
 from legion_core.storage.sqlite import rows
@@ -393,5 +394,44 @@ def test_an_idle_engine_has_no_timer_and_no_task(tmp_path: Path) -> None:
         delayed = await here.engine.submit(LOCAL_OWNER, Order(task="box.it.echo", delay_s=3600))
         assert here.engine._work._timer is not None
         await here.engine.cancel(LOCAL_OWNER, delayed.id)
+
+    with_engine(tmp_path, test)
+
+
+def test_whatever_does_not_run_says_why(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box) -> None:
+        await here.submit("box.it.hold")
+        first = await here.submit("box.it.echo")
+        second = await here.submit("box.it.echo")
+        delayed = await here.engine.submit(LOCAL_OWNER, Order(task="box.it.echo", delay_s=3600))
+        codes = {}
+        for accepted in (first, second, delayed):
+            reason = (await here.engine.get(accepted.id)).reason
+            assert reason is not None
+            codes[accepted.id] = (reason.code, reason.facts.get("ahead"))
+        assert codes == {
+            first.id: ("task.queued", 0),
+            second.id: ("task.queued", 1),
+            delayed.id: ("task.delayed", None),
+        }
+        await here.engine.cancel(LOCAL_OWNER, delayed.id)
+        box.gate.set()
+        await here.engine.wait(second.id)
+
+    with_engine(tmp_path, test, places=Places(loop=1))
+
+
+def test_a_task_that_will_be_tried_again_says_when_and_what_went_wrong(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box) -> None:
+        order = Order(
+            task="box.it.flaky", args={"failures": 9}, retry=Retry(max=1, delay_s=600, delay_max_s=600)
+        )
+        accepted = await here.engine.submit(LOCAL_OWNER, order)
+        while (found := await here.engine.get(accepted.id)).status != "retry_wait":
+            await asyncio.sleep(0)
+        assert found.reason is not None
+        assert found.reason.code == "task.retry_wait"
+        assert "failure 1" in found.reason.sentence
+        assert (await here.engine.cancel(LOCAL_OWNER, accepted.id)).status == "cancelled"
 
     with_engine(tmp_path, test)
