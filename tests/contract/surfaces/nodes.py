@@ -23,12 +23,6 @@ capabilities = ["streaming", "tools"]
 price = {{ input = 3.0, output = 15.0 }}
 
 [[gateway.instances.models]]
-id = "m2"
-context = 32768
-capabilities = ["streaming", "tools", "vision", "thinking", "structured_output"]
-price = {{ input = 3.0, output = 15.0 }}
-
-[[gateway.instances.models]]
 id = "e1"
 capabilities = ["embeddings"]
 """

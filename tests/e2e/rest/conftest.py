@@ -8,12 +8,22 @@ import pytest
 from legion_core.testing.upstreams import Answer, Upstream, in_thread
 from tests.contract.surfaces.nodes import running_node, write_config
 
+ABLE = """
+[[gateway.instances.models]]
+id = "m2"
+context = 32768
+capabilities = ["streaming", "tools", "vision", "thinking", "structured_output"]
+price = { input = 4.0, output = 16.0 }
+"""
+
 
 @pytest.fixture
 def upstream(legion_home: Path) -> Iterator[Upstream]:
     with in_thread(Upstream("openai")) as serving:
         serving.will(Answer(("Hel", "lo ", "wörld")))
         write_config(legion_home, serving)
+        with (legion_home / "config.toml").open("a", encoding="utf-8") as config:
+            config.write(ABLE)
         yield serving
 
 
