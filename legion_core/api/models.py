@@ -41,6 +41,7 @@ HARDWARE_AGE_MAX_S = 5.0
 MEASURE_TOKENS = 32
 GPU_BYTES_MIN = 1 << 30
 STARTER_REPEAT_PENALTY = 1.1  # without it, so small a model ends in a loop now and then
+STARTER_TOKENS_MAX = 1024  # where a request sets no bound: it has nothing to say beyond
 STARTER_TEMPERATURE = 0.2  # what SmolLM2's makers recommend; warmer, so small a model wanders
 SLOTS = 2  # answers at a time from one model; they share its context
 
@@ -95,6 +96,7 @@ class Shelf:
             is_embedding=file.header.is_embedding_model,
             temperature=STARTER_TEMPERATURE if file.is_starter else None,
             repeat_penalty=STARTER_REPEAT_PENALTY if file.is_starter else None,
+            output_tokens_max=STARTER_TOKENS_MAX if file.is_starter else None,
         )
 
 

@@ -63,6 +63,7 @@ class ResolvedModel:
     is_embedding: bool = False
     temperature: float | None = None  # where the request names none: what the model's makers recommend
     repeat_penalty: float | None = None
+    output_tokens_max: int | None = None
 
 
 class LlamaCpp:
@@ -223,7 +224,9 @@ def chat_request(request: Request, prefix: str, found: ResolvedModel | None = No
     return ChatRequest(
         messages=tuple(messages),
         params=frames.Params(
-            output_tokens_max=params.max_tokens,
+            output_tokens_max=found.output_tokens_max
+            if found and params.max_tokens is None
+            else params.max_tokens,
             temperature=found.temperature if found and params.temperature is None else params.temperature,
             repeat_penalty=found.repeat_penalty if found else None,
             top_p=params.top_p,

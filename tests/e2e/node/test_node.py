@@ -185,7 +185,7 @@ def test_a_model_killed_at_any_token_finishes_its_answer_and_answers_the_next_qu
             engine = node.legion.models._engine
             pid = engine.health("smollm2-135m-instruct").pid  # type: ignore[attr-defined]
             with node.legion.events.subscribe(AnswerGrew) as grown:
-                turn = await chat.send(None, "Count from one to thirty in words.")
+                turn = await chat.send(None, "Count from one to twelve in words.")
                 seen = 0
                 while seen < kill_after:
                     seen += len(await grown.take())
