@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.extension import Level, Work
 from legion_core.engine.journal import Lease
 from legion_core.engine.orders import Line
@@ -97,7 +97,7 @@ class TaskContext:
         if threading.get_ident() == self._thread:
             raise Conflict("write_file blocks: call it from a plain function, not from an asynchronous one.")
         target = Path(path)
-        known = self._journal(lambda connection: journal.effect(connection, self._lease.id, number))
+        known = self._journal(lambda connection: lookup.effect(connection, self._lease.id, number))
         if known is not None and known[0] == "done":
             return False
         try:

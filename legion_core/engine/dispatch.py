@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ log = logging.getLogger("legion.engine")
 
 TIMER_MAX_S = 3600.0  # a longer wait is looked at again in between, as dates may step
 TROUBLE_FIRST_S, TROUBLE_MAX_S = 0.2, 30.0
+LAST_WRITES_MAX = 5
 WAITED_FOR_MAX = 500  # tasks whose end elsewhere is asked for in one step
 
 
@@ -203,8 +204,12 @@ class Dispatcher:
             self._timer.cancel()
         await self._end_all(deadline_s)
         self._flush()
-        while self._writing:
+        # A write under way may still bring tasks, which are given back by another; a disk that refuses ends it.
+        for _ in range(LAST_WRITES_MAX):
+            if not self._writing:
+                break
             await asyncio.gather(*self._writing, return_exceptions=True)
+            self._flush()
         await self._cpu.close()
         if self._has_joined:
             try:
@@ -312,6 +317,7 @@ class Dispatcher:
             return
         done = future.result()
         self._trouble_s = 0.0
+        self._outbox_read = max(self._outbox_read, done.outbox_read)
         self._accept(batches, done)
         for ending, was_held in zip(step.endings, done.ended, strict=True):
             self._ended(ending, was_held=was_held)
@@ -439,7 +445,6 @@ class Dispatcher:
         self._flush_soon()
 
     def _seen(self, step: Step, done: Done) -> None:
-        self._outbox_read = max(self._outbox_read, done.outbox_read)
         for task_id in done.cancelling:
             self.stop_running(task_id, "owner")
         for task_id in done.settled:
@@ -458,9 +463,13 @@ class Dispatcher:
         running = _Running(lease, context)
         self._running[lease.id] = running
         try:
+            if self.is_stopping:
+                raise LimitReached("The engine is stopping.")
             running.work = self._supervisor.spawn(f"task {lease.task}", self._run(running))
         except LimitReached:
-            self._end(running, after(lease.state(), GivenBack(self._owner), now_ms=0, rng=self._rng))
+            # Never begun, whatever the journal says: it goes back without a mark.
+            state = replace(lease.state(), status="leased")
+            self._end(running, after(state, GivenBack(self._owner), now_ms=0, rng=self._rng))
 
     async def _run(self, running: _Running) -> None:
         lease = running.lease

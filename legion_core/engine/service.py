@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.dispatch import PLACES, Dispatcher, Places
 from legion_core.engine.events import (
     NotificationSent,
@@ -154,25 +154,25 @@ class Engine:
 
     async def get(self, task_id: str) -> Task:
         """One task; NotFound if there is none."""
-        return await self._database.read(lambda connection: journal.get(connection, task_id))
+        return await self._database.read(lambda connection: lookup.get(connection, task_id))
 
     async def page(
         self, *, status: str = "", task: str = "", run: str = "", below: int = 0, limit: int = 50
     ) -> list[tuple[int, Task]]:
         """Tasks, newest first, each with its place: the next page begins `below` the last one's."""
         return await self._database.read(
-            lambda connection: journal.page(
+            lambda connection: lookup.page(
                 connection, status=status, task=task, run=run, below=below, limit=limit
             )
         )
 
     async def lines(self, task_id: str) -> list[Line]:
         """The task's log, oldest first."""
-        return await self._database.read(lambda connection: journal.lines(connection, task_id))
+        return await self._database.read(lambda connection: lookup.lines(connection, task_id))
 
     async def counts(self) -> Mapping[str, int]:
         """How many tasks wait and run, by status."""
-        return await self._database.read(journal.counts)
+        return await self._database.read(lookup.counts)
 
     async def wait(self, task_id: str, timeout_s: float | None = None) -> Task:
         """The task once nothing more happens to it by itself, wherever it runs; TimedOut after `timeout_s`."""
@@ -201,7 +201,7 @@ class Engine:
         now_ms = self._work.now_ms()
 
         def work(connection: journal.Connection) -> TaskStatus:
-            state = journal.state_of(connection, task_id)
+            state = lookup.state_of(connection, task_id)
             if state.status in WAITING:
                 reason = because("task.cancelled", who=who.name)
                 state = after(state, Refused("cancelled", reason), now_ms=now_ms, rng=self._rng)
@@ -228,7 +228,7 @@ class Engine:
         now_ms = self._work.now_ms()
 
         def work(connection: journal.Connection) -> str:
-            state = journal.state_of(connection, task_id)
+            state = lookup.state_of(connection, task_id)
             try:
                 state = after(state, AskedAgain(), now_ms=now_ms, rng=self._rng)
             except (AssertionError, KeyError) as error:
@@ -240,7 +240,7 @@ class Engine:
                 journal.change(connection, task_id, state, now_ms)
             except ConstraintError as error:
                 raise Conflict("Another task with the same idempotency key is under way.") from error
-            return str(journal.queue_of(connection, task_id))
+            return str(lookup.queue_of(connection, task_id))
 
         queue = await self._database.write(work)
         self._work.listen()
@@ -290,7 +290,7 @@ class Engine:
 
     async def _take_over(self) -> None:
         """Give back to the queues what dead processes held."""
-        known = await self._database.read(journal.engines)
+        known = await self._database.read(lookup.engines)
         dead = await in_thread("engine liveness", lambda: _dead(known, self.owner))
         if not dead:
             return
@@ -299,7 +299,7 @@ class Engine:
         def work(connection: journal.Connection) -> list[tuple[str, State]]:
             changed: list[tuple[str, State]] = []
             for owner in dead:
-                for task_id, state in journal.held_by(connection, owner):
+                for task_id, state in lookup.held_by(connection, owner):
                     fresh = after(state, OwnerDied(owner), now_ms=now_ms, rng=self._rng)
                     journal.change(connection, task_id, fresh, now_ms)
                     changed.append((task_id, fresh))

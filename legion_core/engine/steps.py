@@ -7,7 +7,7 @@ it or nothing, and one fsync serves them all.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.extension import Work
 from legion_core.engine.journal import Follow, Lease, NewTask
 from legion_core.engine.machine import Refused, State, after
@@ -83,11 +83,12 @@ def write_step(
     if step.join is not None:
         pid, started = step.join
         journal.join(connection, owner, pid, started, now_ms)
+        done.outbox_read = lookup.newest_outbox(connection)  # what was told before we came is not news
     for each in step.endings:
         done.ended.append(journal.end(connection, each.lease, each.state, each.result, owner, now_ms))
     if step.is_due or step.is_look:
         journal.queue_due(connection, now_ms)
-        for task_id, state, had_ms in journal.overdue(connection, now_ms):
+        for task_id, state, had_ms in lookup.overdue(connection, now_ms):
             reason = because("task.expired", ttl_s=had_ms / 1000)
             expired = after(state, Refused("expired", reason), now_ms=now_ms, rng=rng)
             journal.change(connection, task_id, expired, now_ms)
@@ -101,12 +102,12 @@ def write_step(
     if step.told:
         journal.tell(connection, owner, step.told)
     if step.is_look:
-        done.cancelling = journal.cancelling(connection, owner)
-        done.outbox_read, done.heard = journal.read_outbox(connection, step.outbox_read, owner)
+        done.cancelling = lookup.cancelling(connection, owner)
+        done.outbox_read, done.heard = lookup.read_outbox(connection, done.outbox_read, owner)
     if step.waited_for:
-        done.settled = journal.settled(connection, step.waited_for)
+        done.settled = lookup.settled(connection, step.waited_for)
     if step.is_look or step.is_due:
-        done.next_due_ms = journal.next_due(connection)
+        done.next_due_ms = lookup.next_due(connection)
     return done
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskFinished
 from legion_core.engine.machine import State
@@ -266,6 +266,44 @@ def test_the_process_id_of_a_dead_process_given_to_another_fools_nobody(tmp_path
 
             await here.database.write(die)
             await here.engine._take_over()
-            assert await here.database.read(journal.engines) == []
+            assert await here.database.read(lookup.engines) == []
+
+    run(work())
+
+
+def test_what_was_told_before_a_process_came_is_no_news_to_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with engine(tmp_path) as (here, _box):
+            with other_process(tmp_path):
+                here.engine._work._bell.look_around()
+                await here.run("box.it.echo")
+        async with engine(tmp_path, serve=False) as (late, _box):
+            with late.bus.subscribe(TaskFinished) as events:
+                late.engine._work.listen()
+                late.engine._work.look()
+                done = await late.run("box.it.echo")
+                told = [event.id for event in events.take_nowait() if isinstance(event, TaskFinished)]
+                assert told == [done.id]
+
+    run(work())
+
+
+def test_tasks_taken_while_the_engine_stops_go_back_untouched(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with engine(tmp_path) as (here, box):
+            box.gate.set()
+            await here.run("box.it.echo")
+            accepted = [
+                asyncio.ensure_future(here.engine.submit(LOCAL_OWNER, Order(task="box.it.once")))
+                for _ in range(20)
+            ]
+            await asyncio.sleep(0)  # on their way to the disk, and not there yet
+        ids = [(await each).id for each in accepted]
+        async with engine(tmp_path, serve=False) as (here, box):
+            found = [await here.engine.get(task_id) for task_id in ids]
+            assert {(task.status, task.attempt, task.is_redelivered) for task in found} == {
+                ("queued", 0, False)
+            }
+            assert box.calls == []
 
     run(work())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.bell import Bell
 from legion_core.engine.orders import Order
 from legion_core.kernel import faults
@@ -82,7 +82,7 @@ def test_a_fenced_file_cut_off_anywhere_is_written_exactly_once(tmp_path: Path, 
                 target.write_bytes(b"changed by another since")
 
             def due(connection: Connection) -> None:
-                journal.change(connection, accepted.id, journal.state_of(connection, accepted.id), 0)
+                journal.change(connection, accepted.id, lookup.state_of(connection, accepted.id), 0)
                 connection.execute("UPDATE tasks SET due = 1 WHERE id = ?", [accepted.id])
 
             await here.database.write(due)
@@ -174,3 +174,33 @@ def test_many_rings_are_one_and_never_block(tmp_path: Path) -> None:
         two.close()
 
     run(work())
+
+
+@pytest.mark.allow_log("could not be written|cannot be written|left tasks behind|taken over")
+def test_an_engine_stops_also_while_the_disk_refuses_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    def strike(site: str) -> None:
+        if site == "storage.commit":
+            raise DiskFull("There is no space left.")
+
+    async def work() -> None:
+        box = Box()
+        async with open_engine(tmp_path, {"box.it": box}, stop_s=0.01) as here:
+            held = await here.submit("box.it.hold")
+            await box.entered.wait()
+            faults.arm(strike)
+        faults.arm(None)
+        box = Box()
+        box.gate.set()
+
+        def forget(connection: Connection) -> None:
+            connection.execute("UPDATE engines SET started = 'another process'")
+
+        async with open_engine(tmp_path, {"box.it": box}, serve=False) as here:
+            await here.database.write(forget)
+            await here.engine.serve()
+            assert (await here.engine.wait(held.id)).status == "succeeded"
+
+    try:
+        run(work())
+    finally:
+        faults.arm(None)
