@@ -113,7 +113,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("provider.azure-foundry", "Azure Foundry answers.", "kept"),
     Requirement("provider.ollama", "Ollama answers.", "kept"),
     Requirement("provider.vllm", "vLLM answers.", "kept"),
-    Requirement("provider.mlx", "MLX answers."),
+    Requirement("provider.mlx", "MLX answers.", "kept"),
     Requirement("provider.local", "A model on this machine answers with no server of its own.", "kept"),
     # Curation and the ledger
     Requirement("curation.off-path", "History is curated after the turn, off the request's path."),

@@ -20,7 +20,7 @@ HOLD_S: Final = 0.004  # pieces closer together than this travel as one frame
 QUEUED_MAX: Final = 16  # requests beyond the slots; the parent queues, so this is only a guard
 EXIT_PROTOCOL: Final = 65  # EX_DATAERR: the parent said something that is not a frame
 EXIT_USAGE: Final = 64
-ENGINES: Final = ("xllamacpp", "llama-cpp-python")
+ENGINES: Final = ("xllamacpp", "llama-cpp-python", "mlx")
 
 
 def _xllamacpp() -> Engine:
@@ -35,9 +35,16 @@ def _llama_cpp_python() -> Engine:
     return LlamaCppPythonEngine()
 
 
+def _mlx() -> Engine:
+    from legion_core.workers.engines.mlx import MlxEngine
+
+    return MlxEngine()
+
+
 _MAKERS: dict[str, Callable[[], Engine]] = {
     "xllamacpp": _xllamacpp,
     "llama-cpp-python": _llama_cpp_python,
+    "mlx": _mlx,
 }
 
 

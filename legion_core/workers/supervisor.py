@@ -237,7 +237,7 @@ class Worker:
 
     async def _look_at_file(self) -> None:
         path = Path(self._load.model_path)
-        if not await asyncio.to_thread(path.is_file):
+        if not await asyncio.to_thread(path.exists):  # a file, or a folder where the engine reads those
             raise Unsupported(
                 f"The model file {path} is not there.",
                 hint="Put it back, or remove the model and get it again.",

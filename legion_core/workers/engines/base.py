@@ -137,7 +137,13 @@ def stop_reason(finish: str | None) -> StopReason:
 
 
 def has_chat_template(path: str) -> bool:
-    """Whether the file brings its own template: the key stands before the tensors, in the first 64 MB."""
+    """Whether a model brings its own template: in a file before the tensors, in a folder beside them."""
+    folder = Path(path)
+    if folder.is_dir():
+        told = folder / "tokenizer_config.json"
+        return (folder / "chat_template.jinja").is_file() or (
+            told.is_file() and b'"chat_template"' in told.read_bytes()
+        )
     seen = 0
     tail = b""
     with Path(path).open("rb") as file:

@@ -14,6 +14,7 @@ from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.bedrock import Bedrock
 from legion_core.gateway.providers.gemini import Gemini
 from legion_core.gateway.providers.llamacpp import LlamaCpp, ResolvedModel
+from legion_core.gateway.providers.mlx import Mlx
 from legion_core.gateway.providers.ollama import Ollama
 from legion_core.gateway.providers.openai import OpenAICompatible
 from legion_core.gateway.providers.vertex import Vertex
@@ -217,7 +218,7 @@ class NativeBench:
 
     provider: LlamaCpp
     model: str = "starter"
-    powers: frozenset[Power] = frozenset({"break", "context", "prefix"})
+    powers: frozenset[Power] = frozenset({"break", "context", "prefix", "embed"})
 
     @property
     def open_streams(self) -> int:
@@ -245,6 +246,17 @@ class NativeBench:
 
     def will_refuse(self) -> None:
         raise AssertionError("a real model does not refuse")
+
+
+@asynccontextmanager
+async def mlx(folder: Path, command: tuple[str, ...], context: int) -> AsyncGenerator[NativeBench, None]:
+    """The provider of MLX over a child of `command`: the scripted one, or the library's on the starter's weights."""
+    offer = ModelOffer(id=str(folder), context=context, continuation="prefill")
+    provider = Mlx("mac", SystemClock(), models=(offer,), downloads=folder, command=command)
+    try:
+        yield NativeBench(provider, model=str(folder))
+    finally:
+        await provider.aclose()
 
 
 @asynccontextmanager

@@ -1,19 +1,24 @@
 """Every provider passes the one conformance suite. Self-imposed: the failover relies on each of these."""
 
+from pathlib import Path
+
 import pytest
 
 from legion_core.kernel.errors import Refused, Unsupported
-from legion_core.testing.engines import starter_model
+from legion_core.testing.engines import bench as engine_bench
+from legion_core.testing.engines import fake_command, starter_model
+from legion_core.testing.fake_engine import Script, write_script
 from legion_core.testing.provider_conformance import (
     CHECKS,
     Check,
+    Power,
     ask,
     checks_for,
     collect,
     stops_at_the_bound,
     text_of,
 )
-from tests.contract.gateway.benches import BENCHES, POWERS, native
+from tests.contract.gateway.benches import BENCHES, POWERS, mlx, native
 from tests.support import aio
 
 CASES = [
@@ -49,7 +54,7 @@ def test_every_check_of_the_suite_is_run_by_some_bench() -> None:
     assert run == {check for check, _ in CHECKS} | {stops_at_the_bound}
 
 
-NATIVE_POWERS = frozenset({"break", "context", "prefix"})
+NATIVE_POWERS = frozenset({"break", "context", "prefix", "embed"})
 
 
 @pytest.mark.model
@@ -67,6 +72,47 @@ def test_the_native_engine_keeps_the_contract(check: Check) -> None:
             await check(bench)
 
     aio.run(main(), bound_s=90)
+
+
+# A real death needs an answer that takes its time; the scripted child's are over at once.
+SCRIPTED_CHILD = frozenset[Power]({"context", "prefix", "embed"})
+MLX_POWERS = SCRIPTED_CHILD | {"break"}
+
+
+@pytest.mark.requirement("provider.mlx")
+@pytest.mark.parametrize("check", checks_for(SCRIPTED_CHILD), ids=lambda check: check.__name__)
+def test_mlx_keeps_the_contract_over_a_scripted_child(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    script = write_script(tmp_path / "script.json", Script())
+
+    async def main() -> None:
+        async with mlx(tmp_path, fake_command(script), 4096) as bench:
+            bench.powers = SCRIPTED_CHILD
+            assert bench.provider.kind == "mlx"
+            await check(bench)
+
+    aio.run(main())
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize("check", checks_for(MLX_POWERS), ids=lambda check: check.__name__)
+@pytest.mark.allow_log("ended unexpectedly|was killed")
+def test_mlx_keeps_the_contract_with_its_library(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = engine_bench("mlx", tmp_path)
+    if isinstance(found, str):
+        pytest.skip(found)
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+
+    async def main() -> None:
+        async with mlx(Path(found.load.model_path), found.command, 1024) as bench:
+            bench.powers = MLX_POWERS
+            await check(bench)
+
+    aio.run(main(), bound_s=110)
 
 
 @pytest.mark.model

@@ -8,7 +8,12 @@ from legion_core.testing.engines import ENGINE_NAMES, EngineName, bench
 from legion_core.testing.worker_conformance import CHECKS, Check
 from tests.support import aio
 
-MARKS = {"fake": (), "xllamacpp": (pytest.mark.model,), "llama-cpp-python": (pytest.mark.model,)}
+MARKS = {
+    "fake": (),
+    "xllamacpp": (pytest.mark.model,),
+    "llama-cpp-python": (pytest.mark.model,),
+    "mlx": (pytest.mark.model,),
+}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
