@@ -1,0 +1,216 @@
+"""What becomes of every part of a request on its way to each kind of provider: data, held against the real wires by a test.
+
+`python -m legion_core.testing.provider_table` writes `docs/providers.md`.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from legion_core.gateway.providers.registry import kinds
+
+Fate = Literal["sent", "adapted", "dropped", "refused"]
+Wire = Literal["openai", "compatible", "vllm", "anthropic", "gemini", "bedrock", "ollama", "native"]
+MARKS: Final[dict[Fate, str]] = {"sent": "✓", "adapted": "≈", "dropped": "–", "refused": "✗"}
+HEADINGS: Final[dict[Wire, str]] = {
+    "openai": "OpenAI, Azure",
+    "compatible": "like OpenAI",
+    "vllm": "vLLM",
+    "anthropic": "Anthropic",
+    "gemini": "Gemini, Vertex",
+    "bedrock": "Bedrock",
+    "ollama": "Ollama",
+    "native": "this computer, MLX",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One part of a request. `others` is the fate wherever `but` names none; `notes` are footnotes by wire."""
+
+    field: str
+    others: Fate
+    but: dict[Wire, Fate]
+    notes: dict[Wire, str]
+
+    def fate(self, wire: Wire) -> Fate:
+        """What becomes of it there."""
+        return self.but.get(wire, self.others)
+
+
+def _row(field: str, others: Fate, *, notes: dict[Wire, str] | None = None, **but: Fate) -> Row:
+    return Row(field, others, {wire: but[wire] for wire in HEADINGS if wire in but}, notes or {})
+
+
+ROWS: Final = (
+    _row(
+        "several system messages",
+        "sent",
+        vllm="adapted",
+        native="adapted",
+        notes={"vllm": "joined into one, which is what templates know", "native": "joined into one"},
+    ),
+    _row("a picture inline", "sent", native="refused"),
+    _row(
+        "a picture by URL",
+        "sent",
+        gemini="adapted",
+        bedrock="refused",
+        ollama="refused",
+        native="refused",
+        notes={"gemini": "where its name tells its type, else refused", "bedrock": "but for s3:// addresses"},
+    ),
+    _row(
+        "its own signed thinking",
+        "dropped",
+        anthropic="sent",
+        bedrock="sent",
+        gemini="adapted",
+        notes={"gemini": "each signature with the part it signs; the words themselves stay here"},
+    ),
+    _row("thinking of another instance", "dropped"),
+    _row(
+        "a tool",
+        "sent",
+        anthropic="adapted",
+        bedrock="adapted",
+        notes={
+            "anthropic": "its schema says that it is an object",
+            "bedrock": "its schema says that it is an object",
+        },
+    ),
+    _row(
+        "tool_choice none",
+        "sent",
+        bedrock="adapted",
+        ollama="adapted",
+        notes={
+            "bedrock": "its tools are left out; refused where an earlier turn used one",
+            "ollama": "its tools are left out",
+        },
+    ),
+    _row("tool_choice any", "sent", ollama="refused"),
+    _row("tool_choice by name", "sent", ollama="refused"),
+    _row("a result that is an error", "dropped", anthropic="sent", gemini="sent", bedrock="sent"),
+    _row(
+        "max_tokens",
+        "sent",
+        notes={"anthropic": "8192 where none is given", "bedrock": "8192 for Claude where none is given"},
+    ),
+    _row("temperature", "sent", notes={"anthropic": "at most 1", "bedrock": "at most 1"}),
+    _row("top_p", "sent"),
+    _row("top_k", "sent", openai="dropped", notes={"bedrock": "Claude's only"}),
+    _row(
+        "seed",
+        "sent",
+        anthropic="dropped",
+        bedrock="dropped",
+        gemini="adapted",
+        notes={"gemini": "its lowest 31 bits"},
+    ),
+    _row("stop", "sent", notes={"gemini": "up to five, else refused"}),
+    _row("frequency_penalty", "sent", anthropic="dropped", bedrock="dropped"),
+    _row("presence_penalty", "sent", anthropic="dropped", bedrock="dropped"),
+    _row(
+        "a budget for thinking",
+        "adapted",
+        anthropic="sent",
+        gemini="sent",
+        bedrock="sent",
+        native="dropped",
+        notes={
+            "openai": "low, medium or high",
+            "compatible": "low, medium or high",
+            "vllm": "on or off",
+            "ollama": "on",
+            "gemini": "from the third generation on low or high",
+            "bedrock": "Claude's only, else refused",
+        },
+    ),
+    _row("an answer by JSON Schema", "sent"),
+    _row(
+        "an answer that is JSON",
+        "sent",
+        anthropic="adapted",
+        bedrock="adapted",
+        native="adapted",
+        notes={
+            "anthropic": "a sentence of instruction",
+            "bedrock": "a sentence of instruction",
+            "native": "the schema of any object",
+        },
+    ),
+    _row("a number out of range", "refused"),
+)
+
+_INTRODUCTION: Final = """# Providers
+
+Written by `python -m legion_core.testing.provider_table`; a test holds it against what is really sent.
+
+## What an instance needs
+
+| kind | what it is | tier | address | key |
+|---|---|---|---|---|
+"""
+
+_TABLE: Final = """
+`llamacpp`, the models on this computer, needs no entry. Keys of Vertex, Bedrock and Azure that are left empty need the
+official library: `pip install 'legion-workbench[vertex]'`, `[bedrock]`, `[azure]`; models of MLX in a process of ours need
+`[mlx]`.
+
+A broken answer goes on at a model whose `continuation` is `prefill` or `native`. It is so without configuration at Ollama,
+on this computer, and at vLLM, SGLang, llama-server and LM Studio once they have been asked for their models.
+
+## What becomes of a request
+
+✓ it means the same there · ≈ it comes as near as the note says · – it is left out: the answer does not depend on it, or
+that provider has nothing like it · ✗ the request is refused there, and another candidate is asked.
+
+"""
+
+
+def render() -> str:
+    """The whole document."""
+    families = "".join(
+        f"| `{kind.kind}` | {kind.title} | {kind.tier} | {_address(kind.default_base_url, kind.address_hint)} "
+        f"| {kind.key_hint or ('needed' if kind.needs_key else 'if the server asks for one')} |\n"
+        for kind in kinds()
+    )
+    lines = [f"| | {' | '.join(HEADINGS.values())} |", f"|---{'|---' * len(HEADINGS)}|"]
+    footnotes = dict[str, int]()
+    for row in ROWS:
+        cells = [_cell(row, wire, footnotes) for wire in HEADINGS]
+        lines.append(f"| {row.field} | {' | '.join(cells)} |")
+    notes = "".join(f"{number}. {note}\n" for note, number in footnotes.items())
+    table = "\n".join(lines)
+    return f"{_INTRODUCTION}{families}{_TABLE}{table}\n\n{notes}"
+
+
+def _address(default: str, hint: str) -> str:
+    told = [f"`{default}`"] if default else []
+    if hint.startswith("https://"):
+        told.append(f"`{hint}`")
+    elif hint:
+        told.append(hint)
+    return ", or ".join(told)
+
+
+def _cell(row: Row, wire: Wire, footnotes: dict[str, int]) -> str:
+    mark = MARKS[row.fate(wire)]
+    note = row.notes.get(wire)
+    if note is None:
+        return mark
+    return f"{mark} {footnotes.setdefault(note, len(footnotes) + 1)}"
+
+
+def main() -> int:
+    """Write the document beside the source."""
+    path = Path(__file__).parents[2] / "docs" / "providers.md"
+    path.write_text(render(), encoding="utf-8")
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
