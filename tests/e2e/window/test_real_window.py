@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed"),
 ]
-BOUND_S = 60.0
+BOUND_S = 150.0
 
 
 class Screen:
