@@ -107,6 +107,7 @@ class ChatViewModel(QObject):
         self.messages: list[ChatMessage] = []
         self._lengths: dict[str, int] = {}
         self._texts: dict[str, list[str]] = {}
+        self._thoughts: dict[str, list[str]] = {}
         self._live: dict[str, Live] = {}
         self._live_told_s = 0.0
         self._sending = False
@@ -176,6 +177,11 @@ class ChatViewModel(QObject):
         """The whole text of a message, growing ones included."""
         message = self.find(message_id)
         return "" if message is None else message.text + "".join(self._texts.get(message_id, []))
+
+    def thinking_of(self, message_id: str) -> str:
+        """The whole reasoning of an answer, growing ones included."""
+        message = self.find(message_id)
+        return "" if message is None else message.thinking + "".join(self._thoughts.get(message_id, []))
 
     def question_of(self, answer: ChatMessage) -> ChatMessage | None:
         """What the answer answers."""
@@ -452,6 +458,8 @@ class ChatViewModel(QObject):
         if growth.tail or fact.thinking:
             self._lengths[fact.answer_id] += len(growth.tail)
             self._texts.setdefault(fact.answer_id, []).append(growth.tail)
+            if fact.thinking:
+                self._thoughts.setdefault(fact.answer_id, []).append(fact.thinking)
             self.grew.emit(fact.answer_id, growth.tail, fact.thinking)
             self._tell_live(fact)
 
@@ -473,6 +481,7 @@ class ChatViewModel(QObject):
     def _show(self, messages: Sequence[ChatMessage]) -> None:
         self.messages = list(messages)
         self._texts.clear()
+        self._thoughts.clear()
         self._lengths = {message.id: len(message.text) for message in messages}
         self.opened.emit()
         self.state_changed.emit()
@@ -485,11 +494,14 @@ class ChatViewModel(QObject):
     def _replace(self, message: ChatMessage) -> None:
         for at, found in enumerate(self.messages):
             if found.id == message.id:
-                held = self.text_of(message.id)
+                held, thought = self.text_of(message.id), self.thinking_of(message.id)
                 if message.status == "streaming" and len(message.text) < len(held):
                     message = msgspec.structs.replace(message, text=held)
+                if len(message.thinking) < len(thought) and message.status == "streaming":
+                    message = msgspec.structs.replace(message, thinking=thought)
                 self.messages[at] = message
                 self._texts.pop(message.id, None)
+                self._thoughts.pop(message.id, None)
                 self._lengths[message.id] = len(message.text)
                 self.changed.emit(message)
                 return

@@ -202,11 +202,13 @@ class FakeChat:
                     return messages, at
         raise KeyError(answer_id)
 
-    def grow(self, answer_id: str, text: str, *, is_lost: bool = False) -> None:
+    def grow(self, answer_id: str, text: str, *, thinking: str = "", is_lost: bool = False) -> None:
         """More text; with `is_lost` the fact about it never arrives."""
         messages, at = self._answer(answer_id)
         before = messages[at]
-        messages[at] = msgspec.structs.replace(before, text=before.text + text)
+        messages[at] = msgspec.structs.replace(
+            before, text=before.text + text, thinking=before.thinking + thinking
+        )
         if not is_lost:
             self.bus.publish(
                 AnswerGrew(
@@ -214,6 +216,7 @@ class FakeChat:
                     answer_id=answer_id,
                     at_char=len(before.text),
                     text=text,
+                    thinking=thinking,
                     **self._stamp(),
                 )
             )
@@ -551,6 +554,7 @@ class FakeSettings:
                 maximum=2.0,
                 group="Appearance",
             ),
+            setting("chat.show_thinking", "Show reasoning", "bool", False, group="Chat"),
             setting("chat.system_prompt", "Standing instructions", "str", "", group="Chat"),
             setting(
                 "gateway.continue_broken",

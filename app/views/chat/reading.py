@@ -13,10 +13,12 @@ from app.theme.icons import icon
 from app.viewmodels import wording
 from app.views.chat.translate import WAITING, failure, seam_of, shown
 from app.views.links import ask_then_open
-from app.views.parts import column, fill, icon_button, label, line, row, search_field
+from app.views.parts import column, fill, icon_button, label, line, row, search_field, taking
 from app.views.services import Services
 from app.widgets.transcript.model import Message
 from app.widgets.transcript.view import TranscriptView
+
+SHOW_THINKING = "chat.show_thinking"
 
 
 class FindBar(QFrame):
@@ -98,6 +100,7 @@ class Reading(QWidget):
         self.setObjectName("chat.reading")
         self._services = services
         self._show_trace = show_trace
+        self._shows_thinking = bool(services.settings.value(SHOW_THINKING, False))
         self.transcript = TranscriptView()
         self.transcript.setObjectName("chat.transcript")
         self.model = self.transcript.model
@@ -115,6 +118,8 @@ class Reading(QWidget):
         chat.grew.connect(self._on_grew)
         chat.live_changed.connect(self._on_live)
         chat.joined.connect(self._on_joined)
+        services.settings.value_changed.connect(taking(str, lambda _: self._see_setting()))
+        services.settings.changed.connect(self._see_setting)
         view = self.transcript
         view.badge_clicked.connect(show_trace)
         view.regenerate_requested.connect(self._regenerate)
@@ -155,7 +160,8 @@ class Reading(QWidget):
         if was_streaming and held.whole_text() == fresh.text and message.status != "streaming":
             # The text is here already: only its end is new, so nothing is laid out again.
             self.model.finish(message.id, fresh.badge, fresh.status)
-            if fresh.seams != held.seams or fresh.variants != held.variants:
+            same_thinking = fresh.thinking == held.whole_thinking()
+            if fresh.seams != held.seams or fresh.variants != held.variants or not same_thinking:
                 self.model.replace(fresh)
         elif not was_streaming or message.status != "streaming":
             if was_streaming:
@@ -172,9 +178,11 @@ class Reading(QWidget):
             if question is not None:
                 self._on_appended(question)
 
-    def _on_grew(self, answer_id: str, text: str, _thinking: str) -> None:
+    def _on_grew(self, answer_id: str, text: str, thinking: str) -> None:
         if answer_id not in self.model:
             return
+        if thinking:
+            self.model.append_thinking(answer_id, thinking)
         if text:
             self.model.append_text(answer_id, text)
 
@@ -188,9 +196,26 @@ class Reading(QWidget):
 
     def _shown(self, message: Any) -> list[Message]:
         moment = message.created_at.astimezone(self._services.now().tzinfo)
-        made = [shown(message, self._services.chat.text_of(message.id), time=wording.clock_time(moment))]
+        chat = self._services.chat
+        made = [
+            shown(
+                message,
+                chat.text_of(message.id),
+                time=wording.clock_time(moment),
+                thinking=chat.thinking_of(message.id),
+                shows_thinking=self._shows_thinking,
+            )
+        ]
         error = failure(message)
         return [*made, error] if error is not None else made
+
+    def _see_setting(self) -> None:
+        wanted = bool(self._services.settings.value(SHOW_THINKING, False))
+        if wanted == self._shows_thinking:
+            return
+        self._shows_thinking = wanted
+        if any(held.whole_thinking() for held in self.model.messages()):
+            self._on_opened()
 
     # From the person
 

@@ -17,8 +17,15 @@ STATUS = {
 }
 
 
-def shown(message: Any, text: str | None = None, *, time: str = "") -> Message:
-    """A message as the transcript takes it; `text` is the whole text where it has grown since."""
+def shown(
+    message: Any,
+    text: str | None = None,
+    *,
+    time: str = "",
+    thinking: str | None = None,
+    shows_thinking: bool = False,
+) -> Message:
+    """A message as the transcript takes it; `text` and `thinking` are the whole ones where they have grown since."""
     is_failed = message.status == "failed"
     badge = badge_of(message)
     return Message(
@@ -26,6 +33,8 @@ def shown(message: Any, text: str | None = None, *, time: str = "") -> Message:
         role=message.role,
         text=message.text if text is None else text,
         time=time,
+        thinking=message.thinking if thinking is None else thinking,
+        shows_thinking=shows_thinking,
         status=STATUS[message.status],  # type: ignore[arg-type]
         variant=max(0, message.variant - 1),
         variants=max(1, message.variants),

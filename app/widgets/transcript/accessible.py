@@ -42,7 +42,14 @@ def message_words(message: Message) -> str:
     )
     head = f"{who}, {message.time}" if message.time else who
     badge = ", ".join(message.badge.parts()) if message.badge is not None else ""
-    parts = [head, message.note, message.whole_text()[:WORDS_MAX], f"tier: {badge}" if badge else ""]
+    thinking = "With reasoning" if message.whole_thinking() else ""
+    parts = [
+        head,
+        message.note,
+        thinking,
+        message.whole_text()[:WORDS_MAX],
+        f"tier: {badge}" if badge else "",
+    ]
     return ". ".join(part for part in parts if part)
 
 

@@ -60,6 +60,8 @@ class TranscriptCanvas(QAbstractScrollArea):
         self._frame: QTimer | None = None
         self._governor = FrameGovernor()
         self._tick_ms = 0.0
+        self._thought: set[int] = set()
+        """Messages whose reasoning grew since the last frame."""
         self._stepper = QTimer(self)
         self._stepper.setInterval(STEP_MS)
         self._stepper.timeout.connect(self._step_glyphs)
@@ -99,12 +101,14 @@ class TranscriptCanvas(QAbstractScrollArea):
         model.message_added.connect(self._message_added)
         model.message_changed.connect(self._message_changed)
         model.text_grown.connect(self._text_grown)
+        model.thinking_grown.connect(self._thinking_grown)
         model.stream_began.connect(self._stream_began)
         model.stream_ended.connect(self._stream_ended)
         model.messages_dropped.connect(self._messages_dropped)
 
     def _model_reset(self) -> None:
         self._pending.clear()
+        self._thought.clear()
         self._sizes.clear()
         self._unfolded.clear()
         self._hover = self._copied = self._current = None
@@ -160,6 +164,10 @@ class TranscriptCanvas(QAbstractScrollArea):
         if not self._frame.isActive():
             self._frame.start(self._governor.interval_ms)
 
+    def _thinking_grown(self, place: int) -> None:
+        self._thought.add(place)
+        self._text_grown(place, "")
+
     def _stream_ended(self, place: int) -> None:
         self._flush(place)
         rows = self._items.get(place)
@@ -200,12 +208,16 @@ class TranscriptCanvas(QAbstractScrollArea):
             return
         delta = "".join(deltas)
         rows = self._items.get(place)
+        if place in self._thought:
+            self._thought.discard(place)
+            if rows is not None:
+                self._rows_changed(place, rows, rows.think())
         if rows is None:
             letters, breaks = self._sizes.get(place, (0, 0))
             letters, breaks = letters + len(delta), breaks + delta.count("\n")
             self._sizes[place] = (letters, breaks)
             self._stack.reestimate(place, message_height(letters, breaks, self._metrics(), own=False))
-        else:
+        elif delta:
             self._rows_changed(place, rows, rows.grow(delta))
 
     def _rows_changed(self, place: int, rows: MessageRows, first: int) -> None:

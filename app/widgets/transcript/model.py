@@ -118,9 +118,14 @@ class Message:
     seams: tuple[Seam, ...] = ()
     note: str = ""
     """While streaming: what is being waited for. On an error: its title."""
+    thinking: str = ""
+    """What the model wrote for itself before and while it answered; plain, never part of the text."""
+    shows_thinking: bool = False
+    """Whether the reasoning is open before a reader folds or unfolds it."""
     tool: Tool | None = None
     actions: tuple[Action, ...] = ()
     _grown: list[str] = field(default_factory=list[str], repr=False)
+    _thought: list[str] = field(default_factory=list[str], repr=False)
 
     @property
     def is_streaming(self) -> bool:
@@ -138,6 +143,17 @@ class Message:
         """Adds streamed text without copying what is there."""
         self._grown.append(delta)
 
+    def whole_thinking(self) -> str:
+        """The reasoning with everything streamed so far."""
+        if self._thought:
+            self.thinking += "".join(self._thought)
+            self._thought.clear()
+        return self.thinking
+
+    def think(self, delta: str) -> None:
+        """Adds streamed reasoning without copying what is there."""
+        self._thought.append(delta)
+
 
 class TranscriptModel(QObject):
     """The messages of one chat. All positions count from 0 in reading order."""
@@ -148,6 +164,8 @@ class TranscriptModel(QObject):
     """Anything but streamed text: status, badge, note, variant, seams, or another text altogether."""
     text_grown = Signal(int, str)
     """Position and the text that came."""
+    thinking_grown = Signal(int)
+    """Reasoning came for the message at this position."""
     stream_began = Signal(int)
     stream_ended = Signal(int)
     messages_dropped = Signal(int)
@@ -233,6 +251,12 @@ class TranscriptModel(QObject):
         at = len(message.whole_text()) if seam.at < 0 else seam.at
         message.seams = (*message.seams, Seam(seam.tier, seam.instance, seam.reason, at))
         self.message_changed.emit(place)
+
+    def append_thinking(self, message_id: str, delta: str) -> None:
+        """Adds reasoning to a message that grows."""
+        place = self._places[message_id]
+        self._messages[place].think(delta)
+        self.thinking_grown.emit(place)
 
     def finish(self, message_id: str, badge: Badge | None = None, status: Status = "done") -> None:
         """Ends a stream; the badge and status take effect at once."""

@@ -22,10 +22,11 @@ from app.widgets.transcript.laid import (
 )  # fmt: skip
 from app.widgets.transcript.laid_chrome import ErrorLaid, FooterLaid, NoticeLaid, SeamLaid, ToolLaid, WaitLaid
 from app.widgets.transcript.laid_code import CodeLaid, code_height, folds
+from app.widgets.transcript.laid_reasoning import HEAD_PX, ReasoningLaid, ThoughtLaid, paragraphs
 from app.widgets.transcript.laid_table import Cells, TableLaid
 from app.widgets.transcript.model import Message, Seam
 
-RowKind = Literal["block", "own", "seam", "footer", "wait", "notice", "error", "tool"]
+RowKind = Literal["block", "own", "seam", "footer", "wait", "notice", "error", "tool", "reasoning", "thought"]
 
 OWN_LINES = 40
 """Lines of the user's words in one row: a pasted log is many rows, laid out as they come into view."""
@@ -67,6 +68,7 @@ class MessageRows:
         self._is_unfolded = is_unfolded
         self._splitter = Splitter()
         self._block_rows: list[int] = []
+        self._head = 0  # how many rows of reasoning stand above the text
         self._end_row = 0
         self._seams: list[tuple[int, int, Seam]] = []
         self._live = message.is_streaming
@@ -76,6 +78,7 @@ class MessageRows:
             if not self._live:
                 self._splitter.close()
             self._place_seams()
+            self._build_reasoning()
         self._build(0)
 
     @property
@@ -93,6 +96,10 @@ class MessageRows:
         kept = self._splitter.feed(delta)
         return self._build(kept)
 
+    def think(self) -> int:
+        """Takes streamed reasoning; returns from which row on all are others now."""
+        return self._build_reasoning()
+
     def finish(self) -> int:
         """Takes the message as it is at its end; returns from which row on all are others now."""
         kept = self._splitter.close()
@@ -108,6 +115,8 @@ class MessageRows:
 
     def rebuild(self) -> list[Row]:
         """All rows anew, after a fold was opened or closed."""
+        if self.message.role == "assistant":
+            self._build_reasoning()
         self._build(0)
         return self.rows
 
@@ -128,6 +137,10 @@ class MessageRows:
                 return SeamLaid(row.seam, width)
             case "footer":
                 return FooterLaid(message, width)
+            case "reasoning":
+                return ReasoningLaid(width, is_open=self.reasoning_is_open)
+            case "thought":
+                return ThoughtLaid(row.words, width)
             case "wait":
                 return WaitLaid(row.words, width)
             case "notice":
@@ -137,6 +150,11 @@ class MessageRows:
             case "tool":
                 assert message.tool is not None
                 return ToolLaid(message, message.tool, width, is_open=self._tool_is_open())
+
+    @property
+    def reasoning_is_open(self) -> bool:
+        """Whether the reasoning is shown: by the setting, turned round by the reader."""
+        return self.message.shows_thinking != self._is_unfolded(f"{self.message.id}/reasoning")
 
     def row_of_line(self, line: int) -> int:
         """The row that holds a line of the source."""
@@ -183,6 +201,43 @@ class MessageRows:
         self._end_row = len(self.rows)
         self._add_end()
         return start
+
+    def _build_reasoning(self) -> int:
+        """Rebuilds the rows of reasoning, keeping those that are as they were; returns the first that is not."""
+        old, rest = self.rows[: self._head], self.rows[self._head :]
+        new = self._reasoning_rows()
+        same = 0
+        while same < min(len(old), len(new)) and (old[same].kind, old[same].words, old[same].fold) == (
+            new[same].kind,
+            new[same].words,
+            new[same].fold,
+        ):
+            new[same] = old[same]
+            same += 1
+        for row in old[same:]:
+            row.laid = None
+        shift = len(new) - len(old)
+        self.rows = [*new, *rest]
+        self._head = len(new)
+        self._block_rows = [at + shift for at in self._block_rows]
+        self._end_row += shift
+        return len(self.rows) if same == len(new) == len(old) else same
+
+    def _reasoning_rows(self) -> list[Row]:
+        thinking = self.message.whole_thinking().strip()
+        if not thinking:
+            return []
+        tall, is_open = look().px(HEAD_PX), self.reasoning_is_open
+        rows = [Row("reasoning", GAP_TEXT, GAP_TEXT + tall, fold="open" if is_open else "folded")]
+        if not is_open:
+            return rows
+        letter, line_px = look().metrics("small").averageCharWidth(), look().line("small")
+        for words in paragraphs(thinking):
+            for part, piece in enumerate(_pieces(words)):
+                gap = 0 if part else GAP_ITEM
+                guess = text_height(len(piece), piece.count("\n"), self.width - QUOTE_PX, letter, line_px)
+                rows.append(Row("thought", gap, gap + guess, words=piece, part=part))
+        return rows
 
     def _add_block(self, block: Block, above: int) -> None:
         """Adds a block with the seams before and inside it; `above` is where the block before it ended."""

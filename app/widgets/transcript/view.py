@@ -10,7 +10,7 @@
     view.find_text("words"); view.find_next(); view.find_previous(); view.clear_find()
 
 Keys: J K next and previous message, Space and Shift+Space a page, Home End, Enter the menu of the message, [ ] its
-variants, Ctrl+C copies markdown, Ctrl+Shift+C plain text, Ctrl+A all, Escape drops the selection.
+variants, T its reasoning, Ctrl+C copies markdown, Ctrl+Shift+C plain text, Ctrl+A all, Escape drops the selection.
 """
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
@@ -141,6 +141,11 @@ class TranscriptView(TranscriptCanvas):
         menu.addAction(icon("copy"), "Copy").triggered.connect(lambda: self.copy_message(message_id))
         plain = menu.addAction(icon("file-text"), "Copy as plain text")
         plain.triggered.connect(lambda: self.copy_message(message_id, as_plain=True))
+        if message.whole_thinking():
+            thoughts = menu.addAction(icon("copy"), "Copy reasoning")
+            thoughts.triggered.connect(lambda: QGuiApplication.clipboard().setText(message.whole_thinking()))
+            unfold = menu.addAction(icon("list"), "Show or hide the reasoning")
+            unfold.triggered.connect(lambda: self.toggle_reasoning(message_id))
         if message.role == "assistant" and not message.is_streaming:
             again = menu.addAction(icon("refresh-cw"), "Answer again")
             again.triggered.connect(lambda: self.regenerate_requested.emit(message_id))
@@ -170,9 +175,22 @@ class TranscriptView(TranscriptCanvas):
         self._copied = None
         self.viewport().update()
 
+    def toggle_reasoning(self, message_id: str) -> bool:
+        """Shows or folds the reasoning of an answer; False where it has none."""
+        item = self.model.place(message_id)
+        self._flush(item)
+        rows = self._rows_of(item)
+        if not rows.rows or rows.rows[0].kind != "reasoning":
+            return False
+        self._toggle_fold(Place(item, 0))
+        return True
+
     def _toggle_fold(self, place: Place) -> None:
         rows = self._items[place.item]
-        key = rows.fold_key(self._row(place))
+        row = self._row(place)
+        key = rows.fold_key(row)
+        if row.kind == "reasoning":
+            self.selection.forget_from(place.item)  # the rows below move to other numbers
         self._unfolded.symmetric_difference_update({key})
         self._stack.reopen(place.item, 0, [row.estimate for row in rows.rebuild()])
         self._set_follow(False)
@@ -513,6 +531,8 @@ class TranscriptView(TranscriptCanvas):
                 self.step_variant(item, -1)
             case Qt.Key.Key_BracketRight:
                 self.step_variant(item, 1)
+            case Qt.Key.Key_T:
+                return self.toggle_reasoning(self.model.at(item).id)
             case _:
                 return False
         return True
