@@ -65,6 +65,8 @@ def _listed(model: Served) -> dict[str, Any]:
 
 
 def _anthropic(path: str, models: Sequence[Served]) -> Any:
+    if path.endswith("/publishers/google/models"):  # Vertex
+        return upstream_gemini.publisher_listing([])
     if path != "/v1/models":
         return None
     rows = [

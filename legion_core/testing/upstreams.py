@@ -60,7 +60,7 @@ WHOLE: dict[WireName, Callable[[Answer, dict[str, Any]], bytes]] = {
 # An answer's path ends so, whatever door it stands behind: a server's root, a version, a deployment, a project.
 _ANSWERS: dict[WireName, tuple[str, ...]] = {
     "openai": ("/chat/completions",),
-    "anthropic": ("/v1/messages",),
+    "anthropic": ("/v1/messages", ":streamRawPredict"),
     "ollama": ("/api/chat",),
     "gemini": (":streamGenerateContent", ":generateContent"),
     "bedrock": ("/converse-stream", "/converse"),

@@ -125,10 +125,11 @@ class _OutputConfig(msgspec.Struct):
 class _Body(msgspec.Struct, omit_defaults=True):
     """Everything this wire ever sends: what is not a field here cannot reach a provider."""
 
-    model: str
     max_tokens: int
     messages: list[_Message]
     stream: bool
+    model: str = ""
+    anthropic_version: str = ""
     system: list[_Text] | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -141,8 +142,12 @@ class _Body(msgspec.Struct, omit_defaults=True):
     cache_control: _Cache | None = None
 
 
-def body_of(request: Request, model: str, who: str, names: ToolNames, *, prefix: str = "") -> bytes:
+def body_of(
+    request: Request, model: str, who: str, names: ToolNames, *, prefix: str = "", version: str = ""
+) -> bytes:
     """The JSON of `POST /v1/messages`; `who` is this instance: thinking signed by any other is left out.
+
+    A door of another host's names the model in its address and wants the `version` in the body instead.
 
     `prefix` becomes a last assistant message to be continued. The wire refuses one that ends in white space, so that is
     cut off; the reader gives it to nobody again.
@@ -160,7 +165,8 @@ def body_of(request: Request, model: str, who: str, names: ToolNames, *, prefix:
         system.append(_Text(text=JSON_MODE))
     thinking = _thinking(params)
     body = _Body(
-        model=model,
+        model="" if version else model,
+        anthropic_version=version,
         max_tokens=params.max_tokens or OUTPUT_TOKENS + (thinking.budget_tokens if thinking else 0),
         messages=messages,
         stream=True,
@@ -175,7 +181,7 @@ def body_of(request: Request, model: str, who: str, names: ToolNames, *, prefix:
         thinking=thinking,
         output_config=_OutputConfig(_Format(params.json_schema)) if params.json_schema is not None else None,
         # A conversation is sent again with every turn: the provider is asked to remember its beginning.
-        cache_control=_Cache() if len(request.messages) > 1 or request.tools else None,
+        cache_control=_Cache() if (len(request.messages) > 1 or request.tools) and not version else None,
     )
     return msgspec.json.encode(body)
 

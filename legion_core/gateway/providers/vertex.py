@@ -1,23 +1,27 @@
-"""Google Vertex AI: Gemini's wire behind a project's address, with a login instead of a key."""
+"""Google Vertex AI: Gemini's wire, and for Claude Anthropic's, behind a project's address, with a login for a key."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 import msgspec
 
+from legion_core.gateway.providers.anthropic_wire import TOOL_NAME_MAX, MessagesReader, body_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.gemini import CHAT, answer, same_count, same_width
+from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.vertex_auth import GoogleSign, is_account
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request, Usage
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.errors import LegionError
+from legion_core.kernel.errors import LegionError, Unsupported
 
 CONTEXT: Final = 1_048_576  # of every Gemini model since 1.5
 CONTEXT_EMBEDDING: Final = 2048
+CLAUDE_VERSION: Final = "vertex-2023-10-16"
 THINKS: Final[frozenset[Capability]] = CHAT | frozenset[Capability]({"thinking"})
 EMBED_BATCH: Final = 5  # texts in one call, the least of what the models allow …
 EMBED_BATCH_GEMINI: Final = 1  # … but for these, which take one
@@ -112,12 +116,30 @@ class Vertex:
         self, request: Request, model: str, *, prefix: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """See `Provider`; a `prefix` needs a model configured with `continuation = "prefill"`."""
-        return answer(
-            self._wire, path_of(model), request, model, prefix=prefix, offer=self._offers.get(model)
-        )
+        offer = self._offers.get(model)
+        if _is_claude(model):
+            return self._claude(request, model, prefix, offer)
+        return answer(self._wire, path_of(model), request, model, prefix=prefix, offer=offer)
+
+    @asynccontextmanager
+    async def _claude(
+        self, request: Request, model: str, prefix: str, offer: ModelOffer | None
+    ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
+        if prefix and (offer is None or offer.continuation not in ("prefill", "native")):
+            raise Unsupported(
+                f"{self._name} cannot go on behind a given beginning of an answer.", capability="continuation"
+            )
+        names = ToolNames((tool.name for tool in request.tools), length_max=TOOL_NAME_MAX)
+        body = body_of(request, model, self._name, names, prefix=prefix, version=CLAUDE_VERSION)
+        reader = MessagesReader(self._name, request, names, prefix=prefix, secrets=self._wire.secrets)
+        path = f"{path_of(model)}:streamRawPredict"
+        async with self._wire.chunks(path, body, SseParser(), reader) as chunks:
+            yield chunks
 
     async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
         """See `Provider`."""
+        if _is_claude(model):
+            raise Unsupported(f"{model} makes no embeddings.", capability="embeddings")
         vectors, tokens = list[tuple[float, ...]](), 0
         size = EMBED_BATCH_GEMINI if model.startswith("gemini") else EMBED_BATCH
         for at in range(0, len(texts), size):
@@ -152,8 +174,13 @@ class Vertex:
 
 
 def path_of(model: str) -> str:
-    """Where a model lies: Google's own by its name, all others by their path (`publishers/…`, `endpoints/…`)."""
-    return "/" + percent(model if "/" in model else f"publishers/google/models/{model}", safe="/")
+    """Where a model lies: Gemini and Claude by their name, all others by their path (`publishers/…`, `endpoints/…`)."""
+    publisher = "anthropic" if _is_claude(model) else "google"
+    return "/" + percent(model if "/" in model else f"publishers/{publisher}/models/{model}", safe="/@")
+
+
+def _is_claude(model: str) -> bool:
+    return model.rpartition("/")[2].startswith("claude")
 
 
 def _offer(resource: str) -> ModelOffer | None:

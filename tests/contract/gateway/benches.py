@@ -135,7 +135,11 @@ POWERS: dict[Callable[[], OPEN], frozenset[Power]] = {scripted: ScriptedBench.po
 
 
 def wired(
-    wire: WireName, make: Callable[[str], Provider], powers: frozenset[Power], behind: str | None = None
+    wire: WireName,
+    make: Callable[[str], Provider],
+    powers: frozenset[Power],
+    behind: str | None = None,
+    model: str = "m1",
 ) -> Callable[[], OPEN]:
     """`behind` is what stands behind the origin in the address, where it is not the wire's usual."""
 
@@ -143,7 +147,7 @@ def wired(
     async def bench() -> AsyncGenerator[ProviderBench, None]:
         async with Upstream(wire, key="" if wire == "ollama" else KEY) as upstream:
             provider = make(upstream.base_url if behind is None else upstream.origin + behind)
-            yield WireBench(upstream, provider, powers)
+            yield WireBench(upstream, provider, powers, model)
             await provider.aclose()
 
     POWERS[bench] = powers
@@ -153,6 +157,7 @@ def wired(
 CAN = frozenset[Power]({"script", "break", "refuse", "usage", "thinking"})
 PREFILL = (ModelOffer(id="m1", continuation="prefill"),)
 
+CLAUDE = (ModelOffer(id="claude-sonnet-4@20250514", continuation="prefill"),)
 EMBEDS = (ModelOffer(id="m1", continuation="instruct"),)
 
 BENCHES: dict[str, Callable[[], OPEN]] = {
@@ -191,6 +196,13 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         lambda url: Vertex("box", url, SystemClock(), api_key=KEY, models=EMBEDS, limits=LIMITS),
         CAN | {"embed"},
         "/v1/projects/p1/locations/europe-west4",
+    ),
+    "vertex-claude": wired(
+        "anthropic",
+        lambda url: Vertex("box", url, SystemClock(), api_key=KEY, models=CLAUDE, limits=LIMITS),
+        CAN | {"prefix"},
+        "/v1/projects/p1/locations/global",
+        "claude-sonnet-4@20250514",
     ),
     "bedrock": wired(
         "bedrock",

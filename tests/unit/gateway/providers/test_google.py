@@ -235,6 +235,23 @@ def issue(asked: Asked, expires_s: int = 3600) -> tuple[int, bytes]:
     ).encode()
 
 
+def test_claude_is_asked_on_its_own_wire_at_its_publishers_address() -> None:
+    async def main() -> None:
+        async with Upstream("anthropic", key=KEY) as upstream:
+            provider = Vertex("box", upstream.origin + PLACE, SystemClock(), api_key=KEY, limits=LIMITS)
+            chunks = await ask(provider, model="claude-sonnet-4@20250514")
+            assert isinstance(chunks[-1], Finished)
+            (asked,) = upstream.questions
+            assert asked.path == (
+                f"{PLACE}/publishers/anthropic/models/claude-sonnet-4@20250514:streamRawPredict"
+            )
+            assert asked.json["anthropic_version"] == "vertex-2023-10-16"
+            assert "model" not in asked.json
+            await provider.aclose()
+
+    aio.run(main())
+
+
 @pytest.mark.parametrize("as_file", [True, False])
 def test_a_service_account_signs_in_once_for_many_questions(as_file: bool, tmp_path: Path) -> None:
     with answering(issue) as google:
