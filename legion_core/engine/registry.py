@@ -6,7 +6,6 @@ its reason and disturbs no other. A folder that changed is imported again at the
 """
 
 import importlib
-import importlib.metadata
 import inspect
 import logging
 import pkgutil
@@ -214,6 +213,8 @@ def _import(name: str, folder: Path) -> Extension:
 
 
 def _import_installed() -> dict[str, Extension]:
+    import importlib.metadata  # heavy, and only wanted once somebody names an extension
+
     found: dict[str, Extension] = {}
     for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: point.name):
         version = point.dist.version if point.dist is not None else ""
