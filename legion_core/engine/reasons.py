@@ -101,7 +101,7 @@ _KINDS: tuple[Kind, ...] = (
     _k("skipped", "budget.loops_spent", "The edge from {source} leads round again, and all {limit} rounds are spent."),
     # Runs
     _k("skipped", "run.cancelled", "{who} cancelled the run."),
-    _k("skipped", "run.too_many_tasks", "The run has {count} tasks, the bound."),
+    _k("blocked", "run.too_many_tasks", "The run has {count} tasks, the bound."),
     _k("blocked", "run.too_deep", "The chain {chain} would be started {depth} chains deep, the bound."),
     _k("blocked", "run.chain_unknown", "There is no chain {chain}."),
     _k("skipped", "run.dry", "This is a dry run: {task} has effects and was not called."),
