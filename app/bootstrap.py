@@ -137,6 +137,7 @@ class Desktop:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_PAINT_S):
                 await painted.wait()
+        window.fit_screen()
         if measure.wants("START", self._env):
             measure.print_ready()
             if measure.wants("EXIT", self._env):

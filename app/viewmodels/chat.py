@@ -96,9 +96,20 @@ class ChatViewModel(QObject):
     draft_loaded = Signal(str)
     """Put this text in the composer."""
 
-    def __init__(self, bridge: Bridge, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        now: Callable[[], datetime],
+        *,
+        draft: str = "",
+        keep_draft: Callable[[str], None] | None = None,
+    ) -> None:
+        """`draft` is what a new chat begins with, `keep_draft` what remembers it: the engine knows no chat without a question."""
         super().__init__()
         self.setObjectName("viewmodel.chat")
+        self._new_draft = draft
+        self._keep_draft = keep_draft
+        self._answering: set[str] = set()
         self._bridge = bridge
         self._now = now
         self.conversation_id = ""
@@ -114,7 +125,7 @@ class ChatViewModel(QObject):
         self._early: list[Event] = []
         self._pins: dict[str, Pins | None] = {}
         self._pin_titles: dict[str, str] = {}
-        self._draft = ""
+        self._draft = draft
         self._draft_saved = ""
         self._generation = 0
         self._pause = QTimer(self)
@@ -123,7 +134,7 @@ class ChatViewModel(QObject):
         self._pause.setInterval(DRAFT_PAUSE_MS)
         self._pause.timeout.connect(self.save_draft)
         bridge.watch(self._on_facts, AnswerStarted, AnswerOpened, AnswerGrew, AnswerJoined, AnswerEnded)
-        bridge.lost.connect(self.reload)
+        bridge.lost.connect(self._on_lost)
 
     # What is so now
 
@@ -141,6 +152,16 @@ class ChatViewModel(QObject):
     def is_running(self) -> bool:
         """Whether an answer is on its way."""
         return self._sending or self.running is not None
+
+    @property
+    def answers_running(self) -> int:
+        """How many answers are on their way, in all chats."""
+        return max(len(self._answering), int(self.is_running))
+
+    @property
+    def draft(self) -> str:
+        """What stands in the composer."""
+        return self._draft
 
     @property
     def last_answer(self) -> ChatMessage | None:
@@ -190,14 +211,16 @@ class ChatViewModel(QObject):
     # What a person does
 
     def start_new(self) -> None:
-        """An empty chat; it is kept only once something is sent."""
+        """An empty chat, with what was last begun in one; it is kept only once something is sent."""
         self.save_draft()
+        draft = self._new_draft if self.conversation_id else ""
         self._generation += 1
         self.conversation_id = ""
         self.title = NEW_TITLE
         self.is_pinned = False
         self._show(())
-        self._take_draft("")
+        self._take_draft(draft)
+        self._keep_new(draft)
 
     def open(self, conversation_id: str) -> None:
         """Show a chat. Opening the one that is shown does nothing."""
@@ -233,6 +256,8 @@ class ChatViewModel(QObject):
             self.title = wording.title_of(question)
         conversation_id, pins, generation = self.conversation_id or None, self.pins, self._generation
         self._set_draft_quietly("")
+        if conversation_id is None:
+            self._keep_new("")
         self._bridge.launch(
             "chat.send",
             lambda legion: legion.chat.send(conversation_id, question, parent_id=parent, pins=pins),
@@ -307,11 +332,23 @@ class ChatViewModel(QObject):
         """Write the draft now if it changed."""
         self._pause.stop()
         text, conversation_id = self._draft, self.conversation_id
-        if conversation_id and text != self._draft_saved:
+        if not conversation_id:
+            self._keep_new(text)
+        elif text != self._draft_saved:
             self._draft_saved = text
             self._bridge.launch("chat.draft", lambda legion: legion.chat.save_draft(conversation_id, text))
 
+    def _keep_new(self, text: str) -> None:
+        if text != self._new_draft:
+            self._new_draft = text
+            if self._keep_draft is not None:
+                self._keep_draft(text)
+
     # What comes back
+
+    def _on_lost(self) -> None:
+        self._answering.clear()  # ends may be among what was lost
+        self.reload()
 
     def _load(self, conversation_id: str, *, takes_draft: bool) -> None:
         self._generation += 1
@@ -420,6 +457,7 @@ class ChatViewModel(QObject):
 
     def _on_started(self, fact: AnswerStarted) -> None:
         message = fact.message
+        self._answering.add(message.id)
         if not self._is_mine(message.conversation_id, fact):
             return
         if self.find(message.id) is None:
@@ -470,6 +508,7 @@ class ChatViewModel(QObject):
     def _on_ended(self, fact: AnswerEnded) -> None:
         message = fact.message
         self._live.pop(message.id, None)
+        self._answering.discard(message.id)
         if self._is_mine(message.conversation_id, fact) and self.find(message.id) is not None:
             self._replace(message)
             self._sending = False

@@ -95,7 +95,7 @@ class Notices(QObject):
         """There is no engine: say why and what can be done."""
         self._window.banner.tell(
             "engine", sentence, "err",
-            (("settings", "Open Settings", lambda: _ignore(self._window.go("settings"))), ("quit", "Quit", self._window.quit_asked.emit)),
+            (("settings", "Open Settings", lambda: _ignore(self._window.go("settings"))), ("quit", "Quit", self._window.ask_quit)),
         )  # fmt: skip
 
     def _show_problem(self) -> None:
@@ -154,7 +154,7 @@ class Notices(QObject):
             self._window.hide()
             self._window.hidden_to_tray.emit()
         else:
-            self._window.quit_asked.emit()
+            self._window.ask_quit()
 
     def _close_without_tray(self) -> None:
         store = self._services.store
@@ -162,7 +162,7 @@ class Notices(QObject):
             store.set_flag("tray/noneExplained", True)
             self._window.banner.tell(
                 "tray", "This desktop has no tray, so the window was minimised and the engine runs on. Quit ends both.",
-                "neutral", (("quit", "Quit", self._window.quit_asked.emit),),
+                "neutral", (("quit", "Quit", self._window.ask_quit),),
             )  # fmt: skip
         self._window.showMinimized()
 

@@ -13,6 +13,7 @@ from app.viewmodels.models import ModelsViewModel
 from app.viewmodels.providers import ProvidersViewModel
 from app.viewmodels.settings import SettingsViewModel
 from app.viewmodels.status import StatusViewModel
+from app.views.drafts import NewDraft
 from app.views.store import Store
 
 
@@ -34,7 +35,8 @@ class Services:
 
     def __post_init__(self) -> None:
         self.chats = ConversationsViewModel(self.bridge, self.now)
-        self.chat = ChatViewModel(self.bridge, self.now)
+        kept = NewDraft(self.home)
+        self.chat = ChatViewModel(self.bridge, self.now, draft=kept.read(), keep_draft=kept.keep)
         self.models = ModelsViewModel(self.bridge, self.now)
         self.providers = ProvidersViewModel(self.bridge)
         self.settings = SettingsViewModel(self.bridge)

@@ -23,6 +23,10 @@ class Shell(QWidget):
     overlay: QWidget | None
     has_tray: bool
 
+    def ask_quit(self) -> None:
+        """Quit, after one question where that would stop something."""
+        raise NotImplementedError
+
     def go(self, page: str) -> PageFrame:
         """Show a page, building it on its first visit, and give it the focus."""
         raise NotImplementedError

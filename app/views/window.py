@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.commands import BUILT_PAGES, COMMANDS, PAGES, page_key
 from app.theme.apply import look
 from app.theme.icons import app_icon
+from app.viewmodels.wording import plural
 from app.views.appearance import Appearance
 from app.views.banner import Banner
 from app.views.chat.page import ChatPage
@@ -23,6 +24,7 @@ from app.views.strip import Strip
 
 TITLE = "Legion Workbench"
 TITLE_BAR = 36  # the tallest of the usual desktops, in px
+TITLE_BAR_MAX = 64
 SIZE, SIZE_MIN = QSize(1280, 800), QSize(900, 560)
 
 
@@ -39,6 +41,7 @@ class MainWindow(Shell):
         self.has_tray = False
         self._was_painted = False
         self._is_quitting = False
+        self._quit_question: QDialog | None = None
         self.pages: dict[str, PageFrame] = {}
         self.page = ""
         outer: QHBoxLayout = row(self)
@@ -151,7 +154,7 @@ class MainWindow(Shell):
         commands.bind("help.wizard", self.open_wizard)
         commands.bind("help.about", self.open_about)
         commands.bind("window.close", self.close_window)
-        commands.bind("app.quit", self.quit_asked.emit)
+        commands.bind("app.quit", self.ask_quit)
 
     def _bind_chat(self) -> None:
         commands = self.services.commands
@@ -295,9 +298,39 @@ class MainWindow(Shell):
         """As the close button: to the tray where there is one, else by what the person chose."""
         self.close()
 
+    def ask_quit(self) -> None:
+        """Quit at once where nothing runs; else one question says what would stop."""
+        loss = what_stops(
+            self.services.chat.answers_running,
+            sum(found.is_active for found in self.services.models.downloads),
+        )
+        if not loss:
+            self.quit_asked.emit()
+            return
+        self.raise_up()
+        if self._quit_question is not None:
+            self._quit_question.activateWindow()
+            return
+        from app.views.question import Question
+
+        question = Question(self, "Quit Legion Workbench?", loss, act="Quit", keep="Keep running")
+        self._quit_question = question
+        question.finished.connect(self._quit_answered)
+        # Not `exec`: a signal to end must be heard while it is open.
+        question.open()
+
+    def _quit_answered(self, result: int) -> None:
+        question, self._quit_question = self._quit_question, None
+        if question is not None:
+            question.deleteLater()
+        if result == QDialog.DialogCode.Accepted:
+            self.quit_asked.emit()
+
     def prepare_quit(self) -> None:
         """From now on closing really closes."""
         self._is_quitting = True
+        if self._quit_question is not None:
+            self._quit_question.reject()
 
     def raise_up(self) -> None:
         """Come to the front, from the tray or from behind."""
@@ -313,7 +346,16 @@ class MainWindow(Shell):
         store.set_text("screen", "maximised" if self.isMaximized() else "")
         if not self.isMaximized() and not self.isMinimized():
             box = self.geometry()
-            store.set_numbers("geometry", {"x": box.x(), "y": box.y(), "w": box.width(), "h": box.height()})
+            store.set_numbers(
+                "geometry",
+                {
+                    "x": box.x(),
+                    "y": box.y(),
+                    "w": box.width(),
+                    "h": box.height(),
+                    "title": max(0, box.top() - self.frameGeometry().top()),
+                },
+            )
         for name, page in self.pages.items():
             store.set_numbers(f"panes/{name}", page.state())
         store.save()
@@ -329,6 +371,14 @@ class MainWindow(Shell):
             self.setGeometry(box)
         if store.text("screen") == "maximised":
             self.setWindowState(Qt.WindowState.WindowMaximized)
+
+    def fit_screen(self) -> None:
+        """Bring all of the window, its frame included, onto its screen; only once shown is the frame known."""
+        if self.isMaximized() or self.isFullScreen():
+            return
+        box = within(self.screen().availableGeometry(), self.geometry(), self.frameGeometry())
+        if box != self.geometry():
+            self.setGeometry(box)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
@@ -377,12 +427,32 @@ def fit_to_screens(held: dict[str, int], screens: list[QRect]) -> QRect | None:
         return max(0, common.width()) * max(0, common.height())
 
     home = max(screens, key=shared)
-    box.setWidth(min(box.width(), home.width()))
-    box.setHeight(min(box.height(), home.height()))
-    if shared(home) < box.width() * box.height():
-        box.moveLeft(max(home.left(), min(box.left(), home.right() + 1 - box.width())))
-        box.moveTop(max(home.top(), min(box.top(), home.bottom() + 1 - box.height())))
-    return box
+    title = min(TITLE_BAR_MAX, max(0, held.get("title", TITLE_BAR)))
+    return within(home, box, box.adjusted(0, -title, 0, 0))
+
+
+def within(room: QRect, client: QRect, frame: QRect) -> QRect:
+    """The place of a window's inside, moved and cut so that its frame is within `room` as well as it can be."""
+    inner = room.adjusted(
+        client.left() - frame.left(), client.top() - frame.top(),
+        client.right() - frame.right(), client.bottom() - frame.bottom(),
+    )  # fmt: skip
+    wide, tall = min(client.width(), inner.width()), min(client.height(), inner.height())
+    left = max(inner.left(), min(client.left(), inner.right() + 1 - wide))
+    top = max(inner.top(), min(client.top(), inner.bottom() + 1 - tall))
+    return QRect(left, top, wide, tall)
+
+
+def what_stops(answers: int, downloads: int) -> str:
+    """What quitting would end, as sentences; empty where nothing would."""
+    said: list[str] = []
+    if answers:
+        stops = "stops" if answers == 1 else "stop"
+        said.append(f"{plural(answers, 'answer')} on the way {stops}; what is there so far is kept.")
+    if downloads:
+        stops = "stops" if downloads == 1 else "stop"
+        said.append(f"{plural(downloads, 'download')} {stops} and can go on from there later.")
+    return " ".join(said)
 
 
 def _focus_into(pane: QWidget, page: PageFrame) -> bool:

@@ -43,6 +43,8 @@ class Composing(QWidget):
         services.settings.value_changed.connect(self._on_setting)
         services.settings.changed.connect(lambda: self._on_setting("chat.send_with_enter"))
         self._on_setting("chat.send_with_enter")
+        if services.chat.draft:
+            self.composer.set_text(services.chat.draft)
 
     @property
     def is_editing(self) -> bool:

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QRect
+from PySide6.QtCore import QEvent, QObject, QRect, QSize
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.views.store import Store
 from app.views.strip import StripButton
-from app.views.window import SIZE, SIZE_MIN, first_size, fit_to_screens
+from app.views.window import SIZE, SIZE_MIN, TITLE_BAR, first_size, fit_to_screens, within
 from tests.gui.conftest import Person
 
 SCREEN = QRect(0, 0, 1920, 1080)
@@ -52,7 +52,7 @@ def test_a_window_larger_than_the_screen_is_cut_and_one_too_small_grows() -> Non
     small = fit_to_screens({"x": 10, "y": 10, "w": 10, "h": 10}, [SCREEN])
     assert large is not None
     assert small is not None
-    assert large.size() == SCREEN.size()
+    assert large.size() == QSize(1920, 1080 - TITLE_BAR)
     assert small.size() == SIZE_MIN
 
 
@@ -157,3 +157,27 @@ def test_the_first_window_fits_a_small_screen_with_its_title_bar() -> None:
     assert first_size([small]).height() < 800
     assert first_size([QRect(0, 0, 640, 480)]) == SIZE_MIN
     assert first_size([]) == SIZE
+
+
+def test_the_frame_counts_too_when_a_window_is_brought_onto_its_screen() -> None:
+    small = QRect(0, 0, 1280, 800)
+    client = QRect(0, 20, 1280, 800)
+    placed = within(small, client, client.adjusted(0, -20, 0, 0))
+    assert placed == QRect(0, 20, 1280, 780)
+    fits = QRect(100, 100, 900, 600)
+    assert within(small, fits, fits.adjusted(-4, -30, 4, 4)) == fits
+
+
+def test_a_remembered_window_as_large_as_the_screen_leaves_room_for_its_title_bar() -> None:
+    small = QRect(0, 0, 1280, 800)
+    box = fit_to_screens({"x": 0, "y": 20, "w": 1280, "h": 800, "title": 20}, [small])
+    assert box == QRect(0, 20, 1280, 780)
+
+
+def test_the_starter_cannot_be_removed_and_says_why(person: Person) -> None:
+    person.window.go("models")
+    person.services.models.select("smollm2-135m-instruct")
+    person.settle()
+    remove = person.find("models.remove")
+    assert not remove.isEnabled()
+    assert "always a model" in remove.toolTip()
