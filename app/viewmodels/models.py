@@ -91,10 +91,9 @@ def fit_bar(model: ModelRow, fit: ModelFit) -> FitBar:
     whole = max(1, fit.available_bytes)
     left = fit.available_bytes - fit.total_bytes
     words, tone, _ = FIT_WORDS[fit.label]
-    where = "memory" if fit.where == "memory" else f"on {fit.where}"
     quantisation = f", {model.quantisation}" if model.quantisation else ""
     return FitBar(
-        headline=f"{fit.total_bytes / 1e9:.1f} of {fit.available_bytes / 1e9:.1f} GB {where}",
+        headline=f"{wording.size(fit.total_bytes)} of {wording.size(fit.available_bytes)}",
         pill=f"{words}, {wording.size(left)} left" if left > 0 else f"{words}, {wording.size(-left)} short",
         tone=tone,
         parts=(

@@ -4,6 +4,13 @@ from datetime import date, datetime, timedelta
 
 MINUS = "\u2212"
 DASH = "\u2013"  # shown where nothing was measured
+LICENCES = {
+    "apache-2.0": "Apache-2.0", "apache2": "Apache-2.0", "apache-2": "Apache-2.0", "mit": "MIT",
+    "bsd-3-clause": "BSD-3-Clause", "bsd-2-clause": "BSD-2-Clause", "isc": "ISC", "mpl-2.0": "MPL-2.0",
+    "gpl-3.0": "GPL-3.0", "agpl-3.0": "AGPL-3.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-nc-4.0": "CC-BY-NC-4.0",
+    "cc-by-sa-4.0": "CC-BY-SA-4.0", "openrail": "OpenRAIL", "gemma": "Gemma", "llama2": "Llama 2",
+    "llama3": "Llama 3", "llama3.1": "Llama 3.1", "llama3.2": "Llama 3.2", "llama3.3": "Llama 3.3",
+}  # fmt: skip
 
 
 def size(count_bytes: int) -> str:
@@ -149,8 +156,7 @@ def left(done_bytes: int, total_bytes: int, bytes_per_s: float) -> str:
 
 def licence(name: str) -> str:
     """A licence as its authors spell it: `Apache-2.0`, `MIT`."""
-    known = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause"}
-    return known.get(name.lower(), name)
+    return LICENCES.get(name.strip().lower().replace(" ", "-"), name.strip())
 
 
 def plural(number: int, noun: str) -> str:

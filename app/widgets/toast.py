@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QElapsedTimer, QEvent, QRectF, Qt, QTimer
-from PySide6.QtGui import QEnterEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
+from PySide6.QtGui import QEnterEvent, QFontMetrics, QKeySequence, QPainter, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.theme.apply import look
@@ -34,6 +34,7 @@ class Toast(QWidget):
         self._timer.timeout.connect(self.hide)
         self._clock = QElapsedTimer()
         self._left_ms = SHOWN_MS
+        self._whole = ""
         self._words = QLabel(self)
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._words.setObjectName("toast.words")
@@ -78,7 +79,8 @@ class Toast(QWidget):
     ) -> None:
         """Shows a sentence; with `undo` it offers to take back what was done."""
         self._icon, self._undo = icon, undo
-        self._words.setText(words)
+        self._whole = " ".join(words.split())
+        self._words.setText(self._whole)
         self.setAccessibleName(words)
         self._button.setVisible(undo is not None)
         self._keys.setVisible(undo is not None)
@@ -94,8 +96,15 @@ class Toast(QWidget):
         window = self.parentWidget()
         if window is None or self.isHidden():
             return
-        tall = look().px(40)
-        wide = min(self.sizeHint().width(), WIDTH_MAX_PX, window.width() - 2 * ABOVE_PX)
+        self._words.setText(self._whole)
+        full = self.sizeHint().width()
+        wide = min(full, WIDTH_MAX_PX, window.width() - 2 * ABOVE_PX)
+        metrics = self._words.fontMetrics()
+        room = metrics.horizontalAdvance(self._whole) - (full - wide)
+        lines = two_lines(self._whole, metrics, max(60, room)) if full > wide else [self._whole]
+        self._words.setText("\n".join(lines))
+        self.setToolTip(self._whole if any(line.endswith("…") for line in lines) else "")
+        tall = look().px(40) + (len(lines) - 1) * metrics.lineSpacing()
         bottom = window.height() - look().px(STRIP_PX) - ABOVE_PX
         self.setGeometry((window.width() - wide) // 2, bottom - tall, wide, tall)
 
@@ -139,6 +148,20 @@ class Toast(QWidget):
         y = round((self.height() - 16) / 2)
         painter.drawPixmap(14, y, pixmap(self._icon, "text.secondary", 16, self.devicePixelRatioF()))
         painter.end()
+
+
+def two_lines(words: str, metrics: QFontMetrics, room_px: int) -> list[str]:
+    """A sentence in at most two lines of `room_px`, broken at blanks; what does not fit ends in an ellipsis."""
+    flat = " ".join(words.split())
+    if metrics.horizontalAdvance(flat) <= room_px:
+        return [flat]
+    parts = flat.split(" ")
+    count = 1
+    while count < len(parts) and metrics.horizontalAdvance(" ".join(parts[: count + 1])) <= room_px:
+        count += 1
+    first, rest = " ".join(parts[:count]), " ".join(parts[count:])
+    shown = (metrics.elidedText(part, Qt.TextElideMode.ElideRight, room_px) for part in (first, rest))
+    return [part for part in shown if part]
 
 
 class _UndoKeys(QWidget):

@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QEnterEvent
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.theme.apply import apply
@@ -66,3 +66,22 @@ def test_time_stands_still_under_the_mouse(window: QWidget) -> None:
     assert not toast._timer.isActive()
     QApplication.sendEvent(toast, QEvent(QEvent.Type.Leave))
     assert toast._timer.isActive()
+
+
+def test_a_long_sentence_takes_two_lines_and_is_never_cut_in_a_letter(window: QWidget) -> None:
+    toast = Toast(window)
+    long = "The file could not be read, since it ends in the middle of a table. Load it again from where it came."
+    toast.tell(long)
+    words = toast.findChild(QLabel, "toast.words")
+    assert words is not None
+    lines = words.text().split("\n")
+    assert len(lines) == 2
+    assert " ".join(lines) == long
+    toast.tell(f"{long} {long} {long}")
+    lines = words.text().split("\n")
+    assert len(lines) == 2
+    assert lines[1].endswith("…")
+    QApplication.processEvents()
+    assert all(words.fontMetrics().horizontalAdvance(line) <= words.width() for line in lines)
+    assert toast.width() <= window.width()
+    assert toast.accessibleName() == f"{long} {long} {long}"
