@@ -380,3 +380,23 @@ def hardware_words(hardware: Any) -> str:
     ]
     parts.append(f"{wording.whole_size(hardware.disk_free_bytes)} free on disk")
     return ", ".join(parts)
+
+
+def process_words(process: Any) -> str:
+    """`llama.cpp b7000, process 4711, started once, never crashed`, and how the last one ended."""
+    parts: list[str] = []
+    if process.engine:
+        parts.append(f"{process.engine} {process.version}".strip())
+    if process.pid is not None:
+        parts.append(f"process {process.pid}")
+    parts.append("started once" if process.starts == 1 else f"started {wording.count(process.starts)} times")
+    parts.append(
+        "never crashed"
+        if not process.crashes
+        else "crashed once"
+        if process.crashes == 1
+        else f"crashed {wording.count(process.crashes)} times"
+    )
+    if process.last_exit:
+        parts.append(f"the last one {process.last_exit}")
+    return ", ".join(parts)

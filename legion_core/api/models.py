@@ -35,6 +35,7 @@ from legion_core.models.gguf import Header
 from legion_core.models.hardware import Hardware, look
 from legion_core.models.pull import Puller
 from legion_core.models.store import ModelStore, StoredModel
+from legion_core.workers.supervisor import Health
 
 LOCAL = "local"
 HARDWARE_AGE_MAX_S = 5.0
@@ -46,12 +47,29 @@ STARTER_TEMPERATURE = 0.2  # what SmolLM2's makers recommend; warmer, so small a
 SLOTS = 2  # answers at a time from one model; they share its context
 
 
+class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The process of one model since the workbench started; `state` is starting, ready, backing_off or stopped."""
+
+    model: str
+    state: str
+    pid: int | None = None
+    engine: str = ""  # empty until the process was ready once
+    version: str = ""
+    starts: int = 0
+    crashes: int = 0
+    last_exit: str = ""  # in words: "was killed by SIGSEGV, a crash in native code"
+
+
 class LocalEngine(Protocol):
     """What is asked of the provider that runs the files, beyond being one."""
 
     @property
     def loaded(self) -> tuple[str, ...]:
         """The models whose child process is up."""
+        ...
+
+    def health(self, model: str) -> Health | None:
+        """How the model's process is; None if it was never started."""
         ...
 
     async def load(self, model: str) -> None:
@@ -191,6 +209,11 @@ class Models:
         await self._engine.load((await self._store.get(name)).name)
         self._tell(name)
 
+    async def engines(self) -> tuple[EngineRow, ...]:
+        """The process of every model that was started since the workbench was."""
+        found = ((offer.id, self._engine.health(offer.id)) for offer in self._shelf.offers)
+        return tuple(_engine(model, health) for model, health in found if health is not None)
+
     async def measure(self, name: str) -> ModelRow:
         """A short run that the ledger remembers as this computer's speed."""
         found = await self._store.get(name)
@@ -263,6 +286,20 @@ class Models:
     def _tell(self, name: str) -> None:
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(ModelChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name))
+
+
+def _engine(model: str, health: Health) -> EngineRow:
+    ready = health.ready
+    return EngineRow(
+        model=model,
+        state=health.state,
+        pid=health.pid,
+        engine=ready.engine if ready else "",
+        version=ready.engine_version if ready else "",
+        starts=health.starts,
+        crashes=health.crashes,
+        last_exit=health.last_exit,
+    )
 
 
 def _room(hardware: Hardware) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from legion_core.api.models import EngineRow
 from legion_core.api.types import (
     AnswerEnded,
     AnswerGrew,
@@ -334,6 +335,7 @@ class FakeModels:
     def __init__(self, bus: EventBus) -> None:
         self.bus = bus
         self.calls: list[tuple[Any, ...]] = []
+        self.processes: tuple[EngineRow, ...] = ()
         self.rows: dict[str, ModelRow] = {
             row.name: row
             for row in (
@@ -382,6 +384,12 @@ class FakeModels:
         self.calls.append(("remove", name))
         del self.rows[name]
         self._changed(name)
+
+    async def load(self, name: str) -> None:
+        self.calls.append(("load", name))
+
+    async def engines(self) -> tuple[EngineRow, ...]:
+        return self.processes
 
     async def unload(self, name: str) -> None:
         self.calls.append(("unload", name))

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QStackedWidget, QW
 from app.theme.apply import look
 from app.viewmodels import wording
 from app.viewmodels.chat import ChatViewModel
-from app.viewmodels.models import FIT_WORDS, estimate, hardware_words
+from app.viewmodels.models import FIT_WORDS, estimate, hardware_words, process_words
 from app.viewmodels.providers import circuit_pill
 from app.views.about import ask_remove_model, ask_remove_provider
 from app.views.frame import PageFrame
@@ -57,6 +57,12 @@ CHECK_PILLS = {
     "ok": ("Good", "ok", "circle-check"),
     "warning": ("Look at it", "warn", "triangle-alert"),
     "failed": ("Failed", "err", "circle-x"),
+}
+PROCESS_PILLS = {
+    "ready": ("Running", "ok", "circle-check"),
+    "starting": ("Starting", "accent", "loader"),
+    "backing_off": ("Waiting", "warn", "triangle-alert"),
+    "stopped": ("Not loaded", "neutral", "circle-dashed"),
 }
 TABS = (
     ("installed", "Installed"),
@@ -304,10 +310,17 @@ class ModelsPage(PageFrame):
             self.providers.select(lines[0].key)
 
     def _examine(self) -> None:
-        def done(checks: Any) -> None:
+        async def look_at(legion: Any) -> tuple[Any, Any]:
+            return await legion.models.engines(), await legion.ops.doctor()
+
+        def done(found: Any) -> None:
+            processes, checks = found
             self._checks = checks
             self.engines.lines.show_lines(
                 [
+                    *(_process_line(process) for process in processes),
+                ]
+                + [
                     Line(
                         key=check.name, title=check.name.replace("_", " ").capitalize(),
                         detail=f"{check.found}. {check.todo}" if check.todo else check.found,
@@ -317,7 +330,7 @@ class ModelsPage(PageFrame):
                 ]
             )  # fmt: skip
 
-        self._services.bridge.launch("doctor", lambda legion: legion.ops.doctor(), done)
+        self._services.bridge.launch("doctor", look_at, done)
 
     def _search(self, words: str) -> None:
         self._services.models.show(query=words)
@@ -436,6 +449,13 @@ class ModelsPage(PageFrame):
             self.tabs.step(1 if event.key() == Qt.Key.Key_PageDown else -1)
             return
         super().keyPressEvent(event)
+
+
+def _process_line(process: Any) -> Line:
+    return Line(
+        key=f"process.{process.model}", title=process.model, tier="local", detail=process_words(process),
+        cells=(Cell(pill=Pill(*PROCESS_PILLS[process.state])),),  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _context(rows: tuple[Any, ...]) -> int:

@@ -301,3 +301,25 @@ def test_the_sheet_lists_every_key(person: Person) -> None:
     words = {label.text() for label in person.find("shortcuts").findChildren(QLabel)}
     assert {spoken(command.shortcut) for command in COMMANDS if command.shortcut} <= words
     person.press("Escape")
+
+
+def test_the_engines_tab_says_how_each_process_is(person: Person) -> None:
+    from legion_core.api.models import EngineRow
+
+    person.legion.models.processes = (
+        EngineRow(model="smollm2-135m", state="ready", pid=47, engine="llama.cpp", version="0.4", starts=2, crashes=1),
+    )  # fmt: skip
+    person.services.commands.run("models.engines")
+    person.settle()
+    page = person.window.current
+    line = page.engines.lines.lines[0]  # type: ignore[attr-defined]
+    assert line.title == "smollm2-135m"
+    assert line.detail == "llama.cpp 0.4, process 47, started 2 times, crashed once"
+
+
+@pytest.mark.parametrize("state", ["ready", "starting", "backing_off", "stopped"])
+def test_every_state_of_a_process_has_its_pill_and_icon(state: str) -> None:
+    from app.theme.tokens import resource_path
+    from app.views.models.page import PROCESS_PILLS
+
+    assert resource_path("icons", f"{PROCESS_PILLS[state][2]}.svg").is_file()

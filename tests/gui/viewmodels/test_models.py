@@ -176,3 +176,13 @@ def test_the_computer_in_a_sentence() -> None:
     card = SimpleNamespace(name="RTX 4070", memory_bytes=12 * GB)
     hardware = SimpleNamespace(memory_bytes=32 * GB, gpus=(card,), disk_free_bytes=214 * GB)
     assert hardware_words(hardware) == "32 GB memory, 12 GB RTX 4070, 214 GB free on disk"
+
+
+def test_a_process_is_said_in_words() -> None:
+    from app.viewmodels.models import process_words
+    from legion_core.api.models import EngineRow
+
+    up = EngineRow(model="m", state="ready", pid=47, engine="llama.cpp", version="0.4", starts=1)
+    assert process_words(up) == "llama.cpp 0.4, process 47, started once, never crashed"
+    down = EngineRow(model="m", state="backing_off", starts=3, crashes=1, last_exit="was killed by SIGSEGV")
+    assert process_words(down) == "started 3 times, crashed once, the last one was killed by SIGSEGV"
