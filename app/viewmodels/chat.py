@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 DRAFT_PAUSE_MS = 400
 LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
+WARM_AGAIN_S = 60.0  # a model that is loaded already costs a load nothing, but not every key need ask
 EARLY_MAX = 512  # facts of a chat whose id is not known yet
 PENDING = "pending"  # id of a question shown before the engine took it on
 NEW_TITLE = "New chat"
@@ -110,6 +111,7 @@ class ChatViewModel(QObject):
         self._new_draft = draft
         self._keep_draft = keep_draft
         self._answering: set[str] = set()
+        self._warmed_s = float("-inf")
         self._bridge = bridge
         self._now = now
         self.conversation_id = ""
@@ -325,8 +327,31 @@ class ChatViewModel(QObject):
     def set_draft(self, text: str) -> None:
         """Remember what stands in the composer; saved shortly after the last key."""
         if text != self._draft:
+            if text and not self._draft:
+                self._warm()
             self._draft = text
             self._pause.start()
+
+    def _warm(self) -> None:
+        """Load the local model that would answer while the question is still being typed; failures say nothing."""
+        now_s, pins = self._now().timestamp(), self.pins
+        if pins is not None and pins.tier not in (None, Tier.LOCAL):
+            return  # no local model will be asked
+        if self.is_running or now_s - self._warmed_s < WARM_AGAIN_S or self._bridge.legion is None:
+            return
+        self._warmed_s = now_s
+
+        async def load(legion: "Legion") -> None:
+            lanes = await legion.llm.lanes()
+            wanted = pins.model if pins is not None else ""
+            local = [
+                lane for lane in lanes if lane.kind == "llamacpp" and "streaming" in lane.offer.capabilities
+            ]
+            found = next((lane for lane in local if lane.offer.id == wanted), local[0] if local else None)
+            if found is not None:
+                await legion.models.load(found.offer.id)
+
+        self._bridge.launch("chat.warm", load, lambda _: None, lambda _: None)
 
     def save_draft(self) -> None:
         """Write the draft now if it changed."""

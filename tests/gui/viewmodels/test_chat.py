@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from app.viewmodels.chat import PENDING, TIER_CHOICES, ChatViewModel
@@ -208,3 +210,32 @@ def test_a_pending_question_gets_its_real_id(stage: Stage, chat: ChatViewModel) 
     chat.send("Hello")
     assert swapped[0][0] == PENDING
     assert chat.find(PENDING) is None
+
+
+def loads(stage: Stage) -> list[str]:
+    return [call[1] for call in stage.legion.models.calls if call[0] == "load"]
+
+
+def test_the_local_model_is_loaded_when_typing_begins_and_not_at_every_key(
+    stage: Stage, chat: ChatViewModel
+) -> None:
+    chat.set_draft("H")
+    chat.set_draft("He")
+    chat.set_draft("")
+    chat.set_draft("W")
+    assert loads(stage) == ["smollm2-135m"]
+    stage.legion.clock.now += timedelta(minutes=5)
+    chat.set_draft("")
+    chat.set_draft("A")
+    assert len(loads(stage)) == 2
+
+
+def test_a_model_that_does_not_load_early_says_nothing(
+    stage: Stage, chat: ChatViewModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(name: str) -> None:
+        raise Unavailable(f"{name} does not load.")
+
+    monkeypatch.setattr(stage.legion.models, "load", refused)
+    chat.set_draft("H")
+    assert stage.refusals == []
