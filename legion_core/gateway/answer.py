@@ -53,7 +53,7 @@ class Answer:
     def content(self) -> tuple[Block, ...]:
         """The answer as canonical blocks: thinking, text, calls."""
         blocks: list[Block] = []
-        if self.thinking:
+        if self.thinking or self.signature:  # a signature may come alone, and is wanted back with its call
             blocks.append(ThinkingBlock(text=self.thinking, signature=self.signature, origin=self.instance))
         if self.text:
             blocks.append(TextBlock(text=self.text))
