@@ -338,7 +338,7 @@ def _join_faults(graph: Graph) -> Iterator[Fault]:
 def _name_faults(graph: Graph) -> Iterator[Fault]:
     """What conditions and templates read is there: known roots, and results of nodes that come before."""
     for at, node in enumerate(graph.nodes):
-        paths = transforms.arguments(dict(node.args)).paths
+        paths = transforms.arguments(dict(node.args)).paths if node.args else frozenset[tuple[str, ...]]()
         if node.transform is not None:
             paths |= transforms.compiled(node.transform).paths
         for path in sorted(paths):

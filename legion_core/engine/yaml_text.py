@@ -4,12 +4,11 @@ libyaml (by PyYAML, MIT licence) splits the text into events; what they mean is 
 1.2, so `on`, `no` and `1_000` are words. No tag builds an object. Size, depth, and what aliases unfold to are bounded.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
-
-import msgspec
 
 from legion_core.engine.refusal import FAULTS_MAX, InvalidDocument
 from legion_core.kernel.config_check import Fault
@@ -25,6 +24,8 @@ _OCTAL = re.compile(r"0o[0-7]{1,100}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
 _ODD_FLOAT = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NOT_YAML = "this is not YAML"
+_PLAIN_TAGS = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 
 
@@ -53,14 +54,24 @@ def read(text: str) -> tuple[object, dict[str, int]]:
 
 
 def _json(text: str) -> tuple[object, dict[str, int]]:
-    """JSON is YAML but for surrogate pairs in escapes; a text that YAML cannot read may still be JSON."""
+    """JSON is YAML but for surrogate pairs in escapes; what YAML cannot read may still be JSON."""
     try:
         return _yaml(text)
     except InvalidDocument as error:
+        if not error.faults[0].message.startswith(_NOT_YAML):
+            raise
         try:
-            return msgspec.json.decode(text), {}
-        except (msgspec.DecodeError, RecursionError, ValueError):
+            return json.loads(text, object_pairs_hook=_once), {}
+        except (ValueError, RecursionError):
             raise error from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object none of whose names stands twice."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return made
 
 
 def _yaml(text: str) -> tuple[object, dict[str, int]]:
@@ -97,7 +108,7 @@ def _syntax_fault(error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
     what = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     line = cast("int", mark.line) + 1 if mark is not None else None
-    return Fault("", f"this is not YAML: {what}.", "", line)
+    return Fault("", f"{_NOT_YAML}: {what}.", "", line)
 
 
 def _invalid(faults: list[Fault]) -> InvalidDocument:
@@ -176,7 +187,7 @@ class _Reader:
             self._stop("a name is text, not a list or an object.", line)
         if len(self._levels) >= DEPTH_MAX:
             self._stop(f"it is nested deeper than {DEPTH_MAX} levels.", line)
-        if event.tag is not None and not str(event.tag).startswith("tag:yaml.org,2002:"):
+        if event.tag not in _PLAIN_TAGS:
             self._fault(self._path(), f"the tag {str(event.tag)[:60]} is not read.", line)
         path = self._path()
         before = self._count
