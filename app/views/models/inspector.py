@@ -7,7 +7,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QSlider, QWidget
 
-from app.theme.apply import look
+from app.theme.apply import look, repolish
 from app.theme.paint import RIGHT, pill, pill_size, rounded, text
 from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, FitBar, ModelsViewModel, context_steps, fit_bar
@@ -202,6 +202,11 @@ class ModelInspector(QWidget):
         self.chat_button.setEnabled(not model.problem)
         self.unload_button.setVisible(model.is_loaded)
         self.remove_button.setEnabled(not model.is_starter)
+        # What cannot be pressed is not red.
+        kind = "ghost" if model.is_starter else "ghostDanger"
+        if self.remove_button.property("kind") != kind:
+            self.remove_button.setProperty("kind", kind)
+            repolish(self.remove_button)
         self.remove_button.setToolTip(
             "The starter stays, so that there is always a model" if model.is_starter else "Delete the file"
         )

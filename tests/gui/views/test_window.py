@@ -181,3 +181,7 @@ def test_the_starter_cannot_be_removed_and_says_why(person: Person) -> None:
     remove = person.find("models.remove")
     assert not remove.isEnabled()
     assert "always a model" in remove.toolTip()
+    assert remove.property("kind") == "ghost"
+    person.services.models.select("qwen3-coder-30b-a3b")
+    assert remove.isEnabled()
+    assert remove.property("kind") == "ghostDanger"
