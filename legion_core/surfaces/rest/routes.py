@@ -15,6 +15,7 @@ from legion_core.surfaces.rest.operations import (
     models,
     nodes,
     ollama,
+    previews,
     providers,
     responses,
     routes,
@@ -41,6 +42,7 @@ def operations() -> tuple[Operation, ...]:
         *ledger.OPERATIONS,
         *tasks.OPERATIONS,
         *extensions.OPERATIONS,
+        *previews.OPERATIONS,
         *settings.OPERATIONS,
         *events.OPERATIONS,
     )
