@@ -123,7 +123,10 @@ def credentials(headers: Sequence[Header], query: bytes) -> tuple[str, ...]:
     for name in CREDENTIAL_HEADERS:
         found.extend(values(headers, name))
     if b"key" in query:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+        try:
+            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+        except ValueError:  # more fields than that: none of them is read as a token
+            pairs = [("key", "")]
         found.extend(value for name, value in pairs if name == "key")
     return tuple(dict.fromkeys(_token_like(token) for token in found))
 

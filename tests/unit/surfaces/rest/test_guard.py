@@ -212,6 +212,11 @@ def test_the_key_parameter_takes_the_token_and_refuses_another() -> None:
     assert one("GET", "/api/v1/look?a=b&key=lgn_wrong", token=None).status == 401
 
 
+def test_a_query_of_too_many_fields_is_refused_like_a_wrong_token() -> None:
+    assert one("GET", f"/api/v1/look?{'key=x&' * 1_001}", token=None).status == 401
+    assert reached == []
+
+
 @pytest.mark.parametrize("carrier", CARRIERS[1:])
 def test_two_different_credentials_are_refused(carrier: str) -> None:
     assert one("GET", "/api/v1/look", carrier.format("other")).status == 400
