@@ -327,6 +327,14 @@ class ModelsViewModel(QObject):
             self._is_stale = False
             self.refresh()
 
+    def examine(self, done: Callable[[Any, Any], None]) -> None:
+        """Ask how the models' processes are and what the doctor finds; `done(processes, checks)` is shown it."""
+
+        async def look_at(legion: Any) -> tuple[Any, Any]:
+            return await legion.models.engines(), await legion.ops.doctor()
+
+        self._bridge.launch("models.examine", look_at, lambda found: done(*found))
+
     def _on_failure(self, sentence: str) -> None:
         self._is_loading = False
         self._bridge.refused.emit(sentence)

@@ -310,11 +310,7 @@ class ModelsPage(PageFrame):
             self.providers.select(lines[0].key)
 
     def _examine(self) -> None:
-        async def look_at(legion: Any) -> tuple[Any, Any]:
-            return await legion.models.engines(), await legion.ops.doctor()
-
-        def done(found: Any) -> None:
-            processes, checks = found
+        def done(processes: Any, checks: Any) -> None:
             self._checks = checks
             self.engines.lines.show_lines(
                 [
@@ -330,7 +326,7 @@ class ModelsPage(PageFrame):
                 ]
             )  # fmt: skip
 
-        self._services.bridge.launch("doctor", look_at, done)
+        self._services.models.examine(done)
 
     def _search(self, words: str) -> None:
         self._services.models.show(query=words)

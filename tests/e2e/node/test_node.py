@@ -241,6 +241,10 @@ async def main():
 asyncio.run(main())
 """
     run = subprocess.run(
-        [sys.executable, "-c", script, str(legion_home)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, str(legion_home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert run.stdout.split("\n")[:2] == ["before []", "answer 200"], run.stderr
