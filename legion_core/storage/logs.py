@@ -2,6 +2,7 @@
 
 import logging
 import logging.handlers
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,20 @@ FILES_KEPT = 3
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+# Control characters and the marks that turn text around: a message must not look like two, or like another.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
 class _Redacting(logging.Formatter):
-    """Masks secrets in the whole written text, tracebacks included."""
+    """One line for each message, whatever is in it; masks secrets in the whole text, tracebacks included."""
 
     def __init__(self, known: Callable[[], tuple[str, ...]]) -> None:
         super().__init__(FORMAT)
         self._known = known
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record), self._known())

@@ -1,6 +1,7 @@
 """`file.*`: reads and writes text in LEGION_HOME/files, and in folders the configuration lists; nowhere else."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,10 @@ class Files:
         """
         place = self._place(path)
         try:
-            if place.stat().st_size > FILE_BYTES_MAX:
+            status = place.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidInput(f"{place} is no file of text.", hint="Pipes, devices and folders are not read.")
+            if status.st_size > FILE_BYTES_MAX:
                 raise LimitReached(
                     f"{place} is larger than {FILE_BYTES_MAX // 1024} kB, the most a task reads."
                 )

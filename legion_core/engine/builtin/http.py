@@ -7,8 +7,9 @@ judged: a name that changes its mind in between gains nothing. Each redirect is 
 import asyncio
 import base64
 import socket
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
 import msgspec
@@ -29,7 +30,8 @@ REDIRECTS_MAX = 5
 CONNECTIONS_MAX = 100
 URL_CHARS_MAX = 8_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_FOR_THE_ORIGIN = frozenset({"authorization", "cookie", "proxy-authorization"})
+# All that goes along to another origin: any other header of the caller's may be a key under some name.
+_FOR_ANYBODY = frozenset({"accept", "accept-language", "content-type", "idempotency-key"})
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 Resolve = Callable[[str, int], "list[str]"]
@@ -198,7 +200,7 @@ class HttpRequests:
                         method, content = "GET", b""
                         sent.pop("content-type", None)
                     if (onward.scheme, onward.host, onward.port) != (target.scheme, target.host, target.port):
-                        sent = {name: value for name, value in sent.items() if name not in _FOR_THE_ORIGIN}
+                        sent = {name: value for name, value in sent.items() if name.lower() in _FOR_ANYBODY}
                     target = onward
         except httpx.TimeoutException as error:
             raise TimedOut(f"{_shown(url)} did not answer within {timeout_s:g} s.") from error
@@ -248,7 +250,8 @@ def _make_client() -> "httpx.AsyncClient":
     return httpx.AsyncClient(
         follow_redirects=False,
         trust_env=False,  # a proxy would resolve the name again, unjudged
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=10),
+        # None is kept: the pool knows a connection by its address, which another name may share unverified.
+        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=0),
         headers={"user-agent": "legion-workbench"},
     )
 
@@ -256,20 +259,28 @@ def _make_client() -> "httpx.AsyncClient":
 def _resolve(host: str, port: int) -> list[str]:
     if is_address(host):
         return [host]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise InvalidInput(
+            f"{host[:80]!r} cannot be the name of a host.", hint="Check the address."
+        ) from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 async def _read(answer: "httpx.Response") -> bytes:
     parts: list[bytes] = []
     size_bytes = 0
-    async for part in answer.aiter_bytes(65_536):
-        size_bytes += len(part)
-        if size_bytes > BODY_BYTES_MAX:
-            raise LimitReached(
-                f"The answer is larger than {BODY_BYTES_MAX // 1024} kB, the most a task keeps."
-            )
-        parts.append(part)
+    # Closed here and now: left to the collector, it would be closed by a task of its own.
+    arriving = cast("AsyncGenerator[bytes]", answer.aiter_bytes(65_536))
+    async with aclosing(arriving):
+        async for part in arriving:
+            size_bytes += len(part)
+            if size_bytes > BODY_BYTES_MAX:
+                raise LimitReached(
+                    f"The answer is larger than {BODY_BYTES_MAX // 1024} kB, the most a task keeps."
+                )
+            parts.append(part)
     return b"".join(parts)
 
 

@@ -37,3 +37,16 @@ def test_the_log_cannot_grow_without_end(tmp_path: Path) -> None:
         close()
 
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 4 * FILE_BYTES_MAX
+
+
+def test_a_message_is_one_line_and_shows_what_it_holds(tmp_path: Path) -> None:
+    close = open_log(tmp_path, "info", tuple)
+    try:
+        log.info("first\n2026-01-01 INFO legion.audit: forged \x1b[31m \u202e")
+    finally:
+        close()
+
+    lines = (tmp_path / "legion.log").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1
+    assert "\\x0a2026-01-01" in lines[0]
+    assert "\x1b" not in lines[0]
