@@ -50,12 +50,17 @@ def legion_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+_tests_run = 0
+
+
 @pytest.fixture(autouse=True)
 def collected_on_the_main_thread() -> Iterator[None]:
     """The collector runs in whichever thread allocates; a Qt object in a cycle must not end in the journal's thread."""
+    global _tests_run
     gc.disable()
     yield
-    gc.collect(1)
+    _tests_run += 1
+    gc.collect(2 if _tests_run % 50 == 0 else 1)
 
 
 @pytest.fixture(scope="session")
