@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 
 from legion_core.api.previews import FIRES_MAX, Fires, explain, fires
-from legion_core.engine.conditions import GroupExplained, RuleExplained
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 
 
@@ -15,6 +14,14 @@ class ConditionBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     when: dict[str, Any]
     payload: Any = None
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the condition holds, and each rule with what it found; a rule may be a group again."""
+
+    valid: bool
+    group: str
+    rules: tuple[dict[str, Any], ...]
 
 
 class CronBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +49,7 @@ async def preview_schedule(desk: Desk, call: Call) -> Reply:
 
 
 _AT = datetime(2026, 6, 17, 9, tzinfo=UTC)
-_RULE = {"fact": "result.status", "operator": "equal", "value": 200}
+_RULE: dict[str, Any] = {"fact": "result.status", "operator": "equal", "value": 200}
 
 OPERATIONS = (
     Operation(
@@ -52,14 +59,8 @@ OPERATIONS = (
         summary="What a condition says of a payload, rule by rule",
         handler=explain_condition,
         right=("chains", "read"),
-        answer=GroupExplained,
-        example=GroupExplained(
-            valid=True,
-            group="all",
-            rules=(
-                RuleExplained(fact="result.status", operator="equal", value=200, actual=200, result=True),
-            ),
-        ),
+        answer=Explained,
+        example=Explained(valid=True, group="all", rules=({**_RULE, "actual": 200, "result": True},)),
         body=ConditionBody,
         body_example=ConditionBody(when={"all": [_RULE]}, payload={"result": {"status": 200}}),
     ),
