@@ -49,6 +49,11 @@ def defer(context: Context) -> None:
 """
 
 
+def children() -> list[psutil.Process]:
+    """The processes of this one that work for the engine; an X server of other tests is none."""
+    return [found for found in psutil.Process().children() if found.name() not in ("Xvfb", "openbox")]
+
+
 def write(home: Path, text: str = RUNNER) -> Path:
     path = home / "extensions" / "busy" / "runner.py"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +81,7 @@ def test_it_runs_elsewhere_keeps_its_process_and_sees_edits(tmp_path: Path) -> N
             assert third.result["n"] == 200
 
     run(work())
-    assert not psutil.Process().children()
+    assert not children()
 
 
 @pytest.mark.parametrize(
@@ -109,9 +114,9 @@ def test_cancelling_kills_its_process(tmp_path: Path) -> None:
     async def work() -> None:
         async with open_engine(tmp_path, {}, places=Places(processes=1)) as here:
             accepted = await here.submit("busy.runner.spin_long")
-            while not psutil.Process().children():
+            while not children():
                 await asyncio.sleep(0.01)
-            (child,) = psutil.Process().children()
+            (child,) = children()
             assert (await here.engine.cancel(LOCAL_OWNER, accepted.id)).status == "cancelled"
             await asyncio.to_thread(child.wait, 5)
             assert (await here.run("busy.runner.where")).status == "succeeded"

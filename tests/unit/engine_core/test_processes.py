@@ -36,6 +36,8 @@ async def main(home, tasks):
         await here.run("box.it.echo")  # its first look at the journal is over then, and its places are free
         for task in tasks:
             accepted = await here.engine.submit(LOCAL_OWNER, Order(task=task))
+            if task.endswith("hold"):
+                await box.entered.wait()  # it is held, and its start is on disk
             print(accepted.id, flush=True)
         print("ready", flush=True)
         await asyncio.Event().wait()
