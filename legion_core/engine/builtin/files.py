@@ -30,7 +30,9 @@ class Files:
         try:
             status = place.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise InvalidInput(f"{place} is no file of text.", hint="Pipes, devices and folders are not read.")
+                raise InvalidInput(
+                    f"{place} is no file of text.", hint="Pipes, devices and folders are not read."
+                )
             if status.st_size > FILE_BYTES_MAX:
                 raise LimitReached(
                     f"{place} is larger than {FILE_BYTES_MAX // 1024} kB, the most a task reads."
