@@ -47,22 +47,11 @@ NO_DISPLAY = (
 )
 
 
-def _spare_memory() -> None:
-    """One heap for all threads, where the C library keeps one for each: 2 MB less at rest. Elsewhere nothing."""
-    if sys.platform == "linux":
-        import ctypes
-
-        arena_max = -8
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(arena_max, 1)
-
-
 def run(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
     """Open the desktop and stay until it is quit; returns the exit status."""
     environment = os.environ if env is None else env
     # Thousands of objects come into being at the start and all of them stay: looking for garbage meanwhile is wasted.
     gc.disable()
-    _spare_memory()
     if why := _no_window(environment):
         print(why, file=sys.stderr)  # noqa: T201  # there is no window to say it in
         return 1
