@@ -34,9 +34,11 @@ def allow_log(request: pytest.FixtureRequest) -> Iterator[AllowLog]:
     """Call with a regular expression to allow matching warnings and errors in this test's log."""
     allowed = [str(pattern) for mark in request.node.iter_markers("allow_log") for pattern in mark.args]
     collector = _Collector()
-    root = logging.getLogger()
+    root, ours = logging.getLogger(), logging.getLogger("legion")
+    level = ours.level
     root.addHandler(collector)
     yield allowed.append
     root.removeHandler(collector)
+    ours.setLevel(level)  # a node or a command under test sets it; the next test starts from the same
     if lines := unexpected(collector.records, allowed):
         pytest.fail("unannounced in the log:\n" + "\n".join(lines), pytrace=False)

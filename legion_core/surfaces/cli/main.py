@@ -130,10 +130,16 @@ def _log_to_stderr(setting: Setting) -> None:
     handler.addFilter(RedactingFilter())
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
     ours = logging.getLogger("legion")
+    before = ours.level
     if ours.level == logging.NOTSET or ours.level > handler.level:
         ours.setLevel(handler.level)
     ours.addHandler(handler)
-    setting.at_end(lambda: ours.removeHandler(handler))
+
+    def close() -> None:
+        ours.removeHandler(handler)
+        ours.setLevel(before)
+
+    setting.at_end(close)
 
 
 def _command(command: str | None, action: str | None) -> Run:

@@ -59,7 +59,7 @@ def test_a_loop_that_fails_comes_back_with_growing_pauses_and_ends_when_it_retur
 def test_a_failure_ends_only_its_own_task_and_is_told_by_whose_fault_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="legion")
 
     async def story() -> None:
         supervisor = Supervisor()
