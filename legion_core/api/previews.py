@@ -2,20 +2,12 @@
 
 from datetime import datetime
 
-import msgspec
-
+from legion_core.api.schedule_types import Fires
 from legion_core.engine.conditions import GroupExplained, compiled
 from legion_core.engine.cron import next_fires, parsed
 from legion_core.engine.cron_words import in_words
 
 FIRES_MAX = 1000
-
-
-class Fires(msgspec.Struct, frozen=True, kw_only=True):
-    """The next moments of a cron expression, UTC, and the expression in words."""
-
-    fires: tuple[datetime, ...]
-    words: str
 
 
 def explain(when: object, payload: object) -> GroupExplained:
