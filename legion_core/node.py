@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from legion_core.api.activity import Activity
 from legion_core.api.asker import GatewayAsker
 from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
@@ -19,6 +20,7 @@ from legion_core.api.llm import Llm
 from legion_core.api.models import LOCAL, Models, Shelf
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
+from legion_core.api.routes import Routes
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
@@ -40,12 +42,14 @@ from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.measures import Measures
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.llamacpp import LlamaCpp
 from legion_core.gateway.providers.registry import infer_tier, make
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway
+from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.config import load
@@ -185,6 +189,7 @@ async def _assemble(
     inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name))
     conversations, ledger = Conversations(database, clock, ids), Ledger(database, clock)
     settings = Settings(place.config_path, env, loaded, bus, apply=lambda config: configure(config))
+    traffic = Traffic(bus)
     pipeline = Pipeline(
         clock,
         bus,
@@ -198,6 +203,7 @@ async def _assemble(
         providers=lambda: inventory.providers,
         is_local_only=lambda: settings.config.privacy.local_only,
         on_health=lambda name: _tell_provider(bus, name),
+        traffic=traffic,
     )
     gateway = Gateway(
         clock,
@@ -271,13 +277,16 @@ async def _assemble(
         examine=lambda: doctor.examine(),
     )
     doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
+    providers = Providers(inventory, clock, bus, build, save, forget)
     legion = Legion(
         events=bus,
         chat=gateway.chat,
         llm=Llm(gateway, {dialect.name: dialect for dialect in _dialects(clock)}),
         models=models,
-        providers=Providers(inventory, clock, bus, build, save, forget),
+        providers=providers,
+        routes=Routes(gateway, providers, Measures(database, clock), traffic, clock, lambda: settings.config),
         tasks=Tasks(engine),
+        activity=Activity(database),
         extensions=Extensions(engine.registry, place.root / "extensions"),
         settings=settings,
         secrets=secret_names,

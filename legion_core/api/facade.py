@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from legion_core.api.activity import Activity
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.models import Models
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
+from legion_core.api.routes import Routes
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
@@ -23,8 +25,10 @@ class Legion:
     llm: Llm
     models: Models
     providers: Providers
+    routes: Routes
     settings: Settings
     secrets: SecretNames
     ops: Ops
     tasks: Tasks
+    activity: Activity
     extensions: Extensions

@@ -12,6 +12,7 @@ import msgspec
 
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.routing.health import Circuit, Health, after_error
+from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import (
     Attempt,
     Chunk,
@@ -101,6 +102,7 @@ class Failover:
         health: Health,
         clock: Clock,
         on_health: Callable[[str], None],
+        traffic: Traffic | None = None,
     ) -> None:
         self._request = request
         self._decision = decision
@@ -108,6 +110,7 @@ class Failover:
         self._health = health
         self._clock = clock
         self._on_health = on_health
+        self._traffic = traffic
         self._started_s = clock.monotonic_s()
         self.attempts: list[Attempt] = []
         self.seams: list[Seam] = []
@@ -150,6 +153,9 @@ class Failover:
         if provider is None:
             raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
         self._note(lane, self._health.of(lane.instance).started(start_s))
+        number = len(self.attempts) + 1
+        if self._traffic is not None:
+            self._traffic.began(self._request, lane, number)
         before = Delivered(tokens=self.delivered.tokens)
         first_s: float | None = None
         outcome, why, usage = "cancelled", "", Usage(is_estimated=True)
@@ -183,7 +189,7 @@ class Failover:
                 usage = self._estimate(before.tokens, is_sent=first_s is not None)
             self.attempts.append(
                 Attempt(
-                    number=len(self.attempts) + 1,
+                    number=number,
                     tier=lane.tier.word,
                     instance=lane.instance,
                     model=lane.offer.id,
@@ -196,6 +202,10 @@ class Failover:
                     duration_s=self._clock.monotonic_s() - start_s,
                 )
             )
+            if self._traffic is not None:
+                self._traffic.ended(
+                    self._request, lane, number, outcome, self.delivered.tokens - before.tokens
+                )
         yield self._close(finished)
 
     def _estimate(self, tokens_before: int, *, is_sent: bool) -> Usage:

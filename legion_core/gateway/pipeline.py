@@ -12,6 +12,7 @@ from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.turns import AnswerWriter
 from legion_core.gateway.types import (
     Attempt,
@@ -49,6 +50,7 @@ class Pipeline:
         providers: Callable[[], Mapping[str, Provider]],
         is_local_only: Callable[[], bool],
         on_health: Callable[[str], None],
+        traffic: Traffic | None = None,
     ) -> None:
         self._clock = clock
         self._bus = bus
@@ -62,6 +64,7 @@ class Pipeline:
         self._providers = providers
         self._is_local_only = is_local_only
         self._on_health = on_health
+        self._traffic = traffic
 
     async def handle(
         self, request: Request, who: Principal, into: ChatMessage | None = None
@@ -84,7 +87,13 @@ class Pipeline:
             decision = self.route(request)
             await self._budget.reserve(who, decision.estimated_tokens)
             failover = Failover(
-                request, decision, self._providers(), self._health, self._clock, self._on_health
+                request,
+                decision,
+                self._providers(),
+                self._health,
+                self._clock,
+                self._on_health,
+                self._traffic,
             )
             async with aclosing(failover.stream()) as events:
                 async for event in events:

@@ -205,6 +205,24 @@ def test_instances_and_routes(api: httpx.Client, upstream: Upstream) -> None:
     assert fault(api.delete("/providers/box-b"), 404)
 
 
+def test_the_ladder_has_five_rungs_and_what_was_measured_on_them(
+    api: httpx.Client, upstream: Upstream
+) -> None:
+    body = {"name": "box-l", "kind": "openai", "base_url": upstream.base_url, "key": "sk-12345678"}
+    data(api.post("/providers", json=body), 201)
+    made = data(api.post("/conversations", json={}), 201)["id"]
+    say(api, made, "Hi")
+    ladder = data(api.get("/routes/ladder"))
+    assert [rung["tier"] for rung in ladder["rungs"]] == ["local", "direct", "fleet", "cloud", "frontier"]
+    places = {place["row"]["name"]: place for rung in ladder["rungs"] for place in rung["places"]}
+    assert places["box-l"]["running"] == 0
+    assert sum(place["measured"]["requests"] for place in places.values()) >= 1
+    assert ladder["figures"]["requests"] >= 1
+    needs = {"text": "Hi", "context_tokens": 3_000_000}
+    assert not data(api.post("/routes/explain", json=needs))["candidates"]
+    data(api.delete("/providers/box-l"))
+
+
 def test_settings_and_secrets(api: httpx.Client, legion_home: Path) -> None:
     keys = {row["key"] for row in data(api.get("/settings"))}
     assert {"mode", "server.port", "privacy.local_only"} <= keys
