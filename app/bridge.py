@@ -61,6 +61,7 @@ class Bridge(QObject):
         self.legion: Legion | None = None
         self._spawner = spawner
         self._handlers: list[tuple[tuple[type[Event], ...], Handler]] = []
+        self._heard: set[type[Event]] = set()
         self._arrival: asyncio.Event = asyncio.Event()
         self._problem = ""
         self._is_closed = False
@@ -75,7 +76,7 @@ class Bridge(QObject):
         self.legion = legion
         self._problem = ""
         self._arrival.set()
-        self._spawner.spawn("app.facts", self._pump(legion))
+        self._listen(legion)
         self.connected.emit()
 
     def give_up(self, sentence: str) -> None:
@@ -96,8 +97,13 @@ class Bridge(QObject):
         self._spawner.spawn(f"app.{name}", self._carry(name, intent, done, failed))
 
     def watch(self, handler: Handler, *kinds: type[Event]) -> None:
-        """Call `handler` once a frame with the facts of these kinds that arrived in it, oldest first."""
+        """Call `handler` once a frame with the facts of these kinds that arrived in it, oldest first.
+
+        A page that is made later may watch further kinds; it hears what happens from then on.
+        """
         self._handlers.append((kinds, handler))
+        if self.legion is not None:
+            self._listen(self.legion)
 
     def report(self, error: BaseException) -> str:
         """Log an error that nobody expected and show it; returns the sentence."""
@@ -144,8 +150,13 @@ class Bridge(QObject):
         else:
             self.refused.emit(sentence)
 
-    async def _pump(self, legion: "Legion") -> None:
-        kinds = tuple({kind for named, _ in self._handlers for kind in named})
+    def _listen(self, legion: "Legion") -> None:
+        late = {kind for named, _ in self._handlers for kind in named} - self._heard
+        if late:
+            self._heard |= late
+            self._spawner.spawn("app.facts", self._pump(legion, tuple(late)))
+
+    async def _pump(self, legion: "Legion", kinds: tuple[type[Event], ...]) -> None:
         lost = 0
         with legion.events.subscribe(*kinds, size_max=EVENTS_MAX) as facts:
             while batch := await facts.take():

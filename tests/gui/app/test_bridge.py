@@ -90,6 +90,34 @@ def test_facts_reach_only_those_who_asked_in_order_and_as_one_batch() -> None:
     assert batches == [["a", "b"]]
 
 
+def test_a_watcher_that_comes_after_the_engine_hears_what_happens_from_then_on() -> None:
+    heard: list[str] = []
+
+    async def act() -> None:
+        legion = FakeLegion()
+        work = Supervisor()
+        bridge = Bridge(work)
+        bridge.watch(lambda facts: None, ConversationChanged)
+        bridge.connect_engine(legion)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        at_utc, at_mono_s = legion.events.stamp()
+        legion.events.publish(ModelChanged(name="before", at_utc=at_utc, at_mono_s=at_mono_s))
+        for _ in range(2):
+            bridge.watch(
+                lambda facts: heard.extend(fact.name for fact in facts),  # type: ignore[attr-defined]
+                ModelChanged,
+            )
+        await asyncio.sleep(0)
+        legion.events.publish(ModelChanged(name="after", at_utc=at_utc, at_mono_s=at_mono_s))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        bridge.close()
+        await work.stop()
+
+    run(act())
+    assert heard == ["after", "after"]
+
+
 @pytest.mark.allow_log("unexpected error in the window")
 def test_a_watcher_that_fails_does_not_silence_the_others(stage: Stage) -> None:
     heard: list[int] = []
