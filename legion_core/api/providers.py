@@ -43,6 +43,10 @@ class Providers:
     async def list(self) -> tuple[ProviderRow, ...]:
         """Every instance, those whose models are asked of them asked anew."""
         await self._inventory.discover()
+        return self.known()
+
+    def known(self) -> tuple[ProviderRow, ...]:
+        """Every instance as it was last seen; nobody is asked."""
         return tuple(self._row(instance.provider.name) for instance in self._inventory.instances)
 
     async def test(self, name_or_spec: str | ProviderSpec, key: str | None = None) -> TestResult:

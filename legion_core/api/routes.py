@@ -71,8 +71,8 @@ class Routes:
         self._config = config
 
     async def ladder(self) -> Ladder:
-        """Every tier with its instances, as they are now."""
-        rows = await self._providers.list()
+        """Every tier with its instances as last seen: nobody is asked, so it never waits for one that hangs."""
+        rows = self._providers.known()
         measured, figures = await self._measures.read()
         running = self._traffic.in_flight
         places = [

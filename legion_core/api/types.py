@@ -163,6 +163,10 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     circuit: Literal["closed", "half_open", "open"] = "closed"
     failures: int = 0
     retry_in_s: float = 0.0
+    is_tripped: bool = False  # opened by hand
+    is_draining: bool = False  # finishes what runs, takes nothing new
+    is_probing: bool = False
+    in_flight: int = 0
     has_key: bool = False
     is_builtin: bool = False
     problem: str = ""
