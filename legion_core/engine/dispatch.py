@@ -147,6 +147,18 @@ class Dispatcher:
         self._flush_soon()
         return future
 
+    def written(self, tasks: Sequence[NewTask]) -> None:
+        """These were written by a transaction of somebody else's: tell watchers, and take what can be taken."""
+        self.listen()
+        for task in tasks:
+            self._announce_accepted(task)
+            if task.status == "queued":
+                self._hints[task.queue] += 1
+            self._arm(task.due_ms)
+            self._arm(task.expires_ms)
+        self._flush_soon()
+        self._bell.ring()
+
     def hint(self, queue: str) -> None:
         """There is something new in this queue."""
         self._hints[queue] += 1

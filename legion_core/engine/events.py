@@ -1,5 +1,7 @@
 """What watchers of the engine are told: facts about tasks, from this process and from the others on its journal."""
 
+from datetime import datetime
+
 from legion_core.engine.types import Reason, TaskStatus
 from legion_core.kernel.events import Event
 
@@ -55,6 +57,25 @@ class NotificationSent(Event, frozen=True, kw_only=True):
     task: str = ""
 
 
+class ScheduleChanged(Event, frozen=True, kw_only=True):
+    """A schedule was added, changed, paused, resumed or removed (`is_gone`)."""
+
+    name: str
+    is_gone: bool = False
+
+
+class ScheduleFired(Event, frozen=True, kw_only=True):
+    """A moment of a schedule was decided: `task` or `run` was started, or `reason` says why not."""
+
+    schedule: str
+    at: datetime
+    status: str
+    task: str = ""
+    run: str = ""
+    reason: Reason | None = None
+
+
 TOLD: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (TaskStarted, TaskWaits, TaskFinished, NotificationSent)
+    kind.__name__: kind
+    for kind in (TaskStarted, TaskWaits, TaskFinished, NotificationSent, ScheduleChanged, ScheduleFired)
 }

@@ -31,7 +31,7 @@ from legion_core.engine.registry import Pool, Registry
 from legion_core.engine.types import Task, TaskStatus
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, InvalidInput, LimitReached, TimedOut
-from legion_core.kernel.events import EventBus
+from legion_core.kernel.events import Event, EventBus
 from legion_core.kernel.ids import Ids, Rng
 from legion_core.kernel.ports import Authorizer, Principal
 from legion_core.kernel.supervise import Supervisor
@@ -113,6 +113,21 @@ class Engine:
         now_ms = self._work.now_ms()
         tasks = [await self._new_task(who, order, now_ms) for order in orders]
         return await self._work.accept(tasks)
+
+    async def prepared(self, who: Principal, order: Order) -> NewTask:
+        """Check an order as `submit` does, and write nothing: for whoever writes it in a transaction of their own."""
+        if self._work.is_stopping:
+            raise Conflict(because("task.engine_stopping").sentence)
+        return await self._new_task(who, order, self._work.now_ms())
+
+    def written(self, tasks: Sequence[NewTask]) -> None:
+        """Tasks made by `prepared` are on disk now: tell watchers, and have them taken."""
+        self._work.written(tasks)
+
+    def announce(self, event: Event) -> None:
+        """Tell the watchers of every process on this journal; the event's kind is in `events.TOLD`."""
+        self._work.listen()
+        self._work.tell(event)
 
     async def _new_task(self, who: Principal, order: Order, now_ms: int) -> NewTask:
         self._authorizer.authorise(who, f"tasks/{order.task.replace('.', '/')}", "run")
