@@ -1,10 +1,9 @@
-"""The peer of `benchmarks.engine`: Huey on SQLite, in a process of its own with an interpreter of its own.
+"""A peer of `benchmarks.engine`: Huey on SQLite, as it comes (SQLite's default synchronous mode).
 
-    PYTHON benchmarks/engine_peer_huey.py FOLDER JOBS PROBES
+    PYTHON benchmarks/engine_peer_huey.py JOBS PROBES
 
-Run by the benchmark, with an interpreter that has Huey; prints one JSON object. It accepts JOBS jobs that append one byte to a file, runs them
-with two worker threads beside the acceptor, and stores their results, on Huey's default settings (SQLite's default
-synchronous mode). Then it submits PROBES jobs one at a time and measures how long each takes to have its effect.
+Prints one JSON object. It accepts JOBS jobs that append one byte to a file and runs them with two worker threads beside
+the acceptor. Then it submits PROBES jobs one at a time and measures how long each takes to have its effect.
 """
 
 import json
@@ -22,7 +21,7 @@ WORKERS = 2
 
 def main() -> None:
     """See the module."""
-    folder, jobs, probes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, jobs, probes = Path(os.environ["LEGION_BENCH_FOLDER"]), int(sys.argv[1]), int(sys.argv[2])
     queue = SqliteHuey("bench", filename=str(folder / "huey.db"))
     done = 0
     lock = threading.Lock()
