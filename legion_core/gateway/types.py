@@ -5,6 +5,7 @@
 All are frozen. Roles are `user`, `assistant` and `tool`; what rules the whole conversation is `Request.system`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal, TypeAlias
@@ -130,7 +131,8 @@ class Pins(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One question to the gateway, whichever dialect it came in.
 
-    `tool_choice` is `auto`, `none`, `any` or a tool's name. `dialect` and `client` are for the ledger.
+    `tool_choice` is `auto`, `none`, `any` or a tool's name. `dialect` and `client` are for the ledger. What `is_private`
+    never leaves this machine, whatever its pins say.
     """
 
     id: str
@@ -144,6 +146,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str | None = None
     dialect: str = "native"
     client: str = ""
+    is_private: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,10 +240,13 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidates in the order they will be tried, and every other lane with the reason it is not among them."""
+    """Candidates in the order they will be tried, and every other lane with the reason it is not among them.
+
+    The reasons are worked out when somebody looks at them.
+    """
 
     candidates: tuple[Lane, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: Sequence[LeftOut]
     required: tuple[Capability, ...] = ()
     estimated_tokens: int = 0
 

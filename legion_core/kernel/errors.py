@@ -203,9 +203,13 @@ class Filtered(Refused):
 
 
 class Malformed(Refused):
-    """The provider's answer, or our request in its eyes, is not what its protocol says."""
+    """The provider's answer, or (`is_request`) our request in its eyes, is not what its protocol says."""
 
     public_code = "malformed"
+
+    def __init__(self, message: str, *, hint: str = "", is_request: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_request = is_request
 
 
 class Corrupt(LegionError):

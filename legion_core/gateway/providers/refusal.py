@@ -5,7 +5,7 @@ all of them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -79,8 +79,12 @@ def refusal(
         code,
         message,
         f"{who} answered {status}: {quoted}",
-        default=Malformed if status < 500 else Unavailable,
+        default=_not_understood if status < 500 else Unavailable,
     )
+
+
+def _not_understood(sentence: str) -> ProviderError:
+    return Malformed(sentence, is_request=True)
 
 
 def _by_status(status: int, sentence: str) -> ProviderError | None:
@@ -101,7 +105,9 @@ def _by_status(status: int, sentence: str) -> ProviderError | None:
             return None
 
 
-def named_error(code: str, message: str, sentence: str, *, default: type[ProviderError]) -> ProviderError:
+def named_error(
+    code: str, message: str, sentence: str, *, default: Callable[[str], ProviderError]
+) -> ProviderError:
     """The error a provider names in its body, in or out of a stream; `default` where it names none we know."""
     if code in {"context_length_exceeded", "exceed_context_size_error"} or _CONTEXT.search(message):
         return context_too_long(message, sentence)
@@ -136,7 +142,7 @@ def named_error(code: str, message: str, sentence: str, *, default: type[Provide
         case "api_error" | "server_error" | "internal_server_error" | "internal_error" | "INTERNAL":
             return Unavailable(sentence)
         case "invalid_request_error" | "INVALID_ARGUMENT":
-            return Malformed(sentence)
+            return _not_understood(sentence)
         case _:
             return default(sentence)
 

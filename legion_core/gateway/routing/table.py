@@ -1,0 +1,179 @@
+"""Pure routing table: the lanes of a node prepared once, so that a decision over hundreds of them takes microseconds.
+
+Every hard axis is a set of lanes, kept as the bits of one integer: bit `i` is the lane of rank `i`, where rank 0 is
+asked first. A decision is the intersection of a few such sets; its candidates are already in order. Why each other
+lane was left out is worked out only when somebody looks (`routing.reasons`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
+from typing import overload
+from zlib import crc32
+
+from legion_core.gateway.routing.health import Circuit
+from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, LeftOuts, Wish, tokens_needed
+from legion_core.gateway.routing.speed import Speeds
+from legion_core.gateway.types import Lane, Price, RouteDecision, Tier
+
+SPREAD_MAX = 64  # equal lanes that take turns; more than are ever tried for one request
+_FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
+
+
+class LaneTable(Sequence[Lane]):
+    """Lanes in configured order, as a sequence, and everything a decision needs to know of them."""
+
+    def __init__(self, lanes: Iterable[Lane], speeds: Speeds | None = None) -> None:
+        self._lanes = tuple(lanes)
+        self._order = _order(self._lanes, speeds)
+        ranked = tuple(self._lanes[place] for place in self._order)
+        self._ranked = ranked
+        self._groups = _groups(ranked, speeds)
+        self._crcs = tuple(crc32(lane.name.encode()) for lane in ranked)
+        self._all = (1 << len(ranked)) - 1
+        self._tiers = {tier: _bits(lane.tier is tier for lane in ranked) for tier in Tier}
+        self._up_to = {tier: _bits(lane.tier <= tier for lane in ranked) for tier in Tier}
+        self._instances = _sets((lane.instance,) for lane in ranked)
+        self._models = _sets({lane.offer.id, lane.name} for lane in ranked)
+        self._capabilities = _sets(lane.offer.capabilities for lane in ranked)
+        self._chats = _bits(lane.offer.capabilities != EMBED_ONLY for lane in ranked)
+        self._contexts = sorted({lane.offer.context for lane in ranked})
+        self._holds_at_least = [
+            _bits(lane.offer.context >= context for lane in ranked) for context in self._contexts
+        ]
+
+    @overload
+    def __getitem__(self, index: int) -> Lane: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Lane, ...]: ...
+    def __getitem__(self, index: int | slice) -> Lane | tuple[Lane, ...]:
+        """The lane at that place of the configured order."""
+        return self._lanes[index]
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def decide(
+        self, wish: Wish, circuits: Mapping[str, Circuit], *, now_s: float, seed: str = ""
+    ) -> RouteDecision:
+        """The route of `wish`: candidates in the order to try, and a reason for every other lane.
+
+        With a `seed`, lanes that are equal in tier, price and speed take turns by it; the same seed over the same
+        lanes gives the same order in every process. Without one the configured order decides.
+        """
+        able = self._able(wish) & ~self._barred(circuits, now_s)
+        if able == self._all:
+            candidates = self._ranked
+        else:
+            marks = bin(able)[:1:-1].encode().translate(_FALSE_TRUE)
+            candidates = tuple(compress(self._ranked, marks))
+        if seed and len(candidates) > 1:
+            candidates = self._spread(able, seed)
+        return RouteDecision(
+            candidates=candidates,
+            left_out=LeftOuts(self._lanes, len(candidates), wish, circuits, now_s),
+            required=wish.required,
+            estimated_tokens=wish.tokens,
+        )
+
+    def _able(self, wish: Wish) -> int:
+        """The lanes that no fixed axis leaves out."""
+        able = self._all
+        if wish.is_private or wish.local_only:
+            able &= self._tiers[Tier.LOCAL]
+        pins = wish.pins
+        if pins.tier is not None:
+            able &= self._tiers[pins.tier]
+        if pins.tier_max is not None:
+            able &= self._up_to[pins.tier_max]
+        if pins.instance is not None:
+            able &= self._instances.get(pins.instance, 0)
+        if pins.model is not None:
+            able &= self._models.get(pins.model, 0)
+        if wish.operation == "chat":
+            able &= self._chats
+        for capability in wish.required:
+            able &= self._capabilities.get(capability, 0)
+        return able & self._holding(wish)
+
+    def _holding(self, wish: Wish) -> int:
+        """The lanes whose context is large enough; a larger one never holds less."""
+        place = bisect_left(
+            self._contexts,
+            True,
+            key=lambda context: tokens_needed(wish, context) <= context * CONTEXT_HEADROOM,
+        )
+        return self._holds_at_least[place] if place < len(self._contexts) else 0
+
+    def _barred(self, circuits: Mapping[str, Circuit], now_s: float) -> int:
+        barred = 0
+        for instance, circuit in circuits.items():
+            if not circuit.admits(now_s):
+                barred |= self._instances.get(instance, 0)
+        return barred
+
+    def _spread(self, able: int, seed: str) -> tuple[Lane, ...]:
+        """The candidates, each group of equals in the order of a hash of seed and lane (rendezvous hashing)."""
+        salt = crc32(seed.encode()) | 1
+        found = list[Lane]()
+        for first, last in self._groups:
+            group = able >> first & ((1 << (last - first)) - 1)
+            places = [first + place for place in range(last - first) if group >> place & 1]
+            if len(places) > 1 and len(found) < SPREAD_MAX:
+                places.sort(
+                    key=lambda place: ((self._crcs[place] ^ salt) * 2_654_435_761 & 0xFFFFFFFF, place)
+                )
+            found.extend(self._ranked[place] for place in places)
+        return tuple(found)
+
+
+def dearness(lane: Lane) -> float:
+    """USD per million tokens at one part output to three parts input; unknown sorts last in its tier."""
+    price: Price | None = lane.offer.price
+    if price is None:
+        return 0.0 if lane.tier <= Tier.FLEET else float("inf")
+    return 0.75 * price.input + 0.25 * price.output
+
+
+def slowness(lanes: Sequence[Lane], speeds: Speeds | None) -> tuple[int, ...]:
+    """How often each lane's speed has to be doubled to reach the fastest of equal tier and price; 0 if not measured."""
+    if speeds is None:
+        return (0,) * len(lanes)
+    fastest = dict[tuple[int, float], float]()
+    measured = [speeds.stepped(lane.name) for lane in lanes]
+    keys = [(int(lane.tier), dearness(lane)) for lane in lanes]
+    for key, speed in zip(keys, measured, strict=True):
+        if speed is not None:
+            fastest[key] = max(speed, fastest.get(key, 0.0))
+    return tuple(
+        0 if speed is None else int(fastest[key] / speed).bit_length() - 1
+        for key, speed in zip(keys, measured, strict=True)
+    )
+
+
+def _order(lanes: Sequence[Lane], speeds: Speeds | None) -> list[int]:
+    slow = slowness(lanes, speeds)
+    return sorted(
+        range(len(lanes)),
+        key=lambda place: (int(lanes[place].tier), dearness(lanes[place]), slow[place], place),
+    )
+
+
+def _groups(ranked: Sequence[Lane], speeds: Speeds | None) -> list[tuple[int, int]]:
+    """From where to where lanes are equal in tier, price and speed."""
+    slow = slowness(ranked, speeds)
+    keys = [(lane.tier, dearness(lane), slow[place]) for place, lane in enumerate(ranked)]
+    starts = [place for place in range(len(keys)) if place == 0 or keys[place] != keys[place - 1]]
+    return list(zip(starts, [*starts, len(keys)][1:], strict=True))
+
+
+def _bits(members: Iterable[bool]) -> int:
+    return sum(1 << place for place, is_member in enumerate(members) if is_member)
+
+
+def _sets(words: Iterable[Iterable[str]]) -> dict[str, int]:
+    found = dict[str, int]()
+    for place, each in enumerate(words):
+        for word in each:
+            found[word] = found.get(word, 0) | 1 << place
+    return found
