@@ -16,7 +16,7 @@ from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, Le
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.types import Lane, Price, RouteDecision, Tier
 
-SPREAD_MAX = 64  # equal lanes that take turns; more than are ever tried for one request
+SPREAD_MAX = 64  # candidates among which equals take turns; more than are ever tried for one request
 _FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
 
 
@@ -28,7 +28,7 @@ class LaneTable(Sequence[Lane]):
         self._order = _order(self._lanes, speeds)
         ranked = tuple(self._lanes[place] for place in self._order)
         self._ranked = ranked
-        self._groups = _groups(ranked, speeds)
+        self._ties = _ties(ranked, speeds)
         self._crcs = tuple(crc32(lane.name.encode()) for lane in ranked)
         self._all = (1 << len(ranked)) - 1
         self._tiers = {tier: _bits(lane.tier is tier for lane in ranked) for tier in Tier}
@@ -68,7 +68,7 @@ class LaneTable(Sequence[Lane]):
             marks = bin(able)[:1:-1].encode().translate(_FALSE_TRUE)
             candidates = tuple(compress(self._ranked, marks))
         if seed and len(candidates) > 1:
-            candidates = self._spread(able, seed)
+            candidates = self._spread(candidates, able, seed)
         return RouteDecision(
             candidates=candidates,
             left_out=LeftOuts(self._lanes, len(candidates), wish, circuits, now_s),
@@ -112,18 +112,20 @@ class LaneTable(Sequence[Lane]):
                 barred |= self._instances.get(instance, 0)
         return barred
 
-    def _spread(self, able: int, seed: str) -> tuple[Lane, ...]:
-        """The candidates, each group of equals in the order of a hash of seed and lane (rendezvous hashing)."""
-        salt = crc32(seed.encode()) | 1
-        found = list[Lane]()
-        for first, last in self._groups:
-            group = able >> first & ((1 << (last - first)) - 1)
-            places = [first + place for place in range(last - first) if group >> place & 1]
-            if len(places) > 1 and len(found) < SPREAD_MAX:
-                places.sort(
-                    key=lambda place: ((self._crcs[place] ^ salt) * 2_654_435_761 & 0xFFFFFFFF, place)
-                )
-            found.extend(self._ranked[place] for place in places)
+    def _spread(self, candidates: tuple[Lane, ...], able: int, seed: str) -> tuple[Lane, ...]:
+        """The candidates, those that are equal in the order of a hash of seed and lane (rendezvous hashing)."""
+        salt, found = crc32(seed.encode()) | 1, list(candidates)
+        for first, members in self._ties:
+            group = able & members
+            count = group.bit_count()
+            if count < 2:
+                continue
+            start = (able & ((1 << first) - 1)).bit_count()  # how many candidates come before the group
+            if start >= SPREAD_MAX:
+                break
+            places = [place for place in range(first, members.bit_length()) if group >> place & 1]
+            places.sort(key=lambda place: ((self._crcs[place] ^ salt) * 2_654_435_761 & 0xFFFFFFFF, place))
+            found[start : start + count] = [self._ranked[place] for place in places]
         return tuple(found)
 
 
@@ -159,12 +161,13 @@ def _order(lanes: Sequence[Lane], speeds: Speeds | None) -> list[int]:
     )
 
 
-def _groups(ranked: Sequence[Lane], speeds: Speeds | None) -> list[tuple[int, int]]:
-    """From where to where lanes are equal in tier, price and speed."""
+def _ties(ranked: Sequence[Lane], speeds: Speeds | None) -> list[tuple[int, int]]:
+    """For each group of lanes equal in tier, price and speed: the rank of its first, and all of it as a set."""
     slow = slowness(ranked, speeds)
-    keys = [(lane.tier, dearness(lane), slow[place]) for place, lane in enumerate(ranked)]
-    starts = [place for place in range(len(keys)) if place == 0 or keys[place] != keys[place - 1]]
-    return list(zip(starts, [*starts, len(keys)][1:], strict=True))
+    groups = dict[tuple[int, float, int], list[int]]()
+    for rank, lane in enumerate(ranked):
+        groups.setdefault((int(lane.tier), dearness(lane), slow[rank]), []).append(rank)
+    return [(ranks[0], sum(1 << rank for rank in ranks)) for ranks in groups.values() if len(ranks) > 1]
 
 
 def _bits(members: Iterable[bool]) -> int:

@@ -1,11 +1,16 @@
 """Routing: nearest capable lane first, and a reason for every lane left out."""
 
+import os
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from legion_core.gateway.routing.health import Circuit
 from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.routing.speed import Speeds
+from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import (
     Capability,
     ImageBlock,
@@ -20,6 +25,7 @@ from legion_core.gateway.types import (
     Tier,
     ToolDefinition,
 )
+from tests.unit.gateway.naive_routing import random_case, violations
 
 ALL: frozenset[Capability] = frozenset({"streaming", "tools", "vision", "thinking", "structured_output"})
 
@@ -138,3 +144,56 @@ def test_every_lane_is_either_a_candidate_or_left_out_and_no_candidate_breaks_a_
     assert [found.tier for found in decision.candidates] == sorted(
         found.tier for found in decision.candidates
     )
+
+
+def test_random_requests_are_routed_as_the_oracle_says() -> None:
+    cases = 20_000 if os.environ.get("LEGION_TEST_PROFILE") == "full" else 100
+    for seed in range(cases):
+        rng = Random(seed)
+        lanes, speeds, circuits, make = random_case(rng)
+        table = LaneTable(lanes, speeds)
+        for _ in range(50):
+            assert violations(table, lanes, speeds, circuits, make(rng)) == "", seed
+
+
+def test_what_is_private_stays_on_this_machine_whatever_is_pinned() -> None:
+    lanes = [lane(Tier.LOCAL), lane(Tier.CLOUD)]
+
+    free = decide(ask(is_private=True), lanes, {}, now_s=0)
+    pinned = decide(ask(is_private=True, pins=Pins(instance="cloud")), lanes, {}, now_s=0)
+    tiered = decide(ask(is_private=True, pins=Pins(tier=Tier.CLOUD)), lanes, {}, now_s=0)
+
+    assert [found.tier for found in free.candidates] == [Tier.LOCAL]
+    assert pinned.candidates == tiered.candidates == ()
+    assert [(item.lane.tier, item.reason) for item in pinned.left_out] == [
+        (Tier.LOCAL, "pin"),
+        (Tier.CLOUD, "policy"),
+    ]
+    assert pinned.left_out[1].why == "Marked private: nothing of it leaves this machine"
+
+
+def test_of_equal_lanes_one_that_is_less_than_half_as_fast_comes_later_and_an_unmeasured_one_is_tried() -> (
+    None
+):
+    lanes = [lane(Tier.LOCAL, name) for name in ("slow", "nearly", "new", "fast")]
+    speeds = Speeds()
+    for name, tokens_per_s in (("slow", 20.0), ("nearly", 70.0), ("fast", 90.0)):
+        speeds.note(f"{name}/m", tokens_per_s)
+
+    decision = decide(ask(), LaneTable(lanes, speeds), {}, now_s=0)
+
+    assert [found.instance for found in decision.candidates] == ["nearly", "new", "fast", "slow"]
+
+
+def test_with_a_seed_equals_take_turns_and_the_same_seed_gives_the_same_order() -> None:
+    lanes = [lane(Tier.DIRECT, f"box-{number}") for number in range(4)] + [lane(Tier.CLOUD)]
+    table = LaneTable(lanes)
+
+    orders = [decide(ask(), table, {}, now_s=0, seed=f"conv_{seed}").candidates for seed in range(40)]
+    again = [
+        decide(ask(), LaneTable(lanes), {}, now_s=0, seed=f"conv_{seed}").candidates for seed in range(40)
+    ]
+
+    assert orders == again
+    assert {order[0].instance for order in orders} == {f"box-{number}" for number in range(4)}
+    assert all(order[-1].tier is Tier.CLOUD for order in orders)

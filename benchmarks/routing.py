@@ -1,0 +1,191 @@
+"""Routing measured and proven: the time of a decision, a million random requests against an oracle, and the breaker.
+
+    python -m benchmarks.routing [--json] [--only decision|oracle|breaker] [--requests N] [--schedules N]
+
+The oracle is the plain sentence of each axis, tried on every lane by itself (`tests/unit/gateway/naive_routing.py`);
+the breaker's reference is a written table (`tests/unit/gateway/naive_health.py`). The peer of the decision is the same
+choice made lane by lane, in the same run.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from random import Random
+
+from legion_core.gateway.routing.health import Circuit, Health, Ticket
+from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.routing.speed import Speeds
+from legion_core.gateway.routing.table import LaneTable
+from legion_core.gateway.types import (
+    Lane,
+    Message,
+    ModelOffer,
+    Params,
+    Pins,
+    Price,
+    Request,
+    TextBlock,
+    Tier,
+    ToolDefinition,
+)
+from tests.unit.gateway.naive_health import disagreement
+from tests.unit.gateway.naive_routing import naive_route, random_case, violations
+
+LANES = 200
+ROUNDS = 5
+DECISIONS = 4_000  # a round
+
+
+def two_hundred() -> tuple[list[Lane], Speeds]:
+    """Forty instances with five models each, over all tiers, with prices, capabilities and measured speeds."""
+    rng, lanes, speeds = Random(4), list[Lane](), Speeds()
+    for number in range(LANES // 5):
+        tier = Tier(number % 5)
+        for model in range(5):
+            price = Price(input=rng.uniform(0.1, 5), output=rng.uniform(0.5, 30)) if tier >= 3 else None
+            offer = ModelOffer(
+                id=f"m{model}",
+                context=rng.choice((4_096, 8_192, 32_768, 131_072, 200_000, 1_000_000)),
+                capabilities=frozenset(
+                    ("streaming", *rng.sample(("tools", "vision", "thinking", "structured_output"), 3))
+                ),
+                price=price,
+            )
+            lane = Lane(tier=tier, instance=f"box-{number}", kind="openai", offer=offer)
+            lanes.append(lane)
+            speeds.note(lane.name, rng.uniform(5, 150))
+    return lanes, speeds
+
+
+def requests() -> list[Request]:
+    """Sixteen of them: plain, with tools, pinned, long, capped."""
+    made = list[Request]()
+    for number in range(16):
+        text = "word " * (20, 400, 2_000, 8_000)[number % 4]
+        made.append(
+            Request(
+                id=f"req_{number}",
+                messages=(Message(role="user", content=(TextBlock(text=text),)),),
+                tools=(ToolDefinition(name="t", description="a tool"),) if number % 2 else (),
+                params=Params(max_tokens=1_024),
+                pins=(Pins(), Pins(tier_max=Tier.CLOUD), Pins(model="m3"), Pins(tier=Tier.CLOUD))[
+                    number // 4
+                ],
+                is_private=number == 15,
+            )
+        )
+    return made
+
+
+def circuits() -> dict[str, Circuit]:
+    """Every fourth instance has failed three times; half of those may be probed again."""
+    return {
+        f"box-{number}": Circuit().failed(at).failed(at).failed(at)
+        for number in range(0, LANES // 5, 4)
+        for at in (0.0 if number % 8 else 100.0,)
+    }
+
+
+def decision() -> dict[str, float]:
+    """Microseconds of one decision over 200 lanes, and the same with every reason read, and lane by lane."""
+    lanes, speeds = two_hundred()
+    table, asked, known = LaneTable(lanes, speeds), requests(), circuits()
+    for request in asked:
+        assert decide(request, table, known, now_s=130).candidates == tuple(
+            naive_route(request, lanes, known, 130, speeds=speeds)
+        )
+
+    def plain(request: Request) -> object:
+        return decide(request, table, known, now_s=130)
+
+    def spread(request: Request) -> object:
+        return decide(request, table, known, now_s=130, seed=request.id)
+
+    def explained(request: Request) -> object:
+        return tuple(decide(request, table, known, now_s=130).left_out)
+
+    def one_by_one(request: Request) -> object:
+        return naive_route(request, lanes, known, 130, speeds=speeds)
+
+    ways = {"decision": plain, "spread": spread, "explained": explained, "one_by_one": one_by_one}
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    cpu_us = list[float]()
+    for _ in range(ROUNDS):  # interleaved, so that a busy moment hits all of them
+        for name, way in ways.items():
+            count = DECISIONS if name in ("decision", "spread") else DECISIONS // 20
+            before_s = time.process_time()
+            taken = sorted(timed(way, asked, count))
+            if name == "decision":
+                cpu_us.append((time.process_time() - before_s) / count * 1e6)
+            figures[name].append((statistics.median(taken), taken[int(len(taken) * 0.99)]))
+    found = {
+        f"{name}_p50_us": statistics.median(p50 for p50, _ in rounds) for name, rounds in figures.items()
+    }
+    found |= {
+        f"{name}_p99_us": statistics.median(p99 for _, p99 in rounds) for name, rounds in figures.items()
+    }
+    found["decision_cpu_us"] = statistics.median(cpu_us)
+    found["ratio_over_one_by_one"] = found["one_by_one_p50_us"] / found["decision_p50_us"]
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def timed(way: Callable[[Request], object], asked: list[Request], count: int) -> list[float]:
+    """Microseconds of each of `count` calls."""
+    clock, taken = time.perf_counter_ns, list[float]()
+    for number in range(count):
+        request = asked[number % len(asked)]
+        start = clock()
+        way(request)
+        taken.append((clock() - start) / 1000)
+    return taken
+
+
+def oracle(count: int) -> dict[str, float]:
+    """How many of `count` random requests were routed otherwise than the oracle says, and at what extra price."""
+    wrong, first = 0, ""
+    for seed in range(-(-count // 50)):
+        rng = Random(seed)
+        lanes, speeds, known, make = random_case(rng)
+        table = LaneTable(lanes, speeds)
+        for _ in range(50):
+            found = violations(table, lanes, speeds, known, make(rng))
+            if found:
+                wrong += 1
+                first = first or f"seed {seed}: {found}"
+    if first:
+        print(first)
+    return {"requests": float(-(-count // 50) * 50), "violations": float(wrong)}
+
+
+def breaker(count: int) -> dict[str, float]:
+    """How many of `count` random schedules end otherwise than the written table says."""
+    wrong = sum(1 for seed in range(count) if disagreement(Health, Ticket, Random(seed)))
+    return {"schedules": float(count), "disagreements": float(wrong)}
+
+
+def main() -> None:
+    """Run what was asked for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", choices=("decision", "oracle", "breaker"))
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--schedules", type=int, default=10_000)
+    args = parser.parse_args()
+    found: dict[str, float] = {}
+    if args.only in (None, "decision"):
+        found |= decision()
+    if args.only in (None, "oracle"):
+        found |= oracle(args.requests)
+    if args.only in (None, "breaker"):
+        found |= breaker(args.schedules)
+    if args.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name:24} {value:>14,.2f}")
+
+
+if __name__ == "__main__":
+    main()
