@@ -198,13 +198,25 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
 Chunk = TextDelta | ThinkingDelta | ToolCallDelta | Finished
 
 
+class LongPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """USD per million tokens of a request whose whole prompt is over so many tokens."""
+
+    over_tokens: int
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """USD per million tokens."""
+    """USD per million tokens. `source` is the page and the day it was read; empty for a configured price."""
 
     input: float
     output: float
     cache_read: float | None = None
     cache_write: float | None = None
+    long: LongPrice | None = None
+    source: str = ""
 
 
 class ModelOffer(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,7 +288,8 @@ class Seam(msgspec.Struct, frozen=True, kw_only=True):
     to_tier: str
     after_tokens: int
     reason: str
-    is_degraded: bool = False
+    is_degraded: bool = False  # joined by overlap, not continued to the letter
+    thinks_anew: bool = False  # the thinking that follows is no continuation of the one before
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
