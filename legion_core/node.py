@@ -21,6 +21,7 @@ from legion_core.api.models import LOCAL, Models, Shelf
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.routes import Routes
+from legion_core.api.schedules import Schedules
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
@@ -28,6 +29,7 @@ from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
 from legion_core.engine.builtin.table import make_builtins
 from legion_core.engine.journal import MIGRATIONS as ENGINE
 from legion_core.engine.registry import Registry
+from legion_core.engine.schedule_migrations import MIGRATIONS as SCHEDULES
 from legion_core.engine.service import Engine
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
@@ -69,6 +71,7 @@ from legion_core.workers.frames import Load
 from legion_core.workers.supervisor import Worker, command_for
 
 if TYPE_CHECKING:
+    from legion_core.engine.schedule_service import Scheduler
     from legion_core.surfaces.rest.server import RestServer
 
 log = logging.getLogger("legion.node")
@@ -152,6 +155,7 @@ async def open_node(
         if serve:
             # Not waited for: the window need not wait until tasks left by an earlier run are looked through.
             node.supervisor.spawn("engine start", node.legion.tasks.work())
+            node.supervisor.spawn("schedules start", node.legion.schedules.work())
             stack.push_async_callback(node.stop_serving)
             try:
                 await node.serve(port, host)
@@ -180,7 +184,7 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *ENGINE),
+        migrations=(*LEDGER, *CONVERSATIONS, *ENGINE, *SCHEDULES),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
@@ -230,6 +234,14 @@ async def _assemble(
         place, clock, ids, bus, supervisor, authorizer, database, stack,
         config=lambda: settings.config, asker=GatewayAsker(gateway, ids),
     )  # fmt: skip
+
+    def make_scheduler() -> "Scheduler":
+        # Imported where there is a schedule, or somebody asks for one.
+        from legion_core.engine.schedule_service import Scheduler
+        from legion_core.engine.schedule_targets import Targets
+
+        targets = Targets(engine, database, system_rng(), chains=lambda: None)
+        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, targets)
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
@@ -288,6 +300,7 @@ async def _assemble(
         tasks=Tasks(engine),
         activity=Activity(database),
         extensions=Extensions(engine.registry, place.root / "extensions"),
+        schedules=Schedules(clock, bus, supervisor, database, make_scheduler),
         settings=settings,
         secrets=secret_names,
         ops=ops,

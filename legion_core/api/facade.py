@@ -9,6 +9,7 @@ from legion_core.api.models import Models
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.routes import Routes
+from legion_core.api.schedules import Schedules
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
@@ -32,3 +33,4 @@ class Legion:
     tasks: Tasks
     activity: Activity
     extensions: Extensions
+    schedules: Schedules

@@ -124,6 +124,12 @@ class Engine:
         """Tasks made by `prepared` are on disk now: tell watchers, and have them taken."""
         self._work.written(tasks)
 
+    def look(self) -> None:
+        """Somebody else's transaction changed tasks: see what, here and in the other processes."""
+        self._work.listen()
+        self._work.look()
+        self._work.ring()
+
     def announce(self, event: Event) -> None:
         """Tell the watchers of every process on this journal; the event's kind is in `events.TOLD`."""
         self._work.listen()

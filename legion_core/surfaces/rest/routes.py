@@ -19,6 +19,7 @@ from legion_core.surfaces.rest.operations import (
     providers,
     responses,
     routes,
+    schedules,
     settings,
     tasks,
 )
@@ -43,6 +44,7 @@ def operations() -> tuple[Operation, ...]:
         *tasks.OPERATIONS,
         *extensions.OPERATIONS,
         *previews.OPERATIONS,
+        *schedules.OPERATIONS,
         *settings.OPERATIONS,
         *events.OPERATIONS,
     )
