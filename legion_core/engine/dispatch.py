@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -480,7 +480,7 @@ class Dispatcher:
             running.work = self._supervisor.spawn(f"task {lease.task}", self._run(running))
         except LimitReached:
             # Never begun, whatever the journal says: it goes back without a mark.
-            state = replace(lease.state(), status="leased")
+            state = msgspec.structs.replace(lease.state(), status="leased")
             self._end(running, after(state, GivenBack(self._owner), now_ms=0, rng=self._rng))
 
     async def _run(self, running: _Running) -> None:

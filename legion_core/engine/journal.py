@@ -17,6 +17,7 @@ from legion_core.storage.sqlite import Connection, Migration, Row, Value, execut
 
 KEY_KEPT_MS = 24 * 3600 * 1000  # so long the same idempotency key gives the same task
 OUTBOX_KEPT = 10_000
+DUE_MAX = 1_000  # tasks queued in one transaction, so that others need not wait long for the writer
 NO_RETRY = Retry()
 
 MIGRATIONS = (
@@ -229,12 +230,12 @@ def change(connection: Connection, task_id: str, state: State, now_ms: int) -> N
 
 
 def queue_due(connection: Connection, now_ms: int) -> int:
-    """Queue what is due now; how many. What else has a date stays as it is."""
+    """Queue what is due now, the earliest first and at most `DUE_MAX`; how many. What else has a date stays as it is."""
     return execute(
         connection,
-        "UPDATE tasks SET status = 'queued', due = 0, reason = NULL "
-        "WHERE due > 0 AND due <= ? AND status IN ('delayed', 'retry_wait')",
-        [now_ms],
+        "UPDATE tasks SET status = 'queued', due = 0, reason = NULL WHERE n IN (SELECT n FROM tasks "
+        "WHERE due > 0 AND due <= ? AND status IN ('delayed', 'retry_wait') ORDER BY due LIMIT ?)",
+        [now_ms, DUE_MAX],
     )
 
 

@@ -4,7 +4,6 @@ As in `engine.journal`, each function takes a connection inside a transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -57,7 +56,7 @@ def state_of(connection: Connection, task_id: str) -> State:
         raise _unknown(task_id)
     *rest, due, reason = found
     state = _state(*rest)
-    return replace(state, due_ms=int(due), reason=_read_reason(reason) if reason else None)
+    return msgspec.structs.replace(state, due_ms=int(due), reason=_read_reason(reason) if reason else None)
 
 
 def queue_of(connection: Connection, task_id: str) -> str:

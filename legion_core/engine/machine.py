@@ -3,8 +3,11 @@
 Which status may follow which is `engine.types.TRANSITIONS`; every step here asserts it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, assert_never
+
+import msgspec
+from msgspec.structs import replace
 
 from legion_core.engine.extension import NO_RETRY
 from legion_core.engine.reasons import because
@@ -27,8 +30,7 @@ WAITING: frozenset[TaskStatus] = frozenset({"accepted", "delayed", "waiting_join
 SETTLED: frozenset[TaskStatus] = ENDED | frozenset[TaskStatus]({"unknown"})  # nothing more happens by itself
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """As much of a task as decides what becomes of it. `attempt` counts starts; `due_ms` is UTC, 0 for at once."""
 
     status: TaskStatus = "accepted"

@@ -6,6 +6,7 @@ from typing import Protocol
 from legion_core.kernel.clock import Clock
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case: sorts as it reads
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # two characters for ten bits at once
 
 
 class Rng(Protocol):
@@ -44,5 +45,5 @@ class Ids:
         if value <= self._last:
             value = self._last + 1 + self._rng.getrandbits(32)
         self._last = value
-        text = "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+        text = "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
         return f"{prefix}_{text}" if prefix else text

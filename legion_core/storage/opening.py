@@ -22,6 +22,7 @@ LIBRARY_MIN = (3, 51, 3)  # older ones can corrupt the file when a write and a c
 APPLICATION_ID = 0x4C474E31  # "LGN1", in the file's header
 PAGE_BYTES_MIN = 512
 BUSY_MAX_S = 30.0
+NAPS = 200  # short ones, about 0.4 s together
 CHECK_BYTES_MAX = 64 << 20  # up to this size a file left by an unclean stop is checked before it is used
 WAL_KEPT_BYTES_MAX = 64 << 20
 _WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -101,7 +102,10 @@ def connect(place: Place, *, is_reader: bool = False) -> apsw.Connection:
 
 
 class _Patience:
-    """SQLite's busy handler: waits a little longer each time, with jitter, for at most 30 s."""
+    """SQLite's busy handler: short naps with jitter while others take turns, longer ones where one holds on; at most 30 s.
+
+    Who naps longer than the others' transactions last is passed over again and again.
+    """
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -113,7 +117,7 @@ class _Patience:
             self._until_s = now_s + BUSY_MAX_S
         if now_s >= self._until_s:
             return False
-        pause_s = min(0.0005 * 2 ** min(times_before, 7), 0.05)
+        pause_s = 0.0005 * 2 ** min(times_before, 2) if times_before < NAPS else 0.05
         return not self._place.stopping.wait(pause_s * (0.5 + self._place.rng.random()))
 
 

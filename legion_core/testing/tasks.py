@@ -50,12 +50,13 @@ async def open_engine(
     rng: Rng | None = None,
     authorizer: Authorizer | None = None,
     stop_s: float = 1.0,
+    vfs: str = "",
 ) -> AsyncGenerator[UnderTest]:
     """Open the journal in `home` and an engine on it; closed in good order on leaving."""
     clock, rng = clock or SystemClock(), rng or system_rng()
     bus, supervisor = EventBus(clock), Supervisor()
     database = await Database.open(
-        home / "journal.db", migrations=MIGRATIONS, durability=durability, clock=clock
+        home / "journal.db", migrations=MIGRATIONS, durability=durability, clock=clock, vfs=vfs
     )
     engine = Engine(
         clock,
