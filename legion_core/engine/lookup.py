@@ -64,6 +64,21 @@ def queue_of(connection: Connection, task_id: str) -> str:
     return str((row(connection, "SELECT queue FROM tasks WHERE id = ?", [task_id]) or ("",))[0])
 
 
+def living(connection: Connection, task_id: str, count_max: int) -> list[tuple[str, State]]:
+    """The task and those under it, at any depth, that wait or run and are not yet told to end; those that wait first."""
+    found = rows(
+        connection,
+        "WITH RECURSIVE tree(id) AS (VALUES(?) UNION SELECT tasks.id FROM tree CROSS JOIN tasks "
+        "WHERE tasks.parent = tree.id AND tasks.parent <> '') "
+        "SELECT tasks.id, status, attempt, effect, retry, is_redelivered FROM tree CROSS JOIN tasks "
+        "WHERE tasks.id = tree.id AND is_cancelling = 0 AND status IN "
+        "('accepted', 'delayed', 'waiting_join', 'queued', 'retry_wait', 'leased', 'running') "
+        "ORDER BY status IN ('leased', 'running') LIMIT ?",
+        [task_id, count_max],
+    )
+    return [(str(each), _state(*rest)) for each, *rest in found]
+
+
 def overdue(connection: Connection, now_ms: int) -> list[tuple[str, State, int]]:
     """Waiting tasks that should not be begun any more: `(id, state, how long they had)`."""
     found = rows(

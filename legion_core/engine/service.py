@@ -28,7 +28,7 @@ from legion_core.engine.machine import (
 from legion_core.engine.orders import Accepted, Line, Order
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Pool, Registry
-from legion_core.engine.types import Task, TaskStatus
+from legion_core.engine.types import Task
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, InvalidInput, LimitReached, TimedOut
 from legion_core.kernel.events import Event, EventBus
@@ -49,6 +49,8 @@ DELAY_MAX_S = 10 * 366 * 86_400.0
 LOOK_S = 1.0  # where processes cannot wake each other
 KEPT_DAYS = 31  # seed: completed tasks are purged after so many days
 PURGED_MAX = 5_000
+CANCELLED_MAX = 2_000  # tasks of a tree that are ended in one transaction
+CANCEL_S = 30.0  # how long a running task may take to stop
 STOP_S = 1.0  # how long running tasks may go on once the engine stops
 
 QUEUES: dict[Pool, str] = {"loop": "default", "thread": "threads", "cpu": "processes"}
@@ -215,33 +217,52 @@ class Engine:
     # Ordering about
 
     async def cancel(self, who: Principal, task_id: str) -> Task:
-        """End it: a waiting task at once, a running one as soon as it stops. Conflict if it has ended already."""
+        """End it and every task under it: what waits at once, what runs as soon as it stops.
+
+        Returns when all have ended. Conflict if nothing of the tree was left to end; TimedOut if one does not stop.
+        """
         self._authorizer.authorise(who, "tasks", "cancel")
-        if self._work.stop_running(task_id, who.name):
-            return await self.wait(task_id, timeout_s=30.0)
-        now_ms = self._work.now_ms()
-
-        def work(connection: journal.Connection) -> TaskStatus:
-            state = lookup.state_of(connection, task_id)
-            if state.status in WAITING:
-                reason = because("task.cancelled", who=who.name)
-                state = after(state, Refused("cancelled", reason), now_ms=now_ms, rng=self._rng)
-                journal.change(connection, task_id, state, now_ms)
-            elif state.status in HELD:
-                journal.ask_to_cancel(connection, task_id)
-            else:
-                raise Conflict(f"Task {task_id} has ended already: it is {state.status}.")
-            return state.status
-
-        status = await self._database.write(work)
-        task = await self.get(task_id)
-        if status in HELD:
+        held: set[str] = set()
+        while True:
+            more, ended = await self._cancel_some(who, task_id, held)
+            for task in ended:
+                self._work.finished(
+                    task.id, task.task, task.status, task.reason, run=task.run, node=task.node
+                )
+            if not more:
+                break
+        if held - {each for each in held if self._work.stop_running(each, who.name)}:
             self._work.listen()
             self._work.ring()
             self._work.look()
-            return await self.wait(task_id, timeout_s=30.0)
-        self._work.finished(task.id, task.task, task.status, task.reason, run=task.run, node=task.node)
-        return task
+        for each in held:
+            await self.wait(each, timeout_s=CANCEL_S)
+        return await self.get(task_id)
+
+    async def _cancel_some(self, who: Principal, task_id: str, held: set[str]) -> tuple[bool, list[Task]]:
+        """One transaction's worth of it; gives whether there may be more, and what was ended. `held` is added to."""
+        now_ms = self._work.now_ms()
+        reason = because("task.cancelled", who=who.name)
+
+        def work(connection: journal.Connection) -> tuple[list[str], list[Task]]:
+            found = lookup.living(connection, task_id, CANCELLED_MAX)
+            if not found and not held:
+                task = lookup.get(connection, task_id)
+                if task.status not in HELD:
+                    raise Conflict(f"Task {task_id} has ended already: it is {task.status}.")
+                return [task_id], []  # somebody told it before: it is on its way to its end
+            waiting = [(each, state) for each, state in found if state.status in WAITING]
+            for each, state in waiting:
+                over = after(state, Refused("cancelled", reason), now_ms=now_ms, rng=self._rng)
+                journal.change(connection, each, over, now_ms)
+            asked = [each for each, state in found if state.status in HELD]
+            for each in asked:
+                journal.ask_to_cancel(connection, each)
+            return asked, [lookup.get(connection, each) for each, _ in waiting]
+
+        asked, ended = await self._database.write(work)
+        held.update(asked)
+        return bool(ended) and len(ended) + len(asked) == CANCELLED_MAX, ended
 
     async def retry(self, who: Principal, task_id: str) -> Task:
         """Queue it again from its first attempt; Conflict where its status does not allow that."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from legion_core.engine import service
 from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskAccepted, TaskFinished, TaskStarted, TaskWaits
 from legion_core.engine.orders import Order
@@ -277,6 +278,69 @@ def test_a_waiting_task_is_cancelled_at_once_and_a_running_one_when_it_stops(tmp
         assert (await here.run("box.it.echo", value=5)).result == 5
 
     with_engine(tmp_path, test, places=Places(loop=1))
+
+
+def test_cancelling_ends_a_whole_tree_and_nothing_beside_it(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box) -> None:
+        async def below(parent: str, task: str = "box.it.echo", delay_s: float = 0.0) -> str:
+            order = Order(task=task, parent=parent, delay_s=delay_s)
+            return (await here.engine.submit(LOCAL_OWNER, order)).id
+
+        root = (await here.submit("box.it.hold")).id
+        await box.entered.wait()
+        box.entered.clear()
+        runs = await below(root, "box.it.hold")
+        await box.entered.wait()
+        leaves = [await below(runs, delay_s=60) for _ in range(3)]
+        leaves += [await below(leaves[0])]  # no place is left for it
+        other = await below("", delay_s=60)
+        with here.bus.subscribe(TaskFinished) as told:
+            assert (await here.engine.cancel(LOCAL_OWNER, root)).status == "cancelled"
+            assert {(await here.engine.get(each)).status for each in (runs, *leaves)} == {"cancelled"}
+            assert (await here.engine.get(other)).status == "delayed"
+            assert here.engine.running == ()
+            ended = {event.id for event in told.take_nowait() if isinstance(event, TaskFinished)}
+        assert ended == {root, runs, *leaves}
+        assert len(box.calls) == 2
+        with pytest.raises(Conflict):
+            await here.engine.cancel(LOCAL_OWNER, root)
+
+    with_engine(tmp_path, test, places=Places(loop=2))
+
+
+def test_what_is_left_of_a_tree_whose_root_has_ended_can_be_cancelled(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box) -> None:
+        root = await here.run("box.it.echo")
+        orders = [Order(task="box.it.echo", parent=root.id, delay_s=60)] * 30
+        found = await here.engine.submit_many(LOCAL_OWNER, orders)
+        assert (await here.engine.cancel(LOCAL_OWNER, root.id)).status == "succeeded"
+        assert {(await here.engine.get(each.id)).status for each in found} == {"cancelled"}
+
+    with_engine(tmp_path, test)
+
+
+def test_a_tree_of_thousands_is_cancelled_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "CANCELLED_MAX", 50)
+
+    async def test(here: UnderTest, box: Box) -> None:
+        root = await here.submit("box.it.hold")
+        await here.engine.submit_many(LOCAL_OWNER, [Order(task="box.it.echo", parent=root.id)] * 175)
+        await box.entered.wait()
+        await here.engine.cancel(LOCAL_OWNER, root.id)
+        assert await here.engine.counts() == {}
+        assert len(box.calls) == 1
+
+    with_engine(tmp_path, test, places=Places(loop=1))
+
+
+def test_two_who_cancel_the_same_task_both_see_its_end(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box) -> None:
+        held = await here.submit("box.it.hold")
+        await box.entered.wait()
+        both = await asyncio.gather(*(here.engine.cancel(LOCAL_OWNER, held.id) for _ in range(2)))
+        assert [task.status for task in both] == ["cancelled", "cancelled"]
+
+    with_engine(tmp_path, test)
 
 
 def test_what_failed_can_be_tried_again_by_hand_and_what_succeeded_cannot(tmp_path: Path) -> None:
