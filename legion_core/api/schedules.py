@@ -15,6 +15,7 @@ from legion_core.api.schedule_types import (
     ScheduleSpec,
 )
 from legion_core.engine.events import ScheduleChanged, ScheduleFired
+from legion_core.engine.schedule_zone import local_zone
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import InvalidInput
 from legion_core.kernel.events import EventBus
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from legion_core.engine.schedule_service import Scheduler
     from legion_core.engine.schedule_store import Stored
 
-__all__ = ["ScheduleChanged", "ScheduleFired", "Schedules"]
+__all__ = ["ScheduleChanged", "ScheduleFired", "Schedules", "local_zone"]
 
 UPCOMING = 5  # coming moments shown with each schedule
 FIRES_MAX = 1_000

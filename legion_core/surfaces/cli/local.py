@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import By
+    from legion_core.surfaces.cli.schedules import LocalSchedules
 
 T = TypeVar("T")
 PIECES_MAX = 1024
@@ -255,6 +256,12 @@ class LocalBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return False
+
+    @property
+    def schedules(self) -> "LocalSchedules":
+        from legion_core.surfaces.cli.schedules import LocalSchedules
+
+        return LocalSchedules(self._run, lambda: self._door().schedules)
 
     def submit_task(self, order: "Order") -> "Accepted":
         return self._run(self._door().tasks.submit(order))

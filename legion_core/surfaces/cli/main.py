@@ -161,6 +161,8 @@ def _command(command: str | None, action: str | None) -> Run:
             return chat.prompt if action == "prompt" else chat.repl
         case "task" | "extension":
             return _tasks(command, str(action))
+        case "schedule":
+            return _schedules(str(action))
         case "worker":
             from legion_core.surfaces.cli.commands.worker import worker
 
@@ -185,6 +187,23 @@ def _configuration(command: str, action: str) -> Run:
         ("token", "show"): configuration.show_token,
     }
     return table[command, action]
+
+
+def _schedules(action: str) -> Run:
+    from legion_core.surfaces.cli.commands import schedules
+
+    table: dict[str, Run] = {
+        "add": schedules.add,
+        "list": schedules.listing,
+        "show": schedules.show,
+        "runs": schedules.runs,
+        "pause": schedules.pause,
+        "resume": schedules.resume,
+        "remove": schedules.remove,
+        "run": schedules.run,
+        "preview": schedules.preview,
+    }
+    return table[action]
 
 
 def _tasks(command: str, action: str) -> Run:

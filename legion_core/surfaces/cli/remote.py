@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import By
+    from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
 V1 = "/api/v1"
@@ -259,6 +260,12 @@ class RemoteBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return True
+
+    @property
+    def schedules(self) -> "RemoteSchedules":
+        from legion_core.surfaces.cli.schedules import RemoteSchedules
+
+        return RemoteSchedules(self._wire)
 
     def submit_task(self, order: "Order") -> "Accepted":
         from legion_core.api.task_types import Accepted

@@ -47,6 +47,7 @@ def parser() -> Parser:
     _node(commands)
     _chat(commands)
     _tasks(commands)
+    _schedules(commands)
     _models(commands)
     _providers(commands)
     _configuration(commands)
@@ -112,6 +113,70 @@ def _tasks(commands: "Group") -> None:
     extension.add_parser("create", help="begin a new one").add_argument("name", metavar="NAME")
     worker = commands.add_parser("worker", help="run tasks in one more process")
     worker.add_argument("--calls", action="store_true", help=argparse.SUPPRESS)
+
+
+def _schedules(commands: "Group") -> None:
+    schedule = _group(commands, "schedule", "what is done again and again")
+    add = schedule.add_parser(
+        "add", help="start a task or chain:NAME by a cron expression or every so many seconds"
+    )
+    add.add_argument("name", metavar="NAME")
+    add.add_argument(
+        "what", metavar=("TARGET", "KEY:VALUE"), nargs="+", help="such as log.message.write message:Hi"
+    )
+    _timing(add)
+    add.add_argument(
+        "--missed",
+        choices=("skip", "once", "all"),
+        default="once",
+        help="moments that passed while nothing ran: left out, one run for all, or each (default once)",
+    )
+    add.add_argument(
+        "--missed-max",
+        metavar="N",
+        type=int,
+        default=100,
+        help="at most the latest so many of them (default 100)",
+    )
+    add.add_argument(
+        "--overlap",
+        choices=("skip", "queue", "cancel", "allow"),
+        default="skip",
+        help="while the run before goes on (default skip)",
+    )
+    add.add_argument(
+        "--jitter", metavar="S", type=float, default=0.0, help="begin up to so many seconds later, by chance"
+    )
+    schedule.add_parser("list", help="by name")
+    for action, words in (
+        ("show", "when, what, and its coming moments"),
+        ("pause", "take up none of its moments"),
+        ("resume", "go on with its next moment"),
+        ("remove", "forget it"),
+        ("run", "once more, now"),
+        ("runs", "what became of its moments"),
+    ):
+        one = schedule.add_parser(action, help=words)
+        one.add_argument("name", metavar="NAME")
+        if action == "runs":
+            one.add_argument("--limit", metavar="N", type=int, default=20)
+    preview = schedule.add_parser("preview", help="when a timing would fire")
+    _timing(preview)
+    preview.add_argument("--count", metavar="N", type=int, default=5)
+
+
+def _timing(parser: argparse.ArgumentParser) -> None:
+    timing = parser.add_mutually_exclusive_group(required=True)
+    timing.add_argument("--cron", metavar="EXPR", default="", help="such as '0 9 * * MON-FRI'")
+    timing.add_argument(
+        "--every", metavar="S", type=float, default=0.0, help="seconds from one run to the next"
+    )
+    parser.add_argument(
+        "--zone",
+        metavar="Z",
+        default="",
+        help="of the cron expression, such as Europe/Berlin (default: this machine's)",
+    )
 
 
 def _models(commands: "Group") -> None:
