@@ -79,6 +79,8 @@ class Answer:
                 )
             case Joined():
                 self.seams.append(event.seam)
+                if event.seam.thinks_anew:
+                    self.thinking = self.signature = ""
                 self.tier = event.seam.to_tier
                 self.instance, _, self.model = event.seam.to_lane.partition("/")
             case Closed():

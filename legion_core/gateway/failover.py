@@ -1,21 +1,26 @@
 """One stream over many attempts: the client's stream is ours, a provider's attempt only feeds it.
 
-Before the first byte a failed attempt is invisible: the next candidate is asked. After it, the answer goes on
-from its exact text at the next candidate that can continue a prefix; the place is told as a `Seam`. A tool call is
-whole or absent, so an attempt that dies inside or after one is never continued elsewhere.
+Before the first byte a failed attempt is invisible: the next candidate is asked. After it, the answer goes on from its
+exact text at a candidate that can continue one, else at one that is told to (`continuation`); the place is told as a
+`Seam`. What of an attempt reaches the client, and when, is decided by `reading`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.continuation import Asked, asked_of, is_whole_json
+from legion_core.gateway.next_lane import next_lane
+from legion_core.gateway.patience import Patience
+from legion_core.gateway.providers.base import Counting, Provider
+from legion_core.gateway.reading import Given, Reading, Ready
 from legion_core.gateway.routing.health import Circuit, Health, after_error
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import (
     Attempt,
-    Chunk,
     Closed,
     Finished,
     Joined,
@@ -28,28 +33,21 @@ from legion_core.gateway.types import (
     Seam,
     StopReason,
     StreamEvent,
-    TextDelta,
-    ThinkingDelta,
-    ToolCallDelta,
     Usage,
 )
+from legion_core.gateway.watchdog import Paces
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
-    BadCredentials,
     Bug,
     ContextTooLong,
-    Filtered,
     LegionError,
+    Malformed,
     NotFound,
     ProviderError,
     StreamBroken,
+    TimedOut,
     Unavailable,
-    WorkerDied,
 )
-
-ATTEMPTS_MAX = 4  # enough for a way out, too few for a retry storm: at most 4 a request …
-ATTEMPTS_PER_LANE_MAX = 2  # … and 2 an instance
-CHARS_PER_TOKEN = 4
 
 
 def cost_usd(usage: Usage, price: Price | None, tier: int) -> float | None:
@@ -66,31 +64,6 @@ def cost_usd(usage: Usage, price: Price | None, tier: int) -> float | None:
     ) / 1_000_000
 
 
-class Delivered(msgspec.Struct, kw_only=True):
-    """What the client has been given so far."""
-
-    text: str = ""
-    tokens: int = 0
-    is_opened: bool = False
-    has_tool_call: bool = False
-    first_at_s: float | None = None
-
-    def take(self, chunk: Chunk, now_s: float) -> None:
-        """Count a chunk that is about to go out."""
-        if self.first_at_s is None:
-            self.first_at_s = now_s
-        match chunk:
-            case TextDelta():
-                self.text += chunk.text
-                self.tokens += chunk.tokens or max(1, len(chunk.text) // CHARS_PER_TOKEN)
-            case ThinkingDelta():
-                self.tokens += max(1, len(chunk.text) // CHARS_PER_TOKEN)
-            case ToolCallDelta():
-                self.has_tool_call = True
-            case Finished():
-                pass
-
-
 class Failover:
     """Runs the attempts of one request and keeps their record; `attempts` is complete when the stream ends."""
 
@@ -103,6 +76,7 @@ class Failover:
         clock: Clock,
         on_health: Callable[[str], None],
         traffic: Traffic | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self._request = request
         self._decision = decision
@@ -111,10 +85,14 @@ class Failover:
         self._clock = clock
         self._on_health = on_health
         self._traffic = traffic
+        self._paces = paces or Paces()
         self._started_s = clock.monotonic_s()
+        self._is_opened = False
+        self._first_at_s: float | None = None
+        self._broke: tuple[Lane, LegionError] | None = None  # since when the client waits for another lane
         self.attempts: list[Attempt] = []
         self.seams: list[Seam] = []
-        self.delivered = Delivered()
+        self.given = Given()
         self.closed: Closed | None = None
 
     async def stream(self) -> AsyncGenerator[StreamEvent]:
@@ -123,7 +101,7 @@ class Failover:
         Raises the last attempt's error if nothing was sent; after the first byte nothing is raised: the stream
         closes with stop reason `error` and a sentence.
         """
-        lane = next_lane(self._decision.candidates, self.attempts, None, self.delivered)
+        lane = self._next(None, None)
         if lane is None:
             raise no_candidate(self._request, self._decision.left_out)
         while True:
@@ -136,117 +114,155 @@ class Failover:
                 error = caught
             if error is None:
                 return
-            following = next_lane(self._decision.candidates, self.attempts, error, self.delivered, lane)
+            following = self._next(error, lane)
             if following is None:
-                if not self.delivered.is_opened:
+                if not self._is_opened:
                     raise exhausted(self.attempts, error) from error
-                yield self._close_with(error)
+                yield self._closed("error", error=error)
                 return
-            if self.delivered.is_opened:
-                yield self._join(lane, following, error)
+            if self._is_opened and self._broke is None:
+                self._broke = lane, error
             lane = following
 
+    def _next(self, error: LegionError | None, current: Lane | None) -> Lane | None:
+        has_text = self.given.chars > 0
+        return next_lane(self._decision.candidates, self.attempts, error, has_text=has_text, current=current)
+
     async def _attempt(self, lane: Lane) -> AsyncGenerator[StreamEvent]:
-        now = self._clock.utc_now()
-        start_s = self._clock.monotonic_s()
         provider = self._providers.get(lane.instance)
         if provider is None:
             raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
-        self._note(lane, self._health.of(lane.instance).started(start_s))
-        number = len(self.attempts) + 1
-        if self._traffic is not None:
-            self._traffic.began(self._request, lane, number)
-        before = Delivered(tokens=self.delivered.tokens)
-        first_s: float | None = None
-        outcome, why, usage = "cancelled", "", Usage(is_estimated=True)
+        trial = self._begin(lane)
+        asked = asked_of(lane, self._request, self.given.text, self.given.tokens)
+        reading = Reading(self.given, asked.splice)
+        patience = self._patience(lane)
         finished: Finished | None = None
         try:
-            async with provider.stream(self._request, lane.offer.id, prefix=self.delivered.text) as chunks:
-                async for chunk in chunks:
-                    now_s = self._clock.monotonic_s()
-                    if first_s is None:
-                        first_s = now_s - start_s
-                    if not self.delivered.is_opened:
-                        self.delivered.is_opened = True
-                        yield Opened(request_id=self._request.id, lane=lane, attempts=len(self.attempts) + 1)
-                    self.delivered.take(chunk, now_s)
-                    if isinstance(chunk, Finished):
-                        finished = chunk
-                        break
-                    yield chunk
+            async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
+                try:
+                    while (chunk := await patience.next(chunks)) is not None:
+                        if trial.first_s is None:
+                            trial.first_s = self._clock.monotonic_s() - trial.start_s
+                            if not self._is_opened:
+                                self._is_opened = True
+                                yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
+                        is_end = isinstance(chunk, Finished)
+                        for ready in reading.finish() if is_end else reading.take(chunk):
+                            if self._broke is not None:
+                                yield self._join(lane, asked, reading)
+                            self._give(ready)
+                            yield ready
+                        if is_end:
+                            finished = chunk
+                            break
+                finally:
+                    patience.close()
+                    trial.counted = chunks.counted() if isinstance(chunks, Counting) else None
             if finished is None:
                 raise StreamBroken(f"{lane.name} ended its answer without saying so.")
-            outcome, usage = "succeeded", finished.usage
+            trial.outcome = "succeeded"
             self._note(lane, self._health.of(lane.instance).succeeded())
         except LegionError as error:
-            outcome, why = error.public_code, error.message
+            trial.outcome, trial.why = error.public_code, error.message
             self._note(lane, after_error(self._health.of(lane.instance), error, self._clock.monotonic_s()))
             raise
         finally:
-            if outcome == "cancelled":
-                self._note(lane, self._health.of(lane.instance).released())
-            if outcome != "succeeded":
-                usage = self._estimate(before.tokens, is_sent=first_s is not None)
-            self.attempts.append(
-                Attempt(
-                    number=number,
-                    tier=lane.tier.word,
-                    instance=lane.instance,
-                    model=lane.offer.id,
-                    outcome=outcome,
-                    why=why,
-                    usage=usage,
-                    cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
-                    started_at=now,
-                    first_token_s=first_s,
-                    duration_s=self._clock.monotonic_s() - start_s,
-                )
-            )
-            if self._traffic is not None:
-                self._traffic.ended(
-                    self._request, lane, number, outcome, self.delivered.tokens - before.tokens
-                )
-        yield self._close(finished)
+            self._end(trial, asked, reading, finished)
+        if self._broke is not None:
+            yield self._join(lane, asked, reading)
+        assert finished is not None
+        yield self._end_of_answer(finished)
 
-    def _estimate(self, tokens_before: int, *, is_sent: bool) -> Usage:
-        """What an attempt that died is likely to be billed for: the input if it answered at all, and its part of the text."""
-        if not is_sent:
-            return Usage(is_estimated=True)
-        return Usage(
-            input_tokens=self._decision.estimated_tokens,
-            output_tokens=self.delivered.tokens - tokens_before,
-            is_estimated=True,
+    def _begin(self, lane: Lane) -> "_Trial":
+        now_s = self._clock.monotonic_s()
+        self._note(lane, self._health.of(lane.instance).started(now_s))
+        trial = _Trial(lane, len(self.attempts) + 1, self._clock.utc_now(), now_s)
+        if self._traffic is not None:
+            self._traffic.began(self._request, lane, trial.number)
+        return trial
+
+    def _patience(self, lane: Lane) -> Patience:
+        def may_give_up() -> bool:
+            lanes = [each for each in self._decision.candidates if each != lane]
+            has_text = self.given.chars > 0
+            return next_lane(lanes, self.attempts, TimedOut(""), has_text=has_text) is not None
+
+        return Patience(
+            lane.name,
+            self._paces.of(lane.name),
+            has_tools=bool(self._request.tools),
+            may_give_up=may_give_up,
         )
+
+    def _end(self, trial: "_Trial", asked: Asked, reading: Reading, finished: Finished | None) -> None:
+        """Write the attempt down, however it ended."""
+        lane = trial.lane
+        if trial.outcome == "cancelled":
+            self._note(lane, self._health.of(lane.instance).released())
+        usage = trial.usage(finished, reading.tokens, self._decision.estimated_tokens)
+        why = trial.why or ("It went on by instruction: degraded." if asked.is_degraded else "")
+        self.attempts.append(
+            Attempt(
+                number=trial.number,
+                tier=lane.tier.word,
+                instance=lane.instance,
+                model=lane.offer.id,
+                outcome=trial.outcome,
+                why=why,
+                usage=usage,
+                cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
+                started_at=trial.at,
+                first_token_s=trial.first_s,
+                duration_s=self._clock.monotonic_s() - trial.start_s,
+            )
+        )
+        if self._traffic is not None:
+            self._traffic.ended(self._request, lane, trial.number, trial.outcome, reading.tokens)
+
+    def _give(self, ready: Ready) -> None:
+        if self._first_at_s is None:
+            self._first_at_s = self._clock.monotonic_s()
+        self.given.take(ready)
 
     def _note(self, lane: Lane, circuit: Circuit) -> None:
         if self._health.set(lane.instance, circuit):
             self._on_health(lane.instance)
 
-    def _join(self, lane: Lane, following: Lane, error: LegionError) -> Joined:
+    def _join(self, lane: Lane, asked: Asked, reading: Reading) -> Joined:
+        """Told when the first word of the other lane is there: only then it is known how it goes on."""
+        assert self._broke is not None
+        (before, error), self._broke = self._broke, None
+        if reading.thinks_anew:
+            self.given.think_anew()
         seam = Seam(
-            at_char=len(self.delivered.text),
-            from_lane=lane.name,
-            to_lane=following.name,
-            to_tier=following.tier.word,
-            after_tokens=self.delivered.tokens,
+            at_char=self.given.chars,
+            from_lane=before.name,
+            to_lane=lane.name,
+            to_tier=lane.tier.word,
+            after_tokens=self.given.tokens,
             reason=error.message,
+            is_degraded=asked.is_degraded,
+            thinks_anew=reading.thinks_anew,
         )
         self.seams.append(seam)
         return Joined(seam=seam)
 
-    def _close(self, finished: Finished) -> Closed:
+    def _end_of_answer(self, finished: Finished) -> Closed:
         """The end of an answer that succeeded: usage of all its attempts together."""
+        is_whole = finished.stop_reason == "end_turn" and not self.given.has_calls
+        if self.seams and is_whole and not is_whole_json(self._request.params, self.given.text):
+            why = Malformed(
+                "The answer broke off and was continued, but the whole is not the JSON asked for."
+            )
+            return self._closed("error", error=why)
         return self._closed(finished.stop_reason, stop_sequence=finished.stop_sequence)
 
-    def _close_with(self, error: LegionError) -> Closed:
-        return self._closed("error", error=error.sentence(), error_code=error.public_code)
-
     def _closed(
-        self, stop_reason: StopReason, *, stop_sequence: str = "", error: str = "", error_code: str = ""
+        self, stop_reason: StopReason, *, stop_sequence: str = "", error: LegionError | None = None
     ) -> Closed:
         costs = [attempt.cost_usd for attempt in self.attempts]
         known = [cost for cost in costs if cost is not None]
-        first = self.delivered.first_at_s
+        first = self._first_at_s
         self.closed = Closed(
             stop_reason=stop_reason,
             stop_sequence=stop_sequence,
@@ -255,57 +271,41 @@ class Failover:
             attempts=tuple(self.attempts),
             duration_s=self._clock.monotonic_s() - self._started_s,
             first_token_s=None if first is None else first - self._started_s,
-            error=error,
-            error_code=error_code,
+            error="" if error is None else error.sentence(),
+            error_code="" if error is None else error.public_code,
         )
         return self.closed
 
 
-def next_lane(
-    candidates: Sequence[Lane],
-    attempts: Sequence[Attempt],
-    error: LegionError | None,
-    delivered: Delivered,
-    current: Lane | None = None,
-) -> Lane | None:
-    """The lane to try now, or None to give up. Pure."""
-    if len(attempts) >= ATTEMPTS_MAX or (error is not None and not _may_go_on(error)):
-        return None
-    if delivered.has_tool_call:
-        return None
-    # A child process that died is started afresh: its own lane is the nearest that can continue.
-    if (
-        isinstance(error, WorkerDied)
-        and current is not None
-        and _tries(attempts, current) < ATTEMPTS_PER_LANE_MAX
-    ) and (not delivered.text or current.offer.continuation in ("native", "prefill")):
-        return current
-    for lane in candidates:
-        if _tries(attempts, lane) > 0:
-            continue
-        if delivered.text and not _can_continue(lane):
-            continue
-        # A wrong key must not send the request to a dearer tier by itself.
-        if isinstance(error, BadCredentials) and current is not None and lane.tier > current.tier:
-            continue
-        return lane
-    return None
+@dataclass(slots=True)
+class _Trial:
+    """One attempt under way."""
 
+    lane: Lane
+    number: int
+    at: datetime
+    start_s: float
+    first_s: float | None = None
+    outcome: str = "cancelled"
+    why: str = ""
+    counted: Usage | None = None  # by the provider, as far as it had told
 
-def _may_go_on(error: LegionError) -> bool:
-    if isinstance(error, Filtered):
-        return False
-    return isinstance(error, ProviderError)
+    def usage(self, finished: Finished | None, tokens: int, estimated: int) -> Usage:
+        """What it is billed: the provider's own count, or where there is none the chunks that came.
 
-
-def _can_continue(lane: Lane) -> bool:
-    return lane.offer.continuation in ("native", "prefill")
-
-
-def _tries(attempts: Sequence[Attempt], lane: Lane) -> int:
-    return sum(
-        1 for attempt in attempts if (attempt.instance, attempt.model) == (lane.instance, lane.offer.id)
-    )
+        One that died before its first byte is billed nothing. One that died later is billed its input, as counted
+        by the provider if it told so early, and what it had written.
+        """
+        if finished is not None:
+            if not finished.usage.is_estimated:
+                return finished.usage
+            return msgspec.structs.replace(finished.usage, output_tokens=tokens)
+        if self.first_s is None and self.counted is None:
+            return Usage(is_estimated=True)
+        if self.counted is None:
+            return Usage(input_tokens=estimated, output_tokens=tokens, is_estimated=True)
+        written = max(tokens, self.counted.output_tokens)
+        return msgspec.structs.replace(self.counted, output_tokens=written, is_estimated=True)
 
 
 def total_usage(attempts: Sequence[Attempt]) -> Usage:

@@ -25,6 +25,7 @@ from legion_core.gateway.types import (
     StreamEvent,
     TextBlock,
 )
+from legion_core.gateway.watchdog import Paces
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
@@ -65,6 +66,7 @@ class Pipeline:
         self._is_local_only = is_local_only
         self._on_health = on_health
         self._traffic = traffic
+        self._paces = Paces()
 
     async def handle(
         self, request: Request, who: Principal, into: ChatMessage | None = None
@@ -94,6 +96,7 @@ class Pipeline:
                 self._clock,
                 self._on_health,
                 self._traffic,
+                self._paces,
             )
             async with aclosing(failover.stream()) as events:
                 async for event in events:

@@ -97,10 +97,20 @@ def openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
     """The events of `POST /chat/completions`."""
     base = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
 
+    written = 0
+
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return _sse(
-            {**base, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
-        )
+        nonlocal written
+        written += bool(set(delta) - {"role"}) and "id" not in str(delta.get("tool_calls"))
+        told: dict[str, Any] = {}
+        if answer.has_usage and asked.get("stream_options", {}).get("continuous_usage_stats"):  # as vLLM does
+            usage = {
+                "prompt_tokens": answer.input_tokens + answer.cached_tokens,
+                "completion_tokens": written,
+            }
+            told["usage"] = {**usage, "total_tokens": sum(usage.values())}
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return _sse({**base, "choices": [choice], **told})
 
     events = [Event(chunk({"role": "assistant", "content": ""}))]
     events += [Event(chunk({"reasoning_content": piece}), 1) for piece in answer.thinking]

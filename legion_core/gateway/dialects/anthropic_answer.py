@@ -192,7 +192,9 @@ class MessagesWriter:
             case Joined():
                 self._origin = event.seam.to_lane.partition("/")[0]
                 lane = event.seam.to_lane.replace("\r", " ").replace("\n", " ")
-                return b": continued by %s at character %d\n\n" % (lane.encode(), event.seam.at_char)
+                # Thinking that another model begins anew is a block of its own: only a whole block can be signed.
+                end = self._leave() if event.seam.thinks_anew else b""
+                return b"%s: continued by %s at character %d\n\n" % (end, lane.encode(), event.seam.at_char)
             case Closed():
                 return self._closed(event)
 

@@ -228,7 +228,8 @@ class ResponsesWriter:
                 self._origin = event.seam.to_lane.partition("/")[0]
                 # No event of this dialect can say it; a comment is seen by whoever reads the raw stream.
                 lane = event.seam.to_lane.replace("\r", " ").replace("\n", " ")
-                return b": continued by %s at character %d\n\n" % (lane.encode(), event.seam.at_char)
+                end = self._leave() if event.seam.thinks_anew else b""
+                return b"%s: continued by %s at character %d\n\n" % (end, lane.encode(), event.seam.at_char)
             case Closed():
                 return self._closed(event)
 

@@ -390,6 +390,17 @@ class MessagesReader:
         """See `wire.Reader`: complete if a stop reason was given."""
         return self._finished() if self._stop is not None else None
 
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`: the first event counts the input; of the output it knows nothing yet."""
+        counts = self._counts
+        if counts.input_tokens is None:
+            return None
+        return Usage(
+            input_tokens=counts.input_tokens,
+            cache_read_tokens=counts.cache_read_input_tokens or 0,
+            cache_write_tokens=counts.cache_creation_input_tokens or 0,
+        )
+
     def _block(self, index: int, block: _ContentBlock) -> Sequence[Chunk]:
         match block.type:
             case "text":

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,6 +23,15 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A stream of chunks that knows what its provider has counted before the end, where the wire tells so early."""
+
+    def counted(self) -> Usage | None:
+        """Tokens counted by the provider so far; None if it has said nothing."""
+        ...
 
 
 class Provider(Protocol):

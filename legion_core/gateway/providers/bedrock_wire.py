@@ -510,6 +510,10 @@ class ConverseReader:
         """See `wire.Reader`: complete if a stop reason was given."""
         return self._finished(None) if self._stop is not None else None
 
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`: this wire counts at the end."""
+        return None
+
     def _problem(self, event: StreamMessage) -> Exception:
         code = event.text(":exception-type") or event.text(":error-code")
         try:

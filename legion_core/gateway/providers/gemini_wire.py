@@ -435,6 +435,10 @@ class ChunkReader:
             stop = "tool_use"  # the wire has no word for it
         return Finished(stop_reason=stop, usage=usage)
 
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`: every chunk brings the counts up to itself."""
+        return self._usage
+
     def _candidate(self, candidate: _Candidate, out: list[Chunk]) -> None:
         for part in (candidate.content and candidate.content.parts) or ():
             self._part(part, out)

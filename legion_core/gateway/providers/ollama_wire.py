@@ -247,6 +247,10 @@ class ChatReader:
         """See `wire.Reader`: without its last line this stream is broken."""
         return None
 
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`: this wire counts at the end."""
+        return None
+
     def _call(self, call: _CallPart) -> ToolCallDelta:
         """This wire gives a call whole, and mostly without an id."""
         index = self._calls

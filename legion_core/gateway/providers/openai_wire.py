@@ -53,12 +53,13 @@ class Flavour:
     takes_top_k: bool = True
     thinking: str = "effort"  # `effort`: reasoning_effort; `template`: chat_template_kwargs
     continues_by_flag: bool = False  # vLLM wants to be told that the last message is to be continued
+    counts_on_the_way: bool = False  # vLLM brings the usage with every chunk, if it is asked to
     joins_system: bool = False  # many a model's own template knows one system message, at the beginning
 
 
 OPENAI: Final = Flavour(max_tokens_field="max_completion_tokens", takes_top_k=False)
 COMPATIBLE: Final = Flavour()
-VLLM: Final = Flavour(thinking="template", continues_by_flag=True, joins_system=True)
+VLLM: Final = Flavour(thinking="template", continues_by_flag=True, counts_on_the_way=True, joins_system=True)
 LLAMA_SERVER: Final = Flavour(thinking="template", joins_system=True)  # continues a last answer by itself
 AZURE_MODELS: Final = Flavour(takes_top_k=False)  # Azure's door to models of other makers
 
@@ -121,8 +122,9 @@ class _Format(msgspec.Struct, omit_defaults=True):
     json_schema: _Schema | None = None
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool = True
+class _StreamOptions(msgspec.Struct, omit_defaults=True):
+    include_usage: bool
+    continuous_usage_stats: bool = False
 
 
 class _Thinking(msgspec.Struct):
@@ -169,7 +171,7 @@ def body_of(request: Request, model: str, flavour: Flavour, names: ToolNames, *,
         model=model,
         messages=messages,
         stream=True,
-        stream_options=_StreamOptions(),
+        stream_options=_StreamOptions(include_usage=True, continuous_usage_stats=flavour.counts_on_the_way),
         max_tokens=params.max_tokens if flavour.max_tokens_field == "max_tokens" else None,
         max_completion_tokens=params.max_tokens if flavour.max_tokens_field != "max_tokens" else None,
         temperature=params.temperature,
@@ -389,6 +391,10 @@ class ChatReader:
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""
         return self._finished() if self._finish is not None else None
+
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`: some servers bring the counts with every chunk, if they are asked to."""
+        return self._usage
 
     def _choice(self, choice: _ChunkChoice, out: list[Chunk]) -> None:
         if (delta := choice.delta) is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from legion_core.gateway.providers.openai_wire import ChatReader
 from legion_core.gateway.providers.sse import SseEvent
-from legion_core.gateway.types import Chunk, Finished, TextDelta
+from legion_core.gateway.types import Chunk, Finished, TextDelta, Usage
 
 OPENERS: Final = (
     "<|im_start|>assistant\n",
@@ -105,6 +105,10 @@ class CleanReader:
     def at_end(self) -> Finished | None:
         """See `wire.Reader`; nothing is held back by then, for a finish reason was given."""
         return self._inner.at_end()
+
+    def so_far(self) -> Usage | None:
+        """See `wire.Reader`."""
+        return self._inner.so_far()
 
     @staticmethod
     def _say(text: str, out: list[Chunk]) -> None:

@@ -6,7 +6,7 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
-from legion_core.gateway.types import Chunk, Finished
+from legion_core.gateway.types import Chunk, Finished, Usage
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     ConfigError,
@@ -61,6 +61,24 @@ class Reader(Protocol[E_contra]):
     def at_end(self) -> Finished | None:
         """What the wire's rules allow to conclude when the stream ends here; None if it is broken."""
         ...
+
+    def so_far(self) -> Usage | None:
+        """What the provider has counted before the end; None where its wire tells only at the end."""
+        ...
+
+
+class Chunks:
+    """One answer's chunks; see `Counting` for what they know beside."""
+
+    def __init__(self, chunks: AsyncGenerator[Chunk, None], so_far: Callable[[], Usage | None]) -> None:
+        self.counted = so_far
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self
+
+    def __anext__(self) -> Awaitable[Chunk]:
+        return self._chunks.__anext__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +184,7 @@ class Wire:
             self._response("POST", path, body, is_stream=True) as response,
             aclosing(self._chunks(response, parser, reader)) as chunks,
         ):
-            yield chunks
+            yield Chunks(chunks, reader.so_far)
 
     async def _chunks(
         self, response: "httpx.Response", parser: Parser[E], reader: Reader[E]

@@ -1,19 +1,29 @@
 """One stream over many attempts, through the whole pipeline and a real journal."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from legion_core.gateway.answer import Answer
+from legion_core.gateway.splice import anchor_of
 from legion_core.gateway.types import (
+    Chunk,
+    Closed,
     Finished,
     Joined,
     ModelOffer,
     Opened,
+    Params,
     Pins,
+    Request,
     StreamEvent,
     TextDelta,
+    ThinkingDelta,
     Tier,
+    ToolCallDelta,
     Usage,
 )
 from legion_core.kernel.errors import (
@@ -24,13 +34,25 @@ from legion_core.kernel.errors import (
     LegionError,
     NotFound,
     Overloaded,
+    ProviderError,
     StreamBroken,
     Unavailable,
     WorkerDied,
 )
 from legion_core.kernel.ports import LOCAL_OWNER, NOBODY
 from legion_core.testing.gateway import GatewayUnderTest, ask, open_gateway
-from legion_core.testing.scripted import ScriptedProvider, call_tool, continuing, say
+from legion_core.testing.scripted import (
+    Call,
+    Hang,
+    Pause,
+    ScriptedProvider,
+    Stall,
+    Step,
+    Wait,
+    call_tool,
+    continuing,
+    say,
+)
 from tests.support.aio import run
 
 
@@ -134,10 +156,11 @@ def test_a_worker_that_died_is_asked_once_more_and_continues_its_own_answer(tmp_
 def test_an_answer_nobody_can_continue_keeps_its_text_and_ends_with_a_sentence(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
-            under_test.put(
-                ScriptedProvider("first", [TextDelta(text="half", tokens=1), StreamBroken("It broke off.")])
-            )
             deaf = ModelOffer(id="m2", context=32_768, continuation="none")
+            under_test.put(
+                ScriptedProvider("first", [TextDelta(text="half", tokens=1), StreamBroken("It broke off.")]),
+                offer=deaf,
+            )
             other = under_test.put(ScriptedProvider("deaf", say("anew")), Tier.CLOUD, offer=deaf)
 
             answer = await answer_of(under_test)
@@ -149,18 +172,254 @@ def test_an_answer_nobody_can_continue_keeps_its_text_and_ends_with_a_sentence(t
     run(scenario())
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3, 4])
-def test_a_tool_call_cut_anywhere_is_never_asked_of_another_model(tmp_path: Path, cut: int) -> None:
+@pytest.mark.parametrize("cut", range(9))
+def test_a_tool_call_cut_anywhere_is_made_whole_elsewhere_and_given_once(tmp_path: Path, cut: int) -> None:
+    two = (
+        TextDelta(text="I write. ", tokens=1),
+        *call_tool("write", '{"path": "a.txt"}'),
+        *call_tool("write", '{"path": "b.txt"}', call_id="call_2", index=1),
+    )
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            under_test.put(ScriptedProvider("first", [*two[:cut], StreamBroken("It broke off.")]))
+            end = Finished(stop_reason="tool_use", usage=Usage(input_tokens=7, output_tokens=6))
+
+            def whole(_request: Request, _model: str, prefix: str) -> tuple[Step, ...]:
+                assert prefix in ("", "I write. ")
+                return (*(two[1:] if prefix else two), end)
+
+            under_test.put(ScriptedProvider("second", whole), Tier.CLOUD)
+
+            events = await events_of(under_test)
+
+            calls = [event for event in events if isinstance(event, ToolCallDelta)]
+            assert [(call.id, call.arguments) for call in calls] == [
+                ("call_1", '{"path": "a.txt"}'),
+                ("call_2", '{"path": "b.txt"}'),
+            ]
+            assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "I write. "
+            closed = events[-1]
+            assert isinstance(closed, Closed)
+            assert closed.stop_reason == "tool_use"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_a_tool_call_that_nobody_can_finish_is_not_given_at_all(tmp_path: Path, cut: int) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
             broken = [*call_tool("write", '{"path": "a.txt"}')[:cut], StreamBroken("It broke off.")]
             under_test.put(ScriptedProvider("first", broken))
-            other = under_test.put(ScriptedProvider("second", say("x")), Tier.CLOUD)
 
             answer = await answer_of(under_test)
 
             assert answer.closed.stop_reason == "error"
-            assert other.calls == []
+            assert answer.tool_calls == ()
+
+    run(scenario())
+
+
+def test_thinking_that_is_thought_again_is_heard_once(tmp_path: Path) -> None:
+    thoughts = ("Let me ", "see. ", "Yes.")
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            dying = [
+                *(ThinkingDelta(text=thought) for thought in thoughts[:2]),
+                StreamBroken("It broke off."),
+            ]
+            under_test.put(ScriptedProvider("first", dying))
+            again = (
+                *(ThinkingDelta(text=thought) for thought in thoughts),
+                ThinkingDelta(text="", signature="s"),
+            )
+            under_test.put(ScriptedProvider("second", [*again, *say("Ten.")]), Tier.CLOUD)
+
+            events = await events_of(under_test)
+
+            thinking = [event for event in events if isinstance(event, ThinkingDelta)]
+            assert "".join(event.text for event in thinking) == "".join(thoughts)
+            assert [event.signature for event in thinking if event.signature] == ["s"]
+            assert [event.seam.thinks_anew for event in events if isinstance(event, Joined)] == [False]
+
+    run(scenario())
+
+
+def test_thinking_that_goes_another_way_begins_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            dying = [ThinkingDelta(text="Let me see. "), StreamBroken("It broke off.")]
+            under_test.put(ScriptedProvider("first", dying))
+            other = [ThinkingDelta(text="Let me "), ThinkingDelta(text="count."), *say("Ten.")]
+            under_test.put(ScriptedProvider("second", other), Tier.CLOUD)
+
+            answer = await answer_of(under_test)
+
+            assert (answer.thinking, answer.text) == ("Let me count.", "Ten.")
+            assert [seam.thinks_anew for seam in answer.seams] == [True]
+
+    run(scenario())
+
+
+def test_a_model_that_can_only_be_told_goes_on_behind_the_repeated_words_and_is_marked(
+    tmp_path: Path,
+) -> None:
+    first, rest = "The first half of a sentence that is cut in the mid", "dle goes on."
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            under_test.put(ScriptedProvider("first", [TextDelta(text=first), StreamBroken("It broke off.")]))
+
+            def obedient(request: Request, _model: str, prefix: str) -> tuple[Step, ...]:
+                assert prefix == ""
+                assert request.messages[-2].text == first
+                return say(*anchor_of(first), *rest)
+
+            told = ModelOffer(id="m2", context=32_768, continuation="instruct")
+            under_test.put(ScriptedProvider("second", obedient), Tier.CLOUD, offer=told)
+
+            answer = await answer_of(under_test)
+            rows = await under_test.gateway.ledger.rows(request="req_1")
+
+            assert answer.text == first + rest
+            assert [(seam.is_degraded, seam.at_char) for seam in answer.seams] == [(True, len(first))]
+            assert "degraded" in rows[1].why
+
+    run(scenario())
+
+
+def test_a_model_that_continues_to_the_letter_is_asked_before_a_nearer_one_that_is_only_told(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            under_test.put(ScriptedProvider("first", [TextDelta(text="one "), StreamBroken("It broke off.")]))
+            told = ModelOffer(id="m2", context=32_768, continuation="instruct")
+            near = under_test.put(ScriptedProvider("near", say("x")), Tier.DIRECT, offer=told)
+            under_test.put(ScriptedProvider("far", continuing("one ", "two")), Tier.FRONTIER)
+
+            answer = await answer_of(under_test)
+
+            assert answer.text == "one two"
+            assert near.calls == []
+            assert not answer.seams[0].is_degraded
+
+    run(scenario())
+
+
+def test_a_lane_without_a_neighbour_that_breaks_in_the_middle_is_asked_once_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            dying = [TextDelta(text="one ", tokens=1), StreamBroken("It broke off.")]
+            box = under_test.put(ScriptedProvider("box", dying, continuing("one ", "two")))
+
+            answer = await answer_of(under_test)
+
+            assert answer.text == "one two"
+            assert len(box.calls) == 2
+
+    run(scenario())
+
+
+def test_structured_output_goes_on_without_its_grammar_and_must_be_whole_in_the_end(tmp_path: Path) -> None:
+    params = Params(json_schema={"type": "object"}, max_tokens=100)
+
+    async def answer_with(rest: str, name: str) -> tuple[Answer, Request]:
+        async with open_gateway(tmp_path / f"{name}.db") as under_test:
+            under_test.put(
+                ScriptedProvider("first", [TextDelta(text='{"a": '), StreamBroken("It broke off.")])
+            )
+            backup = under_test.put(ScriptedProvider("second", say(rest)), Tier.CLOUD)
+            request = msgspec.structs.replace(ask(), params=params)
+            able = ModelOffer(
+                id="m1",
+                context=32_768,
+                continuation="prefill",
+                capabilities=frozenset({"streaming", "structured_output"}),
+            )
+            for instance in under_test.gateway.inventory.instances:
+                instance.offers = (able,)
+            answer = await under_test.gateway.answer(request, LOCAL_OWNER)
+            return answer, backup.calls[0].request
+
+    async def scenario() -> None:
+        answer, asked = await answer_with("1}", "whole")
+        assert answer.text == '{"a": 1}'
+        assert asked.params.json_schema is None
+        assert '{"type":"object"}' in asked.system[-1]
+        assert asked.params.max_tokens == 99
+
+        broken, _ = await answer_with('{"a": 1}', "broken")
+        assert (broken.closed.stop_reason, broken.closed.error_code) == ("error", "malformed")
+
+    run(scenario())
+
+
+@pytest.mark.slow
+def test_a_silence_far_beyond_a_lanes_own_pace_is_taken_for_death_if_another_can_go_on(
+    tmp_path: Path,
+) -> None:
+    pieces = [f"tok{number} " for number in range(40)]
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            slow = [step for piece in pieces[:30] for step in (Pause(0.01), TextDelta(text=piece, tokens=1))]
+            under_test.put(ScriptedProvider("first", [*slow, Stall()]))
+            under_test.put(ScriptedProvider("second", continuing(*pieces)), Tier.CLOUD)
+
+            answer = await answer_of(under_test)
+
+            assert answer.text == "".join(pieces)
+            assert [attempt.outcome for attempt in answer.closed.attempts] == ["timed_out", "succeeded"]
+
+    run(scenario())
+
+
+@pytest.mark.slow
+def test_a_silence_that_nobody_else_could_end_is_waited_out(tmp_path: Path) -> None:
+    pieces = [f"tok{number} " for number in range(30)]
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            paced = [step for piece in pieces for step in (Pause(0.001), TextDelta(text=piece, tokens=1))]
+            under_test.put(ScriptedProvider("only", [*paced, Pause(2.0), *say("end")]))
+
+            answer = await answer_of(under_test)
+
+            assert answer.text == "".join(pieces) + "end"
+
+    run(scenario())
+
+
+def test_a_stream_whose_chunks_are_all_there_lets_others_have_their_turn(tmp_path: Path) -> None:
+    class Eager(ScriptedProvider):
+        """Everything at once, as a wire gives what came in one piece."""
+
+        async def _play(self, steps: list[Step], call: Call) -> AsyncGenerator[Chunk, None]:
+            for step in steps:
+                assert not isinstance(step, Pause | Stall | Wait | Hang | ProviderError)
+                yield step
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            under_test.put(Eager("box", say(*("word " for _ in range(50_000)))))
+            ticks = 0
+
+            async def tick() -> None:
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await asyncio.sleep(0)
+
+            clock = asyncio.create_task(tick())
+            answer = await answer_of(under_test)
+            clock.cancel()
+            await asyncio.gather(clock, return_exceptions=True)
+
+            assert len(answer.text) == 250_000
+            assert ticks > 10
 
     run(scenario())
 

@@ -133,7 +133,7 @@ def test_nothing_outside_a_known_set_with_checked_numbers_is_sent(wire: str, par
     for name, value in numbers.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             assert math.isfinite(value), name
-            low = -(2**63) if name == "seed" else -2 if name.endswith("penalty") else 0
+            low = -(2**63) if name == "seed" else -2 if name.lower().endswith("penalty") else 0
             assert low <= value <= 2**63 - 1, name
     assert (numbers.get("temperature") or 0) <= (1 if wire in ("anthropic", "bedrock") else 2)
 

@@ -1,0 +1,196 @@
+"""Pure bookkeeping of one answer read from many attempts: what the client has, and what it lacks of an attempt's chunks.
+
+Text goes out as it comes. Tool calls are kept back until the answer has ended, with all that follows them: so a call is
+whole or absent, and one that was begun by a model that died is simply made again by the next. Thinking is not continued
+by anyone: a model that thinks the same once more is not heard twice, and one that thinks otherwise begins a block anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from legion_core.gateway.splice import Splice
+from legion_core.gateway.types import Chunk, Finished, TextDelta, ThinkingDelta, ToolCallDelta
+from legion_core.kernel.errors import Malformed
+
+CHARS_PER_TOKEN: Final = 4
+KEPT_CHARS_MAX: Final = 16 * 1024 * 1024  # of tool calls and what follows them
+Ready = TextDelta | ThinkingDelta | ToolCallDelta
+
+
+def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
+    """The chunk's tokens: as counted by the provider, else one for a short piece, for a piece is mostly a token."""
+    counted = chunk.tokens if isinstance(chunk, TextDelta) else 0
+    return counted or max(1, len(chunk.text) // CHARS_PER_TOKEN)
+
+
+@dataclass(slots=True)
+class Given:
+    """What the client has been given of an answer so far."""
+
+    pieces: list[str] = field(default_factory=list[str])
+    thoughts: list[str] = field(default_factory=list[str])
+    chars: int = 0
+    tokens: int = 0
+    is_signed: bool = False  # the thinking is whole and has its signature
+    has_calls: bool = False
+
+    @property
+    def text(self) -> str:
+        """All text."""
+        return "".join(self.pieces)
+
+    @property
+    def thinking(self) -> str:
+        """The thinking of the block that is open or was the last."""
+        return "".join(self.thoughts)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was given that a client could see."""
+        return not (self.chars or self.thoughts or self.has_calls)
+
+    def take(self, chunk: Ready) -> None:
+        """Count a chunk that is about to go out."""
+        match chunk:
+            case TextDelta():
+                self.pieces.append(chunk.text)
+                self.chars += len(chunk.text)
+                self.tokens += tokens_of(chunk)
+            case ThinkingDelta():
+                if chunk.text:
+                    self.thoughts.append(chunk.text)
+                    self.tokens += tokens_of(chunk)
+                self.is_signed = self.is_signed or bool(chunk.signature)
+            case ToolCallDelta():
+                self.has_calls = True
+
+    def think_anew(self) -> None:
+        """The next thinking begins a block of its own."""
+        self.thoughts.clear()
+        self.is_signed = False
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as far as it has come."""
+
+    index: int
+    id: str
+    name: str
+    arguments: list[str] = field(default_factory=list[str])
+
+    def whole(self) -> ToolCallDelta:
+        return ToolCallDelta(index=self.index, id=self.id, name=self.name, arguments="".join(self.arguments))
+
+
+class Reading:
+    """One attempt's chunks; `take` each, then `finish`. `tokens` counts what the attempt made, given or not."""
+
+    def __init__(self, given: Given, splice: Splice | None = None) -> None:
+        self._splice = splice
+        self._is_going_on = given.chars > 0
+        self._known = "" if self._is_going_on else given.thinking  # thinking that the client has already
+        self._known_at = 0
+        self._is_signed = given.is_signed
+        self._kept: list[TextDelta | ThinkingDelta | _Call] | None = None
+        self._kept_chars = 0
+        self._calls = dict[int, _Call]()
+        self.tokens = 0
+        self.thinks_anew = False  # what comes next is no continuation of the thinking that was given
+
+    def take(self, chunk: Chunk) -> Sequence[Ready]:
+        """What of this chunk goes out now, in order."""
+        match chunk:
+            case TextDelta():
+                self.tokens += tokens_of(chunk)
+                return self._keep(chunk) if self._kept is not None else self._text(chunk)
+            case ThinkingDelta():
+                if chunk.text:
+                    self.tokens += tokens_of(chunk)
+                return self._keep(chunk) if self._kept is not None else self._thinking(chunk)
+            case ToolCallDelta():
+                return self._call(chunk)
+            case Finished():
+                return ()
+
+    def finish(self) -> Sequence[Ready]:
+        """The attempt ended well: what was kept back until now, in order."""
+        out = list(self._before_calls()) if self._kept is None else list[Ready]()
+        for each in self._kept or ():
+            out.append(each.whole() if isinstance(each, _Call) else each)
+        self._kept = []
+        return out
+
+    def _text(self, chunk: TextDelta) -> Sequence[Ready]:
+        if self._splice is not None:
+            new = self._splice.feed(chunk.text)
+            return (TextDelta(text=new),) if new else ()
+        if self._known_at:
+            return (*self._shorter(), chunk)
+        return (chunk,)
+
+    def _thinking(self, chunk: ThinkingDelta) -> Sequence[Ready]:
+        if self._is_going_on:
+            return ()  # the answer's text has begun: what led to it is over
+        rest = self._known[self._known_at :]
+        if not rest:
+            is_told = bool(chunk.signature) and self._is_signed and bool(self._known)
+            return () if is_told and not chunk.text else (chunk,)
+        if chunk.text and rest.startswith(chunk.text) and not chunk.signature:
+            self._known_at += len(chunk.text)
+            return ()
+        if chunk.text.startswith(rest):
+            self._known_at = len(self._known)
+            new = chunk.text[len(rest) :]
+            signature = "" if self._is_signed else chunk.signature
+            return (ThinkingDelta(text=new, signature=signature),) if new or signature else ()
+        again = self._known[: self._known_at] + chunk.text
+        self._known, self._known_at, self.thinks_anew = "", 0, True
+        return (ThinkingDelta(text=again, signature=chunk.signature),)
+
+    def _shorter(self) -> Sequence[Ready]:
+        """The thinking repeated a part of what was given, and ended: told as a block of its own."""
+        at, self._known_at = self._known_at, 0
+        known, self._known = self._known, ""
+        if at in (0, len(known)):
+            return ()
+        self.thinks_anew = True
+        return (ThinkingDelta(text=known[:at]),)
+
+    def _before_calls(self) -> Sequence[Ready]:
+        """What is decided once no more text can come: a splice, or how much was thought once more."""
+        if self._splice is None:
+            return self._shorter()
+        rest = self._splice.end()
+        return (TextDelta(text=rest),) if rest else ()
+
+    def _call(self, chunk: ToolCallDelta) -> Sequence[Ready]:
+        if chunk.arguments:
+            # Some wires send a call whole, others a token at a time.
+            self.tokens += -(-len(chunk.arguments) // CHARS_PER_TOKEN)
+        out: Sequence[Ready] = ()
+        if self._kept is None:
+            out = self._before_calls()
+            self._kept = []
+        call = self._calls.get(chunk.index)
+        if call is None:
+            call = self._calls[chunk.index] = _Call(chunk.index, chunk.id, chunk.name)
+            self._kept.append(call)
+        else:
+            call.id, call.name = call.id or chunk.id, call.name or chunk.name
+        call.arguments.append(chunk.arguments)
+        self._count(len(chunk.arguments))
+        return out
+
+    def _keep(self, chunk: TextDelta | ThinkingDelta) -> Sequence[Ready]:
+        assert self._kept is not None
+        if isinstance(chunk, TextDelta) or not self._is_going_on:
+            self._kept.append(chunk)
+            self._count(len(chunk.text))
+        return ()
+
+    def _count(self, chars: int) -> None:
+        self._kept_chars += chars
+        if self._kept_chars > KEPT_CHARS_MAX:
+            raise Malformed(f"The model's tool calls are longer than {KEPT_CHARS_MAX} characters.")
