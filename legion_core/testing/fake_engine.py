@@ -34,6 +34,10 @@ from legion_core.workers.frames import (
 WORDS = ("one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 EMBEDDING_WIDTH = 8
 
+# A long answer takes its time, as a real one does: who kills or cancels it must find it unfinished.
+BREATH_TOKENS = 32
+TOKEN_S = 0.005
+
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer. Positions are token indexes, from 0; what happens at one happens before that token is sent.
@@ -133,9 +137,12 @@ class FakeEngine:
             emit(ToolCallPart(id=chat.id, index=0, call_id="call_0", name=name, arguments=arguments))
             return Done(id=chat.id, stop_reason="tool_calls", prompt_tokens=prompt, output_tokens=1)
         gate = os.open(turn.gate, os.O_RDONLY) if turn.gate else None
+        pace = threading.Event()
         for at, token in enumerate(tokens):
             if gate is not None:
                 os.read(gate, 1)
+            if turn.tokens is None and at >= BREATH_TOKENS:
+                pace.wait(TOKEN_S)
             if is_cancelled():
                 return Done(id=chat.id, stop_reason="cancelled", prompt_tokens=prompt, output_tokens=at)
             if at in (turn.die_at, turn.garbage_at, turn.stall_at, turn.fail_at):
