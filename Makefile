@@ -11,6 +11,10 @@ PREPARE = for p in .venv/bin/python python3.13 python3.12 python3.11 python3 pyt
 
 PY = .venv/bin/python
 
+# The fast tests run side by side, what is slow or needs the machine to itself one after the other.
+FAST = -n logical --maxprocesses 4 --dist worksteal -m "not slow and not model and not xvfb"
+REST = -m "slow or model or xvfb"
+
 help:
 	@echo "make run      open the workbench (first time: install everything)"
 	@echo "make test     run every test"
@@ -26,7 +30,9 @@ run:
 
 test:
 	@$(PREPARE) test
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q $(FAST); fast=$$?; $(PY) -m pytest -q $(REST); rest=$$?; \
+	for code in $$fast $$rest; do case $$code in 0|3) ;; *) exit $$code;; esac; done; \
+	if [ $$fast = 3 ] || [ $$rest = 3 ]; then exit 3; fi
 
 check:
 	@$(PREPARE) check
@@ -34,7 +40,7 @@ check:
 	@$(PY) -m ruff check --quiet .
 	@out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 	@.venv/bin/basedpyright
-	@$(PY) -m pytest -q -m "not slow and not model and not xvfb"
+	@$(PY) -m pytest -q $(FAST)
 
 floors:
 	@$(PREPARE) test

@@ -44,7 +44,7 @@ def test_the_guards_let_an_honest_test_pass(reports: dict[str, str], name: str) 
     assert reports[name] == ""
 
 
-def _without_qt(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _without_qt(folder: Path, files: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """Run planted tests where importing Qt fails as it does when a library is missing."""
     blocked = folder / "blocked" / "PySide6"
     blocked.mkdir(parents=True)
@@ -63,14 +63,17 @@ def _without_qt(folder: Path, files: dict[str, str]) -> subprocess.CompletedProc
         "-p",
         "tests.support.windowless",
     ]
-    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "tests"]
+    command += [*options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "tests"]
     environment = {**os.environ, "PYTHONPATH": f"{blocked.parent}{os.pathsep}{ROOT}"}
     return subprocess.run(
         command, capture_output=True, text=True, cwd=folder, timeout=100, check=False, env=environment
     )
 
 
-def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
     run = _without_qt(
         tmp_path,
         {
@@ -81,6 +84,7 @@ def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(tmp_path: 
             "gui/conftest.py": "from app.bridge import Bridge\n",
             "gui/test_inside.py": "def test_it(): pass\n",
         },
+        *options,
     )
     assert "1 passed" in run.stdout, run.stdout + run.stderr
     assert "5 window tests did not run: libEGL.so.1: no such file" in run.stdout

@@ -63,6 +63,11 @@ class Windowless:
         """How many tests did not run."""
         return sum(self._unread.values()) + self._deselected
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Stay in one process, which counts what it left out; xdist looks at this after us."""
+        if hasattr(config.option, "tx"):
+            config.option.dist, config.option.tx = "no", []
+
     def pytest_addoption(self, parser: pytest.Parser) -> None:
         for name in ("qt_api", "qt_log_level_fail", "qt_log_ignore", "qt_default_raising"):
             parser.addini(name, "unused without Qt", type="linelist" if name == "qt_log_ignore" else "string")
