@@ -596,6 +596,7 @@ def test_a_run_can_be_cancelled_at_any_moment(made: Chain, seed: int, cut: int) 
     assert last.ended == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_children_fit_and_are_gathered() -> None:
     made = chain(
         {"list": {}, "work": {}, "sum": {"join": "all"}},
