@@ -38,7 +38,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("connect", "Connect", "plug"),
     ("activity", "Activity", "activity"),
 )
-BUILT_PAGES = ("chat", "models")
+BUILT_PAGES = ("chat", "models", "activity")
 
 
 def page_key(page: str) -> str:
@@ -98,6 +98,29 @@ COMMANDS: tuple[Command, ...] = (
     Command("models.engines", "Engines", "", "cpu", group="Models", words="llama health"),
     Command(
         "models.unload", "Unload all models", "", "upload", "engine", "Models", words="eject free memory"
+    ),
+    Command(
+        "activity.failed", "What failed", "", "circle-x", group="Activity", words="errors tasks requests"
+    ),
+    Command(
+        "activity.unrun",
+        "What did not run, and why",
+        "",
+        "circle-minus",
+        group="Activity",
+        words="skipped blocked",
+    ),
+    Command("activity.slow", "What was slow", "", "gauge", group="Activity", words="waterfall time"),
+    Command(
+        "activity.export", "Export activity…", "", "download", "engine", "Activity", words="csv json save"
+    ),
+    Command(
+        "activity.live",
+        "Follow activity or stand still",
+        "",
+        "activity",
+        group="Activity",
+        words="pause live",
     ),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),

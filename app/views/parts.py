@@ -230,8 +230,8 @@ class MenuButton(QPushButton):
         self.setProperty("small", True)
         self.setToolTip(tip)
         self.setAutoDefault(False)
-        set_icon(self, icon, "text.secondary", 14)
         self.set_words(words)
+        set_icon(self, icon, "text.secondary", 14)  # after the words, so that there is a gap between
 
     def set_words(self, words: str) -> None:
         """Say this; the blanks at its end are the chevron's room."""

@@ -64,6 +64,7 @@ class MainWindow(Shell):
             "chat": lambda: ChatPage(services),
             "models": self._make_models,
             "settings": self._make_settings,
+            "activity": self._make_activity,
         }
         self.appearance = Appearance(services)
         self.notices = Notices(self, services)
@@ -117,6 +118,11 @@ class MainWindow(Shell):
 
         return ModelsPage(self.services, self.go)
 
+    def _make_activity(self) -> PageFrame:
+        from app.views.activity.page import ActivityPage
+
+        return ActivityPage(self.services, self.open_chat, self.notices.tell)
+
     def _make_settings(self) -> PageFrame:
         from app.views.settings.page import SettingsPage
 
@@ -145,6 +151,8 @@ class MainWindow(Shell):
         commands.bind("pane.previous", lambda: self.cycle_panes(-1))
         for verb in ("import", "discover", "providers", "engines", "unload"):
             commands.bind(f"models.{verb}", lambda to=verb: self._models(to))
+        for verb in ("failed", "unrun", "slow", "export", "live"):
+            commands.bind(f"activity.{verb}", lambda to=verb: self._run_on("activity", to))
         for theme in ("light", "dark", "highContrast", "system"):
             commands.bind(f"theme.{theme}", lambda to=theme: self.appearance.set_theme(to))
         commands.bind("text.larger", lambda: self.appearance.step_scale(1))
@@ -180,8 +188,11 @@ class MainWindow(Shell):
         self.chat_page.run(command_id)
 
     def _models(self, verb: str) -> None:
+        self._run_on("models", verb)
+
+    def _run_on(self, name: str, verb: str) -> None:
         self.close_overlay()
-        page = self.go("models")
+        page = self.go(name)
         run = getattr(page, "run", None)
         if callable(run):
             run(verb)

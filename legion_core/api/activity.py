@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 # A request is billed when it ends but stands where it began: a reading looks back so far for late ones.
 LATE = timedelta(minutes=10)
 
-_STATE_OF: dict[str, ActivityState] = {
+STATE_OF: dict[str, ActivityState] = {
     status: group  # type: ignore[misc]  # the groups are the states
     for group, statuses in tasks.GROUPS.items()
     for status in statuses
@@ -121,8 +121,8 @@ def _of_task(line: tasks.TaskLine) -> ActivityRow:
     took = line.ended_at - line.started_at if line.ended_at and line.started_at else None
     waited = line.started_at - line.created_at if line.started_at else None
     return ActivityRow(
-        key=f"t{line.n}", kind="task", id=line.id, state=_STATE_OF[line.status], status=line.status, reason=line.reason,
-        task=line.task, at=line.created_at, started_at=line.started_at, ended_at=line.ended_at, due_at=line.due_at,
+        key=f"t{line.n}", kind="task", id=line.id, state=STATE_OF[line.status], status=line.status, reason=line.reason,
+        task=line.task, brief=line.brief, at=line.created_at, started_at=line.started_at, ended_at=line.ended_at, due_at=line.due_at,
         took_s=max(0.0, took.total_seconds()) if took is not None else None,
         waited_s=max(0.0, waited.total_seconds()) if waited is not None else None,
         attempts=line.attempt, attempts_max=line.retries + 1, queue=line.queue, parent=line.parent, root=line.root,

@@ -45,7 +45,8 @@ class ActivityIndex(msgspec.Struct, frozen=True, kw_only=True):
 class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     """A task or a request at a glance. `status` is the task's status or the request's outcome, `state` its group.
 
-    Cost in USD, None where the price is unknown; a task has none. `waited_s` is the time before it began.
+    Cost in USD, None where the price is unknown; a task has none. `waited_s` is the time before it
+    began, `brief` the beginning of a task's arguments as JSON.
     """
 
     key: str
@@ -55,6 +56,7 @@ class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     reason: Reason | None = None
     task: str = ""
+    brief: str = ""
     at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

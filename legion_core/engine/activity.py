@@ -27,11 +27,12 @@ GROUPS: dict[str, tuple[TaskStatus, ...]] = {
 
 
 class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as a line of the list; `n` is its place in the journal."""
+    """A task as a line of the list; `n` is its place in the journal, `brief` the beginning of its arguments as JSON."""
 
     n: int
     id: str
     task: str
+    brief: str
     status: TaskStatus
     reason: Reason | None
     attempt: int
@@ -77,7 +78,7 @@ def lines(connection: Connection, places: Sequence[int]) -> list[TaskLine]:
     marks = ",".join("?" * len(places))
     found = rows(
         connection,
-        "SELECT n, id, task, status, reason, attempt, coalesce(json_extract(CAST(retry AS TEXT), '$.max'), 0), queue, "  # noqa: S608
+        "SELECT n, id, task, substr(CAST(args AS TEXT), 1, 240), status, reason, attempt, coalesce(json_extract(CAST(retry AS TEXT), '$.max'), 0), queue, "  # noqa: S608
         f"parent, root, run, node, who, due, created, started, ended FROM tasks WHERE n IN ({marks})",
         list(places),
     )
@@ -136,12 +137,12 @@ def pattern(word: str) -> str:
 
 
 def _line(found: tuple[Value, ...]) -> TaskLine:
-    (n, task_id, task, status, reason, attempt, retries, queue, parent, root, run, node, who, due, created, started,
+    (n, task_id, task, brief, status, reason, attempt, retries, queue, parent, root, run, node, who, due, created, started,
      ended) = found  # fmt: skip
     begun = moment_of(cast(int, created))
     assert begun is not None
     return TaskLine(
-        n=cast(int, n), id=str(task_id), task=str(task), status=cast(TaskStatus, status),
+        n=cast(int, n), id=str(task_id), task=str(task), brief=str(brief), status=cast(TaskStatus, status),
         reason=_why(str(status), cast("bytes | None", reason), cast(int, attempt), moment_of(cast(int, due))),
         attempt=cast(int, attempt), retries=cast(int, retries), queue=str(queue), parent=str(parent), root=str(root),
         run=str(run), node=str(node), who=str(who), due_at=moment_of(cast(int, due)), created_at=begun,

@@ -42,6 +42,7 @@ from legion_core.api.types import (
 )
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
+from tests.gui.fake_activity import FakeActivity, FakeTasks
 
 NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
 GB = 10**9
@@ -306,6 +307,9 @@ CLOUD = Lane(
 
 
 class FakeLlm:
+    def __init__(self) -> None:
+        self.attempts: dict[str, tuple[Any, ...]] = {}
+
     async def explain(self, text: str, *, requires: tuple[str, ...] = (), pins: Any = None) -> RouteDecision:
         return RouteDecision(
             candidates=(LANE,),
@@ -314,6 +318,9 @@ class FakeLlm:
 
     async def lanes(self) -> tuple[Lane, ...]:
         return (LANE, CLOUD)
+
+    async def ledger(self, *, request: str = "") -> tuple[Any, ...]:
+        return self.attempts.get(request, ())
 
 
 def fit(label: str = "fits", context: int = 2048) -> ModelFit:
@@ -681,6 +688,9 @@ class FakeLegion:
         self.settings = FakeSettings(self.events)
         self.secrets = FakeSecrets()
         self.ops = FakeOps(self.clock)
+        self.tasks = FakeTasks()
+        self.activity = FakeActivity(self.events, self.tasks, self.clock.now)
+        self.llm.attempts = self.activity.attempts
 
 
 class StepSpawner:

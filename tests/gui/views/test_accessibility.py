@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdi
 from app.commands import COMMANDS, spoken
 from tests.gui.conftest import Person
 
-PAGES = ("chat", "models", "settings")
+PAGES = ("chat", "models", "settings", "activity")
 # Parts Qt makes itself inside its own controls.
 QT_PARTS = ("qt_", "_q_")
 
@@ -48,6 +48,7 @@ def show(person: Person, page: str) -> None:
     person.legion.chat.add("A chat", "question", "answer")
     person.services.chats.refresh()
     person.services.chat.open(next(iter(person.legion.chat.conversations)))
+    person.legion.activity.add_task("http.request.get", "failed", reason="No such host.")
     person.window.go(page)
     person.settle()
     person.window.current.show_inspector()
