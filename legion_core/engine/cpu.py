@@ -149,6 +149,10 @@ def _kill(child: Process) -> None:
             child.kill()
         except ProcessLookupError:
             return
+    # Its pipes are closed by themselves, as another process may hold their other ends. To close the transport as a whole
+    # would also ask for the child's end, which somebody else waits for already.
     transport: Any = getattr(child, "_transport", None)
-    if transport is not None:
-        transport.close()
+    for number in (0, 1):
+        pipe = transport.get_pipe_transport(number) if transport is not None else None
+        if pipe is not None:
+            pipe.close()

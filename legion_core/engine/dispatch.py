@@ -42,7 +42,9 @@ from legion_core.storage.sqlite import Database
 
 log = logging.getLogger("legion.engine")
 
-TIMER_MAX_S = 3600.0  # a longer wait is looked at again in between, as dates may step
+# A longer wait is looked at again in between: dates may step, and the clock of intervals stands still while the machine
+# sleeps.
+TIMER_MAX_S = 30.0
 TROUBLE_FIRST_S, TROUBLE_MAX_S = 0.2, 30.0
 LAST_WRITES_MAX = 5
 WAITED_FOR_MAX = 500  # tasks whose end elsewhere is asked for in one step
@@ -110,6 +112,7 @@ class Dispatcher:
             "processes": self._cpu.size,
         }
         self._taken = dict.fromkeys(self._places, 0)
+        self._has_suspect = False  # one runs here, or may come with a step that is being written
         # How often there was a reason to look into a queue, and up to which of them it was found empty.
         self._hints = dict.fromkeys(self._places, 0)
         self._dry = dict.fromkeys(self._places, 0)
@@ -315,6 +318,8 @@ class Dispatcher:
                 step.claims[queue] = free
                 self._taken[queue] += free
                 hints[queue] = hint
+        if step.claims and not self._has_suspect:
+            step.with_suspect = self._has_suspect = True
         return hints
 
     def _written(
@@ -333,6 +338,8 @@ class Dispatcher:
         self._accept(batches, done)
         for ending, was_held in zip(step.endings, done.ended, strict=True):
             self._ended(ending, was_held=was_held)
+        if step.with_suspect:
+            self._has_suspect = any(lease.is_suspect for found in done.leases.values() for lease in found)
         for queue, leases in done.leases.items():
             asked = step.claims[queue]
             self._taken[queue] -= asked - len(leases)
@@ -395,6 +402,8 @@ class Dispatcher:
                 batch.future.set_exception(error)
         for queue, count in step.claims.items():
             self._taken[queue] -= count
+        if step.with_suspect:
+            self._has_suspect = False
         self._step.endings = [*step.endings, *self._step.endings]
         self._step.lines = [*step.lines, *self._step.lines]
         self._step.told = [*step.told, *self._step.told]
@@ -530,6 +539,10 @@ class Dispatcher:
         running.context.is_over = running.context.is_cancelled = True
         del self._running[running.lease.id]
         self._taken[running.lease.queue] -= 1
+        if running.lease.is_suspect:
+            self._has_suspect = False
+            for queue in self._hints:
+                self._hints[queue] += 1  # the next suspect may be in any of them
         is_success = isinstance(outcome, Returned)
         deferred = tuple(running.context.deferred) if is_success else ()
         result = outcome.result if is_success else None
@@ -649,6 +662,9 @@ class Dispatcher:
 
     def _due(self) -> None:
         self._timer = None
+        if self._timer_ms > self.now_ms():
+            self._arm(self._timer_ms)
+            return
         for queue in self._hints:
             self._hints[queue] += 1
         self._step.is_due = True

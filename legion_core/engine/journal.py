@@ -18,6 +18,7 @@ from legion_core.storage.sqlite import Connection, Migration, Row, Value, execut
 KEY_KEPT_MS = 24 * 3600 * 1000  # so long the same idempotency key gives the same task
 OUTBOX_KEPT = 10_000
 DUE_MAX = 1_000  # tasks queued in one transaction, so that others need not wait long for the writer
+SUSPECT_FROM = 2  # attempts after which a task that was taken from a dead process may be what killed it
 NO_RETRY = Retry()
 
 MIGRATIONS = (
@@ -58,6 +59,13 @@ MIGRATIONS = (
         CREATE TABLE outbox(number INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, kind TEXT NOT NULL,
             body BLOB NOT NULL
         );
+        """,
+    ),
+    Migration(
+        name="engine-0002",
+        sql="""
+        CREATE INDEX tasks_suspect ON tasks(queue, priority DESC, n)
+            WHERE status = 'queued' AND is_redelivered = 1 AND attempt >= 2;
         """,
     ),
 )
@@ -119,6 +127,11 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     started_ms: int
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its process went down under it twice already; `claim` takes such a task only where it is allowed to."""
+        return self.is_redelivered and self.attempt > SUSPECT_FROM
+
     def state(self) -> State:
         """For the machine: running."""
         return State(
@@ -147,13 +160,16 @@ _CLAIM = f"""
     UPDATE tasks SET status = 'running', owner = ?, fencing = fencing + 1, attempt = attempt + 1, started = ?,
         reason = NULL
     WHERE n IN (
-        SELECT n FROM tasks WHERE status = 'queued' AND queue = ? AND (expires = 0 OR expires > ?) {{mine}}
+        SELECT n FROM tasks WHERE status = 'queued' AND queue = ? AND (expires = 0 OR expires > ?) {{which}}
         ORDER BY priority DESC, n LIMIT ?
     )
     RETURNING {_LEASED}
 """  # noqa: S608 - made of our own words alone, here and below
-_CLAIM_ANY = _CLAIM.format(mine="")
-_CLAIM_MINE = _CLAIM.format(mine="AND submitter = ?")
+_MINE = "AND submitter = ?"
+_SUSPECT = "AND is_redelivered = 1 AND attempt >= 2"
+_CLEAR = "AND (is_redelivered = 0 OR attempt < 2)"
+_CLAIM_ANY, _CLAIM_MINE = _CLAIM.format(which=_CLEAR), _CLAIM.format(which=f"{_CLEAR} {_MINE}")
+_SUSPECT_ANY, _SUSPECT_MINE = _CLAIM.format(which=_SUSPECT), _CLAIM.format(which=f"{_SUSPECT} {_MINE}")
 _END = """
     UPDATE tasks SET status = ?, attempt = ?, is_redelivered = ?, due = ?, reason = ?, result = ?, ended = ?,
         owner = NULL, is_cancelling = 0
@@ -192,11 +208,26 @@ def insert(connection: Connection, tasks: Sequence[NewTask], owner: str) -> list
 
 
 def claim(
-    connection: Connection, queue: str, count: int, owner: str, now_ms: int, *, only_mine: bool
+    connection: Connection,
+    queue: str,
+    count: int,
+    owner: str,
+    now_ms: int,
+    *,
+    only_mine: bool,
+    with_suspect: bool = False,
 ) -> list[Lease]:
-    """Take up to `count` waiting tasks of a queue, the most urgent and oldest first; no other process can take them too."""
-    args: list[Value] = [owner, now_ms, queue, now_ms, *([owner] if only_mine else []), count]
-    found = rows(connection, _CLAIM_MINE if only_mine else _CLAIM_ANY, args)
+    """Take up to `count` waiting tasks of a queue, the most urgent and oldest first; no other process can take them too.
+
+    One of them may be a suspect where `with_suspect` says so: of tasks whose process went down under them twice, a
+    process runs one at a time, so that a third time blames the one that did it and not all that ran beside it.
+    """
+    found: list[Row] = []
+    args: list[Value] = [owner, now_ms, queue, now_ms, *([owner] if only_mine else [])]
+    if with_suspect:
+        found = rows(connection, _SUSPECT_MINE if only_mine else _SUSPECT_ANY, [*args, 1])
+    if len(found) < count:
+        found += rows(connection, _CLAIM_MINE if only_mine else _CLAIM_ANY, [*args, count - len(found)])
     leases = [_lease(each) for each in found]
     leases.sort(key=lambda lease: (-lease.priority, lease.n))
     return leases

@@ -34,13 +34,14 @@ class Ending:
 
 @dataclass(slots=True)
 class Step:
-    """What is to be written. `claims` says how many tasks to take from each queue."""
+    """What is to be written. `claims` says how many tasks to take from each queue, `with_suspect` whether one may be one."""
 
     inserts: list[NewTask] = field(default_factory=list[NewTask])
     endings: list[Ending] = field(default_factory=list[Ending])
     lines: list[Line] = field(default_factory=list[Line])
     told: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     claims: dict[str, int] = field(default_factory=dict[str, int])
+    with_suspect: bool = False
     join: tuple[int, str] | None = None
     is_look: bool = (
         False  # read everything others may have left: word to cancel, events, ends that are waited for
@@ -95,8 +96,13 @@ def write_step(
             done.expired.append((task_id, expired))
     if step.inserts:
         done.accepted = journal.insert(connection, step.inserts, owner)
+    may_be_suspect = step.with_suspect
     for queue, count in step.claims.items():
-        done.leases[queue] = journal.claim(connection, queue, count, owner, now_ms, only_mine=only_mine)
+        leases = journal.claim(
+            connection, queue, count, owner, now_ms, only_mine=only_mine, with_suspect=may_be_suspect
+        )
+        may_be_suspect = may_be_suspect and not any(lease.is_suspect for lease in leases)
+        done.leases[queue] = leases
     if step.lines:
         journal.add_lines(connection, step.lines)
     if step.told:

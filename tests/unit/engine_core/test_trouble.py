@@ -86,7 +86,7 @@ def test_a_fenced_file_cut_off_anywhere_is_written_exactly_once(tmp_path: Path, 
                 connection.execute("UPDATE tasks SET due = 1 WHERE id = ?", [accepted.id])
 
             await here.database.write(due)
-            here.engine._work._due()
+            here.engine._work.look()
             done = await here.engine.wait(accepted.id)
             has_happened = crash_after in ("renamed", "done")
             assert (done.status, done.result) == ("succeeded", not has_happened)
