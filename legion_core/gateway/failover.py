@@ -5,7 +5,7 @@ exact text at a candidate that can continue one, else at one that is told to (`c
 `Seam`. What of an attempt reaches the client, and when, is decided by `reading`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,12 @@ from datetime import datetime
 import msgspec
 
 from legion_core.gateway.continuation import Asked, asked_of, is_whole_json
+from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.next_lane import next_lane
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import Counting, Provider
 from legion_core.gateway.reading import Given, Reading, Ready
-from legion_core.gateway.routing.health import Circuit, Health, after_error
+from legion_core.gateway.routing.health import Health, Ticket
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import (
     Attempt,
@@ -27,7 +28,6 @@ from legion_core.gateway.types import (
     Lane,
     LeftOut,
     Opened,
-    Price,
     Request,
     RouteDecision,
     Seam,
@@ -41,6 +41,7 @@ from legion_core.kernel.errors import (
     Bug,
     ContextTooLong,
     LegionError,
+    LimitReached,
     Malformed,
     NotFound,
     ProviderError,
@@ -48,20 +49,6 @@ from legion_core.kernel.errors import (
     TimedOut,
     Unavailable,
 )
-
-
-def cost_usd(usage: Usage, price: Price | None, tier: int) -> float | None:
-    """What `usage` costs; None if the price is unknown. What runs on one's own machines (tiers 0 to 2) costs nothing."""
-    if price is None:
-        return 0.0 if tier <= 2 else None
-    read = price.cache_read if price.cache_read is not None else price.input
-    write = price.cache_write if price.cache_write is not None else price.input
-    return (
-        usage.input_tokens * price.input
-        + usage.cache_read_tokens * read
-        + usage.cache_write_tokens * write
-        + usage.output_tokens * price.output
-    ) / 1_000_000
 
 
 class Failover:
@@ -77,7 +64,9 @@ class Failover:
         on_health: Callable[[str], None],
         traffic: Traffic | None = None,
         paces: Paces | None = None,
+        extend: Callable[[Request, Lane], Awaitable[None]] | None = None,
     ) -> None:
+        """`extend` is asked before each further attempt and raises LimitReached where there is no money for it."""
         self._request = request
         self._decision = decision
         self._providers = providers
@@ -86,6 +75,8 @@ class Failover:
         self._on_health = on_health
         self._traffic = traffic
         self._paces = paces or Paces()
+        self._extend = extend
+        self._barred = set[str]()  # lanes that take no attempt of this request any more
         self._started_s = clock.monotonic_s()
         self._is_opened = False
         self._first_at_s: float | None = None
@@ -101,43 +92,62 @@ class Failover:
         Raises the last attempt's error if nothing was sent; after the first byte nothing is raised: the stream
         closes with stop reason `error` and a sentence.
         """
-        lane = self._next(None, None)
-        if lane is None:
+        claim = await self._claim(None, None)
+        if claim is None and self._barred:
+            raise Unavailable(
+                "Every model that may answer this is resting after failures.", hint="Try again soon."
+            )
+        if claim is None:
             raise no_candidate(self._request, self._decision.left_out)
         while True:
             error: LegionError | None = None
+            lane, ticket = claim
             try:
-                async with aclosing(self._attempt(lane)) as events:
+                async with aclosing(self._attempt(lane, ticket)) as events:
                     async for event in events:
                         yield event
             except LegionError as caught:
                 error = caught
             if error is None:
                 return
-            following = self._next(error, lane)
-            if following is None:
+            claim = await self._claim(error, lane)
+            if claim is None:
                 if not self._is_opened:
                     raise exhausted(self.attempts, error) from error
                 yield self._closed("error", error=error)
                 return
             if self._is_opened and self._broke is None:
                 self._broke = lane, error
-            lane = following
 
-    def _next(self, error: LegionError | None, current: Lane | None) -> Lane | None:
-        has_text = self.given.chars > 0
-        return next_lane(self._decision.candidates, self.attempts, error, has_text=has_text, current=current)
+    async def _claim(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
+        """The lane to try now and the right to; one that takes nothing since the decision is passed over."""
+        while True:
+            open_lanes = [lane for lane in self._decision.candidates if lane.name not in self._barred]
+            has_text = self.given.chars > 0
+            lane = next_lane(open_lanes, self.attempts, error, has_text=has_text, current=current)
+            if lane is None or lane.name in self._barred:
+                return None
+            try:
+                if self._extend is not None and self.attempts:
+                    await self._extend(self._request, lane)
+            except LimitReached:
+                self._barred.add(lane.name)
+                continue
+            ticket = self._health.start(lane.instance, self._clock.monotonic_s())
+            if ticket is not None:
+                return lane, ticket
+            self._barred.add(lane.name)
 
-    async def _attempt(self, lane: Lane) -> AsyncGenerator[StreamEvent]:
-        provider = self._providers.get(lane.instance)
-        if provider is None:
-            raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
-        trial = self._begin(lane)
+    async def _attempt(self, lane: Lane, ticket: Ticket) -> AsyncGenerator[StreamEvent]:
+        trial = self._begin(lane, ticket)
         asked = asked_of(lane, self._request, self.given.text, self.given.tokens)
         reading = Reading(self.given, asked.splice)
         patience = self._patience(lane)
         finished: Finished | None = None
         try:
+            provider = self._providers.get(lane.instance)
+            if provider is None:
+                raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
             async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
                 try:
                     while (chunk := await patience.next(chunks)) is not None:
@@ -161,10 +171,8 @@ class Failover:
             if finished is None:
                 raise StreamBroken(f"{lane.name} ended its answer without saying so.")
             trial.outcome = "succeeded"
-            self._note(lane, self._health.of(lane.instance).succeeded())
         except LegionError as error:
-            trial.outcome, trial.why = error.public_code, error.message
-            self._note(lane, after_error(self._health.of(lane.instance), error, self._clock.monotonic_s()))
+            trial.outcome, trial.error = error.public_code, error
             raise
         finally:
             self._end(trial, asked, reading, finished)
@@ -173,10 +181,9 @@ class Failover:
         assert finished is not None
         yield self._end_of_answer(finished)
 
-    def _begin(self, lane: Lane) -> "_Trial":
+    def _begin(self, lane: Lane, ticket: Ticket) -> "_Trial":
         now_s = self._clock.monotonic_s()
-        self._note(lane, self._health.of(lane.instance).started(now_s))
-        trial = _Trial(lane, len(self.attempts) + 1, self._clock.utc_now(), now_s)
+        trial = _Trial(lane, ticket, len(self.attempts) + 1, self._clock.utc_now(), now_s)
         if self._traffic is not None:
             self._traffic.began(self._request, lane, trial.number)
         return trial
@@ -196,11 +203,14 @@ class Failover:
 
     def _end(self, trial: "_Trial", asked: Asked, reading: Reading, finished: Finished | None) -> None:
         """Write the attempt down, however it ended."""
-        lane = trial.lane
-        if trial.outcome == "cancelled":
-            self._note(lane, self._health.of(lane.instance).released())
+        lane, now_s = trial.lane, self._clock.monotonic_s()
+        before = self._health.of(lane.instance)
+        self._health.end(trial.ticket, trial.error, now_s, is_cancelled=trial.outcome == "cancelled")
+        if self._health.of(lane.instance) != before:
+            self._on_health(lane.instance)
         usage = trial.usage(finished, reading.tokens, self._decision.estimated_tokens)
-        why = trial.why or ("It went on by instruction: degraded." if asked.is_degraded else "")
+        why = trial.error.message if trial.error is not None else ""
+        why = why or ("It went on by instruction: degraded." if asked.is_degraded else "")
         self.attempts.append(
             Attempt(
                 number=trial.number,
@@ -213,7 +223,7 @@ class Failover:
                 cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
                 started_at=trial.at,
                 first_token_s=trial.first_s,
-                duration_s=self._clock.monotonic_s() - trial.start_s,
+                duration_s=now_s - trial.start_s,
             )
         )
         if self._traffic is not None:
@@ -223,10 +233,6 @@ class Failover:
         if self._first_at_s is None:
             self._first_at_s = self._clock.monotonic_s()
         self.given.take(ready)
-
-    def _note(self, lane: Lane, circuit: Circuit) -> None:
-        if self._health.set(lane.instance, circuit):
-            self._on_health(lane.instance)
 
     def _join(self, lane: Lane, asked: Asked, reading: Reading) -> Joined:
         """Told when the first word of the other lane is there: only then it is known how it goes on."""
@@ -282,12 +288,13 @@ class _Trial:
     """One attempt under way."""
 
     lane: Lane
+    ticket: Ticket
     number: int
     at: datetime
     start_s: float
     first_s: float | None = None
     outcome: str = "cancelled"
-    why: str = ""
+    error: LegionError | None = None
     counted: Usage | None = None  # by the provider, as far as it had told
 
     def usage(self, finished: Finished | None, tokens: int, estimated: int) -> Usage:
