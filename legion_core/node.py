@@ -31,6 +31,7 @@ from legion_core.engine.journal import MIGRATIONS as ENGINE
 from legion_core.engine.registry import Registry
 from legion_core.engine.schedule_migrations import MIGRATIONS as SCHEDULES
 from legion_core.engine.service import Engine
+from legion_core.gateway.budget import Budget, Limits
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
@@ -46,11 +47,14 @@ from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.measures import Measures
 from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.prices import OwnPrice, Prices
+from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
+from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.llamacpp import LlamaCpp
 from legion_core.gateway.providers.registry import infer_tier, make
 from legion_core.gateway.routing.health import Health
-from legion_core.gateway.service import Gateway
+from legion_core.gateway.service import Gateway, owner_of_this_process
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
 from legion_core.kernel.clock import SystemClock
@@ -58,7 +62,7 @@ from legion_core.kernel.config import load
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, system_rng
-from legion_core.kernel.ports import Authorizer, NoBudget, NoRetriever, OwnerOnly
+from legion_core.kernel.ports import Authorizer, NoRetriever, OwnerOnly
 from legion_core.kernel.settings_schema import Config, Instance, Model
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
@@ -173,7 +177,8 @@ async def _assemble(
 ) -> Node:
     """Make every part from the bottom up; each pushes its own end onto `stack`."""
     clock, rng, supervisor = SystemClock(), system_rng(), Supervisor()
-    ids, bus, health, authorizer = Ids(clock, rng), EventBus(clock), Health(), OwnerOnly()
+    ids, bus, authorizer = Ids(clock, rng), EventBus(clock), OwnerOnly()
+    health = Health(chance=rng.random)
 
     loaded = await asyncio.to_thread(load, place.config_path, env)
     token = await asyncio.to_thread(place.token, env, rng, clock)
@@ -184,21 +189,27 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *ENGINE, *SCHEDULES),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *ENGINE, *SCHEDULES),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
     stack.push_async_callback(database.close)
 
-    inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name))
-    conversations, ledger = Conversations(database, clock, ids), Ledger(database, clock)
+    prices = Prices(clock, own=lambda: _own_prices(settings.config))
+    inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name), price_of=prices.of)
+    conversations, privacy = Conversations(database, clock, ids), Privacy(database)
+    ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
+    budget = Budget(
+        database, clock, lambda: _limits(settings.config), await asyncio.to_thread(owner_of_this_process)
+    )
     settings = Settings(place.config_path, env, loaded, bus, apply=lambda config: configure(config))
     traffic = Traffic(bus)
     pipeline = Pipeline(
         clock,
         bus,
         authorizer,
-        NoBudget(),
+        budget,
+        privacy,
         NoRetriever(),
         conversations,
         ledger,
@@ -206,6 +217,7 @@ async def _assemble(
         lanes=inventory.lanes,
         providers=lambda: inventory.providers,
         is_local_only=lambda: settings.config.privacy.local_only,
+        is_spread=lambda: settings.config.routing.spread,
         on_health=lambda name: _tell_provider(bus, name),
         traffic=traffic,
     )
@@ -219,6 +231,8 @@ async def _assemble(
         pipeline,
         conversations,
         ledger,
+        budget,
+        privacy,
         is_local_only=lambda: settings.config.privacy.local_only,
         chat_defaults=lambda: _chat_defaults(settings.config),
     )
@@ -271,6 +285,7 @@ async def _assemble(
             before = inventory.put(await _serve_instance(instance, build))
             if before is not None:
                 await before.aclose()
+        inventory.price_anew()
         await models.refresh()
 
     await configure(loaded.config)
@@ -409,6 +424,27 @@ async def _serve_instance(
         has_key=bool(instance.api_key),
         problem=problem,
     )
+
+
+def _limits(config: Config) -> Limits:
+    told = config.budget
+    return Limits(
+        day_usd=told.day_usd,
+        client_day_usd=told.client_day_usd,
+        conversation_usd=told.conversation_usd,
+        allow_unknown_price=told.allow_unknown_price,
+    )
+
+
+def _own_prices(config: Config) -> list[OwnPrice]:
+    return [
+        OwnPrice(
+            model=told.model,
+            price=msgspec.convert(told.price, Price, from_attributes=True),
+            instance=told.instance,
+        )
+        for told in config.gateway.prices
+    ]
 
 
 def _chat_defaults(config: Config) -> ChatDefaults:

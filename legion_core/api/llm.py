@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager
 
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
-from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
+from legion_core.gateway.ledger_types import BudgetRow, By, LedgerRow, SummaryRow
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.service import Gateway
-from legion_core.gateway.types import Capability, Lane, Pins, Request, RouteDecision, StreamEvent
+from legion_core.gateway.types import Capability, Lane, Operation, Pins, Request, RouteDecision, StreamEvent
 from legion_core.kernel.ports import Principal
 
 
@@ -34,15 +34,23 @@ class Llm:
         return await self._gateway.embed(model, texts, who)
 
     async def explain(
-        self, text: str, *, requires: tuple[Capability, ...] = (), pins: Pins | None = None
+        self,
+        text: str,
+        *,
+        requires: tuple[Capability, ...] = (),
+        pins: Pins | None = None,
+        is_private: bool = False,
+        operation: Operation = "chat",
     ) -> RouteDecision:
         """Where a request with this text would go now, and why not elsewhere; nothing is sent."""
-        return await self._gateway.explain(text, requires=requires, pins=pins)
+        return await self._gateway.explain(
+            text, requires=requires, pins=pins, is_private=is_private, operation=operation
+        )
 
     async def lanes(self) -> tuple[Lane, ...]:
         """Every model on every instance known now."""
         await self._gateway.inventory.discover()
-        return self._gateway.inventory.lanes()
+        return tuple(self._gateway.inventory.lanes())
 
     async def ledger(
         self, *, request: str = "", conversation: str = "", limit: int = 100, offset: int = 0
@@ -52,6 +60,22 @@ class Llm:
             request=request, conversation=conversation, limit=limit, offset=offset
         )
 
-    async def ledger_summary(self, by: By) -> tuple[SummaryRow, ...]:
-        """All attempts added up by tier, model or UTC day."""
-        return await self._gateway.ledger.summary(by)
+    async def ledger_summary(self, by: By, since: str = "") -> tuple[SummaryRow, ...]:
+        """Attempts added up by one key, from the UTC day `since` (ISO) on; empty: all ever."""
+        return await self._gateway.ledger.summary(by, since)
+
+    async def budgets(self) -> tuple[BudgetRow, ...]:
+        """Every limit on money that is set, with what is spent and held; see `gateway.budget`."""
+        return await self._gateway.budget.rows()
+
+    async def keep_private(self, conversation_id: str, is_private: bool = True) -> None:
+        """Mark a conversation: nothing of it leaves this machine from its next request on, whatever is pinned."""
+        await self._gateway.privacy.mark(conversation_id, is_private)
+
+    async def is_private(self, conversation_id: str) -> bool:
+        """Whether the conversation is marked private."""
+        return await self._gateway.privacy.is_private(conversation_id)
+
+    def tokens_per_s(self, lane: str) -> float | None:
+        """How fast the lane called `instance/model` was lately; None: never measured."""
+        return self._gateway.inventory.speeds.tokens_per_s(lane)

@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from legion_core.gateway.providers.base import ProbeResult, Provider
+from legion_core.gateway.providers.registry import host_of
 from legion_core.gateway.routing.health import Circuit, Health
-from legion_core.gateway.types import Lane, ModelOffer, Tier
+from legion_core.gateway.routing.speed import Speeds
+from legion_core.gateway.routing.table import LaneTable
+from legion_core.gateway.types import Lane, ModelOffer, Price, Tier
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, NotFound
 
@@ -27,22 +32,44 @@ class Instance:
     has_key: bool = False
     problem: str = ""
     looked_at_s: float | None = field(default=None)
+    asked_offers: tuple[ModelOffer, ...] = ()  # as configured or told, before prices of ours
+
+
+PriceOf = Callable[[str, str, str], Price | None]  # of an instance's name, its host, a model
+
+
+def no_price(instance: str, host: str, model: str) -> Price | None:
+    """Knows no price."""
+    return None
 
 
 class Inventory:
     """The instances by name, in configured order; the built-in ones first."""
 
-    def __init__(self, clock: Clock, health: Health, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        health: Health,
+        on_change: Callable[[str], None],
+        price_of: PriceOf = no_price,
+    ) -> None:
+        """`price_of` is asked for the price of a model whose instance names none."""
         self._clock = clock
         self.health = health
         self._on_change = on_change
+        self._price_of = price_of
         self._instances: dict[str, Instance] = {}
+        self._table: LaneTable | None = None  # as of `_speed_version`; None: to be made anew
+        self._speed_version = 0
+        self.speeds = Speeds()
 
     def put(self, instance: Instance) -> Provider | None:
         """Add or replace the instance of that name; gives the provider it replaced, to be closed."""
         name = instance.provider.name
         before = self._instances.get(name)
+        instance.offers = self._priced(instance, instance.offers)
         self._instances[name] = instance
+        self._table = None
         self._on_change(name)
         return before.provider if before is not None and before.provider is not instance.provider else None
 
@@ -50,6 +77,7 @@ class Inventory:
         """Forget an instance; gives its provider, to be closed."""
         instance = self.get(name)
         del self._instances[name]
+        self._table = None
         self.health.forget(name)
         self._on_change(name)
         return instance.provider
@@ -72,12 +100,35 @@ class Inventory:
         """Every provider by its instance's name."""
         return {name: instance.provider for name, instance in self._instances.items()}
 
-    def lanes(self) -> tuple[Lane, ...]:
-        """Every model on every instance, in configured order."""
+    def lanes(self) -> LaneTable:
+        """Every model on every instance, in configured order, prepared for routing."""
+        if self._table is None or self._speed_version != self.speeds.version:
+            self._speed_version = self.speeds.version
+            self._table = LaneTable(
+                (
+                    Lane(tier=instance.tier, instance=name, kind=instance.provider.kind, offer=offer)
+                    for name, instance in self._instances.items()
+                    for offer in instance.offers
+                ),
+                self.speeds,
+            )
+        return self._table
+
+    def price_anew(self) -> None:
+        """The user's own prices changed."""
+        for instance in self._instances.values():
+            instance.offers = self._priced(instance, instance.asked_offers)
+        self._table = None
+
+    def _priced(self, instance: Instance, offers: tuple[ModelOffer, ...]) -> tuple[ModelOffer, ...]:
+        instance.asked_offers = offers
+        host = host_of(instance.provider.kind, instance.base_url)
         return tuple(
-            Lane(tier=instance.tier, instance=name, kind=instance.provider.kind, offer=offer)
-            for name, instance in self._instances.items()
-            for offer in instance.offers
+            offer
+            if offer.price is not None
+            or (price := self._price_of(instance.provider.name, host, offer.id)) is None
+            else msgspec.structs.replace(offer, price=price)
+            for offer in offers
         )
 
     def circuit(self, name: str) -> Circuit:
@@ -87,8 +138,9 @@ class Inventory:
     def set_offers(self, name: str, offers: tuple[ModelOffer, ...], problem: str = "") -> None:
         """What the instance offers now; `problem` is a sentence if it could not be asked."""
         instance = self.get(name)
-        if (instance.offers, instance.problem) != (offers, problem):
-            instance.offers, instance.problem = offers, problem
+        if (instance.asked_offers, instance.problem) != (offers, problem):
+            instance.offers, instance.problem = self._priced(instance, offers), problem
+            self._table = None
             self._on_change(name)
 
     async def discover(self, *, wants: str | None = None) -> None:

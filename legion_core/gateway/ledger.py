@@ -1,6 +1,8 @@
 """The bill: one row for each request and one for each attempt, written in one transaction."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import get_args
 
 import msgspec
 
@@ -30,6 +32,29 @@ MIGRATIONS = (
         CREATE INDEX attempts_at ON attempts(at);
         """,
     ),
+    # Sums by day, so that reports and limits read a few rows however long the ledger grows; and money held.
+    Migration(
+        name="ledger-0002",
+        sql="""
+        CREATE TABLE totals(
+            day TEXT NOT NULL, client TEXT NOT NULL, tier TEXT NOT NULL, instance TEXT NOT NULL, model TEXT NOT NULL,
+            outcome TEXT NOT NULL, attempts INTEGER NOT NULL, input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL, unpriced INTEGER NOT NULL,
+            cache_read_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL, thinking_tokens INTEGER NOT NULL,
+            PRIMARY KEY(day, client, tier, instance, model, outcome)
+        ) WITHOUT ROWID;
+        INSERT INTO totals
+            SELECT substr(a.at, 1, 10), 'earlier', a.tier, a.instance, a.model, a.outcome, count(*),
+                   sum(a.input_tokens), sum(a.output_tokens), coalesce(sum(a.cost_usd), 0.0), sum(a.cost_usd IS NULL),
+                   sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens)
+            FROM attempts a GROUP BY 1, a.tier, a.instance, a.model, a.outcome;
+        CREATE TABLE reservations(
+            request TEXT PRIMARY KEY, at TEXT NOT NULL, day TEXT NOT NULL, client TEXT NOT NULL,
+            conversation TEXT NOT NULL, dialect TEXT NOT NULL, tier TEXT NOT NULL, instance TEXT NOT NULL,
+            model TEXT NOT NULL, usd REAL NOT NULL, owner TEXT NOT NULL
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
@@ -42,27 +67,64 @@ _ATTEMPTS = """
     FROM attempts a JOIN requests r ON r.id = a.request
 """
 _SUMMARY = """
-    SELECT {key}, count(*), sum(input_tokens), sum(output_tokens), coalesce(sum(cost_usd), 0.0), sum(cost_usd IS NULL)
-    FROM attempts GROUP BY 1 ORDER BY 1 DESC LIMIT 1000
+    SELECT {by}, sum(attempts), sum(input_tokens), sum(output_tokens), sum(cost_usd), sum(unpriced),
+           sum(cache_read_tokens), sum(cache_write_tokens), sum(thinking_tokens)
+    FROM totals WHERE day >= ? GROUP BY 1 ORDER BY 1 DESC LIMIT 1000
+"""
+_BY_CONVERSATION = """
+    SELECT r.conversation, count(*), sum(a.input_tokens), sum(a.output_tokens), coalesce(sum(a.cost_usd), 0.0),
+           sum(a.cost_usd IS NULL), sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens)
+    FROM requests r JOIN attempts a ON a.request = r.id
+    WHERE r.conversation <> '' AND r.at >= ? GROUP BY 1 ORDER BY max(r.at) DESC LIMIT 1000
+"""
+_ADD = """
+    INSERT INTO totals VALUES(?,?,?,?,?,?,1,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+        attempts = attempts + 1, input_tokens = input_tokens + excluded.input_tokens,
+        output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
+        unpriced = unpriced + excluded.unpriced, cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
+        cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
+        thinking_tokens = thinking_tokens + excluded.thinking_tokens
 """
 _SUMMARIES: dict[By, str] = {
-    "tier": _SUMMARY.format(key="tier"),
-    "model": _SUMMARY.format(key="model"),
-    "day": _SUMMARY.format(key="substr(at, 1, 10)"),
+    by: _BY_CONVERSATION if by == "conversation" else _SUMMARY.format(by=by) for by in get_args(By)
 }
+_SPEEDS = """
+    SELECT instance || '/' || model, output_tokens / (duration_s - first_token_s), max(at)
+    FROM (SELECT * FROM attempts ORDER BY at DESC LIMIT 2000)
+    WHERE outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY 1
+"""
+CLIENT_MAX = 40  # characters of a client's name that tell it from others
+
+
+def client_key(client: str) -> str:
+    """Under which name a client's spending is added up: its product, without version and platform; `-` if none.
+
+    `Anthropic/Python 2.12.0` is `anthropic`: an update must not begin a new account.
+    """
+    product = client.partition("/")[0].partition(" ")[0].lower()
+    return "".join(char for char in product if char.isalnum() or char in "-_.")[:CLIENT_MAX] or "-"
 
 
 class Ledger:
     """Writes and reads the bill of one node."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, on_attempt: Callable[[Attempt], None] = lambda _: None
+    ) -> None:
+        """`on_attempt` is told of every attempt as it is settled, to learn from."""
         self._database = database
         self._clock = clock
+        self._on_attempt = on_attempt
 
     async def settle(
         self, request: Request, attempts: tuple[Attempt, ...], *, outcome: str, duration_s: float
     ) -> None:
-        """Record the request and all its attempts at once; a request settles once, a second time changes nothing."""
+        """Record the request and all its attempts, and free what was held for it, in one transaction.
+
+        A request settles once, a second time changes nothing.
+        """
+        for attempt in attempts:
+            self._on_attempt(attempt)
         at = iso(attempts[0].started_at if attempts else self._clock.utc_now())
         costs = [attempt.cost_usd for attempt in attempts]
         known = [cost for cost in costs if cost is not None]
@@ -73,13 +135,7 @@ class Ledger:
 
         def work(connection: Connection) -> None:
             fault("ledger.write")
-            execute(connection, "INSERT OR IGNORE INTO requests VALUES(?,?,?,?,?,?,?,?,?)", head)
-            for attempt in attempts:
-                execute(
-                    connection,
-                    "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                    _columns(request.id, attempt),
-                )
+            write_bill(connection, head, attempts)
 
         await self._database.write(work, durability="process")
 
@@ -96,15 +152,20 @@ class Ledger:
         found = await self._database.read(lambda connection: rows(connection, sql, [*args, limit, offset]))
         return tuple(_ledger_row(row) for row in found)
 
-    async def summary(self, by: By) -> tuple[SummaryRow, ...]:
-        """All attempts ever, added up by tier, model or UTC day."""
-        found = await self._database.read(lambda connection: rows(connection, _SUMMARIES[by]))
+    async def summary(self, by: By, since: str = "") -> tuple[SummaryRow, ...]:
+        """Attempts added up by one key, from the UTC day `since` (ISO) on; empty: from the first on."""
+        found = await self._database.read(lambda connection: rows(connection, _SUMMARIES[by], [since]))
         return tuple(
             msgspec.convert(
                 dict(zip(SummaryRow.__struct_fields__, row, strict=True)), SummaryRow, strict=False
             )
             for row in found
         )
+
+    async def learned_speeds(self) -> dict[str, float]:
+        """Tokens per second of the newest long enough answer of each lane (`instance/model`) in the newest 2,000."""
+        found = await self._database.read(lambda connection: rows(connection, _SPEEDS, [SPEED_TOKENS_MIN]))
+        return {str(lane): float(str(speed)) for lane, speed, _ in found}
 
     async def speeds(self, instance: str) -> dict[str, tuple[float, datetime]]:
         """Tokens per second of the newest long enough answer of each model of `instance`, and when it was."""
@@ -121,16 +182,40 @@ class Ledger:
         }
 
     async def spent_today(self) -> tuple[float, int]:
-        """USD of the current UTC day, and how many requests of it have an unknown price."""
-        since = iso(self._clock.utc_now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+        """USD of the current UTC day, and how many attempts of it have an unknown price."""
+        day = self._clock.utc_now().astimezone(UTC).date().isoformat()
         found = await self._database.read(
             lambda connection: rows(
                 connection,
-                "SELECT coalesce(sum(cost_usd), 0.0), coalesce(sum(NOT is_priced), 0) FROM requests WHERE at >= ?",
-                [since],
+                "SELECT coalesce(sum(cost_usd), 0.0), coalesce(sum(unpriced), 0) FROM totals WHERE day = ?",
+                [day],
             )
         )
         return msgspec.convert(found[0], tuple[float, int])
+
+
+def write_bill(connection: Connection, head: tuple[Value, ...], attempts: Sequence[Attempt]) -> None:
+    """Within a write: the row of a request and those of its attempts, their sums, and the end of its reservation.
+
+    `head` has the columns of `requests`. A request that is there already is left as it is.
+    """
+    request_id, client = str(head[0]), client_key(str(head[4]))
+    execute(connection, "DELETE FROM reservations WHERE request = ?", [request_id])
+    if execute(connection, "INSERT OR IGNORE INTO requests VALUES(?,?,?,?,?,?,?,?,?)", head) == 0:
+        return
+    for attempt in attempts:
+        row = _columns(request_id, attempt)
+        execute(connection, "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+        usage, cost = attempt.usage, attempt.cost_usd
+        execute(
+            connection,
+            _ADD,
+            (
+                iso(attempt.started_at)[:10], client, attempt.tier, attempt.instance, attempt.model, attempt.outcome,
+                usage.input_tokens, usage.output_tokens, cost or 0.0, int(cost is None),
+                usage.cache_read_tokens, usage.cache_write_tokens, usage.thinking_tokens,
+            ),
+        )  # fmt: skip
 
 
 def _columns(request_id: str, attempt: Attempt) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ import msgspec
 
 from legion_core.gateway.types import Usage
 
-By = Literal["tier", "model", "day"]
+By = Literal["tier", "model", "day", "instance", "client", "conversation", "outcome"]
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,3 +39,19 @@ class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     cost_usd: float
     unpriced: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    thinking_tokens: int = 0
+
+
+class BudgetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit on money and how it stands. `key` is the UTC day, the client or the conversation it holds for.
+
+    `held_usd` is kept for requests under way; it is given back as they settle.
+    """
+
+    scope: Literal["day", "client", "conversation"]
+    key: str
+    limit_usd: float
+    spent_usd: float
+    held_usd: float

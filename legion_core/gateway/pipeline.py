@@ -5,10 +5,12 @@ from contextlib import aclosing
 
 import msgspec
 
+from legion_core.gateway.budget import Budget
 from legion_core.gateway.conversation_types import ChatMessage
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import Failover
 from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.routing.policy import decide
@@ -20,6 +22,7 @@ from legion_core.gateway.types import (
     Closed,
     Lane,
     Message,
+    Operation,
     Request,
     RouteDecision,
     StreamEvent,
@@ -29,7 +32,7 @@ from legion_core.gateway.watchdog import Paces
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
-from legion_core.kernel.ports import Authorizer, Budget, Passage, Principal, Retriever
+from legion_core.kernel.ports import Authorizer, Passage, Principal, Retriever
 
 PASSAGES_MAX = 4
 
@@ -43,6 +46,7 @@ class Pipeline:
         bus: EventBus,
         authorizer: Authorizer,
         budget: Budget,
+        privacy: Privacy,
         retriever: Retriever,
         conversations: Conversations,
         ledger: Ledger,
@@ -50,6 +54,7 @@ class Pipeline:
         lanes: Callable[[], Sequence[Lane]],
         providers: Callable[[], Mapping[str, Provider]],
         is_local_only: Callable[[], bool],
+        is_spread: Callable[[], bool],
         on_health: Callable[[str], None],
         traffic: Traffic | None = None,
     ) -> None:
@@ -57,6 +62,7 @@ class Pipeline:
         self._bus = bus
         self._authorizer = authorizer
         self._budget = budget
+        self._privacy = privacy
         self._retriever = retriever
         self._conversations = conversations
         self._ledger = ledger
@@ -64,6 +70,7 @@ class Pipeline:
         self._lanes = lanes
         self._providers = providers
         self._is_local_only = is_local_only
+        self._is_spread = is_spread
         self._on_health = on_health
         self._traffic = traffic
         self._paces = Paces()
@@ -82,12 +89,12 @@ class Pipeline:
         outcome, is_settled = "cancelled", False
         started_s = self._clock.monotonic_s()
         try:
-            request = await self._with_history(request, into)
+            request = await self._privacy.marked(await self._with_history(request, into))
             request = with_passages(
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
             decision = self.route(request)
-            await self._budget.reserve(who, decision.estimated_tokens)
+            decision = await self._budget.reserve(request, decision)
             failover = Failover(
                 request,
                 decision,
@@ -122,7 +129,9 @@ class Pipeline:
             if writer is not None:
                 await writer.abandon("stopped", None, attempts_of(failover))
 
-    def route(self, request: Request, requires: tuple[Capability, ...] = ()) -> RouteDecision:
+    def route(
+        self, request: Request, requires: tuple[Capability, ...] = (), operation: Operation = "chat"
+    ) -> RouteDecision:
         """Which lanes would be tried for `request` now, and why each other one would not."""
         return decide(
             request,
@@ -130,7 +139,10 @@ class Pipeline:
             self._health.snapshot(),
             now_s=self._clock.monotonic_s(),
             local_only=self._is_local_only(),
+            operation=operation,
             requires=requires,
+            # Of equal lanes one conversation keeps to one, whose cache knows it.
+            seed=(request.conversation_id or request.id) if self._is_spread() else "",
         )
 
     async def _with_history(self, request: Request, into: ChatMessage | None) -> Request:

@@ -1,34 +1,37 @@
 """The gateway of one node: its inventory, its pipeline, and the chats it keeps."""
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
+import msgspec
+
 from legion_core.gateway.answer import Answer
+from legion_core.gateway.budget import Budget
 from legion_core.gateway.chat import Chat, ChatDefaults, no_defaults
 from legion_core.gateway.conversations import Conversations
-from legion_core.gateway.failover import cost_usd, no_candidate
+from legion_core.gateway.embedding import Embedder
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Embedded
-from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.types import (
-    Attempt,
     Capability,
     Message,
+    Operation,
     Pins,
     Request,
     RouteDecision,
     StreamEvent,
     TextBlock,
-    Usage,
 )
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.ports import Authorizer, Principal
 from legion_core.kernel.supervise import Supervisor
+from legion_core.storage.home import process_started
 
 
 class Gateway:
@@ -45,23 +48,29 @@ class Gateway:
         pipeline: Pipeline,
         conversations: Conversations,
         ledger: Ledger,
+        budget: Budget,
+        privacy: Privacy,
         is_local_only: Callable[[], bool],
         chat_defaults: Callable[[], ChatDefaults] = no_defaults,
     ) -> None:
-        self._clock = clock
         self._ids = ids
         self._authorizer = authorizer
         self._pipeline = pipeline
-        self._is_local_only = is_local_only
+        self._embedder = Embedder(clock, inventory, budget, ledger, is_local_only)
         self.inventory = inventory
         self.conversations = conversations
         self.ledger = ledger
+        self.budget = budget
+        self.privacy = privacy
         self.chat = Chat(pipeline, conversations, bus, ids, supervisor, chat_defaults)
 
     async def start(self) -> None:
-        """Mend what a killed process left behind."""
+        """Mend what a killed process left behind, and remember how fast each model was."""
         await self.conversations.recover()
         await self.conversations.purge_trash()
+        await self.budget.recover(is_running)
+        for lane, tokens_per_s in (await self.ledger.learned_speeds()).items():
+            self.inventory.speeds.note(lane, tokens_per_s)
 
     async def stop(self) -> None:
         """Close every provider: connections, children."""
@@ -81,6 +90,7 @@ class Gateway:
     @asynccontextmanager
     async def _stream(self, request: Request, who: Principal) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
         self._authorizer.authorise(who, "gateway/chat", "use")
+        request = attributed(request, who)
         await self._discover_for(request.pins)
         into = None
         if request.conversation_id is not None:
@@ -107,55 +117,46 @@ class Gateway:
         await self._discover_for(pins)
         told = tuple(Message(role="user", content=(TextBlock(text=text),)) for text in texts)
         request = Request(id=self._ids.new("req"), messages=told, pins=pins, stream=False, client=who.name)
-        decision = decide(
-            request,
-            self.inventory.lanes(),
-            self.inventory.health.snapshot(),
-            now_s=self._clock.monotonic_s(),
-            local_only=self._is_local_only(),
-            operation="embed",
-        )
-        if not decision.candidates:
-            raise no_candidate(request, decision.left_out)
-        lane = decision.candidates[0]
-        started_at, start_s = self._clock.utc_now(), self._clock.monotonic_s()
-        outcome, why, usage = "cancelled", "", Usage(is_estimated=True)
-        try:
-            found = await self.inventory.get(lane.instance).provider.embed(lane.offer.id, texts)
-            outcome, usage = "succeeded", found.usage
-        except LegionError as error:
-            outcome, why = error.public_code, error.message
-            raise
-        finally:
-            duration_s = self._clock.monotonic_s() - start_s
-            attempt = Attempt(
-                number=1,
-                tier=lane.tier.word,
-                instance=lane.instance,
-                model=lane.offer.id,
-                outcome=outcome,
-                why=why,
-                usage=usage,
-                cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
-                started_at=started_at,
-                duration_s=duration_s,
-            )
-            await self.ledger.settle(request, (attempt,), outcome=outcome, duration_s=duration_s)
-        return found
+        return await self._embedder.embed(request, texts)
 
     async def explain(
-        self, text: str, *, requires: tuple[Capability, ...] = (), pins: Pins | None = None
+        self,
+        text: str,
+        *,
+        requires: tuple[Capability, ...] = (),
+        pins: Pins | None = None,
+        is_private: bool = False,
+        operation: Operation = "chat",
     ) -> RouteDecision:
         """Where a request with this text would go now and why not elsewhere; nothing is sent."""
         pins = pins or Pins()
         await self._discover_for(pins)
         told = (Message(role="user", content=(TextBlock(text=text),)),)
-        return self._pipeline.route(Request(id=self._ids.new("req"), messages=told, pins=pins), requires)
+        request = Request(id=self._ids.new("req"), messages=told, pins=pins, is_private=is_private)
+        return self._pipeline.route(request, requires, operation)
 
     async def _discover_for(self, pins: Pins) -> None:
         wants = pins.model or pins.instance
         if wants is not None or not self.inventory.lanes():
             await self.inventory.discover(wants=wants)
+
+
+def attributed(request: Request, who: Principal) -> Request:
+    """The request with the client its cost is put down to: whoever is not the owner by name, the owner by program."""
+    if who.carrier in ("owner", "local"):
+        return request
+    return msgspec.structs.replace(request, client=who.name)
+
+
+def is_running(owner: str) -> bool:
+    """Whether the process that `owner_of_this_process` named so still runs."""
+    pid, _, started = owner.partition(":")
+    return pid.isdigit() and process_started(int(pid)) == started
+
+
+def owner_of_this_process() -> str:
+    """This process among all that ever were: its number and when it began."""
+    return f"{os.getpid()}:{process_started(os.getpid())}"
 
 
 def new_messages(messages: tuple[Message, ...]) -> tuple[Message, ...]:

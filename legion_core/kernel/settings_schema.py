@@ -113,10 +113,83 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[Model, ...] = ()
 
 
+class OwnPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """A price the user entered for a model, before the table that ships. USD per million tokens."""
+
+    model: Annotated[str, about("Model", "The name the provider knows it by.", pattern=r"\S", length_max=200)]
+    price: Price
+    instance: Annotated[
+        str, about("Instance", "At which instance; empty means wherever it is offered.", length_max=64)
+    ] = ""
+
+
 class Gateway(msgspec.Struct, frozen=True, kw_only=True):
-    """Who can be asked."""
+    """Who can be asked, and at what price where the instance names none."""
 
     instances: tuple[Instance, ...] = ()
+    prices: tuple[OwnPrice, ...] = ()
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """How the order of models is decided beyond tier, price and speed."""
+
+    spread: Annotated[
+        bool,
+        about(
+            "Spread over equals",
+            "Models equal in tier, price and speed take turns by conversation; off, the one configured first comes first.",
+            group="Routing",
+            level="full",
+        ),
+    ] = False
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be spent. Days are those of UTC."""
+
+    day_usd: Annotated[
+        float,
+        about(
+            "A day",
+            "What all requests of a day may cost together; 0 sets no limit.",
+            group="Budget",
+            ge=0,
+            le=1_000_000,
+            unit="USD",
+        ),
+    ] = 0.0
+    client_day_usd: Annotated[
+        float,
+        about(
+            "A client a day",
+            "What the requests of any one program may cost in a day; 0 sets no limit.",
+            group="Budget",
+            level="full",
+            ge=0,
+            le=1_000_000,
+            unit="USD",
+        ),
+    ] = 0.0
+    conversation_usd: Annotated[
+        float,
+        about(
+            "A conversation",
+            "What any one conversation may cost; 0 sets no limit.",
+            group="Budget",
+            ge=0,
+            le=1_000_000,
+            unit="USD",
+        ),
+    ] = 0.0
+    allow_unknown_price: Annotated[
+        bool,
+        about(
+            "Allow unknown prices",
+            "Let models answer whose price is unknown although there is a limit; what they cost is then not counted.",
+            group="Budget",
+            level="full",
+        ),
+    ] = False
 
 
 class Http(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,6 +417,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "lite"
     gateway: Gateway = Gateway()
+    routing: Routing = Routing()
+    budget: Budget = Budget()
     engine: Engine = Engine()
     transport: Transport = Transport()
     chat: Chat = Chat()

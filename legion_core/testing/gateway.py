@@ -5,22 +5,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from legion_core.gateway.budget import Budget, Limits
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.inventory import Instance, Inventory
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
+from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway
 from legion_core.gateway.types import Message, ModelOffer, Pins, Request, TextBlock, Tier
 from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.events import EventBus
-from legion_core.kernel.ids import Ids, system_rng
-from legion_core.kernel.ports import NoBudget, NoRetriever, OwnerOnly
+from legion_core.kernel.ids import Ids, Rng, system_rng
+from legion_core.kernel.ports import NoRetriever, OwnerOnly
 from legion_core.kernel.supervise import Supervisor
 from legion_core.storage.sqlite import Database
 from legion_core.testing.scripted import ScriptedProvider
+
+NO_LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -48,20 +53,34 @@ class GatewayUnderTest:
 
 
 @asynccontextmanager
-async def open_gateway(path: Path, clock: Clock | None = None) -> AsyncGenerator[GatewayUnderTest]:
-    """Open the journal at `path` and a gateway without providers on it; close both."""
+async def open_gateway(
+    path: Path,
+    clock: Clock | None = None,
+    *,
+    limits: Limits = NO_LIMITS,
+    rng: Rng | None = None,
+    owner: str = "",
+) -> AsyncGenerator[GatewayUnderTest]:
+    """Open the journal at `path` and a gateway without providers on it; close both.
+
+    `limits` are those on money, `rng` gives the jitter of waits (else there is none), `owner` names this process.
+    """
     clock = clock or SystemClock()
     database = await Database.open(
-        path, migrations=(*LEDGER, *CONVERSATIONS), durability="process", clock=clock
+        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY), durability="process", clock=clock
     )
-    ids, bus, supervisor, health = Ids(clock, system_rng()), EventBus(clock), Supervisor(), Health()
-    conversations, ledger = Conversations(database, clock, ids), Ledger(database, clock)
+    ids, bus, supervisor = Ids(clock, system_rng()), EventBus(clock), Supervisor()
+    health = Health(chance=rng.random if rng is not None else lambda: 0.0)
     inventory = Inventory(clock, health, on_change=lambda _: None)
+    conversations = Conversations(database, clock, ids)
+    ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
+    budget, privacy = Budget(database, clock, lambda: limits, owner), Privacy(database)
     pipeline = Pipeline(
         clock,
         bus,
         OwnerOnly(),
-        NoBudget(),
+        budget,
+        privacy,
         NoRetriever(),
         conversations,
         ledger,
@@ -69,10 +88,22 @@ async def open_gateway(path: Path, clock: Clock | None = None) -> AsyncGenerator
         lanes=inventory.lanes,
         providers=lambda: inventory.providers,
         is_local_only=lambda: False,
+        is_spread=lambda: False,
         on_health=lambda _: None,
     )
     gateway = Gateway(
-        clock, ids, bus, supervisor, OwnerOnly(), inventory, pipeline, conversations, ledger, lambda: False
+        clock,
+        ids,
+        bus,
+        supervisor,
+        OwnerOnly(),
+        inventory,
+        pipeline,
+        conversations,
+        ledger,
+        budget,
+        privacy,
+        lambda: False,
     )
     try:
         await gateway.start()

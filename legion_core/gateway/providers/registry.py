@@ -156,6 +156,12 @@ def infer_tier(kind: str, base_url: str, explicit: str = "") -> Tier:
     return Tier.DIRECT if _is_private(host) else Tier.CLOUD
 
 
+def host_of(kind: str, base_url: str) -> str:
+    """The host an instance answers at, in lower case: that of its address, else of its family's; empty if none."""
+    family = _FAMILIES.get(kind)
+    return _host(base_url or (family.kind.default_base_url if family else ""))
+
+
 def _is_private(host: str) -> bool:
     """A private network's address, or a name that only such a network knows. Source: RFC 1918, 4193, 6762, 8375."""
     try:

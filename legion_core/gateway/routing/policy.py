@@ -70,11 +70,14 @@ def wish_of(
     required: tuple[Capability, ...] = ("embeddings",)
     if operation == "chat":
         required = tuple(dict.fromkeys((*required_capabilities(request), *requires)))
+        tokens = estimate_tokens(request)
+    else:  # each message is a text to embed by itself
+        tokens = max((len(message.text) for message in request.messages), default=0) // CHARS_PER_TOKEN
     return Wish(
         pins=request.pins,
         operation=operation,
         required=required,
-        tokens=estimate_tokens(request),
+        tokens=tokens,
         tokens_out=request.params.max_tokens or 0,
         is_private=request.is_private,
         local_only=local_only,

@@ -91,7 +91,8 @@ def is_able(
     elif offer.capabilities == {"embeddings"} or not needs(request, requires) <= offer.capabilities:
         return False
     room = min(Fraction(request.params.max_tokens or 0), Fraction(offer.context, 2))
-    if Fraction(input_tokens(request)) + room > Fraction(offer.context) * Fraction(9, 10):
+    tokens = input_tokens(request) if operation == "chat" else longest_text(request)
+    if Fraction(tokens) + room > Fraction(offer.context) * Fraction(9, 10):
         return False
     return is_open_for_business(circuits.get(lane.instance), now_s)
 
@@ -118,6 +119,11 @@ def input_tokens(request: Request) -> int:
     )
     chars += sum(len(tool.description) + len(str(tool.parameters)) for tool in request.tools)
     return chars // 4 + 256 + 1_000 * sum(isinstance(block, ImageBlock) for block in blocks)
+
+
+def longest_text(request: Request) -> int:
+    """Texts to embed are read one by one."""
+    return max(len(message.text) // 4 for message in request.messages)
 
 
 def is_open_for_business(circuit: Circuit | None, now_s: float) -> bool:
