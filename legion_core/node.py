@@ -26,6 +26,7 @@ from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
 from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
+from legion_core.api.webhooks import Hooks
 from legion_core.engine.builtin.table import make_builtins
 from legion_core.engine.journal import MIGRATIONS as ENGINE
 from legion_core.engine.registry import Registry
@@ -76,6 +77,8 @@ from legion_core.workers.supervisor import Worker, command_for
 
 if TYPE_CHECKING:
     from legion_core.engine.schedule_service import Scheduler
+    from legion_core.engine.schedule_targets import Targets
+    from legion_core.engine.webhook_service import Webhooks
     from legion_core.surfaces.rest.server import RestServer
 
 log = logging.getLogger("legion.node")
@@ -249,13 +252,7 @@ async def _assemble(
         config=lambda: settings.config, asker=GatewayAsker(gateway, ids),
     )  # fmt: skip
 
-    def make_scheduler() -> "Scheduler":
-        # Imported where there is a schedule, or somebody asks for one.
-        from legion_core.engine.schedule_service import Scheduler
-        from legion_core.engine.schedule_targets import Targets
-
-        targets = Targets(engine, database, system_rng(), chains=lambda: None)
-        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, targets)
+    schedules, hooks = _occasions(clock, ids, bus, supervisor, authorizer, database, engine, secrets)
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
@@ -315,7 +312,8 @@ async def _assemble(
         tasks=Tasks(engine),
         activity=Activity(database),
         extensions=Extensions(engine.registry, place.root / "extensions"),
-        schedules=Schedules(clock, bus, supervisor, database, make_scheduler),
+        schedules=schedules,
+        hooks=hooks,
         settings=settings,
         secrets=secret_names,
         ops=ops,
@@ -371,6 +369,39 @@ def _engine(
     stack.push_async_callback(builtins.http.aclose)
     stack.push_async_callback(engine.stop)
     return engine
+
+
+def _occasions(
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    supervisor: Supervisor,
+    authorizer: Authorizer,
+    database: Database,
+    engine: Engine,
+    secrets: Secrets,
+) -> tuple[Schedules, Hooks]:
+    """What starts tasks and chains by itself: imported where there is a schedule or webhook, or somebody asks for one."""
+
+    def make_targets() -> "Targets":
+        from legion_core.engine.schedule_targets import Targets
+
+        return Targets(engine, database, system_rng(), chains=lambda: None)
+
+    def make_scheduler() -> "Scheduler":
+        from legion_core.engine.schedule_service import Scheduler
+
+        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, make_targets())
+
+    def make_hooks() -> "Webhooks":
+        from legion_core.engine.webhook_service import Webhooks
+
+        targets = make_targets()
+        return Webhooks(
+            clock, system_rng(), authorizer, database, targets, secrets.get, secrets.set, secrets.remove
+        )
+
+    return Schedules(clock, bus, supervisor, database, make_scheduler), Hooks(make_hooks)
 
 
 def _local(

@@ -62,8 +62,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "An absorber-dispatch actor hands matching input to the absorber that takes it.",
     ),
     Requirement("engine.actors.eight", "There are exactly eight kinds of actor."),
-    Requirement("engine.cron", "Tasks run by cron expressions over any number of processes."),
-    Requirement("engine.interval-lock", "An interval lock lets each scheduled moment fire once."),
+    Requirement("engine.cron", "Tasks run by cron expressions over any number of processes.", "kept"),
+    Requirement("engine.interval-lock", "An interval lock lets each scheduled moment fire once.", "kept"),
     Requirement(
         "engine.spool", "A JSONL spool on disk keeps messages through a broker outage and drains in order."
     ),

@@ -13,6 +13,7 @@ from legion_core.api.schedules import Schedules
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
+from legion_core.api.webhooks import Hooks
 from legion_core.gateway.chat import Chat
 from legion_core.kernel.events import EventBus
 
@@ -34,3 +35,4 @@ class Legion:
     activity: Activity
     extensions: Extensions
     schedules: Schedules
+    hooks: Hooks

@@ -21,4 +21,19 @@ MIGRATIONS = (
         CREATE INDEX occurrences_waiting ON occurrences(schedule, at) WHERE status = 'waiting';
         """,
     ),
+    Migration(
+        name="webhooks-0001",
+        sql="""
+        CREATE TABLE hooks(
+            name TEXT PRIMARY KEY, spec BLOB NOT NULL, who TEXT NOT NULL, state TEXT NOT NULL,
+            created INTEGER NOT NULL, changed INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE deliveries(
+            n INTEGER PRIMARY KEY, hook TEXT NOT NULL, delivery TEXT NOT NULL, at INTEGER NOT NULL,
+            status TEXT NOT NULL, task TEXT NOT NULL, run TEXT NOT NULL, reason BLOB, bytes INTEGER NOT NULL,
+            UNIQUE(hook, delivery)
+        );
+        CREATE INDEX deliveries_at ON deliveries(hook, n);
+        """,
+    ),
 )

@@ -46,6 +46,10 @@ class Chains(Protocol):
         """Check that a run of the chain may begin; the answer begins it. Raises Denied, NotFound, InvalidInput."""
         ...
 
+    async def exists(self, name: str) -> None:
+        """Raises NotFound where there is no chain of that name."""
+        ...
+
     def is_over(self, connection: Connection, run: str) -> bool:
         """Whether the run has ended, or is not known any more."""
         ...
@@ -84,6 +88,13 @@ class Targets:
             return Started(task=task.id, tasks=(task,))
 
         return begin
+
+    async def exists(self, target: str) -> None:
+        """Raises NotFound, or Unavailable, where there is no such task or chain; its arguments are not known yet."""
+        if target.startswith(CHAIN):
+            await self._the_chains().exists(target.removeprefix(CHAIN))
+        else:
+            await self._engine.registry.find(target)
 
     def is_over(self, connection: Connection, started: str) -> bool:
         """Whether what was started has ended, or is gone."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import By
+    from legion_core.surfaces.cli.hooks import HookDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -170,6 +171,11 @@ class Backend(Protocol):
     @property
     def outlives_command(self) -> bool:
         """Whether the node goes on when this command is over."""
+        ...
+
+    @property
+    def hooks(self) -> "HookDoor":
+        """Addresses at which others deliver."""
         ...
 
     @property

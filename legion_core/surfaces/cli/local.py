@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import By
+    from legion_core.surfaces.cli.hooks import LocalHooks
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
 T = TypeVar("T")
@@ -256,6 +257,12 @@ class LocalBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return False
+
+    @property
+    def hooks(self) -> "LocalHooks":
+        from legion_core.surfaces.cli.hooks import LocalHooks
+
+        return LocalHooks(self._run, lambda: self._door().hooks)
 
     @property
     def schedules(self) -> "LocalSchedules":

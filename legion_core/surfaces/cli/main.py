@@ -161,8 +161,8 @@ def _command(command: str | None, action: str | None) -> Run:
             return chat.prompt if action == "prompt" else chat.repl
         case "task" | "extension":
             return _tasks(command, str(action))
-        case "schedule":
-            return _schedules(str(action))
+        case "schedule" | "hook":
+            return _occasions(command, str(action))
         case "worker":
             from legion_core.surfaces.cli.commands.worker import worker
 
@@ -189,7 +189,19 @@ def _configuration(command: str, action: str) -> Run:
     return table[command, action]
 
 
-def _schedules(action: str) -> Run:
+def _occasions(command: str, action: str) -> Run:
+    if command == "hook":
+        from legion_core.surfaces.cli.commands import hooks
+
+        return {
+            "add": hooks.add,
+            "list": hooks.listing,
+            "show": hooks.show,
+            "pause": hooks.pause,
+            "resume": hooks.resume,
+            "remove": hooks.remove,
+            "deliveries": hooks.deliveries,
+        }[action]
     from legion_core.surfaces.cli.commands import schedules
 
     table: dict[str, Run] = {

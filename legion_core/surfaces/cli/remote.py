@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import By
+    from legion_core.surfaces.cli.hooks import RemoteHooks
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -260,6 +261,12 @@ class RemoteBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return True
+
+    @property
+    def hooks(self) -> "RemoteHooks":
+        from legion_core.surfaces.cli.hooks import RemoteHooks
+
+        return RemoteHooks(self._wire)
 
     @property
     def schedules(self) -> "RemoteSchedules":

@@ -48,6 +48,7 @@ def parser() -> Parser:
     _chat(commands)
     _tasks(commands)
     _schedules(commands)
+    _hooks(commands)
     _models(commands)
     _providers(commands)
     _configuration(commands)
@@ -163,6 +164,45 @@ def _schedules(commands: "Group") -> None:
     preview = schedule.add_parser("preview", help="when a timing would fire")
     _timing(preview)
     preview.add_argument("--count", metavar="N", type=int, default=5)
+
+
+def _hooks(commands: "Group") -> None:
+    hook = _group(commands, "hook", "addresses at which others deliver, signed")
+    add = hook.add_parser("add", help="POST /hooks/NAME starts a task or chain:NAME")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument(
+        "what",
+        metavar=("TARGET", "KEY:VALUE"),
+        nargs="+",
+        help="such as log.message.write message:'{{ body.event }}'",
+    )
+    add.add_argument(
+        "--scheme",
+        choices=("any", "standard", "github", "stripe", "slack"),
+        default="any",
+        help="how senders sign (default: any of these)",
+    )
+    add.add_argument(
+        "--secret",
+        metavar="REF",
+        default="",
+        help="a reference, env://NAME or keyring://NAME; without it a secret is made",
+    )
+    add.add_argument(
+        "--window", metavar="S", type=float, default=300.0, help="how old a delivery may be (default 300)"
+    )
+    hook.add_parser("list", help="by name")
+    for action, words in (
+        ("show", "what it starts, and its latest delivery"),
+        ("pause", "take no deliveries"),
+        ("resume", "take them again"),
+        ("remove", "close the address"),
+        ("deliveries", "what came"),
+    ):
+        one = hook.add_parser(action, help=words)
+        one.add_argument("name", metavar="NAME")
+        if action == "deliveries":
+            one.add_argument("--limit", metavar="N", type=int, default=20)
 
 
 def _timing(parser: argparse.ArgumentParser) -> None:

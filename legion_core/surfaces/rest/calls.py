@@ -148,7 +148,8 @@ class Parameter:
 class Operation:
     """One row of the route table, from which both the router and `/openapi.json` are made.
 
-    `right` is the path and action asked of the authoriser; None is for what is open to all. `answer` is the type of
+    `right` is the path and action asked of the authoriser; None is for what is open to all, or, with `is_signed`, proves
+    itself by a signature. `answer` is the type of
     `data`, `example` an instance of it. `media_type` other than JSON means the body is not an envelope.
     """
 
@@ -166,6 +167,7 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     media_type: str = "application/json"
     is_enveloped: bool = True
+    is_signed: bool = False
 
     @property
     def tag(self) -> str:

@@ -62,13 +62,14 @@ class Guard:
             return
         scope[WHO] = who
         read_bytes = 0
+        bytes_max = gate.SIGNED_BODY_BYTES_MAX if _is_signed(scope) else self._body_bytes_max
 
         async def bounded() -> "Message":
             nonlocal read_bytes
             message = await receive()
             read_bytes += len(message.get("body", b""))
-            if read_bytes > self._body_bytes_max:
-                raise BodyTooLarge(gate.too_large(self._body_bytes_max).message)
+            if read_bytes > bytes_max:
+                raise BodyTooLarge(gate.too_large(bytes_max).message)
             return message
 
         async def hardened(message: "Message") -> None:
@@ -85,6 +86,8 @@ class Guard:
             return refusal, NOBODY
         if scope["path"] in gate.OPEN_PATHS and method in ("GET", "HEAD"):
             return gate.judge_body(method, headers, 0), NOBODY
+        if _is_signed(scope):
+            return gate.judge_body(method, headers, gate.SIGNED_BODY_BYTES_MAX, any_type=True), NOBODY
         refusal, who = self._identify(gate.credentials(headers, scope["query_string"]))
         if refusal is None:
             refusal = gate.judge_body(method, headers, self._body_bytes_max)
@@ -106,6 +109,10 @@ class Guard:
                 NOBODY,
             )
         return None, who
+
+
+def _is_signed(scope: "Scope") -> bool:
+    return scope["method"] == "POST" and scope["path"].startswith(gate.SIGNED_PATHS)
 
 
 async def _refuse(send: "Send", refusal: Refusal) -> None:

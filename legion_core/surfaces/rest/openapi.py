@@ -97,7 +97,8 @@ def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
         }
     if operation.right is None:
         described["security"] = []
-        return described
+        if not operation.is_signed:
+            return described
     for status, words in _ERRORS.items():
         described["responses"][status] = {
             "description": words,

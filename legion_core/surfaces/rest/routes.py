@@ -9,6 +9,7 @@ from legion_core.surfaces.rest.operations import (
     extensions,
     gemini,
     health,
+    hooks,
     ledger,
     metrics,
     model_lists,
@@ -45,6 +46,7 @@ def operations() -> tuple[Operation, ...]:
         *extensions.OPERATIONS,
         *previews.OPERATIONS,
         *schedules.OPERATIONS,
+        *hooks.OPERATIONS,
         *settings.OPERATIONS,
         *events.OPERATIONS,
     )

@@ -1,0 +1,166 @@
+"""Schedules and webhooks of a real node, over HTTP: what starts by itself, and what only a signature starts."""
+
+import asyncio
+import http.client
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from legion_core.engine.webhook_signing import sign
+from legion_core.node import open_node
+from tests.support.aio import run
+
+Answer = tuple[int, Any]
+
+
+class Caller:
+    """Asks one node; `token` empty for a stranger."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._host = urlsplit(url).netloc
+        self._token = token
+
+    async def ask(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        return await asyncio.to_thread(self._ask, method, path, body, headers or {})
+
+    def _ask(self, method: str, path: str, body: object, headers: dict[str, str]) -> Answer:
+        connection = http.client.HTTPConnection(self._host, timeout=20)
+        sent = {"Content-Type": "application/json", **headers}
+        if self._token:
+            sent["Authorization"] = f"Bearer {self._token}"
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection.request(method, path, body=content, headers=sent)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        connection.close()
+        return answer.status, told
+
+
+def test_a_schedule_is_added_runs_and_is_removed(legion_home: Path) -> None:
+    async def scenario() -> None:
+        async with open_node(legion_home, env={}, port=0) as node:
+            owner = Caller(node.url, (legion_home / "token").read_text(encoding="utf-8").strip())
+            body = {
+                "name": "tick",
+                "target": "log.message.write",
+                "args": {"message": "tick"},
+                "every_s": 1,
+            }
+            with node.legion.events.subscribe() as events:
+                status, told = await owner.ask("POST", "/api/v1/schedules", body)
+                assert status == 201
+                assert (told["data"]["state"], told["data"]["words"]) == ("active", "every second")
+                while not any(type(each).__name__ == "ScheduleFired" for each in await events.take()):
+                    continue
+            status, told = await owner.ask("POST", "/api/v1/schedules", body)
+            assert (status, told["error"]["code"]) == (409, "conflict")
+            status, told = await owner.ask("GET", "/api/v1/schedules/tick/runs?limit=1")
+            assert told["data"][0]["status"] == "started"
+            task = told["data"][0]["task"]
+            status, told = await owner.ask("GET", f"/api/v1/tasks/{task}?wait_s=20")
+            assert (told["data"]["status"], told["data"]["result"]["message"]) == ("succeeded", "tick")
+            status, told = await owner.ask("POST", "/api/v1/schedules/tick/pause")
+            assert (status, told["data"]["state"], told["data"]["next"]) == (200, "paused", [])
+            status, told = await owner.ask("POST", "/api/v1/schedules/tick/resume")
+            assert told["data"]["state"] == "active"
+            status, told = await owner.ask("PUT", "/api/v1/schedules/tick", {**body, "every_s": 7200})
+            assert told["data"]["words"] == "every 2 hours"
+            status, told = await owner.ask("POST", "/api/v1/schedules/tick/run")
+            assert (status, told["data"]["status"]) == (201, "started")
+            status, told = await owner.ask("GET", "/api/v1/schedules")
+            assert [row["name"] for row in told["data"]] == ["tick"]
+            status, _ = await owner.ask("DELETE", "/api/v1/schedules/tick")
+            assert status == 200
+            status, _ = await owner.ask("GET", "/api/v1/schedules/tick")
+            assert status == 404
+            for wrong in (
+                {"cron": "99 * * * *"},
+                {"every_s": 0.1},
+                {"cron": "* * * * *", "zone": "No/Where"},
+            ):
+                status, _ = await owner.ask("POST", "/api/v1/schedules", {**body, "every_s": 0, **wrong})
+                assert status == 400
+
+    run(scenario())
+
+
+def test_a_node_takes_up_a_schedule_that_another_process_added(legion_home: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            open_node(legion_home, env={}, port=0) as node,
+            open_node(legion_home, env={}, serve=False) as command,
+        ):
+            from legion_core.api.schedule_types import ScheduleSpec
+
+            with node.legion.events.subscribe() as events:
+                spec = ScheduleSpec(name="x", target="log.message.write", args={"message": "x"}, every_s=1)
+                await command.legion.schedules.add(spec)
+                while not any(type(each).__name__ == "ScheduleFired" for each in await events.take()):
+                    continue
+
+    run(scenario())
+
+
+def test_a_webhook_is_started_by_its_signature_and_by_nothing_else(legion_home: Path) -> None:
+    async def scenario() -> None:
+        env = {"HOOK_SECRET": "s3cret"}
+        async with open_node(legion_home, env=env, port=0) as node:
+            token = (legion_home / "token").read_text(encoding="utf-8").strip()
+            owner, stranger = Caller(node.url, token), Caller(node.url, "")
+            hook = {
+                "name": "in",
+                "target": "log.message.write",
+                "args": {"message": "{{ body.event }}"},
+                "secret": "env://HOOK_SECRET",
+            }
+            status, told = await owner.ask("POST", "/api/v1/hooks", hook)
+            assert (status, told["data"]["path"], told["data"]["signing_secret"]) == (201, "/hooks/in", "")
+            assert "s3cret" not in json.dumps(told)
+
+            body = json.dumps({"event": "pushed"}).encode()
+            signed = sign("s3cret", "msg_1", int(time.time()), body)
+            status, told = await stranger.ask("POST", "/hooks/in", body, signed)
+            assert (status, told["data"]["status"]) == (202, "started")
+            task = told["data"]["task"]
+            status, told = await stranger.ask("POST", "/hooks/in", body, signed)
+            assert (status, told["data"]["is_new"], told["data"]["task"]) == (202, False, task)
+            status, told = await owner.ask("GET", f"/api/v1/tasks/{task}?wait_s=20")
+            assert told["data"]["result"]["message"] == "pushed"
+
+            for caller, headers in (
+                (stranger, {}),
+                (owner, {}),  # the owner's token is no signature
+                (stranger, sign("wrong", "msg_2", int(time.time()), body)),
+                (stranger, sign("s3cret", "msg_2", int(time.time()) - 3600, body)),
+            ):
+                status, told = await caller.ask("POST", "/hooks/in", body, headers)
+                assert (status, told["error"]["code"]) == (401, "unsigned")
+            status, _ = await stranger.ask("POST", "/hooks/nobody", body, signed)
+            assert status == 401
+            status, _ = await stranger.ask("POST", "/hooks/in", body, {**signed, "Host": "evil.example"})
+            assert status == 421
+            status, _ = await stranger.ask(
+                "POST", "/hooks/in", body, {**signed, "Origin": "https://evil.example"}
+            )
+            assert status == 403
+            status, _ = await stranger.ask("POST", "/hooks/in", b"x" * ((1 << 20) + 1), signed)
+            assert status == 413
+            status, _ = await stranger.ask("GET", "/hooks/in")
+            assert status == 401
+
+            status, told = await owner.ask("GET", "/api/v1/hooks/in/deliveries")
+            assert [each["delivery"] for each in told["data"]] == ["msg_1"]
+            status, _ = await owner.ask("POST", "/api/v1/hooks/in/pause")
+            again = sign("s3cret", "msg_3", int(time.time()), body)
+            status, _ = await stranger.ask("POST", "/hooks/in", body, again)
+            assert status == 409
+            status, _ = await owner.ask("DELETE", "/api/v1/hooks/in")
+            assert status == 200
+            status, _ = await stranger.ask("POST", "/hooks/in", body, again)
+            assert status == 401
+
+    run(scenario())
