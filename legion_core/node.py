@@ -13,6 +13,7 @@ import msgspec
 
 from legion_core.api.activity import Activity
 from legion_core.api.asker import GatewayAsker
+from legion_core.api.chains import Chains
 from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
@@ -310,6 +311,7 @@ async def _assemble(
         providers=providers,
         routes=Routes(gateway, providers, Measures(database, clock), traffic, clock, lambda: settings.config),
         tasks=Tasks(engine),
+        chains=Chains(engine),
         activity=Activity(database),
         extensions=Extensions(engine.registry, place.root / "extensions"),
         schedules=schedules,
@@ -365,6 +367,7 @@ def _engine(
         database,
         registry,
         place.run_directory,
+        asker=asker,
     )
     stack.push_async_callback(builtins.http.aclose)
     stack.push_async_callback(engine.stop)

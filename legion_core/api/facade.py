@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from legion_core.api.activity import Activity
+from legion_core.api.chains import Chains
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.models import Models
@@ -32,6 +33,7 @@ class Legion:
     secrets: SecretNames
     ops: Ops
     tasks: Tasks
+    chains: Chains
     activity: Activity
     extensions: Extensions
     schedules: Schedules

@@ -56,6 +56,18 @@ def from_value(value: object, *, known_task: Callable[[str], bool] | None = None
     return _built(value, {}, known_task)
 
 
+def task_names(text: str, document: object = None) -> list[str]:
+    """The names that stand for tasks in a text, or in a document read already, sound or not; each once."""
+    value = document if document is not None else read(text)[0]
+    nodes = cast("dict[object, object]", value).get("nodes") if isinstance(value, dict) else None
+    found: dict[str, None] = {}
+    for node in cast("dict[object, object]", nodes).values() if isinstance(nodes, dict) else ():
+        name = cast("dict[object, object]", node).get("task") if isinstance(node, dict) else None
+        if isinstance(name, str) and _TASK_NAME.fullmatch(name):
+            found[name] = None
+    return list(found)
+
+
 def to_value(chain: Chain) -> dict[str, object]:
     """The document of a chain as plain JSON; `from_value` gives the same chain again."""
     made: dict[str, object] = {"name": chain.name}
@@ -161,6 +173,12 @@ class _Reader:
         self._inner(lambda: transforms.arguments(args, f"{where}.args"))
         if (transform := keys.get("transform")) is not None:
             self._inner(lambda: transforms.compiled(transform, f"{where}.transform"))
+            if "chain" in keys and _engine_of(transform) == "llm":
+                self.fault(
+                    f"{where}.transform",
+                    "a model cannot be asked for the input of a chain.",
+                    "Ask it in a node before, by llm.chat.ask.",
+                )
         self._what(keys, where)
         return Node(
             name=name,
@@ -314,6 +332,10 @@ class _Reader:
     def fault(self, where: str, message: str, hint: str = "") -> None:
         if len(self.faults) < FAULTS_MAX:
             self.faults.append(Fault(where, message, hint))
+
+
+def _engine_of(transform: object) -> object:
+    return cast("dict[object, object]", transform).get("engine") if isinstance(transform, dict) else None
 
 
 def _node_value(node: Node) -> dict[str, object]:

@@ -24,7 +24,8 @@ from legion_core.engine.bell import Bell
 from legion_core.engine.context import TaskContext
 from legion_core.engine.cpu import CpuPool
 from legion_core.engine.events import TOLD, TaskAccepted, TaskFinished, TaskStarted, TaskWaits
-from legion_core.engine.journal import Follow, Lease, NewTask
+from legion_core.engine.following import LATE, BrokenRun, Followed, Follower, Room
+from legion_core.engine.journal import Lease, NewTask
 from legion_core.engine.machine import SETTLED, Failed, GivenBack, State, Stopped, Succeeded, after
 from legion_core.engine.orders import Accepted, Line
 from legion_core.engine.reasons import because
@@ -47,6 +48,8 @@ log = logging.getLogger("legion.engine")
 TIMER_MAX_S = 30.0
 TROUBLE_FIRST_S, TROUBLE_MAX_S = 0.2, 30.0
 LAST_WRITES_MAX = 5
+ROOM_PLACES = 4  # in each queue, for what follows one end and may begin with it
+TOLD_OVER_MAX = 200  # tasks whose end one transaction brought about, and that are told of
 WAITED_FOR_MAX = 500  # tasks whose end elsewhere is asked for in one step
 
 
@@ -92,7 +95,7 @@ class Dispatcher:
         owner: str,
         run_directory: Path,
         places: Places,
-        follow: Follow,
+        follower: Follower,
         on_death: Callable[[str], None],
     ) -> None:
         self._clock = clock
@@ -102,7 +105,7 @@ class Dispatcher:
         self._database = database
         self._registry = registry
         self._owner = owner
-        self._follow = follow
+        self._follower = follower
         self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
         self._cpu = CpuPool(places.processes)
         self._runner = Runner(self._cpu, self._thread_freed)
@@ -424,46 +427,137 @@ class Dispatcher:
         self._step.is_due = True  # so that there is something to write
         self._flush_soon()
 
-    def _write_apart(self, ending: Ending) -> None:
-        work = partial(
-            write_ending, ending=ending, owner=self._owner, now_ms=self.now_ms(), follow=self._follow
-        )
+    # What follows in chains
+
+    def room(self) -> Room:
+        """Keep places for what a transaction may begin; `settle` or `release` gives them back."""
+        kept: dict[str, int] = {}
+        is_known = self._has_joined and self._step.join is None  # one that is not holds nothing
+        if is_known and not self.is_stopping and not self._trouble_s:
+            for queue, hint in self._hints.items():
+                if hint == self._dry[queue] and (free := min(self._free(queue), ROOM_PLACES)) > 0:
+                    kept[queue] = free
+                    self._taken[queue] += free
+        return Room(owner=self._owner, now_ms=self.now_ms(), stamp=self._bus.stamp(), kept=kept).anew()
+
+    def release(self, room: Room) -> None:
+        """Nothing was begun."""
+        for queue, kept in room.kept.items():
+            self._taken[queue] -= kept
+        room.kept.clear()
+        self._claim_on()
+
+    def settle(self, room: Room, followed: Followed) -> None:
+        """What a transaction brought about is durable: begin what was begun, and tell."""
+        for lease in followed.leases:
+            room.kept[lease.queue] -= 1
+            self._start(lease)
+        self.release(room)
+        others = False
+        if followed.tasks:
+            self.listen()
+        for task in followed.tasks:
+            if task.status in ("running", "queued", "delayed"):
+                self._announce_accepted(task)
+            if task.status == "queued":
+                self._hints[task.queue] += 1
+                others = True
+            self._arm(task.due_ms)
+        for event in followed.events:
+            self.tell(event)
+        for task_id in followed.stopping:
+            others = not self.stop_running(task_id, "owner") or others
+        for each in followed.over[:TOLD_OVER_MAX]:
+            self.finished(each.id, each.task, each.status, each.reason, 0.0, each.run, each.node)
+        if followed.runs and self._follower.ended(followed.runs) and not self.is_stopping:
+            self._supervisor.spawn("purge runs", self._follower.purge())
+        if others:
+            self._flush_soon()
+            self._bell.ring()
+
+    def _write_apart(self, ending: Ending, given_up: str = "") -> None:
+        if ending.lease.run and not self._follower.is_ready(ending.lease.run):
+            self._make_ready(ending.lease.run, partial(self._write_apart, ending, given_up))
+            return
+        room = self.room()
+        work = partial(write_ending, ending=ending, room=room, follower=self._follower, given_up=given_up)
         try:
             future = self._database.write_nowait(work)
         except LegionError:
+            self.release(room)
             self._step.endings.append(ending)
             return
         self._writing.add(future)
-        future.add_done_callback(partial(self._written_apart, ending))
+        future.add_done_callback(partial(self._written_apart, ending, room))
 
-    def _written_apart(
-        self, ending: Ending, future: "asyncio.Future[tuple[bool, Sequence[NewTask]]]"
-    ) -> None:
+    def _make_ready(self, run: str, go_on: Callable[[], None]) -> None:
+        """Have the functions of a run at hand before anything of it is written."""
+
+        async def work() -> None:
+            await self._follower.make_ready(run)
+            go_on()
+
+        task = self._supervisor.spawn("chain functions", work())
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    def _written_apart(self, ending: Ending, room: Room, future: "asyncio.Future[Followed | None]") -> None:
         self._writing.discard(future)
         error = Conflict("The journal was closed.") if future.cancelled() else future.exception()
         if error is None:
-            was_held, children = future.result()
-            self._ended(ending, was_held=was_held)
-            for child in children:
-                self._announce_accepted(child)
-                self._hints[child.queue] += 1
-                self._arm(child.due_ms)
-            if children:
-                self._flush_soon()
+            followed = future.result()
+            self._ended(ending, was_held=followed is not None)
+            self.settle(room, followed or Followed())
             return
+        self.release(room)
         if isinstance(error, LegionError) and error.public_code.startswith(("storage", "disk", "read_only")):
             self._step.endings.append(ending)
             self._refused(Step(), [], {}, error)
             return
-        # What the function deferred, or what follows, cannot be written: then the task failed, and says so.
+        if isinstance(error, BrokenRun):
+            log.error("the run %s cannot be carried on: %s", ending.lease.run, error)
+            self._write_apart(ending, given_up=str(error))
+            return
+        # What the function deferred cannot be written: then the task failed, and says so.
         what = f"{type(error).__name__}: {error}"
         reason = Reason(code="task.raised", sentence=what, facts={"what": what})
         state = after(
             ending.lease.state(), Failed(reason, what, may_retry=False), now_ms=self.now_ms(), rng=self._rng
         )
-        lease = msgspec.structs.replace(ending.lease, run="")
+        # Were it that run itself that cannot be ended, the task is: it must not be tried for ever.
+        is_twice = ending.state.status == "failed" and not ending.deferred
+        lease = msgspec.structs.replace(ending.lease, run="") if is_twice else ending.lease
         self._step.endings.append(Ending(lease, state))
         self._flush_soon()
+
+    def _hand_over(self, lease: Lease) -> None:
+        """A task that stands for a sub-chain: it is nobody's while the sub-chain goes on."""
+        if not self._follower.is_ready(lease.run):
+            self._make_ready(lease.run, partial(self._hand_over, lease))
+            return
+        room = self.room()
+        work = partial(self._follower.hand_over, lease=lease, room=room)
+        try:
+            future = self._database.write_nowait(work)
+        except LegionError:
+            self._handed_over(lease, room, None)
+            return
+        self._writing.add(future)
+        future.add_done_callback(partial(self._handed_over, lease, room))
+
+    def _handed_over(
+        self, lease: Lease, room: Room, future: "asyncio.Future[Followed | None] | None"
+    ) -> None:
+        if future is not None:
+            self._writing.discard(future)
+            if not future.cancelled() and future.exception() is None:
+                self._taken[lease.queue] -= 1
+                self.settle(room, future.result() or Followed())
+                return
+            log.warning("the sub-chain %s could not be begun: %s", lease.task, future)
+        self.release(room)
+        if not self.is_stopping:
+            asyncio.get_running_loop().call_later(TROUBLE_FIRST_S, self._hand_over, lease)
 
     def _seen(self, step: Step, done: Done) -> None:
         for task_id in done.cancelling:
@@ -480,6 +574,9 @@ class Dispatcher:
     # Running
 
     def _start(self, lease: Lease) -> None:
+        if lease.task.startswith("chain:"):
+            self._hand_over(lease)
+            return
         context = TaskContext(lease, self._clock, self._database, self._add_line)
         running = _Running(lease, context)
         self._running[lease.id] = running
@@ -526,7 +623,26 @@ class Dispatcher:
             reason = because("task.function_unknown", task=lease.task)
             return Raised(reason, error.sentence(), may_retry=False)
         timeout_s = lease.timeout_s or function.traits.timeout_s
-        return await self._runner.run(function, lease.args, running.context, timeout_s)
+        args = lease.args
+        if lease.run and args == LATE:
+            made = await self._late_arguments(lease, timeout_s)
+            if isinstance(made, Raised):
+                return made
+            args = made
+        return await self._runner.run(function, args, running.context, timeout_s)
+
+    async def _late_arguments(self, lease: Lease, timeout_s: float) -> bytes | Raised:
+        try:
+            async with asyncio.timeout(timeout_s):
+                made = await self._follower.arguments(lease)
+        except TimeoutError:
+            return Raised(
+                because("task.timed_out", timeout_s=timeout_s), f"no arguments within {timeout_s} s"
+            )
+        except LegionError as error:
+            reason = because("transform.failed", what=error.sentence())
+            return Raised(reason, reason.sentence, may_retry=error.retry != "never")
+        return Raised(made, made.sentence, may_retry=False) if isinstance(made, Reason) else made
 
     def _state_after(self, lease: Lease, outcome: Outcome) -> State:
         if isinstance(outcome, Returned):

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from legion_core.engine.run_events import RUNS_TOLD
 from legion_core.engine.types import Reason, TaskStatus
 from legion_core.kernel.events import Event
 
@@ -78,4 +79,4 @@ class ScheduleFired(Event, frozen=True, kw_only=True):
 TOLD: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (TaskStarted, TaskWaits, TaskFinished, NotificationSent, ScheduleChanged, ScheduleFired)
-}
+} | RUNS_TOLD

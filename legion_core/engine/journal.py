@@ -5,11 +5,12 @@ what a task becomes (`engine.machine` does). A task is held by one process at a 
 grows with every lease, so that one who lost the task cannot write its end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
+from legion_core.engine.chain_migrations import MIGRATIONS as CHAINS
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Line
 from legion_core.engine.types import EffectClass, Reason, Retry, TaskStatus
@@ -68,6 +69,7 @@ MIGRATIONS = (
             WHERE status = 'queued' AND is_redelivered = 1 AND attempt >= 2;
         """,
     ),
+    *CHAINS,
 )
 
 
@@ -322,7 +324,8 @@ def purge(connection: Connection, before_ms: int, count_max: int) -> int:
     """Delete tasks that ended before, with all they left; at most `count_max`. How many went."""
     found = rows(
         connection,
-        "SELECT n, id FROM tasks WHERE ended IS NOT NULL AND ended < ? AND status <> 'unknown' ORDER BY n LIMIT ?",
+        "SELECT n, id FROM tasks WHERE ended IS NOT NULL AND ended < ? AND status <> 'unknown' AND run = '' "
+        "ORDER BY n LIMIT ?",
         [before_ms, count_max],
     )
     for n, task_id in found:
@@ -343,7 +346,7 @@ def _same_key(connection: Connection, task: NewTask) -> str | None:
 
 def _columns(task: NewTask, n: int, owner: str | None) -> tuple[Value, ...]:
     is_held = owner is not None
-    is_over = task.status in ("blocked", "skipped", "cancelled", "expired")
+    is_over = task.status in ("succeeded", "failed", "blocked", "skipped", "cancelled", "expired")
     return (
         n, task.id, task.task, task.args, task.status, task.queue, task.priority, int(is_held), task.effect,
         None if task.retry is NO_RETRY else _encode(task.retry), task.due_ms, task.expires_ms, owner, int(is_held),
@@ -371,11 +374,3 @@ def _lease(found: Row) -> Lease:
         is_redelivered=bool(is_redelivered), timeout_s=timeout_s, who=who, parent=parent, root=root, run=run,
         node=node, key=key, depth=depth, created_ms=created, started_ms=started,
     )  # fmt: skip
-
-
-Follow = Callable[[Connection, Lease, State, "bytes | None"], Sequence[NewTask]]
-
-
-def no_follow(connection: Connection, lease: Lease, state: State, result: bytes | None) -> Sequence[NewTask]:
-    """What follows a task where there are no chains: nothing."""
-    return ()

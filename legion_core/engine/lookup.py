@@ -79,6 +79,18 @@ def living(connection: Connection, task_id: str, count_max: int) -> list[tuple[s
     return [(str(each), _state(*rest)) for each, *rest in found]
 
 
+def run_of(connection: Connection, task_id: str) -> str:
+    """The run a task is part of; empty if it is part of none."""
+    return str((row(connection, "SELECT run FROM tasks WHERE id = ?", [task_id]) or ("",))[0])
+
+
+def runs_of(connection: Connection, owners: Sequence[str]) -> list[str]:
+    """The runs of what these processes hold."""
+    marks = ",".join("?" * len(owners))
+    sql = f"SELECT DISTINCT run FROM tasks WHERE owner IN ({marks}) AND run <> ''"  # noqa: S608
+    return [str(run) for (run,) in rows(connection, sql, list(owners))]
+
+
 def overdue(connection: Connection, now_ms: int) -> list[tuple[str, State, int]]:
     """Waiting tasks that should not be begun any more: `(id, state, how long they had)`."""
     found = rows(
@@ -214,7 +226,7 @@ def _state(status: Any, attempt: Any, effect_class: Any, retry: Any, is_redelive
     )
 
 
-def _why(status: str, stored: bytes | None, attempt: int, due: int) -> Reason | None:
+def why(status: str, stored: bytes | None, attempt: int, due: int) -> Reason | None:
     """The reason as stored; what waits for a date says for which."""
     reason = _read_reason(stored) if stored else None
     moment = moment_of(due)
@@ -231,7 +243,7 @@ def _task(found: Row) -> Task:
      parent, root, run, node, key, depth, timeout_s, is_redelivered, fencing, owner, due, created, started,
      ended) = found  # fmt: skip
     return Task(
-        id=task_id, task=task, status=status, reason=_why(status, reason, attempt, due),
+        id=task_id, task=task, status=status, reason=why(status, reason, attempt, due),
         args=_read_json(args), result=None if result is None else _read_json(result), attempt=attempt,
         retry=NO_RETRY if retry is None else _read_retry(retry), effect=effect_class, queue=queue,
         priority=priority, idempotency_key=idempotency_key or "", parent=parent, root=root, run=run, node=node,

@@ -207,6 +207,16 @@ class Walk:
         """The keys of the tasks that have not ended."""
         return tuple(self._tokens)
 
+    def task(self, key: str) -> NextTask | None:
+        """A task that is alive, as it was given out."""
+        token = self._tokens.get(key)
+        return token.task if token is not None else None
+
+    @property
+    def broken(self) -> str:
+        """The first node whose failure nothing took up; empty if there is none."""
+        return self._graph.nodes[next(iter(self._failed))].name if self._failed else ""
+
     def waiting(self) -> tuple[tuple[str, int], ...]:
         """The nodes where arrivals wait for others, and how many have arrived."""
         scopes = {id(scope): scope for token in self._tokens.values() for scope in token.scope.up()}

@@ -7,11 +7,11 @@ Plan.prepare(node, payload)      ──▶ what its task is called with
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
-from legion_core.engine.chain import Chain
+from legion_core.engine.chain import Chain, Node
 from legion_core.engine.chain_graph import Graph, graph_of
 from legion_core.engine.conditions import Condition
 from legion_core.engine.conditions import compiled as condition
@@ -23,7 +23,11 @@ from legion_core.engine.transforms import compiled as transform
 from legion_core.engine.types import FAILED, Json, Reason, TaskStatus
 
 FAN_OUT_MAX = 100_000
+Look = Literal["nothing", "result", "all"]
+_OWN = frozenset({"result", "status", "node", "error"})
 _FROM_FACTS = re.compile(r"""\$(?:\.|\[["'])(?:results?|input|item)(?![\w-])""")
+_RESULT_OF = re.compile(r"""\$(?:\.|\[["'])results(?:["']\])?(?:\.|\[["'])([A-Za-z_][\w-]*)""")
+_FROM_RESULT = re.compile(r"""\$(?:\.|\[["'])result(?![\w-])""")
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,13 +54,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A chain ready to run. `needs` are, by node, the nodes whose results its task, or an edge after it, names."""
+    """A chain ready to run. `needs` are, by node, the nodes whose results its task, or an edge after it, names.
+
+    `looks` says how far the edges after a node look: at nothing, at its own result, or at all that came before.
+    `late` are nodes whose arguments may take long to make, so that they are made by who runs the task.
+    """
 
     chain: Chain
     graph: Graph
     needs: tuple[frozenset[str], ...]
+    looks: tuple[Look, ...]
+    late: frozenset[str]
     _when: tuple[Condition | None, ...]
     _each: tuple[JsonPath | None, ...]
     _args: tuple[Transform | None, ...]
@@ -80,7 +90,19 @@ class Plan:
         for at, ready in enumerate(when):
             if ready is not None:
                 needs[graph.source[at]].update(_named(ready.facts))
-        return Plan(chain, graph, tuple(map(frozenset, needs)), when, each, args, transforms)
+            if (path := each[at]) is not None and (found := _RESULT_OF.match(path.text)):
+                needs[graph.source[at]].add(found[1])
+        return Plan(
+            chain=chain,
+            graph=graph,
+            needs=tuple(map(frozenset, needs)),
+            looks=tuple(_look(edges, when, each) for edges in graph.out),
+            late=frozenset(node.name for node in chain.nodes if _is_late(node)),
+            _when=when,
+            _each=each,
+            _args=args,
+            _transforms=transforms,
+        )
 
     def decide(self, node: str, status: TaskStatus, facts: Mapping[str, Json]) -> tuple[Decision, ...]:
         """What becomes of every edge that leaves `node`, which ended with `status`.
@@ -196,6 +218,32 @@ def facts_of(
     if error:
         made["error"] = error
     return made
+
+
+def _look(
+    edges: tuple[int, ...], when: tuple[Condition | None, ...], each: tuple[JsonPath | None, ...]
+) -> Look:
+    """What has to be read before the edges after a node can be decided."""
+    looks: Look = "nothing"
+    for edge in edges:
+        condition, path = when[edge], each[edge]
+        if condition is not None and any(fact[0] not in _OWN for fact in condition.facts):
+            return "all"
+        if path is not None and _FROM_FACTS.match(path.text) and not _FROM_RESULT.match(path.text):
+            return "all"
+        if condition is not None or path is not None:
+            looks = "result"
+    return looks
+
+
+def _is_late(node: Node) -> bool:
+    """Whether making its arguments may take long: a model is asked, a template has loops, or a path searches."""
+    if node.chain:
+        return False  # its input is made at once, for nobody runs it
+    written = msgspec.json.encode((node.args, node.transform))
+    engine = cast("Mapping[str, Json]", node.transform or {}).get("engine", "liquid")
+    searches = engine == "jsonpath" and (b"?" in written or b".." in written or b"*" in written)
+    return engine == "llm" or searches or b"{%" in written
 
 
 def _named(paths: frozenset[tuple[str, ...]] | tuple[tuple[str, ...], ...]) -> set[str]:

@@ -9,12 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from legion_core.engine import journal, lookup
+from legion_core.engine import chain_store, journal, lookup
+from legion_core.engine.chains import Chains
 from legion_core.engine.dispatch import PLACES, Dispatcher, Places
 from legion_core.engine.events import (
     NotificationSent,
 )
-from legion_core.engine.journal import Follow, NewTask, no_follow
+from legion_core.engine.following import Ended, Followed
+from legion_core.engine.journal import NewTask
 from legion_core.engine.machine import (
     HELD,
     SETTLED,
@@ -28,12 +30,12 @@ from legion_core.engine.machine import (
 from legion_core.engine.orders import Accepted, Line, Order
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Pool, Registry
-from legion_core.engine.types import Task
+from legion_core.engine.types import ENDED, Task, TaskStatus
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, InvalidInput, LimitReached, TimedOut
 from legion_core.kernel.events import Event, EventBus
 from legion_core.kernel.ids import Ids, Rng
-from legion_core.kernel.ports import Authorizer, Principal
+from legion_core.kernel.ports import Asker, Authorizer, NoAsker, Principal
 from legion_core.kernel.supervise import Supervisor
 from legion_core.storage.calls import in_thread
 from legion_core.storage.home import process_started
@@ -56,6 +58,10 @@ STOP_S = 1.0  # how long running tasks may go on once the engine stops
 QUEUES: dict[Pool, str] = {"loop": "default", "thread": "threads", "cpu": "processes"}
 
 
+class _PartOfRun(Exception):  # noqa: N818 - no error: the way out of a transaction that others have to do
+    pass
+
+
 class Engine:
     """See the module. All methods belong to the loop's thread."""
 
@@ -72,7 +78,7 @@ class Engine:
         run_directory: Path,
         *,
         places: Places = PLACES,
-        follow: Follow = no_follow,
+        asker: Asker | None = None,
     ) -> None:
         self._ids = ids
         self._rng = rng
@@ -82,6 +88,9 @@ class Engine:
         self._database = database
         self.registry = registry
         self.owner = ids.new("eng")
+        self.chains = Chains(
+            ids, Ids(clock, rng), bus, authorizer, database, registry, asker or NoAsker(), KEPT_DAYS
+        )
         self._work = Dispatcher(
             clock,
             rng,
@@ -92,9 +101,10 @@ class Engine:
             self.owner,
             run_directory,
             places,
-            follow,
+            self.chains,
             self._peer_died,
         )
+        self.chains.bind(self._work)
 
     # Accepting
 
@@ -224,7 +234,10 @@ class Engine:
         self._authorizer.authorise(who, "tasks", "cancel")
         held: set[str] = set()
         while True:
-            more, ended = await self._cancel_some(who, task_id, held)
+            try:
+                more, ended = await self._cancel_some(who, task_id, held)
+            except _PartOfRun:
+                return await self._cancel_in_run(who, await self.get(task_id))
             for task in ended:
                 self._work.finished(
                     task.id, task.task, task.status, task.reason, run=task.run, node=task.node
@@ -239,12 +252,60 @@ class Engine:
             await self.wait(each, timeout_s=CANCEL_S)
         return await self.get(task_id)
 
+    async def _cancel_in_run(self, who: Principal, task: Task) -> Task:
+        """One task of a chain, whose edges are followed; for the node of a sub-chain, the run that goes on for it."""
+        if task.status == "running" and task.task.startswith("chain:"):
+            child = await self._database.read(lambda connection: chain_store.child_of(connection, task.id))
+            await self.chains.cancel(who, child)
+            return await self.get(task.id)
+        await self._ready(task.run)
+        room = self._work.room()
+
+        def work(connection: journal.Connection) -> tuple[TaskStatus, Followed]:
+            state = lookup.state_of(connection, task.id)
+            followed = Followed()
+            if state.status in WAITING:
+                reason = because("task.cancelled", who=who.name)
+                state = after(state, Refused("cancelled", reason), now_ms=room.now_ms, rng=self._rng)
+                journal.change(connection, task.id, state, room.now_ms)
+                followed = self.chains.follow(connection, (_ended(task, state),), room.anew())
+            elif state.status in HELD:
+                journal.ask_to_cancel(connection, task.id)
+            else:
+                raise Conflict(f"Task {task.id} has ended already: it is {state.status}.")
+            return state.status, followed
+
+        try:
+            status, followed = await self._database.write(work)
+        except BaseException:
+            self._work.release(room)
+            raise
+        self._work.settle(room, followed)
+        if status not in HELD:
+            found = await self.get(task.id)
+            self._work.finished(
+                found.id, found.task, found.status, found.reason, run=found.run, node=found.node
+            )
+            return found
+        if not self._work.stop_running(task.id, who.name):
+            self._work.listen()
+            self._work.ring()
+            self._work.look()
+        return await self.wait(task.id, timeout_s=CANCEL_S)
+
+    async def _ready(self, *runs: str) -> None:
+        for run in runs:
+            if run and not self.chains.is_ready(run):
+                await self.chains.make_ready(run)
+
     async def _cancel_some(self, who: Principal, task_id: str, held: set[str]) -> tuple[bool, list[Task]]:
         """One transaction's worth of it; gives whether there may be more, and what was ended. `held` is added to."""
         now_ms = self._work.now_ms()
         reason = because("task.cancelled", who=who.name)
 
         def work(connection: journal.Connection) -> tuple[list[str], list[Task]]:
+            if lookup.run_of(connection, task_id):
+                raise _PartOfRun
             found = lookup.living(connection, task_id, CANCELLED_MAX)
             if not found and not held:
                 task = lookup.get(connection, task_id)
@@ -271,6 +332,12 @@ class Engine:
 
         def work(connection: journal.Connection) -> str:
             state = lookup.state_of(connection, task_id)
+            run = lookup.run_of(connection, task_id)
+            if run and state.status != "unknown":
+                raise Conflict(
+                    f"Task {task_id} is part of the run {run}, which has gone on without it.",
+                    hint=f"`legion chain replay {run} --from NODE` runs it, and what follows it, anew.",
+                )
             try:
                 state = after(state, AskedAgain(), now_ms=now_ms, rng=self._rng)
             except (AssertionError, KeyError) as error:
@@ -336,19 +403,28 @@ class Engine:
         dead = await in_thread("engine liveness", lambda: _dead(known, self.owner))
         if not dead:
             return
-        now_ms = self._work.now_ms()
+        await self._ready(*await self._database.read(lambda connection: lookup.runs_of(connection, dead)))
+        room = self._work.room()
 
-        def work(connection: journal.Connection) -> list[tuple[str, State]]:
+        def work(connection: journal.Connection) -> tuple[list[tuple[str, State]], Followed]:
             changed: list[tuple[str, State]] = []
+            ended: list[Ended] = []
             for owner in dead:
                 for task_id, state in lookup.held_by(connection, owner):
-                    fresh = after(state, OwnerDied(owner), now_ms=now_ms, rng=self._rng)
-                    journal.change(connection, task_id, fresh, now_ms)
+                    fresh = after(state, OwnerDied(owner), now_ms=room.now_ms, rng=self._rng)
+                    journal.change(connection, task_id, fresh, room.now_ms)
                     changed.append((task_id, fresh))
+                    if fresh.status in ENDED and lookup.run_of(connection, task_id):
+                        ended.append(_ended(lookup.get(connection, task_id), fresh))
                 journal.leave(connection, owner)
-            return changed
+            return changed, self.chains.follow(connection, ended, room.anew()) if ended else Followed()
 
-        changed = await self._database.write(work)
+        try:
+            changed, followed = await self._database.write(work)
+        except BaseException:
+            self._work.release(room)
+            raise
+        self._work.settle(room, followed)
         if changed:
             log.warning("%d tasks of processes that died were taken over", len(changed))
         for task_id, state in changed:
@@ -365,6 +441,21 @@ class Engine:
         gone = await self._database.write(lambda connection: journal.purge(connection, before_ms, PURGED_MAX))
         if gone:
             log.info("%d tasks that ended over %d days ago were deleted", gone, KEPT_DAYS)
+        await self.chains.purge()
+
+
+def _ended(task: Task, state: State) -> Ended:
+    """A task of a run that ended without having been run here."""
+    return Ended(
+        id=task.id,
+        task=task.task,
+        run=task.run,
+        node=task.node,
+        key=task.key,
+        depth=task.depth,
+        status=state.status,
+        reason=state.reason,
+    )
 
 
 def _check_bounds(order: Order) -> None:

@@ -4,16 +4,20 @@ Accepting, ending, following chains and taking the next tasks happen in one step
 it or nothing, and one fsync serves them all.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from legion_core.engine import journal, lookup
 from legion_core.engine.extension import Work
-from legion_core.engine.journal import Follow, Lease, NewTask
+from legion_core.engine.following import BrokenRun, Ended, Followed, Follower, Room
+from legion_core.engine.journal import Lease, NewTask
 from legion_core.engine.machine import Refused, State, after
 from legion_core.engine.orders import Line
 from legion_core.engine.reasons import because
+from legion_core.engine.types import ENDED
+from legion_core.kernel.errors import LegionError
 from legion_core.kernel.ids import Rng
+from legion_core.storage.failures import translated
 from legion_core.storage.sqlite import Connection
 
 
@@ -118,17 +122,36 @@ def write_step(
 
 
 def write_ending(
-    connection: Connection, ending: Ending, owner: str, now_ms: int, follow: Follow
-) -> tuple[bool, Sequence[NewTask]]:
+    connection: Connection, ending: Ending, room: Room, follower: Follower, given_up: str = ""
+) -> Followed | None:
     """End one task together with what it deferred and what follows it in its chain: all of it, or nothing.
 
-    Gives whether this process still held the task, and the tasks that follow, which are written.
+    Gives what followed, None if this process did not hold the task any more. Raises BrokenRun where nothing can
+    follow; with `given_up`, the reason of that, the run ends with the task.
     """
-    if not journal.end(connection, ending.lease, ending.state, ending.result, owner, now_ms):
-        return False, ()
+    lease, state = ending.lease, ending.state
+    if not journal.end(connection, lease, state, ending.result, room.owner, room.now_ms):
+        return None
     for work in ending.deferred:
         work(connection)
-    children = follow(connection, ending.lease, ending.state, ending.result) if ending.lease.run else ()
-    if children:
-        journal.insert(connection, children, owner)
-    return True, children
+    if not lease.run or state.status not in ENDED:
+        return Followed()
+    ended = Ended(
+        id=lease.id,
+        task=lease.task,
+        run=lease.run,
+        node=lease.node,
+        key=lease.key,
+        depth=lease.depth,
+        status=state.status,
+        reason=state.reason,
+        result=ending.result,
+    )
+    if given_up:
+        return follower.give_up(connection, ended, given_up, room.anew())
+    try:
+        return follower.follow(connection, (ended,), room.anew())
+    except Exception as error:
+        if not isinstance(error, LegionError) and isinstance(translated(error, Path()), LegionError):
+            raise  # the disk's fault, not the run's
+        raise BrokenRun(f"{type(error).__name__}: {error}") from error

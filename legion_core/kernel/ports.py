@@ -88,9 +88,18 @@ class Asker(Protocol):
     """Asks a model, for whoever must not know the gateway: a task, a transform."""
 
     async def ask(
-        self, who: Principal, prompt: str, *, system: str = "", model: str = "", schema: str = ""
+        self,
+        who: Principal,
+        prompt: str,
+        *,
+        system: str = "",
+        model: str = "",
+        schema: str = "",
+        tier: str = "",
+        instance: str = "",
+        temperature: float | None = None,
     ) -> str:
-        """The whole answer. `model` empty lets the router choose; `schema` is a JSON schema the answer should fit.
+        """The whole answer. `model`, `tier` and `instance` pin the route where given; `schema` is a JSON schema the answer should fit.
 
         Raises ProviderError if nothing could answer, Denied if `who` may not ask.
         """
@@ -101,7 +110,16 @@ class NoAsker:
     """No gateway is installed: every question is refused."""
 
     async def ask(
-        self, who: Principal, prompt: str, *, system: str = "", model: str = "", schema: str = ""
+        self,
+        who: Principal,
+        prompt: str,
+        *,
+        system: str = "",
+        model: str = "",
+        schema: str = "",
+        tier: str = "",
+        instance: str = "",
+        temperature: float | None = None,
     ) -> str:
         """See `Asker`."""
         raise Unsupported("No model can be asked: the gateway is not installed.", capability="chat")

@@ -15,7 +15,7 @@ from legion_core.engine.types import Task
 from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, Rng, system_rng
-from legion_core.kernel.ports import LOCAL_OWNER, Authorizer, OwnerOnly
+from legion_core.kernel.ports import LOCAL_OWNER, Asker, Authorizer, OwnerOnly
 from legion_core.kernel.supervise import Supervisor
 from legion_core.storage.sqlite import Database, Durability
 
@@ -49,6 +49,7 @@ async def open_engine(
     clock: Clock | None = None,
     rng: Rng | None = None,
     authorizer: Authorizer | None = None,
+    asker: Asker | None = None,
     stop_s: float = 1.0,
     vfs: str = "",
 ) -> AsyncGenerator[UnderTest]:
@@ -69,6 +70,7 @@ async def open_engine(
         Registry(runners, home / "extensions"),
         home / "run",
         places=places,
+        asker=asker,
     )
     try:
         if serve:

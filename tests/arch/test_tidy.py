@@ -33,7 +33,7 @@ WORKPLACE = re.compile(
 )
 ENTRY_POINTS = frozenset({"app.__main__", "legion_core.__main__", "legion_core.workers.child", "app.grab"})
 # Decided and tested ahead of the service that will call them; to be empty again when chains run.
-AHEAD = frozenset({"legion_core.engine.chain_document", "legion_core.engine.next_hop"})
+AHEAD: frozenset[str] = frozenset()
 
 
 def view_models_that_draw(modules: Iterable[Module]) -> list[str]:
