@@ -38,7 +38,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("connect", "Connect", "plug"),
     ("activity", "Activity", "activity"),
 )
-BUILT_PAGES = ("chat", "models", "activity")
+BUILT_PAGES = ("chat", "models", "routing", "activity")
 
 
 def page_key(page: str) -> str:
@@ -121,6 +121,18 @@ COMMANDS: tuple[Command, ...] = (
         "activity",
         group="Activity",
         words="pause live",
+    ),
+    Command(
+        "routing.try", "Try a route", "", "flask-conical", group="Routing", words="simulate explain where why"
+    ),
+    Command("routing.spend", "Spend", "", "wallet", group="Routing", words="cost money ledger bill price"),
+    Command(
+        "routing.policies",
+        "Policies",
+        "",
+        "shield",
+        group="Routing",
+        words="local only privacy tier limit budget",
     ),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),

@@ -69,6 +69,12 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def short_span(seconds: float) -> str:
+    """What is left of a wait, in whole units: `41 s`, `3 min`."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 100 else f"{round(whole / 60)} min"
+
+
 def rate(tokens_per_s: float | None) -> str:
     """`113 tok/s`; one decimal below ten."""
     if tokens_per_s is None:

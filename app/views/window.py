@@ -63,6 +63,7 @@ class MainWindow(Shell):
         self._factories: dict[str, Callable[[], PageFrame]] = {
             "chat": lambda: ChatPage(services),
             "models": self._make_models,
+            "routing": self._make_routing,
             "settings": self._make_settings,
             "activity": self._make_activity,
         }
@@ -123,6 +124,11 @@ class MainWindow(Shell):
 
         return ActivityPage(self.services, self.open_chat, self.notices.tell)
 
+    def _make_routing(self) -> PageFrame:
+        from app.views.routing.page import RoutingPage
+
+        return RoutingPage(self.services, self.go)
+
     def _make_settings(self) -> PageFrame:
         from app.views.settings.page import SettingsPage
 
@@ -153,6 +159,8 @@ class MainWindow(Shell):
             commands.bind(f"models.{verb}", lambda to=verb: self._models(to))
         for verb in ("failed", "unrun", "slow", "export", "live"):
             commands.bind(f"activity.{verb}", lambda to=verb: self._run_on("activity", to))
+        for verb in ("try", "spend", "policies"):
+            commands.bind(f"routing.{verb}", lambda to=verb: self._routing(to))
         for theme in ("light", "dark", "highContrast", "system"):
             commands.bind(f"theme.{theme}", lambda to=theme: self.appearance.set_theme(to))
         commands.bind("text.larger", lambda: self.appearance.step_scale(1))
@@ -193,6 +201,13 @@ class MainWindow(Shell):
     def _run_on(self, name: str, verb: str) -> None:
         self.close_overlay()
         page = self.go(name)
+        run = getattr(page, "run", None)
+        if callable(run):
+            run(verb)
+
+    def _routing(self, verb: str) -> None:
+        self.close_overlay()
+        page = self.go("routing")
         run = getattr(page, "run", None)
         if callable(run):
             run(verb)
@@ -288,7 +303,7 @@ class MainWindow(Shell):
         self.strip.add("model", "Model that answers", lambda: self._go("models"))
         self.strip.add("speed", "Speed of the last answer", lambda: self._chat("answer.trace"))
         self.strip.add("context", "Context used by this chat", lambda: self._chat("answer.trace"))
-        self.strip.add("spend", "Spent today", lambda: self._models("providers"))
+        self.strip.add("spend", "Spent today", lambda: self._routing("spend"))
         self.services.status.changed.connect(self._say_status)
         self._say_status()
 

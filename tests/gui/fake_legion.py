@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from legion_core.api.models import EngineRow
+from legion_core.api.routes import AttemptBegan, Figures, Ladder, Measured, Place, Rung
 from legion_core.api.types import (
     AnswerEnded,
     AnswerGrew,
@@ -35,6 +36,7 @@ from legion_core.api.types import (
     SettingChanged,
     SettingRow,
     Status,
+    SummaryRow,
     TestResult,
     Tier,
     Turn,
@@ -309,6 +311,7 @@ CLOUD = Lane(
 class FakeLlm:
     def __init__(self) -> None:
         self.attempts: dict[str, tuple[Any, ...]] = {}
+        self.sums: dict[str, tuple[SummaryRow, ...]] = {}
 
     async def explain(self, text: str, *, requires: tuple[str, ...] = (), pins: Any = None) -> RouteDecision:
         return RouteDecision(
@@ -321,6 +324,9 @@ class FakeLlm:
 
     async def ledger(self, *, request: str = "") -> tuple[Any, ...]:
         return self.attempts.get(request, ())
+
+    async def ledger_summary(self, by: str) -> tuple[SummaryRow, ...]:
+        return self.sums.get(by, ())
 
 
 def fit(label: str = "fits", context: int = 2048) -> ModelFit:
@@ -521,14 +527,59 @@ class FakeProviders:
     def trip(self, name: str) -> None:
         self.calls.append(("trip", name))
 
+    def drain(self, name: str) -> None:
+        self.calls.append(("drain", name))
+        self.rows[name] = msgspec.structs.replace(self.rows[name], is_draining=True)
+        self._changed(name)
+
     def reset(self, name: str) -> None:
         self.calls.append(("reset", name))
-        self.rows[name] = msgspec.structs.replace(self.rows[name], circuit="closed", failures=0)
+        self.rows[name] = msgspec.structs.replace(
+            self.rows[name], circuit="closed", failures=0, retry_in_s=0.0, is_tripped=False, is_draining=False
+        )
         self._changed(name)
 
     def _changed(self, name: str) -> None:
         at_utc, at_mono_s = self.bus.stamp()
         self.bus.publish(ProviderChanged(name=name, at_utc=at_utc, at_mono_s=at_mono_s))
+
+
+class FakeRoutes:
+    """The ladder over the fake providers; `measured`, `live` and `figures` are a test's to fill."""
+
+    def __init__(self, clock: FakeClock, providers: FakeProviders, llm: FakeLlm) -> None:
+        self.clock, self.providers, self.llm = clock, providers, llm
+        self.measured: dict[str, Measured] = {}
+        self.live: tuple[AttemptBegan, ...] = ()
+        self.figures = Figures()
+        self.closed: dict[str, str] = {}
+        self.calls: list[tuple[Any, ...]] = []
+
+    async def ladder(self) -> Ladder:
+        self.calls.append(("ladder",))
+        return Ladder(
+            at=self.clock.now,
+            rungs=tuple(
+                Rung(
+                    tier=tier.word,
+                    places=tuple(
+                        Place(row=row, running=0, measured=self.measured.get(row.name, Measured()))
+                        for row in self.providers.rows.values()
+                        if row.tier == tier.word
+                    ),
+                    closed=self.closed.get(tier.word, ""),
+                )
+                for tier in Tier
+            ),
+            figures=self.figures,
+            live=self.live,
+        )
+
+    async def explain(
+        self, text: str, *, requires: tuple[str, ...] = (), context_tokens: int = 0, pins: Any = None
+    ) -> RouteDecision:
+        self.calls.append(("explain", text, requires, context_tokens, pins))
+        return await self.llm.explain(text, requires=requires, pins=pins)
 
 
 def setting(key: str, title: str, type_: str, value: Any, **more: Any) -> SettingRow:
@@ -685,6 +736,7 @@ class FakeLegion:
         self.llm = FakeLlm()
         self.models = FakeModels(self.events)
         self.providers = FakeProviders(self.events)
+        self.routes = FakeRoutes(self.clock, self.providers, self.llm)
         self.settings = FakeSettings(self.events)
         self.secrets = FakeSecrets()
         self.ops = FakeOps(self.clock)

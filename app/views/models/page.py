@@ -117,7 +117,7 @@ class ModelsPage(PageFrame):
             tip="Take in a GGUF file; it can be dropped here too",
         )
         self.add_button = button(
-            "Add…", "models.addProvider", self._add_provider, icon="plus", tip="Add a provider"
+            "Add…", "models.addProvider", self.add_provider, icon="plus", tip="Add a provider"
         )
         self.check_button = button(
             "Check again", "models.check", self._examine, icon="stethoscope", tip="Look at everything again"
@@ -403,7 +403,16 @@ class ModelsPage(PageFrame):
         if found is not None and not found.is_builtin and ask_remove_provider(self, name):
             self._services.providers.remove(name)
 
-    def _add_provider(self) -> None:
+    def choose_provider(self, name: str) -> None:
+        """Stand on a provider."""
+        self.tabs.choose("providers")
+        self.providers.select(name)
+        self.provider_panel.show_details(name)
+        self.show_inspector()
+        self.providers.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def add_provider(self) -> None:
+        """An empty form."""
         self.show_inspector()
         self.provider_panel.show_form()
 

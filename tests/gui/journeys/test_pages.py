@@ -137,7 +137,7 @@ def test_a_provider_is_added_by_keyboard_after_its_test(person: Person) -> None:
 
 def test_the_key_is_never_shown(person: Person) -> None:
     page = models_page(person)
-    page._add_provider()
+    page.add_provider()
     form = page.provider_panel.form
     form.key.setText("secret-key")
     assert "secret-key" not in form.key.displayText()
