@@ -387,9 +387,11 @@ def _occasions(
     """What starts tasks and chains by itself: imported where there is a schedule or webhook, or somebody asks for one."""
 
     def make_targets() -> "Targets":
+        from legion_core.engine.chain_targets import ChainTargets
         from legion_core.engine.schedule_targets import Targets
 
-        return Targets(engine, database, system_rng(), chains=lambda: None)
+        chains = ChainTargets(engine)
+        return Targets(engine, database, system_rng(), chains=lambda: chains)
 
     def make_scheduler() -> "Scheduler":
         from legion_core.engine.schedule_service import Scheduler

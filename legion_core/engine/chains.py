@@ -73,6 +73,14 @@ class Hands(Protocol):
         """To the watchers of every process."""
         ...
 
+    def strange_room(self) -> Room:
+        """A room without places, for a transaction of somebody else's; safe from any thread."""
+        ...
+
+    def tell_later(self, followed: Followed) -> None:
+        """Tell of it once everything written so far is durable; safe from any thread."""
+        ...
+
     def now_ms(self) -> int:
         """The date, as stored."""
         ...
@@ -396,6 +404,25 @@ class Chains:
             lambda connection: store.set_args(connection, lease.id, lease.fencing, kept), durability="process"
         )
         return kept
+
+    # Within a transaction of somebody else's
+
+    def strange_room(self) -> Room:
+        """Where nothing is begun at once. Called in the transaction."""
+        return self._work.strange_room()
+
+    def cancel_in(self, connection: Connection, run: str, who: str) -> Followed:
+        """See `cancel`. What runs has been left word; `Engine.look` has it read."""
+        return self._writer_hops().cancel(connection, run, who, self.strange_room())
+
+    def tell_later(self, followed: Followed) -> None:
+        """Once this transaction is over, tell of what it brought about. Called in the transaction."""
+        self._work.tell_later(followed)
+
+    async def exists(self, name: str) -> None:
+        """Raises NotFound where there is no chain of that name."""
+        if await self._database.read(lambda connection: store.version_of(connection, name)) is None:
+            raise store.unknown_chain(name)
 
     def ended(self, runs: Sequence[str]) -> bool:
         """These runs are over; whether it is time to `purge`."""

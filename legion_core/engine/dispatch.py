@@ -105,6 +105,7 @@ class Dispatcher:
         self._database = database
         self._registry = registry
         self._owner = owner
+        self._loop = asyncio.get_running_loop()
         self._follower = follower
         self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
         self._cpu = CpuPool(places.processes)
@@ -439,6 +440,28 @@ class Dispatcher:
                     kept[queue] = free
                     self._taken[queue] += free
         return Room(owner=self._owner, now_ms=self.now_ms(), stamp=self._bus.stamp(), kept=kept).anew()
+
+    def strange_room(self) -> Room:
+        """Without places, for a transaction of somebody else's; safe from any thread."""
+        return Room(owner=self._owner, now_ms=self.now_ms(), stamp=self._bus.stamp())
+
+    def tell_later(self, followed: Followed) -> None:
+        """Tell of it once everything written so far is durable; safe from any thread."""
+        self._loop.call_soon_threadsafe(self._tell_after_it, followed)
+
+    def _tell_after_it(self, followed: Followed) -> None:
+        # Written behind the transaction it came from: what is told then can be read.
+        future = self._database.write_nowait(lambda _: None, durability="process")
+        self._writing.add(future)
+
+        def tell(_: "asyncio.Future[None]") -> None:
+            self._writing.discard(future)
+            followed.tasks.clear()  # whoever wrote them has them taken
+            followed.leases.clear()
+            followed.stopping.clear()
+            self.settle(Room(owner=self._owner, now_ms=0, stamp=self._bus.stamp()), followed)
+
+        future.add_done_callback(tell)
 
     def release(self, room: Room) -> None:
         """Nothing was begun."""

@@ -58,7 +58,7 @@ STOP_S = 1.0  # how long running tasks may go on once the engine stops
 QUEUES: dict[Pool, str] = {"loop": "default", "thread": "threads", "cpu": "processes"}
 
 
-class _PartOfRun(Exception):  # noqa: N818 - no error: the way out of a transaction that others have to do
+class _PartOfRun(Exception):
     pass
 
 
