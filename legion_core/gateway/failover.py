@@ -128,7 +128,7 @@ class Failover:
             if lane is None or lane.name in self._barred:
                 return None
             try:
-                if self._extend is not None and self.attempts:
+                if self._extend is not None and (self.attempts or self._barred):
                     await self._extend(self._request, lane)
             except LimitReached:
                 self._barred.add(lane.name)

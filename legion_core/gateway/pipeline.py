@@ -104,6 +104,7 @@ class Pipeline:
                 self._on_health,
                 self._traffic,
                 self._paces,
+                extend=self._budget.extend,
             )
             async with aclosing(failover.stream()) as events:
                 async for event in events:

@@ -1,6 +1,7 @@
 """Limits on money, through the whole pipeline and a real journal."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from legion_core.gateway.answer import Answer
 from legion_core.gateway.budget import Limits, most_tokens
 from legion_core.gateway.cost import most_usd
 from legion_core.gateway.types import ModelOffer, Params, Price, Request, Tier
-from legion_core.kernel.errors import LimitReached
+from legion_core.kernel.errors import ConnectionLost, LimitReached, Overloaded
 from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.testing.clock import SimClock
 from legion_core.testing.gateway import GatewayUnderTest, ask, open_gateway
@@ -214,3 +215,42 @@ def test_the_safe_side_of_a_token_count_holds_for_prose_code_and_chinese() -> No
     )
     # At least one token per Chinese character, and one per two to three characters of code.
     assert [most_tokens(ask(text)) - 512 for text in texts] == [900, 540, 1_200]
+
+
+def test_a_further_attempt_needs_money_of_its_own_and_without_it_the_answer_ends_with_the_first_error(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db", limits=Limits(day_usd=MOST * 1.5)) as under_test:
+            under_test.put(ScriptedProvider("first", [Overloaded("It is too busy.")]), Tier.CLOUD, offer=PAID)
+            second = under_test.put(ScriptedProvider("second", say("a")), Tier.FRONTIER, offer=PAID)
+
+            with pytest.raises(Overloaded):
+                await under_test.gateway.answer(question(), LOCAL_OWNER)
+
+            assert second.calls == []
+            assert await held_usd(under_test) == 0
+
+    run(scenario())
+
+
+def test_a_free_answer_that_breaks_off_goes_on_at_a_paid_model_only_with_money_for_it(tmp_path: Path) -> None:
+    async def scenario(limits: Limits, name: str) -> tuple[int, float]:
+        async with open_gateway(tmp_path / name, limits=limits) as under_test:
+            under_test.put(ScriptedProvider("box", [ConnectionLost("No route.")]), Tier.DIRECT)
+            gate = asyncio.Event()
+            cloud = under_test.put(ScriptedProvider("cloud", [Wait(gate), *say("a")]), Tier.CLOUD, offer=PAID)
+            task = asyncio.create_task(try_until_settled(under_test))
+            while not cloud.calls and not task.done():
+                await asyncio.sleep(0)
+            held = await held_usd(under_test)
+            gate.set()
+            await task
+            return len(cloud.calls), held
+
+    async def try_until_settled(under_test: GatewayUnderTest) -> None:
+        with contextlib.suppress(ConnectionLost):
+            await under_test.gateway.answer(question(), LOCAL_OWNER)
+
+    assert run(scenario(Limits(day_usd=MOST * 1.5), "a.db")) == (1, pytest.approx(MOST))
+    assert run(scenario(Limits(day_usd=MOST / 2), "b.db")) == (0, 0)
