@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import msgspec
 
 from legion_core.api.types import Principal
+from legion_core.gateway.dedupe import InFlight
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import InvalidInput
 from legion_core.kernel.ids import Ids
@@ -33,6 +34,7 @@ class Desk:
     limits: Limits
     feed: "Feed"
     tally: Tally
+    in_flight: InFlight = field(default_factory=InFlight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from legion_core.api.types import Opened, Request
+from legion_core.api.types import Opened
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.kernel.errors import InvalidInput, LegionError, Unsupported
@@ -26,6 +27,7 @@ from legion_core.surfaces.rest.calls import (
 )
 from legion_core.surfaces.rest.failures import retry_after, unexpected
 from legion_core.surfaces.rest.presence import ClientStuck
+from legion_core.surfaces.rest.streams import Opening, Source, shared
 from legion_core.surfaces.shapes import TIER_WORDS, tier_of
 
 PINS = (
@@ -58,9 +60,11 @@ def answered(desk: Desk, call: Call, dialect: Dialect) -> Raw | Streamed:
         request = dialect.parse(call.body, call.headers, request_id=request_id)
     except LegionError as error:
         return failed(dialect, error, request_id)
-    return Streamed(
-        _streaming(desk, call, dialect, request) if request.stream else _whole(desk, call, dialect, request)
-    )
+    try:
+        source = shared(desk, call, request)
+    except LegionError as error:
+        return failed(dialect, error, request_id)
+    return Streamed(_streaming(desk, dialect, source) if request.stream else _whole(desk, dialect, source))
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -80,10 +84,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise InvalidInput("`x-legion-curate` must be on or off.")
 
 
-def _whole(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Streaming:
+def _whole(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
     async def write(client: Client) -> None:
+        request = source.request
         try:
-            answer = await desk.legion.llm.answer(request, call.who)
+            answer = Answer(request.id)
+            async with source.listen() as events:
+                async for event in events:
+                    answer.take(event)
             body = dialect.render(answer)
         except LegionError as error:
             await client.whole(failed(dialect, error, request.id))
@@ -97,32 +105,34 @@ def _whole(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Stream
     return write
 
 
-def _streaming(desk: Desk, call: Call, dialect: Dialect, request: Request) -> Streaming:
+def _streaming(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
     async def write(client: Client) -> None:
+        request = source.request
         writer = dialect.writer(request, created_s=int(desk.clock.utc_now().timestamp()))
-        has_started = False
+        opening = Opening(desk, client, dialect.media_type, request.id, writer)
         try:
-            async with desk.legion.llm.stream(request, call.who) as events:
+            async with source.listen() as events:
                 async for event in events:
                     if isinstance(event, Opened):
                         lane = event.lane
-                        headers = _route(
+                        route = _route(
                             request.id, lane.tier.word, lane.instance, lane.offer.id, event.attempts
                         )
-                        has_started = True
-                        await client.start(200, dialect.media_type, headers)
-                        client.say_when_quiet(writer.keep_alive)
+                        await opening.begin(route)
                     if chunk := writer.write(event):
                         await client.send(chunk)
         except ClientStuck:
             raise
         except Exception as error:  # noqa: BLE001  # the wall, in the client's own dialect
             known = error if isinstance(error, LegionError) else unexpected(error, desk.ids)
-            if has_started:
+            if opening.has_begun:
+                await opening.begin(())
                 await client.finish(writer.error(known))
             else:
                 await client.whole(failed(dialect, known, request.id))
             return
+        finally:
+            opening.close()
         await client.finish()
 
     return write
