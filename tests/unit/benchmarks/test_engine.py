@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import engine, engine_peers
+from benchmarks import engine, engine_hops, engine_peers
+from legion_core.storage.sqlite import Durability
 
 HOLDS = "import os, tempfile, time; f = tempfile.TemporaryFile(); b = time.monotonic(); {}(f.fileno()); print(time.monotonic() - b)"
 
@@ -78,6 +79,27 @@ def test_what_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "No RabbitMQ: install rabbitmq-server (apt-get install rabbitmq-server).",
     ]
     assert engine_peers.held(ground.shim, 4000) == dict(os.environ)
+
+
+@pytest.mark.parametrize("durability", engine_hops.CLASSES)
+def test_every_hop_of_a_chain_is_timed(tmp_path: Path, durability: Durability) -> None:
+    found = asyncio.run(engine_hops.measure(tmp_path, durability, hops=4, runs=2))
+    assert len(found["delays_s"]) == 8
+    assert min(found["delays_s"]) > 0
+
+
+def test_a_hop_is_set_against_the_fsync_of_its_own_round() -> None:
+    shots = {
+        "power": [
+            {"delays_s": [0.005, 0.006, 0.007], "cpu_us": 1.0, "fsync_ms": 4.0},
+            {"delays_s": [0.012, 0.012, 0.012], "cpu_us": 3.0, "fsync_ms": 10.0},
+            {"delays_s": [0.020, 0.020, 0.020], "cpu_us": 2.0, "fsync_ms": 4.0},
+        ]
+    }
+    figures = engine_hops.figures_of(shots)
+    assert figures["power_hop_over_fsync"] == 1.5
+    assert figures["power_hop_p50_ms"] == 12.0
+    assert figures["power_cpu_us"] == 2
 
 
 def test_no_thread_is_left_by_an_arm(tmp_path: Path) -> None:
