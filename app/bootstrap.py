@@ -37,9 +37,9 @@ THREADS = 4
 # What the engine needs and takes time to import; done in a thread so that the window answers meanwhile.
 ENGINE_MODULES = ("legion_core.node",)
 WINDOW_MODULES = (
-    "app.views.chat.reading", "app.single", "app.views.tray", "app.views.wizard", "app.views.palette",
-    "app.views.models.page", "app.views.settings.page",
-)  # fmt: skip
+    "app.views.chat.reading",
+    "app.views.tray",
+)
 HEADLESS_PLATFORMS = ("offscreen", "minimal", "vnc", "eglfs", "linuxfb")
 NO_DISPLAY = (
     "There is no display to open a window on.\n"
@@ -59,11 +59,10 @@ def run(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
     from legion_core.storage.home import Home
 
     home = Home.find(environment)
-    if _may_be_running(home.root):
-        from app import single
+    from app import single
 
-        if single.raise_first(home.root, arguments):
-            return 0
+    if single.may_answer(home.root) and single.raise_first(home.root, arguments):
+        return 0
     try:
         home.create()
         remembers = True
@@ -150,9 +149,10 @@ class Desktop:
         gc.freeze()
         loop.timers.collects_garbage = True
         from app.single import FirstWindow
-        from app.views.wizard import is_wanted
+        from app.views.store import WIZARD_DONE
 
-        if is_wanted(services) and not window.chat_page.composing.composer.text() and services.chat.is_new:
+        is_first_run = not services.store.flag(WIZARD_DONE)
+        if is_first_run and not window.chat_page.composing.composer.text() and services.chat.is_new:
             window.open_wizard()
 
         first = FirstWindow(self._home)
@@ -271,17 +271,6 @@ def _xcb_problem() -> str:
             "Run `legion start` to serve without a window, or install what is missing (on Debian: libxcb-cursor0)."
         )
     return ""
-
-
-def _may_be_running(home: Path) -> bool:
-    """A look at the socket file, which costs nothing; only where it exists somebody may answer."""
-    if sys.platform == "win32":
-        return True
-    import tempfile
-
-    from app.single import server_name
-
-    return (Path(tempfile.gettempdir()) / server_name(home)).exists()
 
 
 def _catch_all(loop: "WorkbenchLoop", bridge: "Bridge") -> None:

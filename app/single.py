@@ -1,39 +1,80 @@
-"""One window per data directory: a second start hands its arguments to the first and ends."""
+"""One window per data directory: a second start hands its arguments to the first and ends.
 
+A Unix socket of the standard library: Qt's network module would keep 3 MB resident for this alone. Windows has no such
+sockets in Python, so there it is a named pipe, by Qt (`app/single_pipe.py`).
+"""
+
+import contextlib
 import hashlib
 import json
 import os
+import socket
+import sys
+import tempfile
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtNetwork import QLocalServer, QLocalSocket
+from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
-ANSWER_TIME_MS = 1500
+ANSWER_TIME_S = 1.5
 MESSAGE_MAX_BYTES = 65_536
+PATH_MAX_BYTES = 100  # what a socket's address holds everywhere, less a little
 
 
 def server_name(home: Path) -> str:
-    """The name under which the window of this data directory listens; differs for each user and directory."""
+    """A name that differs for each user and data directory."""
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
     digest = hashlib.sha256(f"{user}\0{home.resolve()}".encode()).hexdigest()[:16]
     return f"legion-workbench-{digest}"
 
 
-def raise_first(home: Path, argv: list[str]) -> bool:
-    """Ask a running window to come to the front with these arguments; whether one answered. Blocks at most 1.5 s."""
-    socket = QLocalSocket()
-    socket.connectToServer(server_name(home))
-    if not socket.waitForConnected(ANSWER_TIME_MS):
+def address(home: Path) -> Path:
+    """Where the window of this data directory listens: inside it, which only its owner may enter, if the path is short enough."""
+    inside = home / "run" / "window.sock"
+    if len(os.fsencode(inside)) <= PATH_MAX_BYTES:
+        return inside
+    return Path(tempfile.gettempdir()) / server_name(home)
+
+
+def may_answer(home: Path) -> bool:
+    """A look at the socket's file, which costs nothing; only where it exists, and is ours, somebody may answer."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return address(home).stat().st_uid == os.getuid()
+    except OSError:
         return False
-    socket.write(json.dumps({"argv": argv}).encode() + b"\n")
-    socket.waitForBytesWritten(ANSWER_TIME_MS)
-    # The answer proves that a living window took it, and not a socket file left by one that was killed.
-    # It may have come while the question was still being written; then nothing more is ready to be read.
-    has_answer = socket.bytesAvailable() > 0 or socket.waitForReadyRead(ANSWER_TIME_MS)
-    answered = has_answer and bytes(socket.readAll().data()).startswith(b"ok")
-    socket.disconnectFromServer()
-    return answered
+
+
+def raise_first(home: Path, argv: list[str]) -> bool:
+    """Ask a running window to come to the front with these arguments; whether one answered. Blocks at most 1.5 s a step."""
+    if sys.platform == "win32":
+        from app import single_pipe
+
+        return single_pipe.raise_first(server_name(home), argv)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second:
+            second.settimeout(ANSWER_TIME_S)
+            second.connect(str(address(home)))
+            second.sendall(encode(argv))
+            # The answer proves that a living window took it, and not a socket's file left by one that was killed.
+            return second.recv(2) == b"ok"
+    except OSError:
+        return False
+
+
+def encode(argv: list[str]) -> bytes:
+    """One line."""
+    return json.dumps({"argv": argv}).encode() + b"\n"
+
+
+def decode(line: bytes) -> list[str]:
+    """The arguments of a line; ValueError for what no window of ours has sent."""
+    said = cast("object", json.loads(line))
+    if not isinstance(said, dict):
+        raise ValueError("not a start of the workbench")  # noqa: TRY004  # one kind of error for what cannot be read
+    listed = cast("dict[str, object]", said).get("argv")
+    return [str(argument) for argument in cast("list[object]", listed)] if isinstance(listed, list) else []
 
 
 class FirstWindow(QObject):
@@ -44,52 +85,86 @@ class FirstWindow(QObject):
     def __init__(self, home: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("single")
-        self._server = QLocalServer(self)
-        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
-        self._server.newConnection.connect(self._greet)
-        self._parts: dict[QLocalSocket, bytes] = {}
-        name = server_name(home)
-        if not self._server.listen(name):
-            # What listened here before was killed: its socket file is still there and nobody answers it.
-            QLocalServer.removeServer(name)
-            self._server.listen(name)
+        self._path = address(home)
+        self._peers: dict[socket.socket, tuple[QSocketNotifier, bytes]] = {}
+        self._server: socket.socket | None = None
+        self._pipe: QObject | None = None
+        if sys.platform == "win32":
+            from app.single_pipe import Pipe
+
+            self._pipe = Pipe(server_name(home), self.asked.emit, self)
+            return
+        with contextlib.suppress(
+            OSError
+        ):  # then later starts open windows of their own, and the engine refuses them
+            self._server = _listen(self._path)
+            self._bell = QSocketNotifier(self._server.fileno(), QSocketNotifier.Type.Read, self)
+            self._bell.activated.connect(self._greet)
 
     @property
     def is_listening(self) -> bool:
         """Whether later starts will find this window."""
-        return self._server.isListening()
+        return self._server is not None or self._pipe is not None
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.close()
+        for peer in tuple(self._peers):
+            self._forget(peer)
+        if self._server is not None:
+            self._bell.setEnabled(False)
+            self._server.close()
+            self._server = None
+            self._path.unlink(missing_ok=True)
 
     def _greet(self) -> None:
-        while self._server.hasPendingConnections():
-            socket = self._server.nextPendingConnection()
-            self._parts[socket] = b""
-            socket.readyRead.connect(lambda peer=socket: self._hear(peer))
-            socket.disconnected.connect(lambda peer=socket: self._forget(peer))
-            if socket.bytesAvailable():
-                self._hear(socket)
-
-    def _hear(self, socket: QLocalSocket) -> None:
-        heard = self._parts.get(socket, b"") + bytes(socket.readAll().data())
-        if len(heard) > MESSAGE_MAX_BYTES:
-            socket.abort()
-            return
-        self._parts[socket] = heard
-        if b"\n" not in heard:
-            return
+        assert self._server is not None
         try:
-            said = cast("dict[str, list[str]]", json.loads(heard.partition(b"\n")[0]))
-            arguments = [str(argument) for argument in said.get("argv", [])]
-        except (ValueError, AttributeError):
-            socket.abort()
-            return
-        socket.write(b"ok\n")
-        socket.flush()
-        self.asked.emit(arguments)
+            peer, _ = self._server.accept()
+        except OSError:
+            return  # it gave up meanwhile
+        peer.setblocking(False)
+        bell = QSocketNotifier(peer.fileno(), QSocketNotifier.Type.Read, self)
+        bell.activated.connect(lambda: self._hear(peer))
+        self._peers[peer] = (bell, b"")
 
-    def _forget(self, socket: QLocalSocket) -> None:
-        self._parts.pop(socket, None)
-        socket.deleteLater()
+    def _hear(self, peer: socket.socket) -> None:
+        bell, heard = self._peers[peer]
+        try:
+            more = peer.recv(MESSAGE_MAX_BYTES)
+        except OSError:
+            more = b""
+        heard += more
+        if more and b"\n" not in heard and len(heard) <= MESSAGE_MAX_BYTES:
+            self._peers[peer] = (bell, heard)
+            return
+        arguments: list[str] | None = None
+        with contextlib.suppress(ValueError):
+            arguments = decode(heard.partition(b"\n")[0])
+        if arguments is not None:
+            with contextlib.suppress(OSError):
+                peer.send(b"ok\n")
+        self._forget(peer)
+        if arguments is not None:
+            self.asked.emit(arguments)
+
+    def _forget(self, peer: socket.socket) -> None:
+        bell, _ = self._peers.pop(peer)
+        bell.setEnabled(False)
+        bell.deleteLater()
+        peer.close()
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket that only this user may open. What listened here before was killed: nobody answers its file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.bind(str(path))
+        path.chmod(0o600)
+        server.listen(8)
+        server.setblocking(False)
+    except OSError:
+        server.close()
+        raise
+    return server

@@ -37,12 +37,7 @@ from legion_core.gateway.budget import Budget, Limits
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
-from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
-from legion_core.gateway.dialects.base import Dialect
-from legion_core.gateway.dialects.gemini import GeminiGenerate
-from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
-from legion_core.gateway.dialects.openai_chat import OpenAIChat
-from legion_core.gateway.dialects.openai_responses import OpenAIResponses
+from legion_core.gateway.dialects.table import Dialects
 from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
@@ -306,7 +301,7 @@ async def _assemble(
     legion = Legion(
         events=bus,
         chat=gateway.chat,
-        llm=Llm(gateway, {dialect.name: dialect for dialect in _dialects(clock)}),
+        llm=Llm(gateway, Dialects(clock)),
         models=models,
         providers=providers,
         routes=Routes(gateway, providers, Measures(database, clock), traffic, clock, lambda: settings.config),
@@ -321,18 +316,6 @@ async def _assemble(
         ops=ops,
     )
     return Node(legion, place, clock, ids, supervisor)
-
-
-def _dialects(clock: SystemClock) -> tuple[Dialect, ...]:
-    """Every client protocol this node speaks."""
-    return (
-        OpenAIChat(clock),
-        AnthropicMessages(),
-        OpenAIResponses(clock),
-        OllamaChat(clock),
-        OllamaGenerate(clock),
-        GeminiGenerate(),
-    )
 
 
 def _engine(

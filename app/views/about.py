@@ -1,9 +1,7 @@
 """The few dialogs: about and licences, the sheet of shortcuts, and the questions that have no way back."""
 
 import sys
-from email.message import Message
-from importlib import metadata
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QPlainTextEdit, QScrollArea, QWidget
@@ -16,6 +14,9 @@ from app.views.parts import bind, button, column, fill, frame, label, row
 from app.views.question import Question, ask
 from app.views.services import Services
 from app.views.shell import Shell
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 THIRD_PARTY = (
     ("Inter", "SIL Open Font License 1.1", ("fonts", "OFL-Inter.txt")),
@@ -159,6 +160,8 @@ def show_shortcuts(window: Shell) -> None:
 
 def licences() -> str:
     """The licences of this program, its fonts and icons, and the names of those of its Python packages."""
+    from importlib import metadata
+
     parts = [_own_licence()]
     for name, kind, path in THIRD_PARTY:
         try:
@@ -189,6 +192,8 @@ def _own_licence() -> str:
 
 
 def _version() -> str:
+    from importlib import metadata
+
     try:
         return metadata.version("legion-workbench")
     except metadata.PackageNotFoundError:

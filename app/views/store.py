@@ -6,6 +6,9 @@ from typing import Any, cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
+WIZARD_DONE = "wizard/done"
+"""The flag that says the first run is over."""
+
 
 class Store:
     """Reads and writes by key; an unreadable value counts as absent."""

@@ -24,12 +24,12 @@ from app.views.appearance import SCALES
 from app.views.parts import bind, button, column, fill, frame, label, row, taking
 from app.views.services import Services
 from app.views.shell import Shell
+from app.views.store import WIZARD_DONE
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
 
 SIDE, BODY, FOOT = 264, 640, 60
 STEPS = ("Welcome", "This computer", "Privacy", "Try it")
-DONE = "wizard/done"
 COMMAND_KEYS = (
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 )
@@ -252,7 +252,7 @@ class Wizard(QWidget):
 
     def leave(self) -> None:
         """Done, or skipped: it does not come by itself again."""
-        self._services.store.set_flag(DONE, True)
+        self._services.store.set_flag(WIZARD_DONE, True)
         self._window.close_overlay()
         self._window.go("chat")
 
@@ -497,8 +497,3 @@ def _rule() -> QWidget:
     made = frame("line")
     made.setFixedHeight(1)
     return made
-
-
-def is_wanted(services: Services) -> bool:
-    """Whether this is the first run."""
-    return not services.store.flag(DONE)

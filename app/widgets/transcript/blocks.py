@@ -8,10 +8,12 @@ images become links, nothing is ever loaded.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Kind = Literal["paragraph", "heading", "code", "table", "divider"]
 Align = Literal["left", "right", "center"]
@@ -19,7 +21,14 @@ Align = Literal["left", "right", "center"]
 FENCE_CLOSE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*$")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 TASK = re.compile(r"\[([ xX])\] +")
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+@cache
+def markdown_parser() -> "MarkdownIt":
+    """The parser; imported with the first words to parse, not with the window."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +246,8 @@ def _parse(
         skip = 1
     tokens: list[Token] = []
     env: dict[str, dict[str, dict[str, object]]] = {}
-    MARKDOWN.block.parse(text, MARKDOWN, env, tokens)
+    parser = markdown_parser()
+    parser.block.parse(text, parser, env, tokens)
     offset = line - skip
     refs = {
         label: (str(found["href"]), str(found["title"]), _first(found["map"]) + offset)
@@ -255,7 +265,7 @@ def _first(span: object) -> int:
 class _Reader:
     """Walks the block tokens once and flattens containers into the leaves they hold."""
 
-    tokens: list[Token]
+    tokens: "list[Token]"
     offset: int
     place: ListPlace | None
     position: int = 0
@@ -390,20 +400,20 @@ class _Reader:
             kind, text, first_line, last_line, level, len(self.lists), self.quote, marker, info, rows, aligns
         )
 
-    def _open_list(self, token: Token) -> ListPlace:
+    def _open_list(self, token: "Token") -> ListPlace:
         ordered = token.type == "ordered_list_open"
         start = token.attrs.get("start", 1) if ordered else 1
         return ListPlace(ordered, token.markup, int(start))
 
-    def _line(self, token: Token) -> int:
+    def _line(self, token: "Token") -> int:
         return self._lines(token)[0]
 
-    def _lines(self, token: Token) -> tuple[int, int]:
+    def _lines(self, token: "Token") -> tuple[int, int]:
         assert token.map is not None, token.type
         return token.map[0] + self.offset, token.map[1] + self.offset
 
 
-def _fence_of(token: Token) -> Fence | None:
+def _fence_of(token: "Token") -> Fence | None:
     if token.type != "fence" or token.level or token.map is None:
         return None
     return Fence(token.markup[0], len(token.markup), _language(token.info))

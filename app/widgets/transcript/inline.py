@@ -7,12 +7,13 @@ stays text.
 import re
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from markdown_it.token import Token
+from app.widgets.transcript.blocks import markdown_parser
 
-from app.widgets.transcript.blocks import MARKDOWN
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 LINE_BREAK: Final = "\u2028"
 """A hard break inside one block: the separator text layouts break at."""
@@ -68,7 +69,8 @@ def read(source: str, references: dict[str, tuple[str, str]] | None = None) -> R
         "references": {key: {"href": url, "title": title} for key, (url, title) in (references or {}).items()}
     }
     tokens: list[Token] = []
-    MARKDOWN.inline.parse(source, MARKDOWN, env, tokens)
+    parser = markdown_parser()
+    parser.inline.parse(source, parser, env, tokens)
     writer = _Writer()
     for token in tokens:
         writer.take(token)
@@ -92,7 +94,7 @@ class _Writer:
         self._depth: dict[Mark, int] = {}
         self._url = ""
 
-    def take(self, token: Token) -> None:
+    def take(self, token: "Token") -> None:
         match token.type:
             case "text":
                 self._words(token.content)
@@ -123,7 +125,7 @@ class _Writer:
     def done(self) -> Rich:
         return Rich("".join(self._parts), tuple(self._spans))
 
-    def _image(self, token: Token) -> None:
+    def _image(self, token: "Token") -> None:
         source = str(token.attrs.get("src", ""))
         words = token.content or source
         if is_safe(source) and not self._url:

@@ -7,7 +7,8 @@ from PySide6.QtGui import QDropEvent
 
 from app.views.models.page import ModelsPage
 from app.views.settings.page import SettingsPage
-from app.views.wizard import DONE, Wizard
+from app.views.store import WIZARD_DONE
+from app.views.wizard import Wizard
 from tests.gui.conftest import Person
 
 
@@ -226,7 +227,7 @@ def test_the_set_up_is_walked_by_enter_and_left_by_escape(person: Person) -> Non
         assert wizard.steps.at == step
     person.press("Return")
     assert person.window.overlay is None
-    assert person.services.store.flag(DONE)
+    assert person.services.store.flag(WIZARD_DONE)
     person.services.commands.run("help.wizard")
     person.settle()
     person.press("Escape")

@@ -1,0 +1,42 @@
+"""Every client protocol this node speaks, by name; one is imported when the first of its clients comes."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, cast
+
+from legion_core.gateway.dialects.base import Dialect
+from legion_core.kernel.clock import Clock
+
+# name: (module, class, whether it stamps its answers with the time)
+_PLACES: Final = {
+    "openai_chat": ("openai_chat", "OpenAIChat", True),
+    "anthropic_messages": ("anthropic_messages", "AnthropicMessages", False),
+    "openai_responses": ("openai_responses", "OpenAIResponses", True),
+    "ollama_chat": ("ollama", "OllamaChat", True),
+    "ollama_generate": ("ollama", "OllamaGenerate", True),
+    "gemini": ("gemini", "GeminiGenerate", False),
+}
+
+
+class Dialects(Mapping[str, Dialect]):
+    """Made at the first look-up and then kept, because some remember (the responses dialect its earlier answers)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._made: dict[str, Dialect] = {}
+
+    def __getitem__(self, name: str) -> Dialect:
+        if name not in self._made:
+            module, kind, is_dated = _PLACES[name]
+            made = cast(
+                "Callable[..., Dialect]",
+                getattr(importlib.import_module(f"legion_core.gateway.dialects.{module}"), kind),
+            )
+            self._made[name] = made(self._clock) if is_dated else made()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
