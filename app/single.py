@@ -6,18 +6,16 @@ sockets in Python, so there it is a named pipe, by Qt (`app/single_pipe.py`).
 
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import cast
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
-ANSWER_TIME_S = 1.5
-MESSAGE_MAX_BYTES = 65_536
+from app.handshake import ANSWER_TIME_S, MESSAGE_MAX_BYTES, decode, encode
+
 PATH_MAX_BYTES = 100  # what a socket's address holds everywhere, less a little
 
 
@@ -61,20 +59,6 @@ def raise_first(home: Path, argv: list[str]) -> bool:
             return second.recv(2) == b"ok"
     except OSError:
         return False
-
-
-def encode(argv: list[str]) -> bytes:
-    """One line."""
-    return json.dumps({"argv": argv}).encode() + b"\n"
-
-
-def decode(line: bytes) -> list[str]:
-    """The arguments of a line; ValueError for what no window of ours has sent."""
-    said = cast("object", json.loads(line))
-    if not isinstance(said, dict):
-        raise ValueError("not a start of the workbench")  # noqa: TRY004  # one kind of error for what cannot be read
-    listed = cast("dict[str, object]", said).get("argv")
-    return [str(argument) for argument in cast("list[object]", listed)] if isinstance(listed, list) else []
 
 
 class FirstWindow(QObject):

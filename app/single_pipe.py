@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-from app.single import ANSWER_TIME_S, MESSAGE_MAX_BYTES, decode, encode
+from app.handshake import ANSWER_TIME_S, MESSAGE_MAX_BYTES, decode, encode
 
 ANSWER_TIME_MS = int(ANSWER_TIME_S * 1000)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from legion_core.gateway.conversation_types import (
     ChatMessage,
@@ -13,7 +14,6 @@ from legion_core.gateway.conversation_types import (
     Turn,
 )
 from legion_core.gateway.conversations import Conversations
-from legion_core.gateway.export import Format, export
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.types import Message, Pins, Request, TextBlock
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
@@ -21,6 +21,9 @@ from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
 from legion_core.kernel.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from legion_core.gateway.export import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +156,10 @@ class Chat:
         """Remember what is typed and not sent."""
         await self._conversations.set_draft(conversation_id, text)
 
-    async def export(self, conversation_id: str, form: Format) -> str:
+    async def export(self, conversation_id: str, form: "Format") -> str:
         """The active branch as a document: `md`, `json` or `html`."""
+        from legion_core.gateway.export import export
+
         return export(await self.open(conversation_id), form)
 
     async def finished(self, turn: Turn) -> ChatMessage:

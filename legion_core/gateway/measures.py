@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from statistics import median
 
 import msgspec
 
@@ -150,9 +149,9 @@ def _measured(attempts: Sequence[_Row], money: _Day | None) -> Measured:
     answered = [row.at for row in attempts if row.outcome == "succeeded"]
     return Measured(
         requests=len({row.request for row in attempts}),
-        first_token_p50_s=median(waits) if waits else None,
+        first_token_p50_s=_median(waits) if waits else None,
         first_token_p95_s=_percentile(waits, 0.95) if waits else None,
-        tokens_per_s=median(speeds) if speeds else None,
+        tokens_per_s=_median(speeds) if speeds else None,
         spent_usd=money.spent_usd if money else 0.0,
         unpriced=money.unpriced if money else 0,
         answered_at=answered[-1] if answered else None,
@@ -189,3 +188,9 @@ def _figures(attempts: Sequence[_Row], money: Sequence[_Day]) -> Figures:
         free_input_tokens=sum(row.free_input for row in money),
         free_output_tokens=sum(row.free_output for row in money),
     )
+
+
+def _median(values: list[float]) -> float:
+    """Not the standard library's, whose module brings fractions, decimals and chance along."""
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -2,9 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -152,7 +151,7 @@ class _Checker:
     def _unknown(self, key: str, name: str, known: tuple[str, ...]) -> None:
         if len(self.faults) >= FAULTS_MAX:
             return
-        near = get_close_matches(name, known, n=1, cutoff=0.6)
+        near = _nearest(name, known)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
         self._fault(key, "there is no such setting.", hint)
 
@@ -184,11 +183,18 @@ def _range_fault(field: Field, value: float) -> tuple[str, str] | None:
     return f"{_short(value)} is out of range: it must be {bounds}.", ""
 
 
+def _nearest(word: str, known: Sequence[str]) -> list[str]:
+    """The one word that was probably meant, if any; a file without faults never asks."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, known, n=1, cutoff=0.6)
+
+
 def _choice_fault(field: Field, value: str) -> tuple[str, str] | None:
     if value in field.choices:
         return None
     choices = [choice for choice in field.choices if choice]
-    near = get_close_matches(value, choices, n=1, cutoff=0.6)
+    near = _nearest(value, choices)
     return (
         f"{_short(value)} is not one of {', '.join(choices)}.",
         f"Did you mean {near[0]!r}?" if near else "",

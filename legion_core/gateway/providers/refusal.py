@@ -7,7 +7,6 @@ all of them.
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import msgspec
@@ -179,6 +178,8 @@ def retry_after_s(headers: Mapping[str, str], payload: Any, now: datetime) -> fl
     if (seconds := _number(told)) is not None:
         return _capped(seconds)
     if told:
+        from email.utils import parsedate_to_datetime
+
         try:
             moment = parsedate_to_datetime(told)
             return _capped((moment - now).total_seconds())

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.single import PATH_MAX_BYTES, FirstWindow, address, encode, may_answer, raise_first, server_name
+from app.handshake import encode
+from app.single import PATH_MAX_BYTES, FirstWindow, address, may_answer, raise_first, server_name
 
 
 def _is_hung_up(knocking: socket.socket) -> bool:
