@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -297,7 +298,9 @@ async def _assemble(
         examine=lambda: doctor.examine(),
     )
     doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
-    providers = Providers(inventory, clock, bus, build, save, forget)
+    providers = Providers(
+        inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0
+    )
     legion = Legion(
         events=bus,
         chat=gateway.chat,

@@ -1,6 +1,8 @@
-"""Provider instances: list, add after a test, remove, trip and reset."""
+"""Provider instances: list, find, add after a test, remove, trip, drain and reset."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -8,9 +10,14 @@ from legion_core.api.types import ProviderChanged, ProviderRow, ProviderSpec, Te
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.registry import Kind, kinds
+from legion_core.gateway.providers.wire import is_loopback
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import BadCredentials, Conflict, InvalidInput, LegionError, Unavailable
 from legion_core.kernel.events import EventBus
+from legion_core.kernel.settings_schema import Instance
+
+if TYPE_CHECKING:
+    from legion_core.gateway.discovery import Found
 
 MakeProvider = Callable[[ProviderSpec, str | None], Awaitable[Provider]]
 Save = Callable[[ProviderSpec, str | None], Awaitable[None]]
@@ -28,13 +35,18 @@ class Providers:
         make: MakeProvider,
         save: Save,
         forget: Forget,
+        env: Mapping[str, str] | None = None,
+        own_port: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`env` may say where Ollama listens; `own_port` is this program's own, where nobody is looked for."""
         self._inventory = inventory
         self._clock = clock
         self._bus = bus
         self._make = make
         self._save = save
         self._forget = forget
+        self._env = env or {}
+        self._own_port = own_port
 
     def kinds(self) -> tuple[Kind, ...]:
         """The families that can be added."""
@@ -49,11 +61,20 @@ class Providers:
         """Every instance as it was last seen; nobody is asked."""
         return tuple(self._row(instance.provider.name) for instance in self._inventory.instances)
 
+    async def find(self) -> "tuple[Found, ...]":
+        """Model servers running on this computer, as proposals to add; takes at most two seconds, adds nothing."""
+        from legion_core.gateway.discovery import look_around
+
+        found = await look_around(self._clock, self._env, own_port=self._own_port())
+        added = {_place(instance.base_url) for instance in self._inventory.instances if instance.base_url}
+        return tuple(msgspec.structs.replace(each, is_added=_place(each.base_url) in added) for each in found)
+
     async def test(self, name_or_spec: str | ProviderSpec, key: str | None = None) -> TestResult:
         """Ask the instance whether it is there and the key is right. Nothing is saved; never raises ProviderError."""
         if isinstance(name_or_spec, str):
             return await self._probe(self._inventory.get(name_or_spec).provider)
         try:
+            check(name_or_spec)
             provider = await self._make(name_or_spec, key)
         except LegionError as error:
             return TestResult(is_ok=False, why=error.sentence())
@@ -68,9 +89,7 @@ class Providers:
             raise Conflict(
                 f"There is a provider {spec.name!r} already.", hint="Choose another name, or remove it first."
             )
-        if spec.kind not in {kind.kind for kind in kinds()}:
-            known = ", ".join(kind.kind for kind in kinds())
-            raise InvalidInput(f"There is no provider kind {spec.kind!r}.", hint=f"Known: {known}.")
+        check(spec)
         if test:
             found = await self.test(spec, key)
             if not found.is_ok:
@@ -97,8 +116,15 @@ class Providers:
         self._tell(name)
         return self._row(name)
 
+    def drain(self, name: str) -> ProviderRow:
+        """What runs there may finish, nothing new goes there until it is reset."""
+        self._inventory.get(name)
+        self._inventory.health.set(name, self._inventory.circuit(name).drained())
+        self._tell(name)
+        return self._row(name)
+
     def reset(self, name: str) -> ProviderRow:
-        """Close its circuit and forget its failures."""
+        """Close its circuit and forget its failures, a trip and a drain."""
         self._inventory.get(name)
         self._inventory.health.forget(name)
         self._tell(name)
@@ -128,9 +154,34 @@ class Providers:
             retry_in_s=circuit.retry_in_s(now_s),
             has_key=instance.has_key,
             is_builtin=instance.is_builtin,
-            problem=instance.problem,
+            is_tripped=circuit.is_tripped_by_hand,
+            is_draining=circuit.is_draining,
+            is_probing=circuit.is_probing,
+            in_flight=self._inventory.health.in_flight(name),
+            problem=instance.problem or circuit.key_problem,
         )
 
     def _tell(self, name: str) -> None:
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(ProviderChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name))
+
+
+def check(spec: ProviderSpec) -> None:
+    """What saving would refuse is refused before anybody is asked. Raises InvalidInput, all faults at once."""
+    if spec.kind not in {kind.kind for kind in kinds()}:
+        known = ", ".join(kind.kind for kind in kinds())
+        raise InvalidInput(f"There is no provider kind {spec.kind!r}.", hint=f"Known: {known}.")
+    try:
+        msgspec.convert(msgspec.to_builtins(spec), Instance)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{spec.name!r} cannot be a provider: {error}.") from error
+
+
+def _place(base_url: str) -> tuple[str, int]:
+    """Which server an address means: every name of this machine is the same."""
+    parts = urlsplit(base_url)
+    try:
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return base_url, 0
+    return "127.0.0.1" if is_loopback(host) else host, port

@@ -10,7 +10,7 @@ from legion_core.api.types import Capability, Pins, ProviderRow, RouteDecision, 
 from legion_core.gateway.measures import Figures, Measured, Measures
 from legion_core.gateway.service import Gateway
 from legion_core.gateway.traffic import AttemptBegan, AttemptEnded, Traffic
-from legion_core.gateway.types import Lane
+from legion_core.gateway.types import Lane, Operation
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.settings_schema import Config
 
@@ -103,13 +103,21 @@ class Routes:
         requires: tuple[Capability, ...] = (),
         context_tokens: int = 0,
         pins: Pins | None = None,
+        is_private: bool = False,
+        operation: Operation = "chat",
     ) -> RouteDecision:
         """Where a request with this text, and `context_tokens` of history before it, would go now.
 
         The router itself decides, on a request of that length; nothing is sent.
         """
         missing = min(context_tokens, CONTEXT_TOKENS_MAX) * CHARS_PER_TOKEN - len(text)
-        return await self._gateway.explain(text + " " * max(0, missing), requires=requires, pins=pins)
+        return await self._gateway.explain(
+            text + " " * max(0, missing),
+            requires=requires,
+            pins=pins,
+            is_private=is_private,
+            operation=operation,
+        )
 
     def _closed(self, tier: Tier) -> str:
         if self._config().privacy.local_only and tier > Tier.LOCAL:

@@ -1,5 +1,6 @@
 """What goes over a surface where it differs from the values inside: tiers as words, a message's text as `content`."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Self
 
@@ -50,7 +51,7 @@ class PinsShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class LaneShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on an instance on a tier. `price` None is unknown, never free."""
+    """A model on an instance on a tier. `price` None is unknown, never free; `tokens_per_s` None: never measured."""
 
     name: str
     tier: str
@@ -60,9 +61,10 @@ class LaneShape(msgspec.Struct, frozen=True, kw_only=True):
     context: int
     capabilities: tuple[str, ...]
     price: Price | None = None
+    tokens_per_s: float | None = None
 
     @classmethod
-    def of(cls, lane: Lane) -> Self:
+    def of(cls, lane: Lane, tokens_per_s: float | None = None) -> Self:
         """From the gateway's lane."""
         return cls(
             name=lane.name,
@@ -73,6 +75,7 @@ class LaneShape(msgspec.Struct, frozen=True, kw_only=True):
             context=lane.offer.context,
             capabilities=tuple(sorted(lane.offer.capabilities)),
             price=lane.offer.price,
+            tokens_per_s=tokens_per_s,
         )
 
 
@@ -89,6 +92,11 @@ class LeftOutShape(msgspec.Struct, frozen=True, kw_only=True):
         return cls(lane=LaneShape.of(left_out.lane), reason=left_out.reason, why=left_out.why)
 
 
+def no_speed(lane: str) -> float | None:
+    """Knows no speed."""
+    return None
+
+
 class RouteShape(msgspec.Struct, frozen=True, kw_only=True):
     """Which lanes would be tried, in order, and why each other one would not."""
 
@@ -98,10 +106,10 @@ class RouteShape(msgspec.Struct, frozen=True, kw_only=True):
     estimated_tokens: int = 0
 
     @classmethod
-    def of(cls, decision: RouteDecision) -> Self:
-        """From the router's decision."""
+    def of(cls, decision: RouteDecision, speed_of: Callable[[str], float | None] = no_speed) -> Self:
+        """From the router's decision; `speed_of` gives the measured speed of a lane by its name."""
         return cls(
-            candidates=tuple(LaneShape.of(lane) for lane in decision.candidates),
+            candidates=tuple(LaneShape.of(lane, speed_of(lane.name)) for lane in decision.candidates),
             left_out=tuple(LeftOutShape.of(left_out) for left_out in decision.left_out),
             required=tuple(decision.required),
             estimated_tokens=decision.estimated_tokens,

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         Usage,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger_types import By
+    from legion_core.gateway.discovery import Found
+    from legion_core.gateway.ledger_types import BudgetRow, By
+    from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.hooks import HookDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -132,11 +134,27 @@ class Backend(Protocol):
         """Open its circuit."""
         ...
 
+    def drain_provider(self, name: str) -> "ProviderRow":
+        """Let it finish what runs."""
+        ...
+
+    def found_providers(self) -> "tuple[Found, ...]":
+        """Model servers running on this computer."""
+        ...
+
     def reset_provider(self, name: str) -> "ProviderRow":
         """Close its circuit."""
         ...
 
-    def explain(self, text: str, requires: tuple[str, ...], pins: "PinsShape") -> "RouteShape":
+    def explain(
+        self,
+        text: str,
+        requires: tuple[str, ...],
+        pins: "PinsShape",
+        *,
+        is_private: bool = False,
+        operation: "Operation" = "chat",
+    ) -> "RouteShape":
         """Where a request would go, and why not elsewhere."""
         ...
 
@@ -164,8 +182,16 @@ class Backend(Protocol):
         """Forget one."""
         ...
 
-    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
-        """All attempts added up."""
+    def ledger_summary(self, by: "By", since: str = "") -> "tuple[SummaryRow, ...]":
+        """Attempts added up, all or from a UTC day on."""
+        ...
+
+    def budgets(self) -> "tuple[BudgetRow, ...]":
+        """Limits on money, with what is spent and held."""
+        ...
+
+    def keep_private(self, conversation_id: str, is_private: bool) -> None:
+        """Mark a conversation, or take the mark away."""
         ...
 
     @property

@@ -47,7 +47,9 @@ if TYPE_CHECKING:
         TestResult,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger_types import By
+    from legion_core.gateway.discovery import Found
+    from legion_core.gateway.ledger_types import BudgetRow, By
+    from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.hooks import LocalHooks
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
@@ -216,10 +218,24 @@ class LocalBackend(Backend):
     def trip_provider(self, name: str) -> "ProviderRow":
         return self._now(lambda legion: legion.providers.trip(name))
 
+    def drain_provider(self, name: str) -> "ProviderRow":
+        return self._now(lambda legion: legion.providers.drain(name))
+
+    def found_providers(self) -> "tuple[Found, ...]":
+        return self._run(self._door().providers.find())
+
     def reset_provider(self, name: str) -> "ProviderRow":
         return self._now(lambda legion: legion.providers.reset(name))
 
-    def explain(self, text: str, requires: tuple[str, ...], pins: PinsShape) -> RouteShape:
+    def explain(
+        self,
+        text: str,
+        requires: tuple[str, ...],
+        pins: PinsShape,
+        *,
+        is_private: bool = False,
+        operation: "Operation" = "chat",
+    ) -> RouteShape:
         for word in requires:
             if word not in CAPABILITIES:
                 raise InvalidInput(
@@ -227,7 +243,11 @@ class LocalBackend(Backend):
                     hint=f"There are {', '.join(CAPABILITIES)}.",
                 )
         needed = cast("tuple[Capability, ...]", requires)
-        return RouteShape.of(self._run(self._door().llm.explain(text, requires=needed, pins=pins.pins())))
+        llm = self._door().llm
+        decision = self._run(
+            llm.explain(text, requires=needed, pins=pins.pins(), is_private=is_private, operation=operation)
+        )
+        return RouteShape.of(decision, llm.tokens_per_s)
 
     def setting(self, key: str) -> "SettingRow":
         settings = self._settings()
@@ -251,8 +271,15 @@ class LocalBackend(Backend):
     def remove_secret(self, name: str) -> None:
         self._run(self._door().secrets.remove(name))
 
-    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
-        return self._run(self._door().llm.ledger_summary(by))
+    def ledger_summary(self, by: "By", since: str = "") -> "tuple[SummaryRow, ...]":
+        return self._run(self._door().llm.ledger_summary(by, since))
+
+    def budgets(self) -> "tuple[BudgetRow, ...]":
+        return self._run(self._door().llm.budgets())
+
+    def keep_private(self, conversation_id: str, is_private: bool) -> None:
+        self._run(self._door().chat.open(conversation_id))
+        self._run(self._door().llm.keep_private(conversation_id, is_private))
 
     @property
     def outlives_command(self) -> bool:

@@ -237,7 +237,7 @@ def _tasks(command: str, action: str) -> Run:
 
 
 def _rest(command: str, action: str) -> Run:
-    from legion_core.surfaces.cli.commands import conversations, models, providers
+    from legion_core.surfaces.cli.commands import conversations, ledger, models, providers
 
     table: dict[tuple[str, str], Run] = {
         ("model", "list"): models.listing,
@@ -250,13 +250,17 @@ def _rest(command: str, action: str) -> Run:
         ("provider", "remove"): providers.remove,
         ("provider", "test"): providers.test,
         ("provider", "trip"): providers.trip,
+        ("provider", "drain"): providers.drain,
         ("provider", "reset"): providers.reset,
+        ("provider", "discover"): providers.discover,
         ("route", "explain"): providers.explain,
-        ("ledger", "summary"): providers.summary,
+        ("ledger", "summary"): ledger.summary,
+        ("ledger", "budget"): ledger.budget,
         ("conversation", "list"): conversations.listing,
         ("conversation", "show"): conversations.show,
         ("conversation", "search"): conversations.search,
         ("conversation", "export"): conversations.export,
+        ("conversation", "private"): conversations.private,
         ("conversation", "delete"): conversations.delete,
     }
     return table[command, action]

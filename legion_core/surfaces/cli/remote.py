@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         TestResult,
     )
     from legion_core.gateway.export import Format
-    from legion_core.gateway.ledger_types import By
+    from legion_core.gateway.discovery import Found
+    from legion_core.gateway.ledger_types import BudgetRow, By
+    from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.hooks import RemoteHooks
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -219,15 +221,39 @@ class RemoteBackend(Backend):
 
         return self._wire.ask("POST", f"{V1}/providers/{part(name)}/trip", ProviderRow)
 
+    def drain_provider(self, name: str) -> "ProviderRow":
+        from legion_core.api.types import ProviderRow
+
+        return self._wire.ask("POST", f"{V1}/providers/{part(name)}/drain", ProviderRow)
+
+    def found_providers(self) -> "tuple[Found, ...]":
+        from legion_core.gateway.discovery import Found
+
+        return self._wire.get(f"{V1}/providers/discovered", tuple[Found, ...])
+
     def reset_provider(self, name: str) -> "ProviderRow":
         from legion_core.api.types import ProviderRow
 
         return self._wire.ask("POST", f"{V1}/providers/{part(name)}/reset", ProviderRow)
 
-    def explain(self, text: str, requires: tuple[str, ...], pins: "PinsShape") -> "RouteShape":
+    def explain(
+        self,
+        text: str,
+        requires: tuple[str, ...],
+        pins: "PinsShape",
+        *,
+        is_private: bool = False,
+        operation: "Operation" = "chat",
+    ) -> "RouteShape":
         from legion_core.surfaces.shapes import RouteShape
 
-        body = {"text": text, "requires": requires, "pins": pins}
+        body = {
+            "text": text,
+            "requires": requires,
+            "pins": pins,
+            "private": is_private,
+            "operation": operation,
+        }
         return self._wire.ask("POST", f"{V1}/routes/explain", RouteShape, body=body)
 
     def setting(self, key: str) -> "SettingRow":
@@ -253,10 +279,19 @@ class RemoteBackend(Backend):
     def remove_secret(self, name: str) -> None:
         self._wire.ask("DELETE", f"{V1}/secrets/{part(name)}", dict[str, str])
 
-    def ledger_summary(self, by: "By") -> "tuple[SummaryRow, ...]":
+    def ledger_summary(self, by: "By", since: str = "") -> "tuple[SummaryRow, ...]":
         from legion_core.api.types import SummaryRow
 
-        return self._wire.get(f"{V1}/ledger/summary", tuple[SummaryRow, ...], by=by)
+        return self._wire.get(f"{V1}/ledger/summary", tuple[SummaryRow, ...], by=by, since=since)
+
+    def budgets(self) -> "tuple[BudgetRow, ...]":
+        from legion_core.gateway.ledger_types import BudgetRow
+
+        return self._wire.get(f"{V1}/ledger/budgets", tuple[BudgetRow, ...])
+
+    def keep_private(self, conversation_id: str, is_private: bool) -> None:
+        path = f"{V1}/conversations/{part(conversation_id)}/private"
+        self._wire.ask("PUT", path, dict[str, Any], body={"private": is_private})
 
     @property
     def outlives_command(self) -> bool:

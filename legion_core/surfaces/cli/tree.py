@@ -249,17 +249,29 @@ def _providers(commands: "Group") -> None:
         ("remove", "forget it and its key"),
         ("test", "is it there, is the key right"),
         ("trip", "send nothing there until it is reset"),
-        ("reset", "close its circuit"),
+        ("drain", "let what runs there finish, and send nothing new until it is reset"),
+        ("reset", "close its circuit, and end a trip and a drain"),
     ):
         provider.add_parser(action, help=words).add_argument("name", metavar="NAME")
+    provider.add_parser("discover", help="model servers running on this computer; none is added")
     route = _group(commands, "route", "where requests go")
     explain = route.add_parser("explain", help="where this would go, and why not elsewhere")
     explain.add_argument("text")
     explain.add_argument("--requires", metavar="LIST", default="", help="such as tools,vision")
+    explain.add_argument("--private", action="store_true", help="as if it were marked private")
+    explain.add_argument("--embed", action="store_true", help="for a vector, not for an answer")
     _pins(explain)
     ledger = _group(commands, "ledger", "what was asked of whom, and what it cost")
     summary = ledger.add_parser("summary", help="added up")
-    summary.add_argument("--by", choices=("tier", "model", "day"), default="tier")
+    summary.add_argument(
+        "--by",
+        choices=("tier", "model", "day", "instance", "client", "conversation", "outcome"),
+        default="tier",
+        help="tier (default), model, day, instance, client, conversation or outcome",
+        metavar="KEY",
+    )
+    summary.add_argument("--since", metavar="DAY", default="", help="from this day of UTC on, such as 2026-03-14")
+    ledger.add_parser("budget", help="every limit on money, with what is spent and held")
 
 
 def _configuration(commands: "Group") -> None:
@@ -291,4 +303,7 @@ def _conversations(commands: "Group") -> None:
     export = conversation.add_parser("export", help="as a document")
     export.add_argument("id", metavar="ID")
     export.add_argument("--format", choices=("md", "json", "html"), default="md")
+    private = conversation.add_parser("private", help="keep it on this computer, whatever is pinned")
+    private.add_argument("id", metavar="ID")
+    private.add_argument("state", choices=("on", "off"), nargs="?", default="on")
     conversation.add_parser("delete", help="move it to the trash").add_argument("id", metavar="ID")

@@ -68,6 +68,14 @@ def export(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome({"id": args.id, "format": args.format, "text": text}, text.rstrip("\n"))
 
 
+def private(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`private`."""
+    is_private = args.state == "on"
+    setting.backend.keep_private(args.id, is_private)
+    told = "stays on this computer, whatever is pinned" if is_private else "is no longer marked private"
+    return Outcome({"id": args.id, "private": is_private}, f"{args.id} {told}.")
+
+
 def delete(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`delete`."""
     setting.backend.delete_conversation(args.id)

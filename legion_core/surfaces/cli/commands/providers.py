@@ -1,4 +1,4 @@
-"""`legion provider …`, `legion route explain`, `legion ledger summary`."""
+"""`legion provider …`, `legion route explain`."""
 
 import argparse
 
@@ -33,6 +33,8 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
 def _state(row: ProviderRow) -> str:
     if row.problem:
         return row.problem
+    if row.is_draining:
+        return f"draining, {words.count(row.in_flight)} under way"
     if row.circuit == "open":
         return f"resting, retry in {words.span(row.retry_in_s)}" if row.retry_in_s else "resting until reset"
     return _CIRCUITS[row.circuit] or ("ready" if row.models else "no model")
@@ -84,6 +86,35 @@ def trip(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome(row, f"{row.name}: {_state(row)}.")
 
 
+def drain(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`drain`."""
+    row = setting.backend.drain_provider(args.name)
+    return Outcome(row, f"{row.name}: {_state(row)}.")
+
+
+def discover(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`discover`."""
+    rows = setting.backend.found_providers()
+    if not rows:
+        return Outcome(rows, "No model server answers on this computer.")
+    head = ("Server", "Version", "Address", "Models", "Add it with")
+    lines = [
+        (
+            row.title,
+            row.version,
+            row.base_url,
+            "needs a key"
+            if row.needs_key
+            else ", ".join(row.models[:3]) + (" …" if len(row.models) > 3 else ""),
+            "added"
+            if row.is_added
+            else f"legion provider add {row.name} --kind {row.kind} --base-url {row.base_url}",
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines))
+
+
 def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`reset`."""
     row = setting.backend.reset_provider(args.name)
@@ -93,9 +124,13 @@ def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
 def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`route explain`."""
     requires = tuple(word.strip() for word in args.requires.split(",") if word.strip())
-    route = setting.backend.explain(args.text, requires, pins_of(args))
+    operation = "embed" if args.embed else "chat"
+    route = setting.backend.explain(
+        args.text, requires, pins_of(args), is_private=args.private, operation=operation
+    )
     lines = [
-        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}" for place, lane in enumerate(route.candidates, 1)
+        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}{_speed(lane)}"
+        for place, lane in enumerate(route.candidates, 1)
     ]
     if not lines:
         lines = ["No model could answer this."]
@@ -113,26 +148,10 @@ def _price(lane: LaneShape) -> str:
     return f"{words.money(lane.price.input)} in and {words.money(lane.price.output)} out per million tokens"
 
 
+def _speed(lane: LaneShape) -> str:
+    return "" if lane.tokens_per_s is None else f", {lane.tokens_per_s:.0f} tokens/s"
+
+
 def pins_of(args: argparse.Namespace) -> PinsShape:
     """What the command line insists on."""
     return PinsShape(tier=args.tier, instance=args.instance, model=args.model)
-
-
-def summary(setting: Setting, args: argparse.Namespace) -> Outcome:
-    """`ledger summary`."""
-    rows = setting.backend.ledger_summary(args.by)
-    if not rows:
-        return Outcome(rows, "Nothing was asked yet.")
-    head = (args.by.capitalize(), "Attempts", "Tokens in", "Tokens out", "Cost", "")
-    lines = [
-        (
-            row.key,
-            words.count(row.attempts),
-            words.count(row.input_tokens),
-            words.count(row.output_tokens),
-            words.money(row.cost_usd),
-            f"{words.count(row.unpriced)} with an unknown price" if row.unpriced else "",
-        )
-        for row in rows
-    ]
-    return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4)))

@@ -37,6 +37,12 @@ PINS = (
     Parameter("x-legion-instance", "Answer on this instance.", place="header"),
     Parameter("x-legion-model", "Answer by this model.", place="header"),
     Parameter("x-legion-conversation", "Answer in this conversation, which is kept here.", place="header"),
+    Parameter(
+        "x-legion-private",
+        "`on`: nothing of this request leaves the machine, whatever is pinned.",
+        {"type": "string", "enum": ["on", "off"]},
+        "header",
+    ),
     Parameter("x-legion-curate", "`on` or `off`.", {"type": "string", "enum": ["on", "off"]}, "header"),
 )
 _KNOWN = frozenset(parameter.name for parameter in PINS)
@@ -60,6 +66,8 @@ def answered(desk: Desk, call: Call, dialect: Dialect) -> Raw | Streamed:
         request = dialect.parse(call.body, call.headers, request_id=request_id)
     except LegionError as error:
         return failed(dialect, error, request_id)
+    if call.headers.get("x-legion-private") == "on":
+        request = msgspec.structs.replace(request, is_private=True)
     try:
         source = shared(desk, call, request)
     except LegionError as error:
@@ -80,8 +88,9 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidInput(f"`{header}` has no usable value.")
     if "x-legion-tier" in headers:
         tier_of(headers["x-legion-tier"].strip())
-    if headers.get("x-legion-curate", "on") not in ("on", "off"):
-        raise InvalidInput("`x-legion-curate` must be on or off.")
+    for name in ("x-legion-curate", "x-legion-private"):
+        if headers.get(name, "on") not in ("on", "off"):
+            raise InvalidInput(f"`{name}` must be on or off.")
 
 
 def _whole(desk: Desk, dialect: Dialect, source: Source) -> Streaming:

@@ -1,14 +1,16 @@
 """`/api/v1/ledger`: what was asked of whom, and what it cost."""
 
-from typing import cast
+from datetime import date
+from typing import cast, get_args
 
 from legion_core.api.types import LedgerRow
-from legion_core.gateway.ledger_types import By, SummaryRow
+from legion_core.gateway.ledger_types import BudgetRow, By, SummaryRow
+from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, meta_of, page_of
 
-BYS: tuple[By, ...] = ("tier", "model", "day")
+BYS: tuple[By, ...] = get_args(By)
 
 
 async def list_attempts(desk: Desk, call: Call) -> Reply:
@@ -26,7 +28,19 @@ async def list_attempts(desk: Desk, call: Call) -> Reply:
 async def summarise(desk: Desk, call: Call) -> Reply:
     """Added up."""
     by = cast(By, call.choice("by", BYS))
-    return Reply(await desk.legion.llm.ledger_summary(by))
+    return Reply(await desk.legion.llm.ledger_summary(by, _day(call.query.get("since", ""))))
+
+
+def _day(word: str) -> str:
+    try:
+        return date.fromisoformat(word).isoformat() if word else ""
+    except ValueError as error:
+        raise InvalidInput("`since` is not a day.", hint="Write it as 2026-03-14.") from error
+
+
+async def list_budgets(desk: Desk, call: Call) -> Reply:
+    """Every limit on money that is set, as it stands."""
+    return Reply(await desk.legion.llm.budgets())
 
 
 OPERATIONS = (
@@ -58,6 +72,19 @@ OPERATIONS = (
                 key="local", attempts=7, input_tokens=812, output_tokens=640, cost_usd=0.0, unpriced=0
             ),
         ),
-        query=(Parameter("by", "What to add up by.", {"type": "string", "enum": list(BYS)}),),
+        query=(
+            Parameter("by", "What to add up by.", {"type": "string", "enum": list(BYS)}),
+            Parameter("since", "From this day of UTC on.", {"type": "string", "format": "date"}),
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/ledger/budgets",
+        name="list_budgets",
+        summary="Limits on money, with what is spent and held",
+        handler=list_budgets,
+        right=("ledger", "read"),
+        answer=tuple[BudgetRow, ...],
+        example=(BudgetRow(scope="day", key="2026-03-14", limit_usd=5.0, spent_usd=1.25, held_usd=0.04),),
     ),
 )

@@ -3,6 +3,7 @@
 import msgspec
 
 from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec, TestResult
+from legion_core.gateway.discovery import Found
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 from legion_core.surfaces.rest.operations.models import Done
@@ -58,6 +59,16 @@ async def trip_provider(desk: Desk, call: Call) -> Reply:
     return Reply(desk.legion.providers.trip(call.path["name"]))
 
 
+async def drain_provider(desk: Desk, call: Call) -> Reply:
+    """Let it finish what runs."""
+    return Reply(desk.legion.providers.drain(call.path["name"]))
+
+
+async def discover_providers(desk: Desk, call: Call) -> Reply:
+    """Look on the ports of this machine that model servers are known for."""
+    return Reply(await desk.legion.providers.find())
+
+
 async def reset_provider(desk: Desk, call: Call) -> Reply:
     """Forget its failures."""
     return Reply(desk.legion.providers.reset(call.path["name"]))
@@ -93,6 +104,25 @@ OPERATIONS = (
         example=(),
     ),
     Operation(
+        method="GET",
+        path="/api/v1/providers/discovered",
+        name="discover_providers",
+        summary="Model servers running on this machine; none is added",
+        handler=discover_providers,
+        right=_MANAGE,
+        answer=tuple[Found, ...],
+        example=(
+            Found(
+                kind="ollama",
+                title="Ollama",
+                name="ollama",
+                base_url="http://127.0.0.1:11434",
+                version="0.9.0",
+                models=("llama3.2:3b",),
+            ),
+        ),
+    ),
+    Operation(
         method="POST",
         path="/api/v1/providers",
         name="add_provider",
@@ -123,6 +153,16 @@ OPERATIONS = (
         name="trip_provider",
         summary="Open its circuit by hand",
         handler=trip_provider,
+        right=_MANAGE,
+        answer=ProviderRow,
+        example=examples.PROVIDER,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/drain",
+        name="drain_provider",
+        summary="Let what runs there finish, send nothing new",
+        handler=drain_provider,
         right=_MANAGE,
         answer=ProviderRow,
         example=examples.PROVIDER,

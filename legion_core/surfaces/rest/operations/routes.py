@@ -6,6 +6,7 @@ import msgspec
 
 from legion_core.api.routes import Ladder, Place, Rung
 from legion_core.api.types import Capability
+from legion_core.gateway.types import Operation as RoutedOperation
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 from legion_core.surfaces.shapes import LaneShape, PinsShape, RouteShape
@@ -18,15 +19,22 @@ class ExplainBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     requires: tuple[Capability, ...] = ()
     pins: PinsShape = PinsShape()
     context_tokens: Annotated[int, msgspec.Meta(ge=0, le=4_000_000)] = 0
+    private: bool = False
+    operation: RoutedOperation = "chat"
 
 
 async def explain_route(desk: Desk, call: Call) -> Reply:
     """Nothing is sent anywhere."""
     body = call.read(ExplainBody)
     decision = await desk.legion.routes.explain(
-        body.text, requires=body.requires, context_tokens=body.context_tokens, pins=body.pins.pins()
+        body.text,
+        requires=body.requires,
+        context_tokens=body.context_tokens,
+        pins=body.pins.pins(),
+        is_private=body.private,
+        operation=body.operation,
     )
-    return Reply(RouteShape.of(decision))
+    return Reply(RouteShape.of(decision, desk.legion.llm.tokens_per_s))
 
 
 async def list_lanes(desk: Desk, call: Call) -> Reply:

@@ -1,0 +1,52 @@
+"""`legion ledger …`: what was asked of whom, what it cost, and what may still be spent."""
+
+import argparse
+from datetime import date
+
+from legion_core.kernel.errors import InvalidInput
+from legion_core.surfaces.cli import words
+from legion_core.surfaces.cli.outcome import Outcome, Setting
+
+_SCOPES = {"day": "Today", "client": "Client", "conversation": "Conversation"}
+
+
+def summary(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`summary`."""
+    rows = setting.backend.ledger_summary(args.by, _day(args.since))
+    if not rows:
+        return Outcome(rows, "Nothing was asked yet.")
+    head = (args.by.capitalize(), "Attempts", "Tokens in", "Tokens out", "Cost", "")
+    lines = [
+        (
+            row.key,
+            words.count(row.attempts),
+            words.count(row.input_tokens),
+            words.count(row.output_tokens),
+            words.money(row.cost_usd),
+            f"{words.count(row.unpriced)} with an unknown price" if row.unpriced else "",
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4)))
+
+
+def budget(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`budget`."""
+    rows = setting.backend.budgets()
+    if not rows:
+        return Outcome(rows, "No limit is set. Set one with `legion config set budget.day_usd 5`.")
+    head = ("Limit on", "", "Limit", "Spent", "Held")
+    lines = [
+        (_SCOPES[row.scope], row.key, *map(words.money, (row.limit_usd, row.spent_usd, row.held_usd)))
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines, right=(2, 3, 4)))
+
+
+def _day(word: str) -> str:
+    if not word:
+        return ""
+    try:
+        return date.fromisoformat(word).isoformat()
+    except ValueError as error:
+        raise InvalidInput(f"{word!r} is not a day.", hint="Write it as 2026-03-14.") from error
