@@ -270,7 +270,9 @@ def _providers(commands: "Group") -> None:
         help="tier (default), model, day, instance, client, conversation or outcome",
         metavar="KEY",
     )
-    summary.add_argument("--since", metavar="DAY", default="", help="from this day of UTC on, such as 2026-03-14")
+    summary.add_argument(
+        "--since", metavar="DAY", default="", help="from this day of UTC on, such as 2026-03-14"
+    )
     ledger.add_parser("budget", help="every limit on money, with what is spent and held")
 
 
