@@ -5,6 +5,7 @@ import importlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from legion_core.api.activity import Activity
+from legion_core.api.actors import Actors
 from legion_core.api.asker import GatewayAsker
 from legion_core.api.chains import Chains
 from legion_core.api.doctor import Doctor
@@ -29,7 +31,7 @@ from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
 from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
 from legion_core.api.webhooks import Hooks
-from legion_core.engine.builtin.table import make_builtins
+from legion_core.engine.builtin.table import Occasions, make_builtins
 from legion_core.engine.journal import MIGRATIONS as ENGINE
 from legion_core.engine.registry import Registry
 from legion_core.engine.schedule_migrations import MIGRATIONS as SCHEDULES
@@ -60,7 +62,7 @@ from legion_core.kernel.config import load
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, system_rng
-from legion_core.kernel.ports import Authorizer, NoRetriever, OwnerOnly
+from legion_core.kernel.ports import LOCAL_OWNER, Authorizer, NoRetriever, OwnerOnly
 from legion_core.kernel.settings_schema import Config, Instance, Model
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
@@ -73,6 +75,8 @@ from legion_core.workers.frames import Load
 from legion_core.workers.supervisor import Worker, command_for
 
 if TYPE_CHECKING:
+    from legion_core.engine.actor_host import ActorHost
+    from legion_core.engine.messages import Messages
     from legion_core.engine.schedule_service import Scheduler
     from legion_core.engine.schedule_targets import Targets
     from legion_core.engine.webhook_service import Webhooks
@@ -160,6 +164,7 @@ async def open_node(
             # Not waited for: the window need not wait until tasks left by an earlier run are looked through.
             node.supervisor.spawn("engine start", node.legion.tasks.work())
             node.supervisor.spawn("schedules start", node.legion.schedules.work())
+            node.supervisor.spawn("actors start", node.legion.actors.work())
             stack.push_async_callback(node.stop_serving)
             try:
                 await node.serve(port, host)
@@ -244,12 +249,16 @@ async def _assemble(
     )
     stack.push_async_callback(gateway.stop)
     stack.push_async_callback(supervisor.stop)
+    begin = _Begin(secrets)
     engine = _engine(
         place, clock, ids, bus, supervisor, authorizer, database, stack,
-        config=lambda: settings.config, asker=GatewayAsker(gateway, ids),
+        config=lambda: settings.config, asker=GatewayAsker(gateway, ids), begin=begin,
     )  # fmt: skip
 
     schedules, hooks = _occasions(clock, ids, bus, supervisor, authorizer, database, engine, secrets)
+    actors = _actors(clock, supervisor, database, engine, place.root / "extensions")
+    stack.push_async_callback(actors.stop)
+    begin.schedules, begin.hooks, begin.actors = schedules, hooks, actors
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
@@ -311,7 +320,8 @@ async def _assemble(
         tasks=Tasks(engine),
         chains=Chains(engine),
         activity=Activity(database),
-        extensions=Extensions(engine.registry, place.root / "extensions"),
+        extensions=Extensions(engine.registry, place.root / "extensions", actors),
+        actors=actors,
         schedules=schedules,
         hooks=hooks,
         settings=settings,
@@ -319,6 +329,31 @@ async def _assemble(
         ops=ops,
     )
     return Node(legion, place, clock, ids, supervisor)
+
+
+@dataclass(slots=True)
+class _Begin:
+    """What makes tasks begin, once it is made: the tasks that are about it are made before."""
+
+    secrets: Secrets
+    schedules: Schedules | None = None
+    hooks: Hooks | None = None
+    actors: Actors | None = None
+
+    def scheduler(self) -> "Scheduler":
+        """The scheduler."""
+        assert self.schedules is not None
+        return self.schedules.service()
+
+    def webhooks(self) -> "Webhooks":
+        """The webhooks."""
+        assert self.hooks is not None
+        return self.hooks.service()
+
+    def messages(self) -> "Messages":
+        """Publish and subscribe."""
+        assert self.actors is not None
+        return self.actors.messages()
 
 
 def _engine(
@@ -333,6 +368,7 @@ def _engine(
     *,
     config: Callable[[], Config],
     asker: GatewayAsker,
+    begin: _Begin,
 ) -> Engine:
     """The task engine with what the workbench brings; it stops before everything its tasks may use."""
     builtins = make_builtins(
@@ -341,6 +377,7 @@ def _engine(
         lambda: config().engine,
         lambda: asker,
         lambda title, text, task: engine.notify(title, text, task),
+        Occasions(begin.scheduler, begin.webhooks, begin.messages, begin.secrets.get),
     )
     registry = Registry(builtins.runners, place.root / "extensions")
     engine = Engine(
@@ -372,27 +409,47 @@ def _occasions(
 ) -> tuple[Schedules, Hooks]:
     """What starts tasks and chains by itself: imported where there is a schedule or webhook, or somebody asks for one."""
 
-    def make_targets() -> "Targets":
-        from legion_core.engine.chain_targets import ChainTargets
-        from legion_core.engine.schedule_targets import Targets
-
-        chains = ChainTargets(engine)
-        return Targets(engine, database, system_rng(), chains=lambda: chains)
-
     def make_scheduler() -> "Scheduler":
         from legion_core.engine.schedule_service import Scheduler
 
-        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, make_targets())
+        targets = _targets(engine, database)
+        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, targets)
 
     def make_hooks() -> "Webhooks":
         from legion_core.engine.webhook_service import Webhooks
 
-        targets = make_targets()
+        targets = _targets(engine, database)
         return Webhooks(
             clock, system_rng(), authorizer, database, targets, secrets.get, secrets.set, secrets.remove
         )
 
     return Schedules(clock, bus, supervisor, database, make_scheduler), Hooks(make_hooks)
+
+
+def _actors(
+    clock: SystemClock, supervisor: Supervisor, database: Database, engine: Engine, folder: Path
+) -> Actors:
+    """What runs by itself: its host is imported where an extension may have an actor."""
+
+    def make() -> "ActorHost":
+        from legion_core.engine.actor_host import ActorHost
+
+        async def publish(topic: str, message: Mapping[str, object]) -> None:
+            await actors.messages().publish(LOCAL_OWNER, topic, message)
+
+        return ActorHost(clock, supervisor, database, engine, _targets(engine, database), publish)
+
+    actors = Actors(engine.registry, folder, supervisor, make)
+    return actors
+
+
+def _targets(engine: Engine, database: Database) -> "Targets":
+    """What a schedule, a webhook or an actor may start."""
+    from legion_core.engine.chain_targets import ChainTargets
+    from legion_core.engine.schedule_targets import Targets
+
+    chains = ChainTargets(engine)
+    return Targets(engine, database, system_rng(), chains=lambda: chains)
 
 
 def _local(

@@ -50,18 +50,25 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("engine.transforms", "Transformations shape the next task's arguments from results."),
     Requirement("engine.fan-out", "A chain fans out into parallel branches and joins them."),
     Requirement("engine.dependency-graph", "Tasks chain into dependency graphs."),
-    Requirement("engine.actors.subscription", "A subscription actor runs for each message of its queue."),
-    Requirement("engine.actors.poll", "A poll actor looks at a source again and again and acts on changes."),
-    Requirement("engine.actors.every", "An every actor runs at a fixed interval."),
-    Requirement("engine.actors.once", "A once actor runs one time at start."),
-    Requirement("engine.actors.loop", "A loop actor runs again as soon as it ends."),
-    Requirement("engine.actors.singleton", "A singleton actor runs at one place of all processes at a time."),
-    Requirement("engine.actors.nothing", "A nothing actor exists and never runs by itself."),
+    Requirement(
+        "engine.actors.subscription", "A subscription actor runs for each message of its queue.", "kept"
+    ),
+    Requirement(
+        "engine.actors.poll", "A poll actor looks at a source again and again and acts on changes.", "kept"
+    ),
+    Requirement("engine.actors.every", "An every actor runs at a fixed interval.", "kept"),
+    Requirement("engine.actors.once", "A once actor runs one time at start.", "kept"),
+    Requirement("engine.actors.loop", "A loop actor runs again as soon as it ends.", "kept"),
+    Requirement(
+        "engine.actors.singleton", "A singleton actor runs at one place of all processes at a time.", "kept"
+    ),
+    Requirement("engine.actors.nothing", "A nothing actor exists and never runs by itself.", "kept"),
     Requirement(
         "engine.actors.absorber",
         "An absorber-dispatch actor hands matching input to the absorber that takes it.",
+        "kept",
     ),
-    Requirement("engine.actors.eight", "There are exactly eight kinds of actor."),
+    Requirement("engine.actors.eight", "There are exactly eight kinds of actor.", "kept"),
     Requirement("engine.cron", "Tasks run by cron expressions over any number of processes.", "kept"),
     Requirement("engine.interval-lock", "An interval lock lets each scheduled moment fire once.", "kept"),
     Requirement(
@@ -69,7 +76,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
     Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address.", "kept"),
-    Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe."),
+    Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe.", "kept"),
     Requirement("engine.cache-lite", "Lite mode has an in-memory cache."),
     # Routing of the gateway
     Requirement("gateway.any-to-any", "Any client's protocol is answered by any provider.", "kept"),

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from legion_core.engine.actor_types import ActorRow
 from legion_core.engine.types import EffectClass
 
 
@@ -20,7 +21,7 @@ class FunctionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExtensionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An extension; `problem` says why some or all of it cannot be used."""
+    """An extension; `problem` says why some or all of it cannot be used, `actors` what of it runs by itself."""
 
     name: str
     origin: Literal["builtin", "installed", "folder"]
@@ -29,6 +30,7 @@ class ExtensionRow(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     problem: str = ""
     functions: tuple[FunctionRow, ...] = ()
+    actors: tuple[ActorRow, ...] = ()
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):

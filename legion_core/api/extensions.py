@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from legion_core.api.actors import Actors
 from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
 from legion_core.engine.registry import NAME, Extension, Function, Registry
 from legion_core.kernel.errors import Conflict, InvalidInput
@@ -12,17 +13,18 @@ from legion_core.storage.failures import from_os
 class Extensions:
     """What can be run here."""
 
-    def __init__(self, registry: Registry, folder: Path) -> None:
+    def __init__(self, registry: Registry, folder: Path, actors: Actors) -> None:
         self._registry = registry
+        self._actors = actors
         self._folder = folder
 
     async def list(self) -> tuple[ExtensionRow, ...]:
         """All of them, by name, as they are now; one that cannot be imported says why."""
-        return tuple(_row(each) for each in await self._registry.extensions())
+        return tuple(self._row(each) for each in await self._registry.extensions())
 
     async def get(self, name: str) -> ExtensionRow:
         """One of them; NotFound names those there are."""
-        return _row(await self._registry.extension(name))
+        return self._row(await self._registry.extension(name))
 
     async def function(self, name: str) -> FunctionRow:
         """One function by its dotted name; NotFound names what comes near."""
@@ -41,6 +43,20 @@ class Extensions:
         await asyncio.to_thread(_lay_down, folder, name)
         made = await self._registry.extension(name)
         return Created(path=str(folder), functions=tuple(made.functions))
+
+    def _row(self, extension: Extension) -> ExtensionRow:
+        functions = [each for _, each in sorted(extension.functions.items())]
+        actors = [self._actors.row(each) for each in functions]
+        return ExtensionRow(
+            name=extension.name,
+            origin=extension.origin,
+            path=extension.path,
+            version=extension.version,
+            description=extension.description,
+            problem=extension.problem,
+            functions=tuple(_function(each) for each in functions),
+            actors=tuple(each for each in actors if each is not None),
+        )
 
 
 def _lay_down(folder: Path, name: str) -> None:
@@ -110,18 +126,6 @@ def test_it_greets_as_often_as_asked() -> None:
     pytest tests
 """,
 }
-
-
-def _row(extension: Extension) -> ExtensionRow:
-    return ExtensionRow(
-        name=extension.name,
-        origin=extension.origin,
-        path=extension.path,
-        version=extension.version,
-        description=extension.description,
-        problem=extension.problem,
-        functions=tuple(_function(each) for _, each in sorted(extension.functions.items())),
-    )
 
 
 def _function(function: Function) -> FunctionRow:

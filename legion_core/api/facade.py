@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from legion_core.api.activity import Activity
+from legion_core.api.actors import Actors
 from legion_core.api.chains import Chains
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
@@ -38,3 +39,4 @@ class Legion:
     extensions: Extensions
     schedules: Schedules
     hooks: Hooks
+    actors: Actors

@@ -54,12 +54,12 @@ class Schedules:
 
     async def list(self) -> tuple[ScheduleRow, ...]:
         """All of them, by name."""
-        return tuple(self._row(each, last) for each, last in await self._service().all())
+        return tuple(self._row(each, last) for each, last in await self.service().all())
 
     async def get(self, name: str) -> ScheduleRow:
         """One of them; NotFound."""
-        found = await self._service().get(name)
-        latest = await self._service().page(name, 0, 1)
+        found = await self.service().get(name)
+        latest = await self.service().page(name, 0, 1)
         return self._row(found, latest[0][1] if latest else None)
 
     async def add(self, spec: ScheduleSpec, who: Principal = LOCAL_OWNER) -> ScheduleRow:
@@ -68,37 +68,37 @@ class Schedules:
         Raises Conflict (the name is taken), InvalidDocument (every fault of it), NotFound (no such task or chain),
         InvalidInput (the arguments do not fit).
         """
-        return self._row(await self._service().add(who, spec), None)
+        return self._row(await self.service().add(who, spec), None)
 
     async def change(self, name: str, spec: ScheduleSpec, who: Principal = LOCAL_OWNER) -> ScheduleRow:
         """Replace it; what was decided stays. Raises as `add`, and NotFound."""
-        await self._service().change(who, name, spec)
+        await self.service().change(who, name, spec)
         return await self.get(spec.name)
 
     async def pause(self, name: str, who: Principal = LOCAL_OWNER) -> ScheduleRow:
         """None of its moments is taken up until it is resumed."""
-        await self._service().pause(who, name)
+        await self.service().pause(who, name)
         return await self.get(name)
 
     async def resume(self, name: str, who: Principal = LOCAL_OWNER) -> ScheduleRow:
         """Go on with its next moment; what passed meanwhile is not made up for."""
-        await self._service().resume(who, name)
+        await self.service().resume(who, name)
         return await self.get(name)
 
     async def remove(self, name: str, who: Principal = LOCAL_OWNER) -> None:
         """Forget it and its moments; what it started goes on."""
-        await self._service().remove(who, name)
+        await self.service().remove(who, name)
 
     async def run_now(self, name: str, who: Principal = LOCAL_OWNER) -> Occurrence:
         """One run more, outside its timing."""
-        return await self._service().run_now(who, name)
+        return await self.service().run_now(who, name)
 
     async def runs(self, name: str, *, limit: int = 50, cursor: str = "") -> OccurrencePage:
         """What became of its moments, latest first; `cursor` is the `next` of the page before."""
         digits = cursor.removeprefix("o")
         if cursor and not (cursor[0] == "o" and digits.isascii() and digits.isdecimal() and len(digits) < 18):
             raise InvalidInput("`cursor` is not one we gave.")
-        found = await self._service().page(name, int(digits or 0), limit + 1)
+        found = await self.service().page(name, int(digits or 0), limit + 1)
         more = len(found) > limit
         found = found[:limit]
         return OccurrencePage(
@@ -133,7 +133,7 @@ class Schedules:
             return
         self._is_serving = True
         if await self._database.read(_has_any):
-            self._service().serve()
+            self.service().serve()
         else:
             self._supervisor.spawn("first schedule", self._first())
 
@@ -141,9 +141,10 @@ class Schedules:
         """Sleep until somebody, here or in another process, adds the first schedule."""
         with self._bus.subscribe(ScheduleChanged, size_max=1) as changes:
             await changes.take()
-            self._service().serve()
+            self.service().serve()
 
-    def _service(self) -> "Scheduler":
+    def service(self) -> "Scheduler":
+        """The scheduler itself, for what else in the node keeps schedules."""
         if self._scheduler is None:
             self._scheduler = self._make()
         return self._scheduler

@@ -25,41 +25,41 @@ class Hooks:
 
     async def list(self) -> tuple[HookRow, ...]:
         """All of them, by name."""
-        return tuple(_row(hook, last) for hook, last in await self._service().all())
+        return tuple(_row(hook, last) for hook, last in await self.service().all())
 
     async def get(self, name: str) -> HookRow:
         """One of them; NotFound."""
-        return _row(*await self._service().get(name))
+        return _row(*await self.service().get(name))
 
     async def add(self, spec: HookSpec, who: Principal = LOCAL_OWNER) -> HookAdded:
         """Keep a new one; a secret is made, kept and shown once, unless `spec.secret` names one there is.
 
         Raises Conflict (the name), InvalidDocument, NotFound (target, secret), Denied where no secret can be kept.
         """
-        hook, secret = await self._service().add(who, spec)
+        hook, secret = await self.service().add(who, spec)
         row = msgspec.structs.asdict(_row(hook, None))
         return HookAdded(**row, signing_secret=secret)
 
     async def pause(self, name: str, who: Principal = LOCAL_OWNER) -> HookRow:
         """Refuse its deliveries until it is resumed; senders try again."""
-        await self._service().set_state(who, name, "paused")
+        await self.service().set_state(who, name, "paused")
         return await self.get(name)
 
     async def resume(self, name: str, who: Principal = LOCAL_OWNER) -> HookRow:
         """Take deliveries again."""
-        await self._service().set_state(who, name, "active")
+        await self.service().set_state(who, name, "active")
         return await self.get(name)
 
     async def remove(self, name: str, who: Principal = LOCAL_OWNER) -> None:
         """Forget it, its deliveries and the secret that was made for it."""
-        await self._service().remove(who, name)
+        await self.service().remove(who, name)
 
     async def deliveries(self, name: str, *, limit: int = 50, cursor: str = "") -> DeliveryPage:
         """What came, latest first; `cursor` is the `next` of the page before."""
         digits = cursor.removeprefix("d")
         if cursor and not (cursor[0] == "d" and digits.isascii() and digits.isdecimal() and len(digits) < 18):
             raise InvalidInput("`cursor` is not one we gave.")
-        found = await self._service().page(name, int(digits or 0), limit + 1)
+        found = await self.service().page(name, int(digits or 0), limit + 1)
         more = len(found) > limit
         found = found[:limit]
         return DeliveryPage(
@@ -70,9 +70,10 @@ class Hooks:
         self, name: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
     ) -> Delivery:
         """Take a delivery; on disk when this returns. See `engine.webhook_service.Webhooks.receive`."""
-        return await self._service().receive(name, headers, query, body)
+        return await self.service().receive(name, headers, query, body)
 
-    def _service(self) -> "Webhooks":
+    def service(self) -> "Webhooks":
+        """The service itself, for what else in the node keeps webhooks."""
         if self._made is None:
             self._made = self._make()
         return self._made

@@ -25,6 +25,7 @@ Work = Callable[[Connection], None]
 TIMEOUT_S = 300.0
 NO_RETRY = Retry()
 TRAITS = "__legion__"
+ACTOR = "__legion_actor__"  # where `engine.actors` leaves what it was told of a function
 
 F = TypeVar("F", bound=Callable[..., Any])
 

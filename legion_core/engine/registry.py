@@ -14,13 +14,16 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from legion_core.engine.extension import TRAITS, Traits
+from legion_core.engine.extension import ACTOR, TRAITS, Traits
 from legion_core.engine.importing import Print, fingerprint, import_folder
 from legion_core.engine.signature import Signature, Unusable, read_signature
 from legion_core.kernel.errors import InvalidInput, NotFound, Unavailable
 from legion_core.storage.calls import in_thread
+
+if TYPE_CHECKING:
+    from legion_core.engine.actors import Actor
 
 log = logging.getLogger("legion.engine")
 
@@ -34,7 +37,10 @@ _REASON_CHARS = 400
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function that can be run. `folder` is where its extension lies; None if it is not a drop-in one."""
+    """One function that can be run. `folder` is where its extension lies; None if it is not a drop-in one.
+
+    `actor` says when it runs by itself; None if never.
+    """
 
     name: str
     call: Callable[..., Any]
@@ -42,6 +48,7 @@ class Function:
     traits: Traits
     origin: Origin
     folder: Path | None = None
+    actor: "Actor | None" = None
 
     @property
     def pool(self) -> Pool:
@@ -75,6 +82,7 @@ class Registry:
         }
         self._folders: dict[str, tuple[Print, Extension]] = {}
         self._installed: dict[str, Extension] | None = None
+        self.on_change: Callable[[], None] | None = None  # a folder was imported anew, or is gone
 
     def known(self, name: str) -> Function | None:
         """The function if it can be told at once: built in, or installed and imported before. Touches no disk."""
@@ -134,7 +142,8 @@ class Registry:
     async def _from_folder(self, name: str) -> Extension | None:
         folder = self._folder / name
         if not NAME.match(name) or not folder.is_dir():
-            self._folders.pop(name, None)
+            if self._folders.pop(name, None) is not None:
+                self._changed()
             return None
         now = fingerprint(folder)
         before = self._folders.get(name)
@@ -142,7 +151,12 @@ class Registry:
             # Imported in a thread: strangers' code may take long to import.
             before = (now, await in_thread(f"import {name}", lambda: _import(name, folder)))
             self._folders[name] = before
+            self._changed()
         return before[1]
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     async def _all_installed(self) -> dict[str, Extension]:
         if self._installed is None:
@@ -287,7 +301,9 @@ def _functions(
                 raise Unusable("cpu is for plain functions, this one is asynchronous")
             if traits.cpu and home is None:
                 raise Unusable("cpu is for functions of a module, which another process can import")
-            found[dotted] = Function(dotted, call, signature, traits, origin, folder)
+            found[dotted] = Function(
+                dotted, call, signature, traits, origin, folder, getattr(call, ACTOR, None)
+            )
         except Unusable as error:
             problems.append(f"{dotted} is left out: {error}.")
     return found, problems

@@ -1,4 +1,4 @@
-"""What schedules and webhooks are kept in. Apart from `schedule_store`, so that a node without any need not load that."""
+"""What schedules, actors and webhooks are kept in. Apart from `schedule_store`, so that a node without any need not load that."""
 
 from legion_core.storage.sqlite import Migration
 
@@ -19,6 +19,15 @@ MIGRATIONS = (
             count INTEGER NOT NULL DEFAULT 1, fencing INTEGER NOT NULL, owner TEXT NOT NULL, UNIQUE(schedule, at)
         );
         CREATE INDEX occurrences_waiting ON occurrences(schedule, at) WHERE status = 'waiting';
+        """,
+    ),
+    Migration(
+        name="actors-0001",
+        sql="""
+        CREATE TABLE leases(
+            name TEXT PRIMARY KEY, owner TEXT NOT NULL, fencing INTEGER NOT NULL, since INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE actor_memory(name TEXT PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
         """,
     ),
     Migration(

@@ -6,7 +6,7 @@ What is accepted is on disk before it is acknowledged; `engine.dispatch` writes 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from legion_core.engine import chain_store, journal, lookup
@@ -88,6 +88,7 @@ class Engine:
         self._database = database
         self.registry = registry
         self.owner = ids.new("eng")
+        self.on_peer_gone: list[Callable[[], None]] = []  # called once what a process held is free again
         self.chains = Chains(
             ids, Ids(clock, rng), bus, authorizer, database, registry, asker or NoAsker(), KEPT_DAYS
         )
@@ -384,6 +385,11 @@ class Engine:
             await self._work.stop(deadline_s)
 
     @property
+    def can_ring(self) -> bool:
+        """Whether processes here hear of each other's end; where not, look now and then."""
+        return self._work.can_ring
+
+    @property
     def running(self) -> tuple[str, ...]:
         """What this process runs now, by id."""
         return self._work.running
@@ -395,7 +401,12 @@ class Engine:
 
     def _peer_died(self, owner: str) -> None:
         if not self._work.is_stopping:
-            self._supervisor.spawn("engine take over", self._take_over())
+            self._supervisor.spawn("engine take over", self._succeed_peer())
+
+    async def _succeed_peer(self) -> None:
+        await self._take_over()
+        for tell in tuple(self.on_peer_gone):
+            tell()
 
     async def _take_over(self) -> None:
         """Give back to the queues what dead processes held."""

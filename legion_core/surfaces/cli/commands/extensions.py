@@ -38,7 +38,21 @@ def info(setting: Setting, args: argparse.Namespace) -> Outcome:
             ("Problem", row.problem),
         ]
     )
-    return Outcome(row, "\n\n".join([head, *(_told(function) for function in row.functions)]))
+    parts = [head, *(_told(function) for function in row.functions)]
+    if row.actors:
+        lines = [
+            (
+                actor.function,
+                actor.kind,
+                actor.state,
+                actor.words,
+                f"{actor.runs} runs, {actor.failures} failed, {actor.skipped} skipped" if actor.runs else "",
+                actor.problem,
+            )
+            for actor in row.actors
+        ]
+        parts.append(words.table(("Runs by itself", "Kind", "State", "When", "", ""), lines))
+    return Outcome(row, "\n\n".join(parts))
 
 
 def create(setting: Setting, args: argparse.Namespace) -> Outcome:

@@ -27,6 +27,7 @@ async def _work(setting: Setting) -> Outcome:
     async with setting.open_node(setting.home.root, env=setting.env, serve=False) as node:
         await node.legion.tasks.work()
         await node.legion.schedules.work()
+        await node.legion.actors.work()
         setting.say(f"Takes tasks of {setting.home.root}. Ctrl-C stops it.")
         await told_to_end.wait()
         setting.say("Stopping.")
