@@ -34,6 +34,7 @@ from legion_core.storage.sqlite import Connection, Database, Row, execute, row, 
 OUTPUT_UNNAMED = (
     8_192  # tokens of an answer where the request names no bound; the largest default of our wires
 )
+OUTPUT_SCARCE = 1_024  # the bound such a request gets where there is no money for as many as that
 BYTES_PER_TOKEN = 2  # a safe side: prose has four, code and digits two to three
 IMAGE_TOKENS_MOST = 2_000
 FRAMING_TOKENS_MOST = 512
@@ -68,47 +69,52 @@ class Budget:
         self._limits = limits
         self._owner = owner
 
-    async def reserve(self, request: Request, decision: RouteDecision) -> RouteDecision:
+    async def reserve(self, request: Request, decision: RouteDecision) -> tuple[Request, RouteDecision]:
         """`decision` without the candidates there is no money for; what the first of the others may cost is held.
 
-        Raises LimitReached where money alone is in the way.
+        A request that names no bound on its answer gets one of `OUTPUT_SCARCE` tokens where money is short. Raises
+        LimitReached where money alone is in the way.
         """
         limits = self._limits()
         if not limits.are_any or all(_is_free(lane) for lane in decision.candidates):
-            return decision
-        costs = [self._most(request, lane) for lane in decision.candidates]
-        account = self._account(request)
+            return request, decision
+        account, lanes = self._account(request), decision.candidates
+        asked = [request]
+        if request.params.max_tokens is None:
+            bound = msgspec.structs.replace(request.params, max_tokens=OUTPUT_SCARCE)
+            asked.append(msgspec.structs.replace(request, params=bound))
 
-        def work(connection: Connection) -> tuple[list[LeftOut | None], BudgetRow | None]:
+        def work(connection: Connection) -> tuple[Request, list[LeftOut | None], BudgetRow | None]:
             tight = tightest(standing(connection, account, limits))
-            obstacles = [
-                _obstacle(lane, cost, tight, limits)
-                for lane, cost in zip(decision.candidates, costs, strict=True)
-            ]
-            first = next((place for place, obstacle in enumerate(obstacles) if obstacle is None), None)
-            if first is not None and (cost := costs[first] or 0.0) > 0:
-                _hold(
-                    connection, request, account, decision.candidates[first], cost, self._owner, self._now()
-                )
-            return obstacles, tight
+            costs, obstacles = list[float | None](), list[LeftOut | None]()
+            for request in asked:
+                costs = [_most(request, lane) for lane in lanes]
+                obstacles = [_obstacle(*pair, tight, limits) for pair in zip(lanes, costs, strict=True)]
+                first = next((place for place, obstacle in enumerate(obstacles) if obstacle is None), None)
+                if first is not None:
+                    if (cost := costs[first] or 0.0) > 0:
+                        _hold(connection, request, account, lanes[first], cost, self._owner, self._now())
+                    return request, obstacles, tight
+            return asked[0], obstacles, tight
 
-        obstacles, tight = await self._database.write(work, durability="process")
+        request, obstacles, tight = await self._database.write(work, durability="process")
         taken = tuple(
             lane for lane, obstacle in zip(decision.candidates, obstacles, strict=True) if obstacle is None
         )
         if len(taken) == len(obstacles):
-            return decision
+            return request, decision
         dropped = tuple(obstacle for obstacle in obstacles if obstacle is not None)
         if not taken:
             raise _used_up(tight, dropped)
-        return msgspec.structs.replace(decision, candidates=taken, left_out=(*decision.left_out, *dropped))
+        left_out = (*decision.left_out, *dropped)
+        return request, msgspec.structs.replace(decision, candidates=taken, left_out=left_out)
 
     async def extend(self, request: Request, lane: Lane) -> None:
         """Hold what a further attempt of `request` at `lane` may cost; raises LimitReached if there is no money for it."""
         limits = self._limits()
         if not limits.are_any or _is_free(lane):
             return
-        cost, account = self._most(request, lane), self._account(request)
+        cost, account = _most(request, lane), self._account(request)
 
         def work(connection: Connection) -> LimitReached | None:
             tight = tightest(standing(connection, account, limits))
@@ -160,11 +166,6 @@ class Budget:
 
         if dead or owners:
             await self._database.write(work, durability="process")
-
-    def _most(self, request: Request, lane: Lane) -> float | None:
-        asked = request.params.max_tokens
-        room = min(OUTPUT_UNNAMED if asked is None else asked, lane.offer.context)
-        return most_usd(lane.offer.price, lane.tier, most_tokens(request), room)
 
     def _account(self, request: Request) -> "_Account":
         return _Account(self._day(), client_key(request.client), request.conversation_id or "")
@@ -255,6 +256,12 @@ def most_tokens(request: Request) -> int:
         for tool in request.tools
     )
     return size // BYTES_PER_TOKEN + images * IMAGE_TOKENS_MOST + FRAMING_TOKENS_MOST
+
+
+def _most(request: Request, lane: Lane) -> float | None:
+    asked = request.params.max_tokens
+    room = min(OUTPUT_UNNAMED if asked is None else asked, lane.offer.context)
+    return most_usd(lane.offer.price, lane.tier, most_tokens(request), room)
 
 
 def _is_free(lane: Lane) -> bool:

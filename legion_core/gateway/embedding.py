@@ -38,7 +38,7 @@ class Embedder:
         attempts = list[Attempt]()
         start_s, outcome = self.clock.monotonic_s(), "cancelled"
         try:
-            decision = await self.budget.reserve(request, decision)
+            request, decision = await self.budget.reserve(request, decision)
             found = await self._first_that_can(request, decision.candidates, texts, attempts)
             outcome = "succeeded"
         except LegionError as error:

@@ -94,7 +94,7 @@ class Pipeline:
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
             decision = self.route(request)
-            decision = await self._budget.reserve(request, decision)
+            request, decision = await self._budget.reserve(request, decision)
             failover = Failover(
                 request,
                 decision,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from legion_core.gateway.answer import Answer
-from legion_core.gateway.budget import Limits, most_tokens
+from legion_core.gateway.budget import OUTPUT_SCARCE, Limits, most_tokens
 from legion_core.gateway.cost import most_usd
 from legion_core.gateway.types import ModelOffer, Params, Price, Request, Tier
 from legion_core.kernel.errors import ConnectionLost, LimitReached, Overloaded
@@ -254,3 +254,17 @@ def test_a_free_answer_that_breaks_off_goes_on_at_a_paid_model_only_with_money_f
 
     assert run(scenario(Limits(day_usd=MOST * 1.5), "a.db")) == (1, pytest.approx(MOST))
     assert run(scenario(Limits(day_usd=MOST / 2), "b.db")) == (0, 0)
+
+
+def test_a_question_without_a_bound_is_bounded_where_money_is_short_and_only_there(tmp_path: Path) -> None:
+    unbounded = ask("hello", request_id="req_1")
+    short = (most_usd(PRICE, Tier.CLOUD, most_tokens(unbounded), OUTPUT_SCARCE) or 0.0) * 1.5
+
+    async def scenario(limits: Limits, name: str) -> int | None:
+        async with open_gateway(tmp_path / name, limits=limits) as under_test:
+            cloud = under_test.put(ScriptedProvider("cloud", say("a")), Tier.CLOUD, offer=PAID)
+            await under_test.gateway.answer(unbounded, LOCAL_OWNER)
+            return cloud.calls[0].request.params.max_tokens
+
+    assert run(scenario(Limits(day_usd=short), "a.db")) == OUTPUT_SCARCE
+    assert run(scenario(Limits(day_usd=10.0), "b.db")) is None
