@@ -101,7 +101,7 @@ class Inputs:
         element = task.element
         if element is msgspec.UNSET and task.index is not None and task.fan is not None:
             element = self.elements(task.origins[0].key, task.fan)[task.index]
-        return payload(
+        made = payload(
             input=self.given,
             origins=task.origins,
             results=results,
@@ -110,6 +110,11 @@ class Inputs:
             element=element,
             index=task.index,
         )
+        if element is msgspec.UNSET and "/" in task.key and task.node in self.plan.itemed:
+            made |= self._item(task)
+        if task.node in self.plan.asking and len(names) == 1:
+            made |= self._how(task.origins[0].key)
+        return made
 
     def facts(
         self, task: NextTask, status: TaskStatus, result: bytes | None, reason: Reason | None
@@ -160,6 +165,22 @@ class Inputs:
         """What a task gave; None if nothing."""
         found = store.result_of(self.connection, self.run, node_of(key), key)
         return read_json(found) if found is not None else None
+
+    def _item(self, task: NextTask) -> dict[str, Json]:
+        """The element that a task further on in a fan-out belongs to."""
+        edge, _, at = task.key.partition("#")[0].rpartition("/")[2].rpartition(".")
+        fan = int(edge.partition("~")[0])
+        source = self._nearest(task, self.plan.chain.edges[fan].source)
+        assert source is not None, "a fan-out comes from a task"
+        return {"item": self.elements(source, fan)[int(at)], "index": int(at)}
+
+    def _how(self, key: str) -> dict[str, Json]:
+        """How the one task before ended."""
+        found = kept(self.connection, self.run, key)
+        assert found is not None, "a task follows one there is"
+        error = found.reason.sentence if found.reason and found.status != "succeeded" else ""
+        told: dict[str, Json] = {"status": found.status, "node": found.node}
+        return {**told, "error": error} if error else told
 
     def _nearest(self, task: NextTask, node: str) -> str | None:
         if self.nearest is not None:

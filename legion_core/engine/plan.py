@@ -24,6 +24,8 @@ from legion_core.engine.types import FAILED, Json, Reason, TaskStatus
 
 FAN_OUT_MAX = 100_000
 Look = Literal["nothing", "result", "all"]
+_HOW = frozenset({"status", "node", "error"})
+_ITEM = frozenset({"item", "index"})
 _OWN = frozenset({"result", "status", "node", "error"})
 _FROM_FACTS = re.compile(r"""\$(?:\.|\[["'])(?:results?|input|item)(?![\w-])""")
 _RESULT_OF = re.compile(r"""\$(?:\.|\[["'])results(?:["']\])?(?:\.|\[["'])([A-Za-z_][\w-]*)""")
@@ -59,7 +61,8 @@ class Plan:
     """A chain ready to run. `needs` are, by node, the nodes whose results its task, or an edge after it, names.
 
     `looks` says how far the edges after a node look: at nothing, at its own result, or at all that came before.
-    `late` are nodes whose arguments may take long to make, so that they are made by who runs the task.
+    `late` are nodes whose arguments may take long to make, so that they are made by who runs the task; `asking` those
+    whose templates name how the task before ended, `itemed` those where the element of a fan-out is named.
     """
 
     chain: Chain
@@ -67,6 +70,8 @@ class Plan:
     needs: tuple[frozenset[str], ...]
     looks: tuple[Look, ...]
     late: frozenset[str]
+    asking: frozenset[str]
+    itemed: frozenset[str]
     _when: tuple[Condition | None, ...]
     _each: tuple[JsonPath | None, ...]
     _args: tuple[Transform | None, ...]
@@ -98,6 +103,13 @@ class Plan:
             needs=tuple(map(frozenset, needs)),
             looks=tuple(_look(edges, when, each) for edges in graph.out),
             late=frozenset(node.name for node in chain.nodes if _is_late(node)),
+            asking=_readers(chain, _HOW, args, transforms),
+            itemed=_readers(chain, _ITEM, args, transforms)
+            | {
+                edge.source
+                for edge, ready in zip(chain.edges, when, strict=True)
+                if ready is not None and any(fact[0] in _ITEM for fact in ready.facts)
+            },
             _when=when,
             _each=each,
             _args=args,
@@ -218,6 +230,18 @@ def facts_of(
     if error:
         made["error"] = error
     return made
+
+
+def _readers(
+    chain: Chain, roots: frozenset[str], *parts: list[Transform | None] | tuple[Transform | None, ...]
+) -> frozenset[str]:
+    """The nodes whose templates name one of the roots."""
+    return frozenset(
+        node.name
+        for ready in parts
+        for node, each in zip(chain.nodes, ready, strict=True)
+        if each is not None and any(path and path[0] in roots for path in each.paths)
+    )
 
 
 def _look(

@@ -12,6 +12,8 @@ FAULTS_MAX = 100
 class InvalidDocument(InvalidInput):
     """A condition, transform, chain or schedule as written cannot be used; `faults` names all there is to mend."""
 
+    faults: tuple[Fault, ...]
+
     def __init__(self, what: str, faults: Sequence[Fault]) -> None:
         first = str(faults[0])
         more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -29,7 +29,7 @@ mend it (`blame`), and what is it called on the wire (`public_code`). Messages a
 `hint` says what to do.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Retry = Literal["here", "elsewhere", "never"]
 Blame = Literal["caller", "provider", "world", "us"]
@@ -92,10 +92,14 @@ class LimitReached(LegionError):
 
 
 class InvalidInput(LegionError):
-    """The request cannot be understood; the message names the field."""
+    """The request cannot be understood; the message names the field.
+
+    Where it has several faults, `faults` holds one for each, which reads as a sentence.
+    """
 
     blame = "caller"
     public_code = "invalid_input"
+    faults: tuple[Any, ...] = ()
 
 
 class ProviderError(LegionError):

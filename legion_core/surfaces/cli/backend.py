@@ -28,10 +28,11 @@ if TYPE_CHECKING:
         TestResult,
         Usage,
     )
-    from legion_core.gateway.export import Format
     from legion_core.gateway.discovery import Found
+    from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
+    from legion_core.surfaces.cli.chains import ChainDoor
     from legion_core.surfaces.cli.hooks import HookDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -98,7 +99,7 @@ class Backend(Protocol):
         """Model files on this computer."""
         ...
 
-    def pull(self, name: str) -> "Iterator[PullProgressed]":
+    def pull(self, name: str, *, allow_private: bool = False) -> "Iterator[PullProgressed]":
         """Download; the last one given is `ready`, `failed` or `cancelled`."""
         ...
 
@@ -197,6 +198,11 @@ class Backend(Protocol):
     @property
     def outlives_command(self) -> bool:
         """Whether the node goes on when this command is over."""
+        ...
+
+    @property
+    def chains(self) -> "ChainDoor":
+        """Which task follows which."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from legion_core.kernel.errors import ConfigError, LegionError
+from legion_core.kernel.errors import ConfigError, InvalidInput, LegionError
 
 # What the OpenAI dialect calls some of them, for the sake of its own clients.
 _ALIASES = {"model_not_found": "not_found", "invalid_api_key": "denied"} | {
@@ -34,11 +34,17 @@ def kind_of(code: str) -> type[LegionError]:
 
 def shape_of(error: LegionError) -> FaultShape:
     """For a program."""
-    faults = error.faults if isinstance(error, ConfigError) else ()
+    faults = _faults(error)
     return FaultShape(code=error.public_code, message=error.message, hint=error.hint, faults=faults)
 
 
 def words_of(error: LegionError) -> str:
-    """For a person: what and why, what to do, and every fault of a configuration on its own line."""
-    faults = error.faults if isinstance(error, ConfigError) and len(error.faults) > 1 else ()
+    """For a person: what and why, what to do, and every fault of a document on its own line."""
+    faults = _faults(error)
+    if len(faults) < 2:
+        faults = ()
     return "\n".join((error.sentence(), *(f"  {line}" for line in faults)))
+
+
+def _faults(error: LegionError) -> tuple[str, ...]:
+    return tuple(map(str, error.faults)) if isinstance(error, ConfigError | InvalidInput) else ()

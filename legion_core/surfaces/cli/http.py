@@ -167,7 +167,10 @@ def error_of(status: int, content: bytes) -> LegionError:
     kind = kind_of(fault.code)
     if kind is errors.ConfigError:
         return errors.ConfigError(fault.message, hint=fault.hint, faults=fault.faults)
-    return kind(fault.message, hint=fault.hint)
+    made = kind(fault.message, hint=fault.hint)
+    if isinstance(made, errors.InvalidInput):
+        made.faults = fault.faults
+    return made
 
 
 def _with_query(path: str, query: Mapping[str, object]) -> str:

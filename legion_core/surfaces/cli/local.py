@@ -46,10 +46,11 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
-    from legion_core.gateway.export import Format
     from legion_core.gateway.discovery import Found
+    from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
+    from legion_core.surfaces.cli.chains import LocalChains
     from legion_core.surfaces.cli.hooks import LocalHooks
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
@@ -180,16 +181,16 @@ class LocalBackend(Backend):
     def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
         return self._run(self._door().models.list(context=context))
 
-    def pull(self, name: str) -> Iterator[PullProgressed]:
+    def pull(self, name: str, *, allow_private: bool = False) -> Iterator[PullProgressed]:
         legion = self._door()
 
         async def progress() -> AsyncIterator[PullProgressed]:
             with legion.events.subscribe(PullProgressed) as events:
-                job = await legion.models.pull(name)
+                job = await legion.models.pull(name, allow_private=allow_private)
                 async for event in events:
                     if isinstance(event, PullProgressed) and event.name == job:
                         yield event
-                        if event.state in ("ready", "failed", "cancelled"):
+                        if event.state in ("ready", "failed", "cancelled", "paused"):
                             return
 
         return self._pieces(progress())
@@ -284,6 +285,12 @@ class LocalBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return False
+
+    @property
+    def chains(self) -> "LocalChains":
+        from legion_core.surfaces.cli.chains import LocalChains
+
+        return LocalChains(self._run, lambda: self._door().chains)
 
     @property
     def hooks(self) -> "LocalHooks":

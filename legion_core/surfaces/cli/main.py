@@ -161,6 +161,8 @@ def _command(command: str | None, action: str | None) -> Run:
             return chat.prompt if action == "prompt" else chat.repl
         case "task" | "extension":
             return _tasks(command, str(action))
+        case "chain":
+            return _chains(str(action))
         case "schedule" | "hook":
             return _occasions(command, str(action))
         case "worker":
@@ -187,6 +189,24 @@ def _configuration(command: str, action: str) -> Run:
         ("token", "show"): configuration.show_token,
     }
     return table[command, action]
+
+
+def _chains(action: str) -> Run:
+    from legion_core.surfaces.cli.commands import chains
+
+    table: dict[str, Run] = {
+        "apply": chains.apply,
+        "check": chains.check,
+        "list": chains.listing,
+        "show": chains.show,
+        "run": chains.run,
+        "runs": chains.runs,
+        "run-show": chains.run_show,
+        "run-cancel": chains.run_cancel,
+        "replay": chains.replay,
+        "delete": chains.delete,
+    }
+    return table[action]
 
 
 def _occasions(command: str, action: str) -> Run:

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
-    from legion_core.gateway.export import Format
     from legion_core.gateway.discovery import Found
+    from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
+    from legion_core.surfaces.cli.chains import RemoteChains
     from legion_core.surfaces.cli.hooks import RemoteHooks
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -152,27 +153,30 @@ class RemoteBackend(Backend):
 
         return self._wire.get(f"{V1}/models", tuple[ModelRow, ...], context=context)
 
-    def pull(self, name: str) -> "Iterator[PullProgressed]":
+    def pull(self, name: str, *, allow_private: bool = False) -> "Iterator[PullProgressed]":
         import msgspec
 
         from legion_core.api.types import PullProgressed
 
         # Listen first, or a short download is over before we do.
+        job = name
         stream = self._wire.stream("GET", f"{V1}/events?type=PullProgressed")
         other = self._wire.another()
         try:
-            job = other.ask("POST", f"{V1}/models/pull", dict[str, str], body={"name": name})["name"]
+            body = {"name": name, "allow_private": allow_private}
+            job = other.ask("POST", f"{V1}/models/pull", dict[str, str], body=body)["name"]
             for event, data in stream:
                 if event != "PullProgressed":
                     continue
                 progress = msgspec.json.decode(data, type=PullProgressed)
                 if progress.name == job:
                     yield progress
-                    if progress.state in ("ready", "failed", "cancelled"):
+                    if progress.state in ("ready", "failed", "cancelled", "paused"):
                         return
         except KeyboardInterrupt:
             with suppress(LegionError):
-                other.ask("POST", f"{V1}/models/{part(name)}/cancel", dict[str, str])
+                # What came is kept: the same command goes on with it.
+                other.ask("POST", f"{V1}/models/{part(job)}/pause", dict[str, str])
             raise
         finally:
             stream.close()
@@ -296,6 +300,12 @@ class RemoteBackend(Backend):
     @property
     def outlives_command(self) -> bool:
         return True
+
+    @property
+    def chains(self) -> "RemoteChains":
+        from legion_core.surfaces.cli.chains import RemoteChains
+
+        return RemoteChains(self._wire)
 
     @property
     def hooks(self) -> "RemoteHooks":

@@ -47,6 +47,7 @@ def parser() -> Parser:
     _node(commands)
     _chat(commands)
     _tasks(commands)
+    _chains(commands)
     _schedules(commands)
     _hooks(commands)
     _models(commands)
@@ -219,11 +220,55 @@ def _timing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _chains(commands: "Group") -> None:
+    chain = _group(commands, "chain", "which task follows which")
+    for action, words in (
+        ("apply", "keep a chain, written as YAML or JSON"),
+        ("check", "what is wrong with it"),
+    ):
+        chain.add_parser(action, help=words).add_argument("file", metavar="FILE", help="- is standard input")
+    chain.add_parser("list", help="all of them, and how their last runs went")
+    show = chain.add_parser("show", help="as it was written")
+    show.add_argument("name", metavar="NAME")
+    show.add_argument("--version", metavar="N", type=int, default=0, help="the newest if absent")
+    run = chain.add_parser("run", help="run one with key:value as its input")
+    run.add_argument("name", metavar="NAME")
+    run.add_argument("words", metavar="KEY:VALUE", nargs="*", help="such as url:https://example.org")
+    run.add_argument("--input", metavar="JSON", help="the whole input")
+    run.add_argument("--wait", action="store_true", help="wait for its end and print how it went")
+    run.add_argument("--dry-run", action="store_true", help="decide everything, call nothing")
+    run.add_argument(
+        "--pin",
+        metavar="NODE=JSON",
+        action="append",
+        default=[],
+        help="give a node its result; may be repeated",
+    )
+    run.add_argument("--version", metavar="N", type=int, default=0, help="the newest if absent")
+    runs = chain.add_parser("runs", help="newest first")
+    runs.add_argument("name", metavar="NAME")
+    runs.add_argument("--limit", metavar="N", type=int, default=50)
+    run_show = chain.add_parser("run-show", help="what became of each node, and why")
+    run_show.add_argument("id", metavar="ID")
+    run_show.add_argument("--node", metavar="NODE", default="", help="what went into this node and came out")
+    run_show.add_argument("--edge", metavar="N", type=int, help="why this edge (from 0) led on or not")
+    chain.add_parser("run-cancel", help="end it and its sub-chains").add_argument("id", metavar="ID")
+    replay = chain.add_parser("replay", help="do a run anew from one of its nodes")
+    replay.add_argument("id", metavar="ID")
+    replay.add_argument("--from", dest="node", metavar="NODE", required=True)
+    replay.add_argument("--wait", action="store_true", help="wait for its end and print how it went")
+    chain.add_parser("delete", help="take it away; its runs are kept").add_argument("name", metavar="NAME")
+
+
 def _models(commands: "Group") -> None:
     model = _group(commands, "model", "model files on this computer")
     listed = model.add_parser("list", help="all of them, and whether they fit")
     listed.add_argument("--context", metavar="TOKENS", type=int, help="reckon the fit for this many tokens")
-    model.add_parser("pull", help="download one").add_argument("name", metavar="NAME-OR-URL")
+    pull = model.add_parser("pull", help="download one")
+    pull.add_argument("name", metavar="NAME-OR-URL")
+    pull.add_argument(
+        "--private", action="store_true", help="the URL may lead into this computer or your own network"
+    )
     model.add_parser("import", help="take in a GGUF file").add_argument("path", metavar="PATH")
     model.add_parser("remove", help="delete its file").add_argument("name", metavar="NAME")
     fit = model.add_parser("fit", help="whether it fits, with the arithmetic")

@@ -47,7 +47,7 @@ _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permi
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as a client reads it. `faults` are the lines of a configuration with several."""
+    """An error as a client reads it. `faults` are the lines of a document with several."""
 
     code: str
     message: str
@@ -64,7 +64,9 @@ def status_of(error: LegionError) -> int:
 
 def fault_of(error: LegionError) -> Fault:
     """The error as a client reads it."""
-    faults = error.faults if isinstance(error, errors.ConfigError) else ()
+    faults: tuple[str, ...] = ()
+    if isinstance(error, errors.ConfigError | errors.InvalidInput):
+        faults = tuple(map(str, error.faults))
     return fault(status_of(error), error.public_code, error.message, error.hint, faults=faults)
 
 

@@ -3,6 +3,7 @@
 from legion_core.surfaces.rest import openapi
 from legion_core.surfaces.rest.calls import Operation
 from legion_core.surfaces.rest.operations import (
+    chains,
     conversations,
     dialects,
     events,
@@ -21,6 +22,7 @@ from legion_core.surfaces.rest.operations import (
     providers,
     responses,
     routes,
+    runs,
     schedules,
     settings,
     tasks,
@@ -45,6 +47,8 @@ def operations() -> tuple[Operation, ...]:
         *privacy.OPERATIONS,
         *ledger.OPERATIONS,
         *tasks.OPERATIONS,
+        *chains.OPERATIONS,
+        *runs.OPERATIONS,
         *extensions.OPERATIONS,
         *previews.OPERATIONS,
         *schedules.OPERATIONS,
