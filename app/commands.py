@@ -38,7 +38,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("connect", "Connect", "plug"),
     ("activity", "Activity", "activity"),
 )
-BUILT_PAGES = ("chat", "models", "routing", "activity")
+BUILT_PAGES = ("chat", "models", "routing", "chains", "activity")
 
 
 def page_key(page: str) -> str:
@@ -134,6 +134,20 @@ COMMANDS: tuple[Command, ...] = (
         group="Routing",
         words="local only privacy tier limit budget",
     ),
+    Command(
+        "chains.new", "New chain", "Ctrl+Shift+N", "plus", "engine", "Chains", words="workflow automation"
+    ),
+    Command("chains.run", "Run the open chain", "", "play", "engine", "Chains", words="start workflow"),
+    Command("chains.dry", "Dry run of the open chain", "", "flask-conical", "engine", "Chains", words="test"),
+    Command(
+        "chains.list", "Show the chain as a list", "", "list", "engine", "Chains", words="tree accessible"
+    ),
+    Command("chains.text", "Show the chain as text", "", "braces", "engine", "Chains", words="yaml source"),
+    Command("chains.graph", "Show the chain as a graph", "", "workflow", "engine", "Chains", words="canvas"),
+    Command(
+        "chains.import", "Import a chain…", "", "upload", "engine", "Chains", words="yaml json file open"
+    ),
+    Command("chains.export", "Export the open chain…", "", "download", "engine", "Chains", words="yaml save"),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),
     Command("theme.highContrast", "Theme: high contrast", "", "palette", group="Appearance"),

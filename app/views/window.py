@@ -64,6 +64,7 @@ class MainWindow(Shell):
             "chat": lambda: ChatPage(services),
             "models": self._make_models,
             "routing": self._make_routing,
+            "chains": self._make_chains,
             "settings": self._make_settings,
             "activity": self._make_activity,
         }
@@ -129,6 +130,11 @@ class MainWindow(Shell):
 
         return RoutingPage(self.services, self.go)
 
+    def _make_chains(self) -> PageFrame:
+        from app.views.chains.page import ChainsPage
+
+        return ChainsPage(self.services)
+
     def _make_settings(self) -> PageFrame:
         from app.views.settings.page import SettingsPage
 
@@ -161,6 +167,8 @@ class MainWindow(Shell):
             commands.bind(f"activity.{verb}", lambda to=verb: self._run_on("activity", to))
         for verb in ("try", "spend", "policies"):
             commands.bind(f"routing.{verb}", lambda to=verb: self._routing(to))
+        for verb in ("new", "run", "dry", "list", "text", "graph", "import", "export"):
+            commands.bind(f"chains.{verb}", lambda to=verb: self._run_on("chains", to))
         for theme in ("light", "dark", "highContrast", "system"):
             commands.bind(f"theme.{theme}", lambda to=theme: self.appearance.set_theme(to))
         commands.bind("text.larger", lambda: self.appearance.step_scale(1))
