@@ -2,16 +2,16 @@
 
     python -m benchmarks.engine_power_cut [--cuts 200] [--tasks 400] [--seed 1] [--durability power] [--json]
 
-An engine of class `power` accepts and runs tasks on a disk that records every write and every sync. Then the disk is
-cut at chance moments: all that was synced by then is kept, and of the rest an arbitrary part, torn by sector. On each
+An engine of class `power` accepts and runs tasks, and chains with a fan-out and a join (`benchmarks.engine_chain`), on a
+disk that records every write and every sync. Then the disk is cut at chance moments: all that was synced by then is kept, and of the rest an arbitrary part, torn by sector. On each
 of these disks an engine is opened that runs what is left, and then must hold:
 
-    lost         a task that was acknowledged before the cut is there
+    lost         a task or run that was acknowledged before the cut is there
     forgotten    a task whose end was told before the cut has ended, the same way, and does not run again
     untraced     a function that was called before the cut was called for a task that is there: no effect without record
     unflagged    one that is called again after the cut is told so
-    doubled      what writes with its completion is there exactly once; what must not be repeated is not
-    unfinished   everything accepted ends
+    doubled      what writes with its completion is there exactly once; what must not be repeated is not; a join is one task
+    unfinished   everything accepted ends, each run with all its nodes
     corrupt      SQLite finds no fault in the file
 
 With `--durability process`, which promises nothing against a power cut, it shows that it finds what it looks for.
@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import engine_chain
 from legion_core.engine.events import TaskFinished
 from legion_core.engine.extension import Context, function
 from legion_core.engine.orders import Order
@@ -39,7 +40,9 @@ from tests.contract.storage.disks import Recording, RecordingDisk, image_after_c
 
 NAMES = ("plain", "transactional", "at_most_once")
 FAULTS = ("lost", "forgotten", "untraced", "unflagged", "doubled", "unfinished", "corrupt")
+NODES = dict.fromkeys(engine_chain.EXPECTED, "transactional") | {"first": "fan", "last": "plain"}
 CALLERS = 6
+CHAIN_EVERY = 10
 CHECKPOINT_PAGES = 60  # small, so that checkpoints and the log begun anew are part of the story
 
 
@@ -58,6 +61,12 @@ class Effects:
         """At least once."""
         self._call(context)
         return context.task_id
+
+    @function()
+    async def fan(self, context: Context) -> dict[str, Any]:
+        """As `plain`, and gives what a chain fans out over."""
+        self._call(context)
+        return engine_chain.result_of_first()
 
     @function(effect="transactional")
     async def transactional(self, context: Context) -> str:
@@ -87,7 +96,7 @@ class Story:
     accepted: dict[str, int] = field(default_factory=dict[str, int])
     ended: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     calls: list[tuple[str, int, bool]] = field(default_factory=list[tuple[str, int, bool]])
-    names: dict[str, str] = field(default_factory=dict[str, str])
+    runs: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @contextmanager
@@ -102,6 +111,8 @@ async def tell(folder: Path, tasks: int, seed: int, durability: Durability) -> S
     """Live through it once, on the recording disk."""
     async with open_engine(folder, {}, serve=False) as here:
         await here.database.write(lambda connection: script(connection, "CREATE TABLE ext_cut(task TEXT)"))
+    async with open_engine(folder, {"cut.it": Effects(Recording())}, serve=False) as here:
+        await here.engine.chains.apply_value(LOCAL_OWNER, engine_chain.document("cut.it", NODES))
     story = Story({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
     effects = Effects(story.recording)
     chance = random.Random(seed)
@@ -111,7 +122,7 @@ async def tell(folder: Path, tasks: int, seed: int, durability: Durability) -> S
             await here.database.write(
                 lambda connection: script(connection, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             )
-            with here.bus.subscribe(TaskFinished, size_max=2 * tasks) as told:
+            with here.bus.subscribe(TaskFinished, size_max=20 * tasks) as told:
 
                 async def listen() -> None:
                     async for event in told:
@@ -122,12 +133,15 @@ async def tell(folder: Path, tasks: int, seed: int, durability: Durability) -> S
                 left = iter(range(tasks))
 
                 async def caller() -> None:
-                    for _ in left:
+                    for number in left:
+                        if number % CHAIN_EVERY == 0:
+                            run = await here.engine.chains.run(LOCAL_OWNER, engine_chain.NAME, None)
+                            story.runs[run] = len(steps)
+                            continue
                         name = chance.choice(NAMES)
                         order = Order(task=f"cut.it.{name}", delay_s=0.02 if chance.random() < 0.1 else 0.0)
                         accepted = await here.engine.submit(LOCAL_OWNER, order)
                         story.accepted[accepted.id] = len(steps)
-                        story.names[accepted.id] = name
 
                 await asyncio.gather(*(caller() for _ in range(CALLERS)))
                 await drain(here)
@@ -165,18 +179,21 @@ async def cut(story: Story, place: int, folder: Path, chance: random.Random) -> 
         booked = Counter(
             str(task) for (task,) in await here.database.read(lambda c: rows(c, "SELECT task FROM ext_cut"))
         )
+        runs = await here.database.read(engine_chain.statuses)
+        nodes = await here.database.read(engine_chain.nodes_of)
     again = Counter(task_id for task_id, _, _ in effects.calls)
-    found["lost"] = sum(step <= place and task_id not in there for task_id, step in story.accepted.items())
+    owed = [run for run, step in story.runs.items() if step <= place]
+    found.update(engine_chain.judge(owed, runs, nodes))
+    found["lost"] += sum(step <= place and task_id not in there for task_id, step in story.accepted.items())
     found["forgotten"] = sum(
-        step <= place and (there.get(task_id) != status or again[task_id] > 0)
+        step <= place and (_status(there, task_id) != status or again[task_id] > 0)
         for task_id, (step, status) in story.ended.items()
     )
     found["untraced"] = sum(task_id not in there for task_id in before)
     found["unflagged"] = sum(
         task_id in before and not is_redelivered for task_id, _, is_redelivered in effects.calls
     )
-    for task_id, status in over.items():
-        name = story.names.get(task_id)
+    for task_id, (name, status) in over.items():
         if name == "transactional":
             found["doubled"] += booked[task_id] != (status == "succeeded")
         elif name == "at_most_once":
@@ -185,9 +202,16 @@ async def cut(story: Story, place: int, folder: Path, chance: random.Random) -> 
     return found
 
 
-async def _table(here: UnderTest) -> dict[str, str]:
-    found = await here.database.read(lambda connection: rows(connection, "SELECT id, status FROM tasks"))
-    return {str(task_id): str(status) for task_id, status in found}
+def _status(table: Mapping[str, tuple[str, str]], task_id: str) -> str:
+    return table.get(task_id, ("", ""))[1]
+
+
+async def _table(here: UnderTest) -> dict[str, tuple[str, str]]:
+    """Of each task the function's name and the status."""
+    found = await here.database.read(
+        lambda connection: rows(connection, "SELECT id, task, status FROM tasks")
+    )
+    return {str(task_id): (str(task).rpartition(".")[2], str(status)) for task_id, task, status in found}
 
 
 def measure(cuts: int, tasks: int, seed: int, durability: Durability = "power") -> dict[str, Any]:
@@ -203,13 +227,14 @@ def measure(cuts: int, tasks: int, seed: int, durability: Durability = "power") 
             after = Path(folder) / f"cut-{number}"
             after.mkdir()
             found += asyncio.run(cut(story, place, after, chance))
-    assert len(story.accepted) == len(story.ended) == tasks
+    assert len(story.accepted) + len(story.runs) == tasks
     figures = {name: found[name] for name in FAULTS}
     steps = story.recording
     return figures | {
         "violations": sum(figures.values()),
         "cuts": cuts,
-        "tasks": tasks,
+        "tasks": len(story.ended),
+        "runs": len(story.runs),
         "disk_steps": len(steps.steps),
         "log_syncs": steps.syncs("-wal"),
         "checkpoints": steps.syncs(".db"),
