@@ -67,6 +67,16 @@ class Steps:
         await self.gate.wait()
         return "held"
 
+    @function(effect="pure")
+    async def many(self, count: int) -> list[int]:
+        """A long list."""
+        return [0] * count
+
+    @function(effect="pure")
+    async def odd(self) -> object:
+        """Not JSON."""
+        return object()
+
     @function(effect="at_most_once")
     async def once(self) -> str:
         """Must not run twice."""
