@@ -165,6 +165,7 @@ async def open_node(
             node.supervisor.spawn("engine start", node.legion.tasks.work())
             node.supervisor.spawn("schedules start", node.legion.schedules.work())
             node.supervisor.spawn("actors start", node.legion.actors.work())
+            node.supervisor.spawn("downloads go on", node.legion.models.go_on_pulling())
             stack.push_async_callback(node.stop_serving)
             try:
                 await node.serve(port, host)

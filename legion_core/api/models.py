@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from legion_core.api.downloads import Downloads
-from legion_core.api.types import ModelChanged, ModelFit, ModelRow
+from legion_core.api.types import ModelChanged, ModelFit, ModelRow, PullProgressed
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.providers.llamacpp import ResolvedModel
@@ -250,17 +250,40 @@ class Models:
         self._tell(name)
         return await self._one(found.name)
 
-    async def pull(self, name_or_url: str) -> str:
-        """Begin a download; the name that its `PullProgressed` events carry. Goes on where an earlier one stopped."""
-        return await self._downloads.start(name_or_url)
+    async def pull(self, name_or_url: str, *, allow_private: bool = False) -> str:
+        """Begin a download; the name that its `PullProgressed` events carry. Goes on where an earlier one stopped.
+
+        PrivateAddress unless `allow_private`, where the URL leads into this computer or network.
+        """
+        return await self._downloads.start(name_or_url, allow_private=allow_private)
+
+    async def pulls(self) -> tuple[PullProgressed, ...]:
+        """Every download that runs, waits or was paused."""
+        return await self._downloads.all()
+
+    async def pause_pull(self, name: str) -> None:
+        """Hold a download until it is resumed; it stays paused over restarts."""
+        await self._downloads.pause(name)
+
+    async def resume_pull(self, name: str) -> None:
+        """Go on with a download that was paused, cancelled or failed."""
+        await self._downloads.resume(name)
+
+    async def discard_pull(self, name: str) -> None:
+        """Delete what arrived of a download that does not run."""
+        await self._downloads.discard(name)
+
+    async def go_on_pulling(self) -> None:
+        """After a start: continue the downloads that the end of the last process broke off."""
+        await self._downloads.go_on()
 
     async def wait_pull(self, name: str) -> ModelRow:
         """Wait for a download's end; raises what it failed of."""
         return await self._one((await self._downloads.finished(name)).name)
 
     async def cancel_pull(self, name: str) -> None:
-        """Stop a download; what arrived stays."""
-        await self._downloads.stop(name)
+        """End a download; until the workbench ends it can be taken back by `resume_pull`."""
+        await self._downloads.cancel(name)
 
     def catalogue(self) -> tuple[Offer, ...]:
         """What can be downloaded by name, smallest first; shipped with the workbench."""

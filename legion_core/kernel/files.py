@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 
@@ -10,7 +11,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
     Blocks for as long as the disk takes. Raises OSError, and then the old file is still there.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # Two threads may replace the same file at once: the later one wins, and neither takes the other's away.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         try:

@@ -1,7 +1,8 @@
 """Fetches a model over HTTP: resumable, bounded, and checked before it gets its name.
 
 A download lives as `NAME.part` with a sidecar `NAME.part.json` in the store's folder `.downloads`. It is continued only
-if the server still has the very same file (strong ETag, or length and date); otherwise it begins anew.
+if the server still has the very same file (strong ETag, or length and date); otherwise it begins anew. Every address it
+is led to, redirects included, must be public unless a person said otherwise.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -30,6 +32,19 @@ from legion_core.kernel.errors import (
 )
 from legion_core.models.catalogue import offer
 from legion_core.models.fit import size
+from legion_core.models.pull_part import (
+    Part,
+    Waiting,
+    Wish,
+    beside,
+    forget_part,
+    hold_part,
+    part_file,
+    read_part,
+    waiting_in,
+    write_part,
+)
+from legion_core.models.pull_reach import check_peer, check_reach
 from legion_core.models.sniff import SNIFF_BYTES, foreign
 from legion_core.models.store import ModelStore, StoredModel, check_name, file_sha256, name_for
 
@@ -39,12 +54,14 @@ if TYPE_CHECKING:
 SIZE_BYTES_MAX: Final = 1 << 40
 REDIRECTS_MAX: Final = 5
 TRIES_MAX: Final = 6  # without a single new byte between them
+TRIES_BEGUN_MAX: Final = 60  # once bytes have come: a network that is away for minutes comes back
 TRY_PAUSE_FIRST_S: Final = 0.5
 TRY_PAUSE_MAX_S: Final = 15.0
 CONNECT_S: Final = 15.0
 SILENCE_S: Final = 30.0
 WRITE_BYTES: Final = 1 << 20
 TELL_EVERY_S: Final = 0.1
+HASH_TELL_BYTES: Final = 32 << 20
 DISK_LOOK_BYTES: Final = 64 << 20  # how often the disk is looked at where the server told no length
 
 PullState = Literal["queued", "downloading", "waiting", "verifying", "ready"]
@@ -62,29 +79,12 @@ class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A download that was begun and can be continued."""
-
-    name: str
-    url: str
-    done_bytes: int
-    total_bytes: int
-
-
-class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Beside the part file: which file of the server it is a part of."""
-
-    url: str
-    etag: str = ""
-    modified: str = ""
-    total_bytes: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Every bound of a download."""
 
     tries_max: int = TRIES_MAX
+    tries_begun_max: int = TRIES_BEGUN_MAX
     pause_first_s: float = TRY_PAUSE_FIRST_S
     pause_max_s: float = TRY_PAUSE_MAX_S
     connect_s: float = CONNECT_S
@@ -95,8 +95,12 @@ class Limits:
 class Puller:
     """Downloads into a store. Cancel by cancelling the task; the part stays and the next `pull` goes on from there."""
 
-    def __init__(self, clock: Clock, store: ModelStore, limits: Limits | None = None) -> None:
+    def __init__(
+        self, clock: Clock, store: ModelStore, limits: Limits | None = None, *, allow_private: bool = False
+    ) -> None:
+        """`allow_private`: every download may come from a private address; else each must be allowed by itself."""
         self._clock = clock
+        self._allow_private = allow_private
         self._store = store
         self._limits = limits or Limits()
         self._busy: set[str] = set()
@@ -107,15 +111,36 @@ class Puller:
         *,
         name: str = "",
         sha256: str = "",
+        allow_private: bool = False,
         progress: Callable[[PullProgress], None] | None = None,
     ) -> StoredModel:
         """Fetch a catalogue name or an http(s) URL; returns the stored model.
 
         `progress` is called on the loop, at most ten times a second. Raises NotFound (no such name, 404), InvalidInput
-        (URL, or no model), Corrupt (wrong sum, lies, cut short), Conflict (name taken), LimitReached (disk, size, name
-        being fetched already), ConnectionLost, TimedOut, Unavailable.
+        (URL, or no model; PrivateAddress), Corrupt (wrong sum, lies, cut short), Conflict (name taken), LimitReached
+        (disk, size, name being fetched already), ConnectionLost, TimedOut, Unavailable.
         """
-        wanted = _wanted(source, name, sha256)
+        wanted = wanted_of(source, name, sha256, allow_private=allow_private or self._allow_private)
+        return await self.fetch(wanted, progress)
+
+    async def understand(self, source: str, *, allow_private: bool = False) -> "Wanted":
+        """What a source means, before anything is asked of it: raises what is wrong with its words, its name or its host.
+
+        What it gives is kept on disk, so that `waiting` knows it from now on.
+        """
+        wanted = wanted_of(source, "", "", allow_private=allow_private or self._allow_private)
+        await asyncio.to_thread(self._store.check_free, wanted.name)
+        if wanted.name.lower() in self._busy:
+            raise LimitReached(f"{wanted.name!r} is being downloaded already.")
+        if not wanted.allow_private:
+            await check_reach(wanted.url)
+        await self.wish(wanted, "")
+        return wanted
+
+    async def fetch(
+        self, wanted: "Wanted", progress: Callable[[PullProgress], None] | None = None
+    ) -> StoredModel:
+        """Fetch what was understood; see `pull`."""
         await asyncio.to_thread(self._store.check_free, wanted.name)
         if wanted.name.lower() in self._busy:
             raise LimitReached(f"{wanted.name!r} is being downloaded already.")
@@ -127,47 +152,49 @@ class Puller:
 
     async def waiting(self) -> tuple[Waiting, ...]:
         """Downloads that were begun, by name."""
-        return await asyncio.to_thread(self._waiting)
+        return await asyncio.to_thread(waiting_in, self._store)
 
-    def _waiting(self) -> tuple[Waiting, ...]:
-        found: list[Waiting] = []
-        folder = downloads_folder(self._store)
-        for file in sorted(folder.glob("*.part")) if folder.is_dir() else ():
-            part = _read_part(file)
-            if part is not None:
-                found.append(
-                    Waiting(
-                        name=file.stem,
-                        url=part.url,
-                        done_bytes=file.stat().st_size,
-                        total_bytes=part.total_bytes,
-                    )
-                )
-        return tuple(found)
+    async def wish(self, wanted: "Wanted", wish: Wish) -> None:
+        """Remember what a person wants of a download: to go on, to pause, or to be thrown away at the next start."""
+
+        def keep() -> None:
+            file = part_file(self._store, wanted.name)
+            held = read_part(file)
+            if held is None or held.url != wanted.url:
+                if wish:
+                    return  # nothing came of it yet, and nothing is there to be kept
+                forget_part(file)
+                held = _part_of(wanted)
+            write_part(file, msgspec.structs.replace(held, wish=wish, allow_private=wanted.allow_private))
+
+        await asyncio.to_thread(keep)
 
     async def discard(self, name: str) -> None:
         """Delete what was downloaded so far; raises NotFound."""
         check_name(name)
-        file = downloads_folder(self._store) / f"{name}.part"
+        file = part_file(self._store, name)
 
         def delete() -> None:
-            if not file.exists():
+            if not file.exists() and not beside(file).exists():
                 raise NotFound(f"No download of {name!r} was begun.")
-            file.unlink()
-            _beside(file).unlink(missing_ok=True)
+            forget_part(file)
 
         await asyncio.to_thread(delete)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
+    """A source that was understood: the name it will have, where it is, and what it must be."""
+
     name: str
     url: str
-    sha256: str
-    licence: str
+    sha256: str = ""
+    licence: str = ""
+    allow_private: bool = False
 
 
-def _wanted(source: str, name: str, sha256: str) -> _Wanted:
+def wanted_of(source: str, name: str = "", sha256: str = "", *, allow_private: bool = False) -> Wanted:
+    """What a catalogue name or URL means; NotFound or InvalidInput if it means nothing."""
     source = source.strip()
     if "://" in source:
         url, licence = check_url(source), ""
@@ -180,7 +207,13 @@ def _wanted(source: str, name: str, sha256: str) -> _Wanted:
     sha256 = sha256.lower().removeprefix("sha256:")
     if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise InvalidInput("The sha256 is not 64 hexadecimal digits.")
-    return _Wanted(name=name, url=url, sha256=sha256, licence=licence)
+    return Wanted(name=name, url=url, sha256=sha256, licence=licence, allow_private=allow_private)
+
+
+def _part_of(wanted: Wanted) -> Part:
+    return Part(
+        url=wanted.url, sha256=wanted.sha256, licence=wanted.licence, allow_private=wanted.allow_private
+    )
 
 
 def check_url(url: str) -> str:
@@ -195,22 +228,6 @@ def check_url(url: str) -> str:
     if parts.username or parts.password:
         raise InvalidInput("The URL holds a user name or password; they would be stored with the model.")
     return url
-
-
-def downloads_folder(store: ModelStore) -> Path:
-    """Where unfinished downloads lie."""
-    return store.folder / ".downloads"
-
-
-def _beside(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
-
-
-def _read_part(file: Path) -> _Part | None:
-    try:
-        return msgspec.json.decode(_beside(file).read_bytes(), type=_Part)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 class _StartOverError(Exception):
@@ -233,7 +250,7 @@ class _Download:
         clock: Clock,
         store: ModelStore,
         limits: Limits,
-        wanted: _Wanted,
+        wanted: Wanted,
         progress: Callable[[PullProgress], None] | None,
     ) -> None:
         self._clock = clock
@@ -241,8 +258,8 @@ class _Download:
         self._limits = limits
         self._wanted = wanted
         self._progress = progress
-        self._file = downloads_folder(store) / f"{wanted.name}.part"
-        self._part: _Part | None = None
+        self._file = part_file(store, wanted.name)
+        self._part: Part | None = None
         self._done = 0
         self._told_at_s = -1.0
         self._told_state = ""
@@ -250,6 +267,13 @@ class _Download:
 
     async def run(self) -> StoredModel:
         self._tell("queued")
+        lock = await asyncio.to_thread(hold_part, self._file)
+        try:
+            return await self._run()
+        finally:
+            lock.release()
+
+    async def _run(self) -> StoredModel:
         await asyncio.to_thread(self._open)
         try:
             await self._fetch()
@@ -261,28 +285,31 @@ class _Download:
                 licence=self._wanted.licence,
                 sha256=digest,
             )
-        except (InvalidInput, Corrupt):
-            # What came is no model; going on from it would only lead here again.
+        except (InvalidInput, Corrupt, NotFound):
+            # What came is no model, or it is gone; going on would only lead here again.
             await asyncio.to_thread(self._forget)
             raise
-        await asyncio.to_thread(_beside(self._file).unlink, missing_ok=True)
+        await asyncio.to_thread(beside(self._file).unlink, missing_ok=True)
         self._tell("ready")
         return stored
 
     def _open(self) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = _read_part(self._file)
+        part = read_part(self._file)
         if part is not None and part.url == self._wanted.url and self._file.exists():
             self._part = part
             self._done = self._file.stat().st_size
         else:
-            self._forget()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._forget()
+        write_part(self._file, _part_of(self._wanted))
 
     def _forget(self) -> None:
         self._part = None
         self._done = 0
-        self._file.unlink(missing_ok=True)
-        _beside(self._file).unlink(missing_ok=True)
+        forget_part(self._file)
 
     async def _fetch(self) -> None:
         import httpx
@@ -301,10 +328,10 @@ class _Download:
                             "The server keeps sending other parts than asked for.",
                             hint="Try another address.",
                         ) from None
-                    await asyncio.to_thread(self._forget)
+                    await asyncio.to_thread(self._begin_anew)
                 except _RetryError as failed:
                     tries = 1 if self._done > before else tries + 1
-                    if tries >= self._limits.tries_max:
+                    if tries >= (self._limits.tries_begun_max if self._done else self._limits.tries_max):
                         raise failed.error from None
                     self._tell("waiting", problem=failed.error.message)
                     pause_s = self._limits.pause_first_s * 2 ** (tries - 1)
@@ -329,7 +356,14 @@ class _Download:
             raise InvalidInput(f"The URL cannot be used: {error}.") from error
 
     async def _request(self, client: "httpx.AsyncClient", url: str, redirects: int) -> None:
+        if not self._wanted.allow_private:
+            try:
+                await check_reach(url)
+            except ConnectionLost as error:
+                raise _RetryError(error) from error
         async with client.stream("GET", url, headers=self._headers()) as answer:
+            if not self._wanted.allow_private:
+                check_peer(answer)
             if answer.has_redirect_location:
                 target = str(answer.url.join(answer.headers["location"]))
                 if redirects == 0:
@@ -359,19 +393,19 @@ class _Download:
             _refused(answer)
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise Unavailable("The server compresses the file although it was asked not to.")
-        now = _described(answer, self._wanted.url)
+        now = _described(answer, self._wanted)
         if answer.status_code == 206:
             self._check_range(answer, now)
         elif self._done:
             # The whole file again: it changed, or the server knows no ranges.
-            await asyncio.to_thread(self._forget)
+            await asyncio.to_thread(self._begin_anew)
         if now.total_bytes > self._limits.size_bytes_max:
             raise LimitReached(
                 f"The file has {size(now.total_bytes)}; at most {size(self._limits.size_bytes_max)} are taken."
             )
         await asyncio.to_thread(self._store.check_disk, max(0, now.total_bytes - self._done))
         self._part = now
-        await asyncio.to_thread(_beside(self._file).write_bytes, msgspec.json.encode(now))
+        await asyncio.to_thread(write_part, self._file, now)
         await self._append(answer)
         if now.total_bytes and self._done != now.total_bytes:
             raise _RetryError(
@@ -386,7 +420,7 @@ class _Download:
             return
         raise _StartOverError
 
-    def _check_range(self, answer: "httpx.Response", now: _Part) -> None:
+    def _check_range(self, answer: "httpx.Response", now: Part) -> None:
         before = self._part
         found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
         if before is None or not self._done or found is None or int(found[1]) != self._done:
@@ -444,10 +478,18 @@ class _Download:
             )
 
     async def _verify(self) -> str:
-        self._tell("verifying", now=True)
-        stop = threading.Event()
+        self._tell("verifying", now=True, done=0)
+        stop, loop, told = threading.Event(), asyncio.get_running_loop(), 0
+
+        def tell(done: int, _: int) -> None:
+            # Called in the thread that reads.
+            nonlocal told
+            if done - told >= HASH_TELL_BYTES:
+                told = done
+                loop.call_soon_threadsafe(partial(self._tell, "verifying", done=done))
+
         try:
-            digest = await asyncio.to_thread(file_sha256, self._file, None, stop)
+            digest = await asyncio.to_thread(file_sha256, self._file, tell, stop)
         finally:
             stop.set()
         if self._wanted.sha256 and digest != self._wanted.sha256:
@@ -457,7 +499,9 @@ class _Download:
             )
         return digest
 
-    def _tell(self, state: PullState, *, problem: str = "", now: bool = False) -> None:
+    def _tell(
+        self, state: PullState, *, problem: str = "", now: bool = False, done: int | None = None
+    ) -> None:
         if self._progress is None:
             return
         at_s = self._clock.monotonic_s()
@@ -469,8 +513,9 @@ class _Download:
             PullProgress(
                 name=self._wanted.name,
                 state=state,
-                done_bytes=self._done,
-                total_bytes=self._part.total_bytes if self._part else 0,
+                done_bytes=self._done if done is None else done,
+                total_bytes=(self._part.total_bytes if self._part else 0)
+                or (self._done if done is not None else 0),
                 bytes_per_s=self._rate.per_s if state == "downloading" else 0.0,
                 problem=problem,
             )
@@ -497,7 +542,7 @@ class _Rate:
             self._since = (at_s, done)
 
 
-def _described(answer: "httpx.Response", url: str) -> _Part:
+def _described(answer: "httpx.Response", wanted: Wanted) -> Part:
     """Which file this is, by the server's words: a weak ETag does not identify bytes and is left out."""
     etag = answer.headers.get("etag", "")
     total = 0
@@ -506,8 +551,8 @@ def _described(answer: "httpx.Response", url: str) -> _Part:
         total = int(found[3]) if found and found[3] != "*" else 0
     elif (length := answer.headers.get("content-length", "")).isdigit():
         total = int(length)
-    return _Part(
-        url=url,
+    return msgspec.structs.replace(
+        _part_of(wanted),
         etag="" if etag.startswith("W/") else etag,
         modified=answer.headers.get("last-modified", ""),
         total_bytes=total,

@@ -21,7 +21,8 @@ from legion_core.kernel.errors import (
 )
 from legion_core.kernel.ids import Ids, system_rng
 from legion_core.models.catalogue import catalogue, offer
-from legion_core.models.pull import Limits, Puller, PullProgress, check_url, downloads_folder
+from legion_core.models.pull import Limits, Puller, PullProgress, check_url
+from legion_core.models.pull_part import downloads_folder
 from legion_core.models.store import ModelStore
 from legion_core.testing.gguf_files import ToyFile, ToyTensor, toy_bytes
 from tests.support import aio
@@ -29,7 +30,7 @@ from tests.support import aio
 MODEL = toy_bytes(ToyFile(tensors=(ToyTensor("a", shape=(32, 20_000), size=32 * 20_000 * 4),)))
 OTHER = toy_bytes(ToyFile(tensors=(ToyTensor("b", shape=(32, 21_000), size=32 * 21_000 * 4),)))
 SUM = hashlib.sha256(MODEL).hexdigest()
-QUICK = Limits(tries_max=4, pause_first_s=0.001, pause_max_s=0.002, silence_s=5)
+QUICK = Limits(tries_max=4, tries_begun_max=4, pause_first_s=0.001, pause_max_s=0.002, silence_s=5)
 
 Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 
@@ -139,7 +140,7 @@ def _store(folder: Path) -> ModelStore:
 
 
 def _puller(folder: Path, limits: Limits = QUICK) -> Puller:
-    return Puller(SystemClock(), _store(folder), limits)
+    return Puller(SystemClock(), _store(folder), limits, allow_private=True)
 
 
 def test_a_download_is_checked_stored_and_its_traces_removed(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_cancelled_download_goes_on_at_the_next_pull(tmp_path: Path) -> None:
 
 def test_a_part_can_be_thrown_away(tmp_path: Path) -> None:
     async def check() -> None:
-        puller = _puller(tmp_path, Limits(tries_max=1))
+        puller = _puller(tmp_path, Limits(tries_max=1, tries_begun_max=1))
         async with serving(good(sent=1000)) as server:
             with pytest.raises(ConnectionLost, match=r"connection|ended"):
                 await puller.pull(server.url())
@@ -379,7 +380,7 @@ def test_silence_ends(tmp_path: Path) -> None:
     async def check() -> None:
         async with serving(silent) as server:
             with pytest.raises(TimedOut, match="sent nothing"):
-                await _puller(tmp_path, Limits(tries_max=1, silence_s=0.1)).pull(server.url())
+                await _puller(tmp_path, Limits(tries_max=1, tries_begun_max=1, silence_s=0.1)).pull(server.url())
 
     aio.run(check())
 

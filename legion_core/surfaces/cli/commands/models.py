@@ -35,7 +35,7 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
 def pull(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`pull`: progress on standard error while it runs."""
     last: PullProgressed | None = None
-    for last in setting.backend.pull(args.name):
+    for last in setting.backend.pull(args.name, allow_private=args.private):
         if setting.err.isatty():
             setting.aside(f"\r{_progress(last)}\x1b[K", end="")
     if setting.err.isatty():
@@ -43,7 +43,7 @@ def pull(setting: Setting, args: argparse.Namespace) -> Outcome:
     if last is None or last.state != "ready":
         why = last.problem if last else "nothing was heard of it"
         raise Unavailable(
-            f"{args.name} was not downloaded: {why or 'it was cancelled'}.",
+            f"{args.name} was not downloaded: {why or 'it was ' + (last.state if last else 'lost')}.",
             hint="The same command goes on where it stopped.",
         )
     return Outcome(last, f"{last.name} is ready, {words.size(last.total_bytes)}.")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from legion_core.api.types import ModelFit, ModelRow
+from legion_core.api.types import ModelFit, ModelRow, PullProgressed
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 
@@ -11,9 +11,10 @@ _CONTEXT = Parameter("context", "For how many tokens the fit is reckoned.", {"ty
 
 
 class PullBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A name of the catalogue or the URL of a GGUF file."""
+    """A name of the catalogue or the URL of a GGUF file; `allow_private` where it is in your own network."""
 
     name: str
+    allow_private: bool = False
 
 
 class ImportBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +55,26 @@ async def fit_model(desk: Desk, call: Call) -> Reply:
 
 async def pull_model(desk: Desk, call: Call) -> Reply:
     """Start a download; progress comes as events."""
-    return Reply(Pulling(name=await desk.legion.models.pull(call.read(PullBody).name)), status=202)
+    body = call.read(PullBody)
+    name = await desk.legion.models.pull(body.name, allow_private=body.allow_private)
+    return Reply(Pulling(name=name), status=202)
+
+
+async def list_pulls(desk: Desk, call: Call) -> Reply:
+    """Every download that runs, waits or was paused."""
+    return Reply(await desk.legion.models.pulls())
+
+
+async def pause_pull(desk: Desk, call: Call) -> Reply:
+    """It stays paused over restarts."""
+    await desk.legion.models.pause_pull(call.path["name"])
+    return Reply(Done(name=call.path["name"], done="paused"))
+
+
+async def resume_pull(desk: Desk, call: Call) -> Reply:
+    """It goes on where it stopped."""
+    await desk.legion.models.resume_pull(call.path["name"])
+    return Reply(Done(name=call.path["name"], done="resumed"))
 
 
 async def import_model(desk: Desk, call: Call) -> Reply:
@@ -165,6 +185,46 @@ OPERATIONS = (
         right=_MANAGE,
         answer=Done,
         example=Done(name="smollm2-135m", done="unloaded"),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/models/pulls",
+        name="list_pulls",
+        summary="Downloads that run, wait or were paused",
+        handler=list_pulls,
+        right=_READ,
+        answer=tuple[PullProgressed, ...],
+        example=(
+            PullProgressed(
+                at_utc=examples.AT,
+                at_mono_s=12.5,
+                name="qwen2.5-0.5b",
+                state="downloading",
+                done_bytes=1_000_000,
+                total_bytes=4_000_000,
+                bytes_per_s=250_000.0,
+            ),
+        ),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/pause",
+        name="pause_pull",
+        summary="Hold a download",
+        handler=pause_pull,
+        right=_MANAGE,
+        answer=Done,
+        example=Done(name="qwen2.5-0.5b", done="paused"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/resume",
+        name="resume_pull",
+        summary="Go on with a download",
+        handler=resume_pull,
+        right=_MANAGE,
+        answer=Done,
+        example=Done(name="qwen2.5-0.5b", done="resumed"),
     ),
     Operation(
         method="POST",
