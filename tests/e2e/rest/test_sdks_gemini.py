@@ -251,3 +251,22 @@ def test_the_key_may_stand_in_the_address_and_is_never_logged(
         for record in caplog.records
         if record.name.startswith("legion") and token in record.getMessage()
     ]
+
+
+def test_vectors_of_one_text_and_of_many(client: genai.Client, plain: httpx.Client) -> None:
+    found = client.models.embed_content(model="e1", contents=["a", "b"])
+    assert found.embeddings is not None
+    assert [len(each.values or []) for each in found.embeddings] == [3, 3]
+    assert found.embeddings[0].values == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
+
+    one = plain.post("/v1beta/models/e1:embedContent", json={"content": {"parts": [{"text": "a"}]}})
+    assert one.json()["embedding"]["values"] == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
+    for wrong in (
+        {"content": {"parts": []}},
+        {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": PIXEL}}]}},
+        {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 8},
+        {"content": {"parts": [{"text": ""}]}},
+    ):
+        refused = plain.post("/v1beta/models/e1:embedContent", json=wrong)
+        assert refused.status_code == 400, wrong
+        assert refused.json()["error"]["status"] == "INVALID_ARGUMENT"

@@ -161,6 +161,15 @@ def test_vectors_in_the_new_way_and_the_old(client: ollama.Client) -> None:
     )
 
 
+def test_what_is_in_memory_and_what_is_there_already(client: ollama.Client, plain: httpx.Client) -> None:
+    assert list(client.ps().models) == []
+    assert [part.status for part in client.pull("m1", stream=True)] == ["success"]
+    assert client.pull("m1:latest").status == "success"
+    with pytest.raises(ollama.ResponseError) as caught:
+        client.pull("nobody/knows-this")
+    assert caught.value.status_code in (400, 404)
+
+
 def test_errors_are_the_librarys_own(client: ollama.Client, url: str, upstream: Upstream) -> None:
     stranger = ollama.Client(host=url)
     for status, ask in (
