@@ -235,8 +235,10 @@ class Desktop:
 
 def _no_window(env: Mapping[str, str]) -> str:
     """Why no window can be opened here, or nothing."""
+    from app.qt import load_qt
+
     try:
-        importlib.import_module("PySide6.QtWidgets")
+        load_qt()
     except ImportError as error:
         return (
             f"The window's libraries do not load: {error}.\n"
