@@ -36,10 +36,31 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Instead of event `at_event` and everything after it, these bytes; then the stream ends in good order."""
+    """Instead of event `at_event` and everything after it, these bytes; then the stream ends in good order.
+
+    `tokens` of them are billed.
+    """
 
     at_event: int
     data: bytes
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tear:
+    """Half of event `at_event`, inside a character of several bytes if it has one; then the end.
+
+    `fin` and `rst` end the connection, `end` ends the body in good order, and `chunk` ends the connection inside an
+    HTTP chunk that announced more.
+    """
+
+    at_event: int
+    by: Literal["fin", "rst", "end", "chunk"] = "fin"
+
+    def half(self, data: bytes) -> bytes:
+        """What of the event is written."""
+        inside = next((at for at, byte in enumerate(data) if 0x80 <= byte < 0xC0), len(data) // 2)
+        return data[:inside]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +99,7 @@ class Answer:
     input_tokens: int = 7
     cached_tokens: int = 0
     has_usage: bool = True
-    fault: Die | Stall | Say | Insert | None = None
+    fault: Die | Stall | Say | Tear | Insert | None = None
     split: int | None = None  # bytes of each write; None writes whole events
     delay_s: float = 0.0  # before each event
 
@@ -101,7 +122,9 @@ def openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
         nonlocal written
-        written += bool(set(delta) - {"role"}) and "id" not in str(delta.get("tool_calls"))
+        calls = delta.get("tool_calls") or [{"function": {"arguments": ""}}]
+        said = delta.get("content") or delta.get("reasoning_content") or calls[0]["function"]["arguments"]
+        written += bool(said)
         told: dict[str, Any] = {}
         if answer.has_usage and asked.get("stream_options", {}).get("continuous_usage_stats"):  # as vLLM does
             usage = {

@@ -9,9 +9,12 @@ Each question takes the next plan; the last one serves all after it. `requests` 
 """
 
 import asyncio
+import fcntl
 import json
 import socket
 import struct
+import sys
+import termios
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +24,7 @@ from typing import Any, Self, cast
 
 from legion_core.testing import upstream_bedrock, upstream_gemini, upstream_wires
 from legion_core.testing.upstream_listings import Served, other
-from legion_core.testing.upstream_wires import Answer, Call, Die, Event, Insert, Say, Stall, WireName
+from legion_core.testing.upstream_wires import Answer, Call, Die, Event, Insert, Say, Stall, Tear, WireName
 
 __all__ = [
     "Answer",
@@ -36,6 +39,7 @@ __all__ = [
     "Say",
     "Served",
     "Stall",
+    "Tear",
     "Upstream",
     "error",
     "events_of",
@@ -284,19 +288,9 @@ class Upstream:
         fault = answer.fault
         for at, event in enumerate([*events, None]):
             if fault is not None and at == min(fault.at_event, len(events)):
-                match fault:
-                    case Die(by=by):
-                        await writer.drain()
-                        if by == "rst":
-                            _reset(writer)
-                        return False
-                    case Stall(drip_s=drip_s):
-                        await _stall(drip_s, writer)
-                    case Say(data=data):
-                        await _write(writer, data, answer.split)
-                        return True
-                    case Insert(data=data):
-                        await _write(writer, data, answer.split)
+                ended = await _break(fault, event, answer.split, request, writer)
+                if ended is not None:
+                    return ended
             if event is None:
                 return True
             if answer.delay_s:
@@ -306,6 +300,39 @@ class Upstream:
             await _write(writer, event.data, answer.split)
             request.tokens_written += event.tokens
         return True
+
+
+async def _break(
+    fault: Die | Stall | Say | Tear | Insert,
+    event: Event | None,
+    split: int | None,
+    request: Recorded,
+    writer: asyncio.StreamWriter,
+) -> bool | None:
+    """Do what goes wrong here: whether the stream then ended in good order, None if it goes on."""
+    match fault:
+        case Insert(data=data):
+            await _write(writer, data, split)
+            return None
+        case Stall(drip_s=drip_s):
+            await _stall(drip_s, writer)
+            return None
+        case Say(data=data, tokens=tokens):
+            await _write(writer, data, split)
+            request.tokens_written += tokens
+            return True
+        case Tear(by="chunk"):
+            data = fault.half(event.data if event else b"")
+            writer.write(b"%x\r\n%s" % (len(data) + 9, data))
+        case Tear():
+            await _write(writer, fault.half(event.data if event else b""), split)
+        case Die():
+            pass
+    await writer.drain()
+    if fault.by == "rst":
+        await _arrived(writer)
+        _reset(writer)
+    return fault.by == "end"
 
 
 class _ClientLeft(Exception):
@@ -348,6 +375,17 @@ async def _write(writer: asyncio.StreamWriter, data: bytes, split: int | None) -
         await writer.drain()
         if split is not None:
             await asyncio.sleep(0)
+
+
+async def _arrived(writer: asyncio.StreamWriter) -> None:
+    """Wait until the other machine has what was written: a reset throws away what has not left yet, and its bill."""
+    raw, left = writer.get_extra_info("socket"), bytearray(4)
+    for _ in range(1000):
+        with suppress(OSError):
+            fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, left)
+        if not int.from_bytes(left, sys.byteorder):
+            return
+        await asyncio.sleep(0.001)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
