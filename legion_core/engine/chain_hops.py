@@ -26,6 +26,7 @@ from legion_core.engine.registry import Function
 from legion_core.engine.run_events import EdgeDecided, NodeCame, RunAdvanced, RunEnded, RunStarted
 from legion_core.engine.types import Json, Reason, RunStatus
 from legion_core.kernel.errors import Conflict, LimitReached
+from legion_core.kernel.faults import fault
 from legion_core.kernel.ids import Ids
 from legion_core.storage.sqlite import Connection, execute
 
@@ -160,6 +161,7 @@ class Hops:
             self._live.clear()  # the transaction goes: walks may be ahead of the journal
             self._births.forget()
             raise
+        fault("engine.insert")
         held = journal.insert(connection, out.tasks, room.owner) if out.tasks else []
         out.leases = [each for each in held if isinstance(each, journal.Lease)]
         return out
@@ -190,6 +192,7 @@ class Hops:
         decisions = live.walk.plan.decide(ended.node, ended.status, facts)
         hop = live.walk.finish(ended.key, ended.status, decisions, room.now_ms / 1000)
         live.mark = mark
+        fault("engine.hop")
         stored = tuple(each.stored() for each in decisions)
         shown = tuple(each.stored() for each in hop.decisions)
         store.add_step(

@@ -36,6 +36,7 @@ from legion_core.engine.types import Reason, TaskStatus
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, LegionError, LimitReached
 from legion_core.kernel.events import Event, EventBus
+from legion_core.kernel.faults import fault
 from legion_core.kernel.ids import Rng
 from legion_core.kernel.supervise import Supervisor
 from legion_core.storage.home import process_started
@@ -472,6 +473,7 @@ class Dispatcher:
 
     def settle(self, room: Room, followed: Followed) -> None:
         """What a transaction brought about is durable: begin what was begun, and tell."""
+        fault("engine.settle")
         for lease in followed.leases:
             room.kept[lease.queue] -= 1
             self._start(lease)
@@ -645,6 +647,7 @@ class Dispatcher:
         except LegionError as error:
             reason = because("task.function_unknown", task=lease.task)
             return Raised(reason, error.sentence(), may_retry=False)
+        fault("engine.run")
         timeout_s = lease.timeout_s or function.traits.timeout_s
         args = lease.args
         if lease.run and args == LATE:

@@ -16,6 +16,7 @@ from legion_core.engine.orders import Line
 from legion_core.engine.reasons import because
 from legion_core.engine.types import ENDED
 from legion_core.kernel.errors import LegionError
+from legion_core.kernel.faults import fault
 from legion_core.kernel.ids import Rng
 from legion_core.storage.failures import translated
 from legion_core.storage.sqlite import Connection
@@ -130,6 +131,7 @@ def write_ending(
     follow; with `given_up`, the reason of that, the run ends with the task.
     """
     lease, state = ending.lease, ending.state
+    fault("engine.end")
     if not journal.end(connection, lease, state, ending.result, room.owner, room.now_ms):
         return None
     for work in ending.deferred:

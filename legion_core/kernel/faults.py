@@ -8,6 +8,11 @@ from collections.abc import Callable
 
 SITES: frozenset[str] = frozenset(
     {
+        "engine.run",
+        "engine.end",
+        "engine.hop",
+        "engine.insert",
+        "engine.settle",
         "storage.begin",
         "storage.write",
         "storage.commit",
