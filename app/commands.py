@@ -38,7 +38,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("connect", "Connect", "plug"),
     ("activity", "Activity", "activity"),
 )
-BUILT_PAGES = ("chat", "models", "routing", "chains", "activity")
+BUILT_PAGES = ("chat", "models", "routing", "chains", "activity", "schedules")
 
 
 def page_key(page: str) -> str:
@@ -148,6 +148,16 @@ COMMANDS: tuple[Command, ...] = (
         "chains.import", "Import a chain…", "", "upload", "engine", "Chains", words="yaml json file open"
     ),
     Command("chains.export", "Export the open chain…", "", "download", "engine", "Chains", words="yaml save"),
+    Command(
+        "schedules.new",
+        "New schedule",
+        "",
+        "plus",
+        group="Schedules",
+        words="cron every repeat timer automate",
+    ),
+    Command("schedules.runNow", "Run the chosen schedule now", "", "play", "engine", "Schedules"),
+    Command("schedules.history", "History of the chosen schedule", "", "history", group="Schedules"),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),
     Command("theme.highContrast", "Theme: high contrast", "", "palette", group="Appearance"),

@@ -67,6 +67,7 @@ class MainWindow(Shell):
             "chains": self._make_chains,
             "settings": self._make_settings,
             "activity": self._make_activity,
+            "schedules": self._make_schedules,
         }
         self.appearance = Appearance(services)
         self.notices = Notices(self, services)
@@ -115,10 +116,21 @@ class MainWindow(Shell):
         self.go("chat")
         self.chat_page.open(conversation_id)
 
+    def show_task(self, task_id: str) -> None:
+        """Look at a task on the Activity page."""
+        show = getattr(self.go("activity"), "show_task", None)
+        if callable(show):
+            show(task_id)
+
     def _make_models(self) -> PageFrame:
         from app.views.models.page import ModelsPage
 
         return ModelsPage(self.services, self.go)
+
+    def _make_schedules(self) -> PageFrame:
+        from app.views.schedules.page import SchedulesPage
+
+        return SchedulesPage(self.services, self.show_task, self.notices.tell)
 
     def _make_activity(self) -> PageFrame:
         from app.views.activity.page import ActivityPage
@@ -163,6 +175,8 @@ class MainWindow(Shell):
         commands.bind("pane.previous", lambda: self.cycle_panes(-1))
         for verb in ("import", "discover", "providers", "engines", "unload"):
             commands.bind(f"models.{verb}", lambda to=verb: self._models(to))
+        for verb in ("new", "runNow", "history"):
+            commands.bind(f"schedules.{verb}", lambda to=verb: self._run_on("schedules", to))
         for verb in ("failed", "unrun", "slow", "export", "live"):
             commands.bind(f"activity.{verb}", lambda to=verb: self._run_on("activity", to))
         for verb in ("try", "spend", "policies"):

@@ -45,6 +45,7 @@ from legion_core.api.types import (
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_activity import FakeActivity, FakeTasks
+from tests.gui.fake_schedules import FakeExtensions, FakeSchedules, NoChains
 
 NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
 GB = 10**9
@@ -743,6 +744,9 @@ class FakeLegion:
         self.tasks = FakeTasks()
         self.activity = FakeActivity(self.events, self.tasks, self.clock.now)
         self.llm.attempts = self.activity.attempts
+        self.schedules = FakeSchedules(self.events, self.clock.now)
+        self.extensions = FakeExtensions()
+        self.chains = NoChains()
 
 
 class StepSpawner:

@@ -169,8 +169,9 @@ class RowDelegate(QStyledItemDelegate):
 class TableHead(QWidget):
     """The captions above the rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: Callable[[], int]) -> None:
         super().__init__()
+        self._width = width  # of the rows, which a scroll bar makes narrower
         self._resize()
         look().theme_changed.connect(self._resize)
 
@@ -179,7 +180,7 @@ class TableHead(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        for name, (left, width) in columns(self.width()).items():
+        for name, (left, width) in columns(self._width()).items():
             caption, _, is_number = COLUMNS[name]
             box = QRectF(left, 0, width, self.height() - 1)
             text(painter, box, caption, "caption", "text.tertiary", align=RIGHT if is_number else LEFT)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdi
 from app.commands import COMMANDS, spoken
 from tests.gui.conftest import Person
 
-PAGES = ("chat", "models", "settings", "activity")
+PAGES = ("chat", "models", "settings", "activity", "schedules")
 # Parts Qt makes itself inside its own controls.
 QT_PARTS = ("qt_", "_q_")
 
@@ -49,6 +49,7 @@ def show(person: Person, page: str) -> None:
     person.services.chats.refresh()
     person.services.chat.open(next(iter(person.legion.chat.conversations)))
     person.legion.activity.add_task("http.request.get", "failed", reason="No such host.")
+    person.legion.schedules.put("hourly", every_s=3600.0)
     person.window.go(page)
     person.settle()
     person.window.current.show_inspector()

@@ -1,0 +1,256 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
+"""The list of schedules: a switch, name and target, when, when next, how the last one went."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from app.theme.apply import look
+from app.theme.focus import has_keyboard_focus
+from app.theme.paint import LEFT, RIGHT, PillTone, focus_ring, hairline, pill, rounded, text
+from app.viewmodels.schedule_words import ScheduleWords
+from app.views.parts import bind
+
+Index = QModelIndex | QPersistentModelIndex
+WORDS_ROLE = Qt.ItemDataRole.UserRole + 1
+ROW, HEAD, PADDING, GAP = 44, 28, 16, 12
+SWITCH = (26, 16)
+COLUMNS: dict[str, tuple[str, float, bool]] = {
+    "switch": ("", 30, False),
+    "name": ("Name", 0.30, False),
+    "when": ("When", 0.34, False),
+    "next": ("Next", 0.24, False),
+    "last": ("Last run", 96, False),
+    "took": ("Took", 64, True),
+}
+DROPPED = ("took", "next", "when")
+NAME_MIN = 120
+
+
+def columns(width: float) -> dict[str, tuple[float, float]]:
+    """Left edge and width of each column that fits: those of a share divide what the others leave."""
+    scale = look().px(100) / 100
+    shown = dict(COLUMNS)
+
+    def rest() -> float:
+        fixed = sum(wide * scale for _, wide, _ in shown.values() if wide > 1)
+        return width - 2 * PADDING - fixed - GAP * (len(shown) - 1)
+
+    def share() -> float:
+        return sum(wide for _, wide, _ in shown.values() if wide <= 1)
+
+    for name in DROPPED:
+        if rest() * COLUMNS["name"][1] / share() >= NAME_MIN * scale:
+            break
+        del shown[name]
+    places: dict[str, tuple[float, float]] = {}
+    left = float(PADDING)
+    for name, (_, wide, _) in shown.items():
+        wanted = wide * scale if wide > 1 else max(60.0, rest() * wide / share())
+        places[name] = (left, wanted)
+        left += wanted + GAP
+    return places
+
+
+class ScheduleModel(QAbstractListModel):
+    """Lines by name; a change of their words keeps the selection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: tuple[ScheduleWords, ...] = ()
+
+    def show_lines(self, lines: Sequence[ScheduleWords]) -> None:
+        """Show these."""
+        if [line.name for line in lines] == [line.name for line in self.lines]:
+            self.lines = tuple(lines)
+            if lines:
+                self.dataChanged.emit(self.index(0), self.index(len(lines) - 1))
+            return
+        self.beginResetModel()
+        self.lines = tuple(lines)
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self.lines)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        line = self.lines[index.row()]
+        if role == WORDS_ROLE:
+            return line
+        if role == Qt.ItemDataRole.DisplayRole:
+            return line.name
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return line.problem or line.name
+        return line.spoken if role == Qt.ItemDataRole.AccessibleTextRole else None
+
+
+class ScheduleDelegate(QStyledItemDelegate):
+    """Paints a line over its whole width."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(100, look().px(ROW))
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        box = QRectF(option.rect)
+        state: QStyle.StateFlag = option.state
+        if state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(box, look().colour("bg.selected"))
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(box, look().colour("bg.hover"))
+        hairline(painter, box.left(), box.bottom() - 1, box.right())
+        words: ScheduleWords = index.data(WORDS_ROLE)
+        places = columns(box.width())
+
+        def room(name: str) -> QRectF:
+            left, width = places[name]
+            return QRectF(box.left() + left, box.top(), width, box.height() - 1)
+
+        _paint_switch(painter, switch_box(room("switch")), words.is_active)
+        ink = "text.primary" if words.is_active else "text.secondary"
+        _two(painter, room("name"), words.name, words.target, "uiStrong", "small", ink)
+        if "when" in places:
+            _two(painter, room("when"), words.when, words.rule, "ui", "codeSmall", ink)
+        if "next" in places:
+            _two(painter, room("next"), words.next, words.next_at, "ui", "small", ink)
+        if words.pill is not None:
+            shown, tone, glyph = words.pill
+            at = room("last")
+            pill(
+                painter,
+                at.left(),
+                at.center().y(),
+                shown,
+                cast("PillTone", tone),
+                icon=glyph,
+                dpr=painter.device().devicePixelRatioF(),
+            )
+        else:
+            text(painter, room("last"), "not yet", "small", "text.tertiary")
+        if "took" in places:
+            text(painter, room("took"), words.took, "ui", "text.secondary", align=RIGHT)
+        if state & QStyle.StateFlag.State_HasFocus and has_keyboard_focus(option.widget):
+            focus_ring(painter, box.adjusted(1, 0, -1, -1), 3, inside=True)
+
+
+def switch_box(room: QRectF) -> QRectF:
+    """Where the switch of a row stands."""
+    wide, tall = (look().px(value) for value in SWITCH)
+    return QRectF(room.left(), round(room.center().y() - tall / 2), wide, tall)
+
+
+def _paint_switch(painter: QPainter, track: QRectF, is_on: bool) -> None:
+    knob, inset = track.height() - 6, 3.0
+    fill, line = ("accent.fill", "accent.fill") if is_on else ("bg.pressed", "line.strong")
+    rounded(painter, track, track.height() / 2, fill=fill, line=line)
+    x = track.right() - inset - knob if is_on else track.left() + inset
+    place = QRectF(x, track.top() + inset, knob, knob)
+    rounded(painter, place, knob / 2, fill="text.onAccent" if is_on else "line.strong")
+
+
+def _two(painter: QPainter, box: QRectF, first: str, second: str, face: Any, small: Any, ink: str) -> None:
+    height, low = look().px(18), look().px(17)
+    top = box.top() + (box.height() - height - low) / 2
+    text(painter, QRectF(box.left(), top, box.width(), height), first, face, ink)
+    text(painter, QRectF(box.left(), top + height, box.width(), low), second, small, "text.tertiary")
+
+
+class ListHead(QWidget):
+    """The captions above the lines."""
+
+    def __init__(self, width: Callable[[], int]) -> None:
+        super().__init__()
+        self._width = width  # of the rows, which a scroll bar makes narrower
+        self._resize()
+        look().theme_changed.connect(self._resize)
+
+    def _resize(self) -> None:
+        self.setFixedHeight(look().px(HEAD))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        for name, (left, width) in columns(self._width()).items():
+            caption, _, is_number = COLUMNS[name]
+            box = QRectF(left, 0, width, self.height() - 1)
+            text(painter, box, caption, "caption", "text.tertiary", align=RIGHT if is_number else LEFT)
+        hairline(painter, 0, self.height() - 1, self.width(), "line.normal")
+        painter.end()
+
+
+class ScheduleList(QListView):
+    """Space or a click on the switch toggles, Enter opens, Delete removes, F5 runs now."""
+
+    chosen = Signal(str)
+    opened = Signal(str)
+    toggled = Signal(str, bool)
+    deleted = Signal(str)
+    run_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("schedules.list")
+        self.setAccessibleName("Schedules")
+        self.setAccessibleDescription("Space switches one on or off, F5 runs it now, Delete removes it")
+        self.lines = ScheduleModel()
+        self.setModel(self.lines)
+        self.setItemDelegate(ScheduleDelegate(self))
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMouseTracking(True)
+        self.selectionModel().currentChanged.connect(self._current_changed)
+        self.doubleClicked.connect(bind(self._open))
+        look().theme_changed.connect(self.scheduleDelayedItemsLayout)
+
+    @property
+    def current(self) -> ScheduleWords | None:
+        """The line the keyboard stands on."""
+        index = self.currentIndex()
+        return self.lines.lines[index.row()] if index.isValid() else None
+
+    def select(self, name: str) -> None:
+        """Stand on a line."""
+        place = next((at for at, line in enumerate(self.lines.lines) if line.name == name), -1)
+        if place >= 0 and self.currentIndex().row() != place:
+            self.setCurrentIndex(self.lines.index(place))
+
+    def _current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
+        if current.isValid():
+            self.chosen.emit(self.lines.lines[current.row()].name)
+
+    def _open(self) -> None:
+        if self.current is not None:
+            self.opened.emit(self.current.name)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        index = self.indexAt(event.position().toPoint())
+        if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
+            box = QRectF(self.visualRect(index))
+            left, width = columns(box.width())["switch"]
+            track = switch_box(QRectF(box.left() + left, box.top(), width, box.height() - 1))
+            if track.adjusted(-4, -4, 4, 4).contains(event.position()):
+                line = self.lines.lines[index.row()]
+                self.toggled.emit(line.name, not line.is_active)
+        super().mouseReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        line = self.current
+        match event.key():
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self._open()
+            case Qt.Key.Key_Space if line is not None:
+                self.toggled.emit(line.name, not line.is_active)
+            case Qt.Key.Key_Delete if line is not None:
+                self.deleted.emit(line.name)
+            case Qt.Key.Key_F5 if line is not None:
+                self.run_asked.emit(line.name)
+            case _:
+                super().keyPressEvent(event)
