@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice, takewhile
 
 from legion_core.engine.cron import parsed, zone
@@ -89,14 +90,22 @@ def moments(timing: Timing, after_ms: int) -> Iterator[int]:
     return _fires(timing, after_ms)
 
 
+def next_moment(timing: Timing, after_ms: int) -> int:
+    """The first moment after; 0 if there is none."""
+    if timing.every_ms:
+        return next(_multiples(timing, after_ms), 0)
+    return _next_fire(timing.cron, timing.zone, after_ms)
+
+
 def upcoming(timing: Timing, after_ms: int, jitter_s: float, seed: str) -> tuple[int, int]:
     """The first moment after, and when it is taken up: up to `jitter_s` later, but before the next; 0, 0 if there is none.
 
     The delay follows from `seed` and the moment, so that every process reckons the same one.
     """
-    first, second = (*islice(moments(timing, after_ms), 2), 0, 0)[:2]
+    first = next_moment(timing, after_ms)
     if not first or not jitter_s:
         return first, first
+    second = next_moment(timing, first)
     digest = hashlib.blake2b(f"{seed} {first}".encode(), digest_size=8).digest()
     room_ms = min(jitter_s * 1000, second - first - 1) if second else jitter_s * 1000
     return first, first + int(room_ms * int.from_bytes(digest) / 2**64)
@@ -183,6 +192,12 @@ def _multiples(timing: Timing, after_ms: int) -> Iterator[int]:
         number += 1
 
 
+@lru_cache(maxsize=4096)
+def _next_fire(cron: str, zone_name: str, after_ms: int) -> int:
+    # Kept: thousands of schedules may share an expression, and each decision asks about the same moment again.
+    return next(_fires(Timing(cron, zone_name), after_ms), 0)
+
+
 def _fires(timing: Timing, after_ms: int) -> Iterator[int]:
     for moment in parsed(timing.cron).fires(zone(timing.zone), moment_at(after_ms)):
         yield at_ms(moment)
@@ -190,6 +205,9 @@ def _fires(timing: Timing, after_ms: int) -> Iterator[int]:
 
 def _due(timing: Timing, due_ms: int, now_ms: int, wanted: int) -> tuple[list[int], int]:
     """The latest due moments, at least `wanted` of them where there are so many, and how many are due in all."""
+    following = next_moment(timing, due_ms)
+    if not following or following > now_ms:
+        return [due_ms], 1
     found = [due_ms, *islice(takewhile(lambda each: each <= now_ms, moments(timing, due_ms)), COUNTED_MAX)]
     if len(found) <= COUNTED_MAX:
         return found, len(found)

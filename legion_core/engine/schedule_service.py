@@ -45,6 +45,7 @@ from legion_core.storage.sqlite import Connection, Database
 log = logging.getLogger("legion.engine")
 
 BATCH = 500  # schedules decided in one transaction
+READ_MAX = 5_000  # schedules held in memory at a time
 TURN = 32  # schedules looked at in one turn of the loop
 STEP_BACK_MS = 2_000  # the clock was set back, rather than adjusted, where it lost more than this
 
@@ -85,7 +86,7 @@ class Scheduler:
         self._targets = targets
         self._make_alarm = make_alarm
         self._woken = asyncio.Event()
-        self._alarm: Alarm | None = None
+        self.alarm: Alarm | None = None  # set by `open_alarm`
         self._offset_ms = 0
         self._awaited: set[str] = set()
 
@@ -207,13 +208,17 @@ class Scheduler:
 
     def serve(self) -> None:
         """Decide moments from now on, until the supervisor stops; idempotent."""
-        if self._alarm is None:
+        if self.alarm is None:
             self._supervisor.spawn("schedules alarm", self._live(self.open_alarm()))
 
+    async def rung(self) -> None:
+        """Until the alarm rings, or somebody else wakes the scheduler."""
+        await self._woken.wait()
+
     def open_alarm(self) -> Alarm:
-        """The alarm that `turn` sets; for `serve`, and for tests that take turns by hand."""
-        self._alarm = self._make_alarm(self._clock, self._woken.set)
-        return self._alarm
+        """The alarm that `turn` sets; for `serve`, and for tests and benchmarks that take turns by hand."""
+        self.alarm = self._make_alarm(self._clock, self._woken.set)
+        return self.alarm
 
     async def _live(self, alarm: Alarm) -> None:
         try:
@@ -240,21 +245,36 @@ class Scheduler:
 
     async def turn(self) -> None:
         """Decide all that is due, and set the alarm to what comes next."""
-        assert self._alarm is not None
+        assert self.alarm is not None
         now_ms = self._now_ms()
         offset_ms = now_ms - round(self._clock.monotonic_s() * 1000)
         if offset_ms < self._offset_ms - STEP_BACK_MS:
             await self._set_back(now_ms)
         self._offset_ms = offset_ms
         while True:
-            due = await self._database.read(lambda connection: store.due(connection, now_ms, BATCH))
-            await self._decide(due, now_ms)
-            if len(due) < BATCH:
+            due = await self._database.read(lambda connection: store.due(connection, now_ms, READ_MAX))
+            await self._decide_all(due, now_ms)
+            if len(due) < READ_MAX:
                 break
         await self._let_go(now_ms)
-        self._alarm.set(await self._database.read(store.next_due))
+        self.alarm.set(await self._database.read(store.next_due))
 
-    async def _decide(self, due: Sequence[Stored], now_ms: int) -> None:
+    async def _decide_all(self, due: Sequence[Stored], now_ms: int) -> None:
+        """In batches: while one is on its way to the disk, the next is thought through."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            for first in range(0, len(due), BATCH):
+                decisions = await self._decisions(due[first : first + BATCH], now_ms)
+                if writing is not None:
+                    await writing
+                writing = self._supervisor.spawn("schedules write", self._write_all(decisions, now_ms))
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None:
+                writing.cancel()
+
+    async def _decisions(self, due: Sequence[Stored], now_ms: int) -> list[_Decision]:
         decisions: list[_Decision] = []
         for number, schedule in enumerate(due):
             if number % TURN == TURN - 1:
@@ -263,6 +283,9 @@ class Scheduler:
                 decisions.append(await self._decision(schedule, now_ms))
             except InvalidDocument as error:  # a zone this system does not know any more
                 await self._break(schedule, error.sentence())
+        return decisions
+
+    async def _write_all(self, decisions: Sequence[_Decision], now_ms: int) -> None:
         if not decisions:
             return
 

@@ -62,7 +62,7 @@ def test_a_cron_expression_fires_in_its_zone_at_the_moments_the_preview_gives(tm
     async def test(here: UnderTest, box: Box, clock: SimClock) -> None:
         from legion_core.engine.schedule_plan import at_ms, checked_timing, moments
 
-        await here.add("morning", "box.it.echo", cron="30 2 * * *", zone="Europe/Berlin")
+        await here.add("morning", "box.it.echo", cron="30 2 * * *", zone="Europe/Berlin", overlap="allow")
         timing = checked_timing("30 2 * * *", "Europe/Berlin", 0.0, 0)
         coming = moments(timing, at_ms(START))
         clock.advance(86 * 86_400)  # the night of the summer clock is the third from here
@@ -130,7 +130,7 @@ def test_a_node_that_was_paused_between_looking_and_writing_writes_nothing(tmp_p
             clock.advance(60)
             stale = await slow.scheduler.get("tick")
             await quick.turn()
-            await slow.scheduler._decide([stale], int(clock.utc_now().timestamp() * 1000))
+            await slow.scheduler._decide_all([stale], int(clock.utc_now().timestamp() * 1000))
             assert await statuses(slow, "tick") == [("started", 60)]
             assert await ended(quick, "tick") == ["succeeded"]
 
