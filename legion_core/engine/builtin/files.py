@@ -28,16 +28,7 @@ class Files:
         """
         place = self._place(path)
         try:
-            status = place.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise InvalidInput(
-                    f"{place} is no file of text.", hint="Pipes, devices and folders are not read."
-                )
-            if status.st_size > FILE_BYTES_MAX:
-                raise LimitReached(
-                    f"{place} is larger than {FILE_BYTES_MAX // 1024} kB, the most a task reads."
-                )
-            text = place.read_text(encoding="utf-8")
+            text = _read(place).decode()
         except FileNotFoundError as error:
             raise NotFound(f"There is no file {place}.") from error
         except UnicodeDecodeError as error:
@@ -82,3 +73,21 @@ class Files:
             f"{place} lies outside the folders tasks may touch.",
             hint=f'Use a name within {own}, or list its folder: [engine.files] allow = ["FOLDER"].',
         )
+
+
+def _read(place: Path) -> bytes:
+    """The whole of a plain file; what was opened is looked at, so that nothing can be put in its place in between."""
+    # Without O_NONBLOCK a pipe would be waited for until somebody writes into it.
+    handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InvalidInput(
+                f"{place} is no file of text.", hint="Pipes, devices and folders are not read."
+            )
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            content = stream.read(FILE_BYTES_MAX + 1)
+    finally:
+        os.close(handle)
+    if len(content) > FILE_BYTES_MAX:
+        raise LimitReached(f"{place} is larger than {FILE_BYTES_MAX // 1024} kB, the most a task reads.")
+    return content

@@ -255,3 +255,34 @@ def test_as_a_task_a_refusal_is_a_failure_with_its_entry_of_the_catalogue(
     assert done.reason.code == "task.address_refused"
     assert done.reason.facts == {"address": f"127.0.0.1:{port_of(server)}"}
     assert asyncio.iscoroutinefunction(HttpRequests.get)
+
+
+@pytest.mark.parametrize(
+    "host", ["a" * 64 + ".example", f"{'b' * 63}.{'a' * 64}", "x" * 300, "..", "a..b.example", "ü" * 70]
+)
+def test_a_name_no_host_can_have_is_refused_before_anything_is_asked(
+    server: ThreadingHTTPServer, host: str
+) -> None:
+    with pytest.raises(InvalidInput):
+        fetch(server, lambda http, _: http.get(f"http://{host}/"))
+    assert server.seen == []  # type: ignore[attr-defined]
+
+
+def test_no_connection_is_kept_from_one_task_to_the_next(server: ThreadingHTTPServer) -> None:
+    came: list[Any] = []
+    take = server.process_request
+
+    def counted(request: Any, address: Any) -> None:
+        came.append(address)
+        take(request, address)
+
+    server.process_request = counted  # type: ignore[method-assign]
+
+    async def twice(http: HttpRequests, url: str) -> None:
+        for _ in range(2):
+            assert (await http.get(f"{url}/json")).status == 200
+        assert http._client is not None
+        assert http._client._transport._pool.connections == []  # type: ignore[attr-defined]
+
+    fetch(server, twice)
+    assert len(came) == len(set(came)) == 2

@@ -1,5 +1,6 @@
 """Files stay in their folders, programs must be listed, notes reach the person, questions reach the model."""
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from legion_core.engine.builtin.files import FILE_BYTES_MAX
 from legion_core.engine.builtin.table import make_builtins
 from legion_core.engine.events import NotificationSent
 from legion_core.engine.types import Task
@@ -97,6 +99,27 @@ def test_no_path_leads_out(tmp_path: Path, path: str) -> None:
 
     with_builtins(tmp_path, test)
     assert not (tmp_path / "filesystem" / "x").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_a_device_and_a_folder_are_refused_and_hold_up_nobody(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    (files / "folder").mkdir(parents=True)
+    os.mkfifo(files / "pipe")
+    (files / "big").write_bytes(b"x" * (FILE_BYTES_MAX + 1))
+    (files / "bytes").write_bytes(b"\xff")
+
+    async def test(here: UnderTest) -> None:
+        for path, words in (
+            ("pipe", "no file of text"),
+            ("folder", "no file of text"),
+            ("big", "larger than"),
+            ("bytes", "not UTF-8"),
+        ):
+            done = await here.run("file.text.read", path=path)
+            assert (done.status, words in reason(done)) == ("failed", True), path
+
+    with_builtins(tmp_path, test)
 
 
 def test_a_listed_folder_may_be_used(tmp_path: Path) -> None:
