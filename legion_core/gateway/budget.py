@@ -28,7 +28,7 @@ from legion_core.gateway.types import (
     Usage,
 )
 from legion_core.kernel.clock import Clock, iso
-from legion_core.kernel.errors import LimitReached
+from legion_core.kernel.errors import OverBudget
 from legion_core.storage.sqlite import Connection, Database, Row, execute, row, rows
 
 OUTPUT_UNNAMED = (
@@ -73,7 +73,7 @@ class Budget:
         """`decision` without the candidates there is no money for; what the first of the others may cost is held.
 
         A request that names no bound on its answer gets one of `OUTPUT_SCARCE` tokens where money is short. Raises
-        LimitReached where money alone is in the way.
+        OverBudget where money alone is in the way.
         """
         limits = self._limits()
         if not limits.are_any or all(_is_free(lane) for lane in decision.candidates):
@@ -110,13 +110,13 @@ class Budget:
         return request, msgspec.structs.replace(decision, candidates=taken, left_out=left_out)
 
     async def extend(self, request: Request, lane: Lane) -> None:
-        """Hold what a further attempt of `request` at `lane` may cost; raises LimitReached if there is no money for it."""
+        """Hold what a further attempt of `request` at `lane` may cost; raises OverBudget if there is no money for it."""
         limits = self._limits()
         if not limits.are_any or _is_free(lane):
             return
         cost, account = _most(request, lane), self._account(request)
 
-        def work(connection: Connection) -> LimitReached | None:
+        def work(connection: Connection) -> OverBudget | None:
             tight = tightest(standing(connection, account, limits))
             obstacle = _obstacle(lane, cost, tight, limits)
             if obstacle is not None:
@@ -278,13 +278,13 @@ def _obstacle(lane: Lane, cost: float | None, tight: BudgetRow | None, limits: L
     return None
 
 
-def _used_up(tight: BudgetRow | None, dropped: Sequence[LeftOut]) -> LimitReached:
+def _used_up(tight: BudgetRow | None, dropped: Sequence[LeftOut]) -> OverBudget:
     if tight is None or all(item.lane.offer.price is None for item in dropped):
-        return LimitReached(
+        return OverBudget(
             f"{dropped[0].lane.name} may not be asked: its price is unknown, and there is a budget.",
             hint="Enter its price under [[gateway.prices]], or allow unknown prices in Settings under Budget.",
         )
-    return LimitReached(
+    return OverBudget(
         f"{dropped[0].lane.name}: {dropped[0].why[0].lower()}{dropped[0].why[1:]}"
         f" ({_usd(tight.spent_usd)} spent, {_usd(tight.held_usd)} held for requests under way).",
         hint=_HINT,

@@ -352,8 +352,11 @@ def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
             limit=max(item.lane.offer.context for item in unpinned),
         )
     told = "; ".join(f"{item.lane.name}: {item.why.lower()}" for item in unpinned[:4])
+    waits = [item.retry_in_s for item in unpinned if item.retry_in_s is not None]
     return Unavailable(
-        f"No model may answer this: {told}.", hint="`legion route explain` shows every candidate."
+        f"No model may answer this: {told}.",
+        hint="`legion route explain` shows every candidate.",
+        retry_after_s=min(waits, default=None),
     )
 
 

@@ -244,11 +244,15 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane the router did not take, with a machine-readable reason and a sentence."""
+    """A lane the router did not take, with a machine-readable reason and a sentence.
+
+    `retry_in_s` is when it may be asked again, where it is only a matter of time.
+    """
 
     lane: Lane
     reason: Literal["pin", "capability", "context", "circuit", "policy", "operation", "unavailable", "price"]
     why: str
+    retry_in_s: float | None = None
 
 
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):

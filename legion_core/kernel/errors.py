@@ -5,7 +5,8 @@
     ├── Denied                 the caller may not do this
     ├── NotFound               the named thing does not exist
     ├── Conflict               it exists already, or is in another state
-    ├── LimitReached           a stated bound was hit: size, count, budget, queue
+    ├── LimitReached           a stated bound was hit: size, count, queue
+    │   └── OverBudget         a limit on money
     ├── InvalidInput           the caller's words cannot be understood
     ├── ProviderError          a model could not answer
     │   ├── Unavailable        try elsewhere
@@ -91,6 +92,12 @@ class LimitReached(LegionError):
     public_code = "limit_reached"
 
 
+class OverBudget(LimitReached):
+    """A limit on money leaves too little for this; to ask again changes nothing."""
+
+    public_code = "budget_reached"
+
+
 class InvalidInput(LegionError):
     """The request cannot be understood; the message names the field.
 
@@ -111,9 +118,13 @@ class ProviderError(LegionError):
 
 
 class Unavailable(ProviderError):
-    """The instance cannot answer now; another may."""
+    """The instance cannot answer now; another may. `retry_after_s` is when to ask again, where that is known."""
 
     public_code = "unavailable"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class ConnectionLost(Unavailable):
@@ -133,10 +144,6 @@ class RateLimited(Unavailable):
     """The provider asks for a pause; `retry_after_s` is its wish, if it gave one."""
 
     public_code = "rate_limited"
-
-    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.retry_after_s = retry_after_s
 
 
 class TimedOut(Unavailable):

@@ -137,7 +137,8 @@ def _context(lane: Lane, wish: Wish) -> LeftOut | None:
 def _circuit(lane: Lane, circuit: Circuit, now_s: float) -> LeftOut | None:
     if circuit.admits(now_s):
         return None
-    return LeftOut(lane=lane, reason="circuit", why=_rest(circuit, now_s))
+    wait_s = None if circuit.is_tripped_by_hand or circuit.is_draining else circuit.retry_in_s(now_s)
+    return LeftOut(lane=lane, reason="circuit", why=_rest(circuit, now_s), retry_in_s=wait_s)
 
 
 def _rest(circuit: Circuit, now_s: float) -> str:

@@ -1,6 +1,7 @@
 """Errors as HTTP: one table from class to status, and one shape that every client understands."""
 
 import logging
+import math
 import traceback
 
 import msgspec
@@ -46,6 +47,10 @@ _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permi
 }
 
 
+# What stays as it is however often it is asked.
+_FINAL = (errors.Refused, errors.OverBudget, errors.Corrupt, errors.Bug)
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error as a client reads it. `faults` are the lines of a document with several."""
 
@@ -84,9 +89,14 @@ def body_of(what: Fault) -> bytes:
 
 
 def retry_after(error: LegionError) -> tuple[tuple[str, str], ...]:
-    """The `retry-after` header of an error that carries one."""
-    if isinstance(error, errors.RateLimited) and error.retry_after_s is not None:
-        return (("retry-after", str(max(1, round(error.retry_after_s)))),)
+    """The headers that tell a client's library when to try again, or that it is of no use.
+
+    Without `x-should-retry: false` the official libraries ask twice more after any 429 and 5xx.
+    """
+    if isinstance(error, _FINAL):
+        return (("x-should-retry", "false"),)
+    if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
+        return (("retry-after", str(max(1, math.ceil(error.retry_after_s)))),)
     return ()
 
 

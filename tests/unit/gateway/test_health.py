@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from legion_core.gateway.failover import no_candidate
 from legion_core.gateway.routing.health import (
     COOLDOWN_S,
     WINDOW_S,
@@ -13,6 +14,8 @@ from legion_core.gateway.routing.health import (
     Ticket,
     after_error,
 )
+from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.types import Tier
 from legion_core.kernel.errors import (
     BadCredentials,
     ConnectionLost,
@@ -26,9 +29,11 @@ from legion_core.kernel.errors import (
     Refused,
     StreamBroken,
     TimedOut,
+    Unavailable,
     Unsupported,
     WorkerDied,
 )
+from tests.unit.gateway.lanes import ask, lane
 from tests.unit.gateway.naive_health import OUTCOMES, disagreement
 
 
@@ -206,3 +211,14 @@ def test_ten_thousand_random_schedules_agree_with_the_reference_table() -> None:
     for seed in range(schedules):
         assert disagreement(Health, Ticket, random.Random(seed)) == "", seed
     assert {"success", "failure", "pause", "key_refused", "none", "cancelled"} == set(OUTCOMES)
+
+
+def test_when_every_instance_rests_the_refusal_is_quick_names_them_and_says_when_to_come_back() -> None:
+    lanes = [lane(Tier.LOCAL), lane(Tier.CLOUD)]
+    circuits = {"local": failed(0, 1, 2), "cloud": failed(5, 6, 7)}
+
+    error = no_candidate(ask(), decide(ask(), lanes, circuits, now_s=20).left_out)
+
+    assert isinstance(error, Unavailable)
+    assert error.retry_after_s == 42  # the local one opened at 2 s
+    assert "local/m: circuit open, retry in 42 s; cloud/m: circuit open, retry in 47 s" in error.message

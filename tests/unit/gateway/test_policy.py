@@ -16,30 +16,15 @@ from legion_core.gateway.types import (
     ImageBlock,
     Lane,
     Message,
-    ModelOffer,
     Params,
     Pins,
     Price,
     Request,
-    TextBlock,
     Tier,
     ToolDefinition,
 )
+from tests.unit.gateway.lanes import ALL, ask, lane
 from tests.unit.gateway.naive_routing import random_case, violations
-
-ALL: frozenset[Capability] = frozenset({"streaming", "tools", "vision", "thinking", "structured_output"})
-
-
-def lane(
-    tier: Tier, instance: str = "", *, model: str = "m", context: int = 32_000, price: Price | None = None,
-    can: frozenset[Capability] = ALL,
-) -> Lane:  # fmt: skip
-    offer = ModelOffer(id=model, context=context, price=price, capabilities=can)
-    return Lane(tier=tier, instance=instance or tier.word, kind="openai", offer=offer)
-
-
-def ask(text: str = "hello", **more: object) -> Request:
-    return Request(id="r", messages=(Message(role="user", content=(TextBlock(text=text),)),), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.requirement("gateway.tiers")
@@ -111,6 +96,7 @@ def test_an_open_circuit_is_left_out_with_the_seconds_to_wait() -> None:
 
     assert decision.left_out[0].reason == "circuit"
     assert decision.left_out[0].why == "Circuit open, retry in 41 s"
+    assert decision.left_out[0].retry_in_s == 41
 
 
 _lanes = st.builds(
