@@ -339,7 +339,7 @@ class Dispatcher:
             return
         done = future.result()
         self._trouble_s = 0.0
-        self._outbox_read = max(self._outbox_read, done.outbox_read)
+        heard, self._outbox_read = self._outbox_read, max(self._outbox_read, done.outbox_read)
         self._accept(batches, done)
         for ending, was_held in zip(step.endings, done.ended, strict=True):
             self._ended(ending, was_held=was_held)
@@ -358,7 +358,7 @@ class Dispatcher:
         for task_id, state in done.expired:
             self.finished(task_id, "", state.status, state.reason, 0.0, "", "")
         if step.is_look:
-            self._seen(step, done)
+            self._seen(step, done, heard)
         if step.is_look or step.is_due:
             self._arm(done.next_due_ms)
 
@@ -584,17 +584,19 @@ class Dispatcher:
         if not self.is_stopping:
             asyncio.get_running_loop().call_later(TROUBLE_FIRST_S, self._hand_over, lease)
 
-    def _seen(self, step: Step, done: Done) -> None:
+    def _seen(self, step: Step, done: Done, heard: int) -> None:
         for task_id in done.cancelling:
             self.stop_running(task_id, "owner")
         for task_id in done.settled:
             self._wake(task_id)
         _, at_mono_s = self._bus.stamp()
-        for kind, body in done.heard:
+        for number, kind, body in done.heard:
+            if number <= heard:  # by a look that was under way at the same time
+                continue
             if (event := TOLD.get(kind)) is not None:
-                heard = msgspec.json.decode(body, type=event)
+                fact = msgspec.json.decode(body, type=event)
                 # The other process's interval clock means nothing here.
-                self._bus.publish(msgspec.structs.replace(heard, at_mono_s=at_mono_s))
+                self._bus.publish(msgspec.structs.replace(fact, at_mono_s=at_mono_s))
 
     # Running
 

@@ -120,13 +120,13 @@ def cancelling(connection: Connection, owner: str) -> list[str]:
     return [str(task_id) for (task_id,) in found]
 
 
-def read_outbox(connection: Connection, behind: int, but: str) -> tuple[int, list[tuple[str, bytes]]]:
-    """Events of other processes behind a number, and the newest number."""
+def read_outbox(connection: Connection, behind: int, but: str) -> tuple[int, list[tuple[int, str, bytes]]]:
+    """Events of other processes behind a number, each with its own, and the newest number."""
     found = rows(
         connection, "SELECT number, owner, kind, body FROM outbox WHERE number > ? ORDER BY number", [behind]
     )
     newest = int(found[-1][0]) if found else behind
-    return newest, [(str(kind), bytes(body)) for _, owner, kind, body in found if owner != but]
+    return newest, [(int(n), str(kind), bytes(body)) for n, owner, kind, body in found if owner != but]
 
 
 def newest_outbox(connection: Connection) -> int:

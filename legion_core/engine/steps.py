@@ -76,7 +76,7 @@ class Done:
     expired: list[tuple[str, State]] = field(default_factory=list[tuple[str, State]])
     cancelling: list[str] = field(default_factory=list[str])
     settled: list[str] = field(default_factory=list[str])
-    heard: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    heard: list[tuple[int, str, bytes]] = field(default_factory=list[tuple[int, str, bytes]])
     outbox_read: int = 0
     next_due_ms: int = 0
 
