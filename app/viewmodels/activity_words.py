@@ -203,5 +203,6 @@ def _lane(row: ActivityRow) -> str:
 
 def _task_where(row: ActivityRow) -> str:
     if row.run:
-        return f"chain, {row.node}" if row.node else "chain"
+        chain = row.chain or "chain"
+        return f"{chain}, {row.node}" if row.node else chain
     return "by you" if row.who in ("owner", "") else f"by {row.who}"

@@ -126,7 +126,7 @@ def _of_task(line: tasks.TaskLine) -> ActivityRow:
         took_s=max(0.0, took.total_seconds()) if took is not None else None,
         waited_s=max(0.0, waited.total_seconds()) if waited is not None else None,
         attempts=line.attempt, attempts_max=line.retries + 1, queue=line.queue, parent=line.parent, root=line.root,
-        run=line.run, node=line.node, who=line.who,
+        run=line.run, chain=line.chain, node=line.node, who=line.who,
     )  # fmt: skip
 
 

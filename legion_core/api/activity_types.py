@@ -79,6 +79,7 @@ class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     parent: str = ""
     root: str = ""
     run: str = ""
+    chain: str = ""
     node: str = ""
     who: str = ""
 

@@ -3,7 +3,7 @@
 As in `engine.journal`, each function takes a connection inside a transaction. Results and arguments stay on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -41,6 +41,7 @@ class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
     parent: str
     root: str
     run: str
+    chain: str
     node: str
     who: str
     due_at: datetime | None
@@ -82,7 +83,15 @@ def lines(connection: Connection, places: Sequence[int]) -> list[TaskLine]:
         f"parent, root, run, node, who, due, created, started, ended FROM tasks WHERE n IN ({marks})",
         list(places),
     )
-    return [_line(each) for each in found]
+    chains = _chains(connection, {str(each[10]) for each in found if each[10]})
+    return [_line(each, chains) for each in found]
+
+
+def _chains(connection: Connection, runs: set[str]) -> dict[str, str]:
+    """The chain of each run."""
+    marks = ",".join("?" * len(runs))
+    sql = f"SELECT id, chain FROM runs WHERE id IN ({marks})"  # noqa: S608
+    return {str(run): str(chain) for run, chain in rows(connection, sql, list(runs))} if runs else {}
 
 
 def by_hour(connection: Connection, since_ms: int, hour_ms: int) -> list[tuple[int, int, int]]:
@@ -136,7 +145,7 @@ def pattern(word: str) -> str:
     return f"%{word}%"
 
 
-def _line(found: tuple[Value, ...]) -> TaskLine:
+def _line(found: tuple[Value, ...], chains: Mapping[str, str]) -> TaskLine:
     (n, task_id, task, brief, status, reason, attempt, retries, queue, parent, root, run, node, who, due, created, started,
      ended) = found  # fmt: skip
     begun = moment_of(cast(int, created))
@@ -145,7 +154,7 @@ def _line(found: tuple[Value, ...]) -> TaskLine:
         n=cast(int, n), id=str(task_id), task=str(task), brief=str(brief), status=cast(TaskStatus, status),
         reason=_why(str(status), cast("bytes | None", reason), cast(int, attempt), moment_of(cast(int, due))),
         attempt=cast(int, attempt), retries=cast(int, retries), queue=str(queue), parent=str(parent), root=str(root),
-        run=str(run), node=str(node), who=str(who), due_at=moment_of(cast(int, due)), created_at=begun,
+        run=str(run), chain=chains.get(str(run), ""), node=str(node), who=str(who), due_at=moment_of(cast(int, due)), created_at=begun,
         started_at=moment_of(cast("int | None", started)), ended_at=moment_of(cast("int | None", ended)),
     )  # fmt: skip
 
