@@ -25,7 +25,9 @@ FIT_WORDS = {
     "tight": ("Tight", "warn", "triangle-alert"),
     "too_large": ("Too large", "err", "circle-x"),
 }
-ACTIVE = ("queued", "downloading", "verifying")
+ACTIVE = ("queued", "downloading", "waiting", "verifying")
+PAUSABLE = ("queued", "downloading", "waiting")
+RESUMABLE = ("paused", "cancelled", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ class Download:
     tone: str
     is_active: bool
     bytes_per_s: float = 0.0
+    left_bytes: int = 0
+    tip: str = ""
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether it can be held."""
+        return self.state in PAUSABLE
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it can be gone on with."""
+        return self.state in RESUMABLE
 
 
 def _importing(path: Path) -> "Callable[[Legion], Awaitable[ModelRow]]":
@@ -67,12 +81,38 @@ def download_of(fact: PullProgressed) -> Download:
             words, icon, tone = fact.problem or "Failed", "circle-x", "err"
         case "cancelled":
             words, icon, tone = "Cancelled", "circle-minus", "neutral"
+        case "paused":
+            words, icon, tone = f"Paused{_far(share, fact)}", "circle-pause", "neutral"
+        case "waiting":
+            words, icon, tone = f"Waiting for network{_far(share, fact)}", "wifi-off", "warn"
         case _:
             words, icon, tone = "Waiting for its turn", "clock", "neutral"
     return Download(
         name=fact.name, state=fact.state, share=share, words=words, icon=icon, tone=tone,
         is_active=fact.state in ACTIVE, bytes_per_s=fact.bytes_per_s,
+        left_bytes=max(0, fact.total_bytes - fact.done_bytes) if fact.state in PAUSABLE else 0, tip=fact.problem,
     )  # fmt: skip
+
+
+def _far(share: float | None, fact: PullProgressed) -> str:
+    if share is not None:
+        return f", {wording.share(share)}"
+    return f", {wording.size(fact.done_bytes)}" if fact.done_bytes else ""
+
+
+def downloads_words(downloads: Sequence[Download]) -> str:
+    """`2 of 3 active, 18 MB/s, done in about 6 min`."""
+    active = [found for found in downloads if found.is_active]
+    if not active:
+        return "none active"
+    words = [f"{len(active)} of {len(downloads)} active"]
+    speed = sum(found.bytes_per_s for found in active)
+    if speed:
+        words.append(f"{wording.size(round(speed))}/s")
+        rest = wording.left(0, sum(found.left_bytes for found in active), speed)
+        if rest:
+            words.append(f"done in about {rest.removesuffix(' left')}")
+    return ", ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +164,8 @@ class ModelsViewModel(QObject):
     removed = Signal(str, object)
     """`(name, bytes freed)`; a size is no `int` of C, which ends at 2 GB."""
     imported = Signal(str)
+    private_asked = Signal(str, str)
+    """`(source, host)`: an address leads into this computer or network, and a person has to say that it is meant."""
 
     def __init__(self, bridge: Bridge, now: Callable[[], datetime]) -> None:
         super().__init__()
@@ -191,6 +233,7 @@ class ModelsViewModel(QObject):
         if not self._is_visited:
             self._is_visited = True
             self._bridge.launch("models.hardware", lambda legion: legion.models.hardware(), self._on_hardware)
+            self._bridge.launch("models.pulls", lambda legion: legion.models.pulls(), self._on_pulls)
             self.refresh()
 
     def refresh(self) -> None:
@@ -264,19 +307,56 @@ class ModelsViewModel(QObject):
         """Time a short run."""
         self._work(name, lambda legion: legion.models.measure(name), lambda _: self.refresh())
 
-    def pull(self, name_or_url: str) -> None:
+    def pull(self, name_or_url: str, *, allow_private: bool = False) -> None:
         """Download a model of the catalogue, or from an address."""
-        self._bridge.launch("models.pull", lambda legion: legion.models.pull(name_or_url.strip()))
+        source = name_or_url.strip()
+
+        async def act(legion: "Legion") -> str:
+            # Imported late: only a download needs what downloads.
+            from legion_core.api.downloads import PrivateAddress
+
+            try:
+                await legion.models.pull(source, allow_private=allow_private)
+            except PrivateAddress as error:
+                return error.host
+            return ""
+
+        def done(host: str) -> None:
+            if host:
+                self.private_asked.emit(source, host)
+
+        self._bridge.launch("models.pull", act, done)
+
+    def pause(self, name: str) -> None:
+        """Hold a download until it is resumed, over restarts too."""
+        self._bridge.launch("models.pause", lambda legion: legion.models.pause_pull(name))
+
+    def pause_all(self) -> None:
+        """Hold every download that runs."""
+        for found in self.downloads:
+            if found.can_pause:
+                self.pause(found.name)
+
+    def resume(self, name: str) -> None:
+        """Go on with a download that was paused, cancelled or failed."""
+        self._bridge.launch("models.resume", lambda legion: legion.models.resume_pull(name))
 
     def cancel(self, name: str) -> None:
-        """End a download; what it has is deleted."""
+        """End a download; until the drawer lets it go it can be taken back."""
         self._bridge.launch("models.cancel", lambda legion: legion.models.cancel_pull(name))
 
     def forget_download(self, name: str) -> None:
-        """Take an ended download out of the drawer."""
-        if name in self._downloads and not self._downloads[name].is_active:
-            del self._downloads[name]
-            self.downloads_changed.emit()
+        """Take an ended download out of the drawer, and what came of it from the disk."""
+        found = self._downloads.get(name)
+        if found is None or found.is_active:
+            return
+        del self._downloads[name]
+        self.downloads_changed.emit()
+        if found.can_resume:
+            # Of one that failed for good nothing is left to be deleted.
+            self._bridge.launch(
+                "models.discard", lambda legion: legion.models.discard_pull(name), None, lambda _: None
+            )
 
     def _work(self, name: str, intent: "Callable[[Legion], Awaitable[T]]", done: Callable[[T], None]) -> None:
         if name in self.busy:
@@ -342,6 +422,9 @@ class ModelsViewModel(QObject):
     def _on_hardware(self, hardware: Any) -> None:
         self.hardware = hardware
         self.changed.emit()
+
+    def _on_pulls(self, facts: Sequence[PullProgressed]) -> None:
+        self._on_progress([fact for fact in facts if fact.name not in self._downloads])
 
     def _on_imported(self, row: ModelRow) -> None:
         self.selected = row.name

@@ -27,10 +27,34 @@ class KindRow(Protocol):
     default_base_url: str
     needs_key: bool
     tier: Any
+    address_hint: str
+    key_hint: str
+
+
+class FoundRow(Protocol):
+    """A model server of this computer that could be added; read only."""
+
+    kind: str
+    title: str
+    base_url: str
+    models: tuple[str, ...]
+    name: str
+    version: str
+    needs_key: bool
+    is_added: bool
+
+
+def may_be_empty(kind: KindRow | None) -> bool:
+    """Whether a family works without an address: its own hint says so."""
+    return kind is not None and kind.address_hint.startswith("empty")
 
 
 def circuit_pill(row: ProviderRow) -> tuple[str, str, str]:
     """The words, tone and icon of an instance's state."""
+    if row.is_tripped:
+        return "Tripped", "err", "circle-x"
+    if row.is_draining:
+        return "Draining", "warn", "circle-pause"
     if row.problem:
         return "Problem", "err", "circle-x"
     words, tone, icon = CIRCUIT_WORDS[row.circuit]
@@ -58,6 +82,7 @@ class ProvidersViewModel(QObject):
     form_changed = Signal()
     saved = Signal(str)
     removed = Signal(str)
+    found_changed = Signal()
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -74,6 +99,10 @@ class ProvidersViewModel(QObject):
         self._key = ""
         self._tested: tuple[str, str, str, str] | None = None
         self._is_visited = False
+        self.found: tuple[FoundRow, ...] = ()
+        self.is_finding = False
+        self.has_looked = False
+        self.adding: frozenset[str] = frozenset()
         bridge.watch(self._on_facts, ProviderChanged)
 
     def visit(self) -> None:
@@ -138,6 +167,65 @@ class ProvidersViewModel(QObject):
 
         self._bridge.launch("providers.reset", act, lambda _: self.refresh())
 
+    def drain(self, name: str) -> None:
+        """Let an instance finish what runs and take nothing new."""
+
+        async def act(legion: Any) -> None:
+            legion.providers.drain(name)
+
+        self._bridge.launch("providers.drain", act, lambda _: self.refresh())
+
+    # Servers of this computer
+
+    def find(self) -> None:
+        """Look for model servers on this computer; nothing is added by it."""
+        if self.is_finding:
+            return
+        self.is_finding = self.has_looked = True
+        self.found_changed.emit()
+
+        def done(found: tuple[FoundRow, ...]) -> None:
+            self.is_finding = False
+            self.found = found
+            self.found_changed.emit()
+
+        async def look(legion: Any) -> tuple[FoundRow, ...]:
+            return await legion.providers.find()
+
+        self._bridge.launch("providers.find", look, done, lambda _: done(()))
+
+    @property
+    def proposals(self) -> tuple[FoundRow, ...]:
+        """What was found and is not added yet."""
+        here = {row.base_url.rstrip("/") for row in self.rows}
+        return tuple(row for row in self.found if not row.is_added and row.base_url.rstrip("/") not in here)
+
+    def add_found(self, base_url: str) -> None:
+        """Add a server that was found, as it was found, after its test."""
+        row = next((each for each in self.found if each.base_url == base_url), None)
+        if row is None or base_url in self.adding:
+            return
+        self.adding = self.adding | {base_url}
+        self.found_changed.emit()
+        taken = {each.name for each in self.rows}
+        name = row.name if row.name not in taken else self._free_name(row.name)
+        spec = ProviderSpec(name=name, kind=row.kind, base_url=row.base_url)
+
+        def over() -> None:
+            self.adding = self.adding - {base_url}
+            self.found_changed.emit()
+
+        def done(_: ProviderRow) -> None:
+            over()
+            self.saved.emit(spec.name)
+            self.refresh()
+
+        def failed(sentence: str) -> None:
+            over()
+            self._bridge.refused.emit(sentence)
+
+        self._bridge.launch("providers.add", lambda legion: legion.providers.add(spec, None), done, failed)
+
     # The form
 
     def kind_row(self, kind: str) -> KindRow | None:
@@ -153,6 +241,13 @@ class ProvidersViewModel(QObject):
         self._key = ""
         self._tested = None
         self._judge()
+
+    def begin_found(self, base_url: str) -> None:
+        """The form of a server that was found and wants a key."""
+        row = next((each for each in self.found if each.base_url == base_url), None)
+        if row is not None:
+            self.begin_form(row.kind)
+            self.edit_form(name=row.name, base_url=row.base_url)
 
     def edit_form(
         self, *, name: str | None = None, base_url: str | None = None, key: str | None = None
@@ -226,11 +321,13 @@ class ProvidersViewModel(QObject):
         elif any(found.name == self.name for found in self.rows):
             errors["name"] = f"There is a provider {self.name} already."
         if not self.base_url:
-            errors["base_url"] = "Enter the address, such as http://box-a:9001/v1."
+            if not may_be_empty(row):
+                such = (row.address_hint if row else "") or "http://box-a:9001/v1"
+                errors["base_url"] = f"Enter the address, such as {such}."
         elif not self.base_url.startswith(("http://", "https://")):
             errors["base_url"] = "Not an address. Start with http:// or https://"
         # A server of one's own may speak a paid provider's protocol and want no key.
-        is_paid = row is not None and row.needs_key and self.base_url == row.default_base_url
+        is_paid = row is not None and row.needs_key and self.base_url == row.default_base_url != ""
         if row is not None and is_paid and not self._key:
             errors["key"] = f"{row.title} needs a key."
         self.form = FormState(
@@ -254,6 +351,8 @@ class ProvidersViewModel(QObject):
         if not self.kind and self.kinds:
             self.begin_form()
         self.changed.emit()
+        if self.found:
+            self.found_changed.emit()
 
     def _on_facts(self, _: Sequence[Event]) -> None:
         self.refresh()

@@ -67,6 +67,12 @@ def ask_save_untested(parent: QWidget, name: str) -> bool:
     return ask(parent, f"Save {name} untested?", loss, act="Save untested", keep="Back")
 
 
+def ask_private_download(parent: QWidget, host: str) -> bool:
+    """Whether a download from an address of this computer or of the own network is meant."""
+    loss = f"{host} is an address of this computer or of your own network, not of the internet."
+    return ask(parent, "Download from your own network?", loss, act="Download", keep="Back", danger=False)
+
+
 def ask_open_link(parent: QWidget, address: str) -> bool:
     """Whether a link of an answer shall be opened in the browser: a model wrote it."""
     return ask(parent, "Open this link in the browser?", address, act="Open link", keep="Back", danger=False)

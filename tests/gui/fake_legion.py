@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from legion_core.api.downloads import PrivateAddress
 from legion_core.api.models import EngineRow
 from legion_core.api.routes import AttemptBegan, Figures, Ladder, Measured, Place, Rung
 from legion_core.api.types import (
@@ -350,6 +351,7 @@ class FakeModels:
         self.bus = bus
         self.calls: list[tuple[Any, ...]] = []
         self.processes: tuple[EngineRow, ...] = ()
+        self.held: tuple[PullProgressed, ...] = ()
         self.rows: dict[str, ModelRow] = {
             row.name: row
             for row in (
@@ -415,10 +417,26 @@ class FakeModels:
         self.rows[name] = msgspec.structs.replace(self.rows[name], tokens_per_s=77.0)
         return self.rows[name]
 
-    async def pull(self, name: str) -> str:
-        self.calls.append(("pull", name))
+    async def pull(self, name: str, *, allow_private: bool = False) -> str:
+        self.calls.append(("pull", name, allow_private))
+        if "//192.168." in name and not allow_private:
+            raise PrivateAddress("192.168.1.5")
         self.progress(name, "downloading", 10, 100)
         return name
+
+    async def pulls(self) -> tuple[PullProgressed, ...]:
+        return self.held
+
+    async def pause_pull(self, name: str) -> None:
+        self.calls.append(("pause", name))
+        self.progress(name, "paused", 10, 100)
+
+    async def resume_pull(self, name: str) -> None:
+        self.calls.append(("resume", name))
+        self.progress(name, "downloading", 10, 100)
+
+    async def discard_pull(self, name: str) -> None:
+        self.calls.append(("discard", name))
 
     async def cancel_pull(self, name: str) -> None:
         self.calls.append(("cancel", name))
@@ -467,35 +485,30 @@ class FakeProviders:
             ),
         }
         self.good_key = "right"
+        self.servers: tuple[Any, ...] = ()
         self.calls: list[tuple[Any, ...]] = []
 
     def kinds(self) -> tuple[Any, ...]:
-        return (
+        return tuple(
             SimpleNamespace(
-                kind="ollama",
-                title="Ollama",
-                default_base_url="http://127.0.0.1:11434",
-                needs_key=False,
-                tier="local",
-            ),
-            SimpleNamespace(
-                kind="openai",
-                title="OpenAI",
-                default_base_url="https://api.openai.com/v1",
-                needs_key=True,
-                tier="frontier",
-            ),
-            SimpleNamespace(
-                kind="anthropic",
-                title="Anthropic",
-                default_base_url="https://api.anthropic.com",
-                needs_key=True,
-                tier="frontier",
-            ),
-        )
+                kind=kind, title=title, default_base_url=url, needs_key=needs, tier=tier, address_hint=address,
+                key_hint=key,
+            )
+            for kind, title, url, needs, tier, address, key in (
+                ("ollama", "Ollama", "http://127.0.0.1:11434", False, "local", "", ""),
+                ("openai", "OpenAI", "https://api.openai.com/v1", True, "frontier", "", ""),
+                ("anthropic", "Anthropic", "https://api.anthropic.com", True, "frontier", "", ""),
+                ("mlx", "MLX", "", False, "local", "empty, or http://127.0.0.1:8080/v1", "None; its models are folders."),
+                ("vertex", "Vertex", "", False, "cloud", "https://REGION.example/PROJECT", "A service account's file."),
+            )
+        )  # fmt: skip
 
     async def list(self) -> tuple[ProviderRow, ...]:
         return tuple(self.rows.values())
+
+    async def find(self) -> tuple[Any, ...]:
+        self.calls.append(("find",))
+        return self.servers
 
     async def test(self, name_or_spec: Any, key: str | None = None) -> TestResult:
         self.calls.append(("test", name_or_spec, key))

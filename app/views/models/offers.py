@@ -1,6 +1,7 @@
 """The inspector of the Discover tab: one model that can be had, whether it would fit, and the button that gets it."""
 
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
@@ -8,6 +9,8 @@ from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, ModelsViewModel, estimate
 from app.views.painted import KeyValues, PillRow
 from app.views.parts import ElidedLabel, Head, button, column, fill, icon_button, label, line, row
+
+RESERVE_BYTES = 256 * 1024 * 1024  # stays free beside a download, as the engine wants it
 
 
 class OfferInspector(QWidget):
@@ -72,7 +75,11 @@ class OfferInspector(QWidget):
             pills.append((f"Estimate: {fit[0].lower()}", fit[1], fit[2]))
         self.pills.show_pills(*pills)
         self.about.setText(offer.about)
-        self.get.setEnabled(not is_here and running is None)
+        short = self._short_bytes(offer)
+        self.get.setEnabled(not is_here and running is None and not short)
+        self.get.setToolTip(
+            f"The disk has {wording.size(short)} too little" if short else "Download it; it can be paused"
+        )
         self.get.setText(
             "Downloading"
             if running
@@ -88,9 +95,28 @@ class OfferInspector(QWidget):
                 ("Context at most", wording.count(offer.context_max)),
                 ("Licence", wording.licence(offer.licence)),
                 ("From", offer.url.split("/")[2]),
+                ("Disk", self._disk(offer, short)),
                 (
                     "SHA-256",
                     f"{offer.sha256[:4]}…{offer.sha256[-4:]}" if offer.sha256 else "length and header only",
                 ),
             )
         )
+
+    def _short_bytes(self, offer: Any) -> int:
+        """How much the disk lacks, the reserve included; 0 where there is room or nothing is known of the disk."""
+        hardware = self._models.hardware
+        return (
+            0
+            if hardware is None
+            else max(0, offer.size_bytes_about + RESERVE_BYTES - hardware.disk_free_bytes)
+        )
+
+    def _disk(self, offer: Any, short: int) -> str:
+        hardware = self._models.hardware
+        if hardware is None:
+            return wording.DASH
+        words = (
+            f"{wording.size(offer.size_bytes_about)} of {wording.whole_size(hardware.disk_free_bytes)} free"
+        )
+        return f"{words}, too little" if short else words

@@ -14,9 +14,10 @@ from app.viewmodels import wording
 from app.viewmodels.chat import ChatViewModel
 from app.viewmodels.models import FIT_WORDS, estimate, hardware_words, process_words
 from app.viewmodels.providers import circuit_pill
-from app.views.about import ask_remove_model, ask_remove_provider
+from app.views.about import ask_private_download, ask_remove_model, ask_remove_provider
 from app.views.frame import PageFrame
 from app.views.models.downloads import Downloads
+from app.views.models.found import FoundServers
 from app.views.models.inspector import ModelInspector
 from app.views.models.offers import OfferInspector
 from app.views.models.pills import FilterPills
@@ -92,6 +93,7 @@ class ModelsPage(PageFrame):
         services.models.changed.connect(self._show_models)
         services.models.selected_changed.connect(lambda: self.installed.select(services.models.selected))
         services.models.busy_changed.connect(self._show_models)
+        services.models.private_asked.connect(self._ask_private)
         services.providers.changed.connect(self._show_providers)
         services.bridge.connected.connect(self._visit)
         self._visit()
@@ -119,6 +121,10 @@ class ModelsPage(PageFrame):
         self.add_button = button(
             "Add…", "models.addProvider", self.add_provider, icon="plus", tip="Add a provider"
         )
+        self.find_button = button(
+            "Find", "models.find", self._services.providers.find, icon="search",
+            tip="Look for Ollama, vLLM, LM Studio and llama-server on this computer",
+        )  # fmt: skip
         self.check_button = button(
             "Check again", "models.check", self._examine, icon="stethoscope", tip="Look at everything again"
         )
@@ -130,6 +136,7 @@ class ModelsPage(PageFrame):
             None,
             self.search,
             self.import_button,
+            self.find_button,
             self.add_button,
             self.check_button,
         )
@@ -138,7 +145,7 @@ class ModelsPage(PageFrame):
         layout.addWidget(self.stack, 1)
         self.stack.addWidget(self._make_installed())
         self.stack.addWidget(self._make_discover())
-        self.stack.addWidget(self._make_list("providers", "Providers", PROVIDERS, "Name"))
+        self.stack.addWidget(self._make_providers())
         self.stack.addWidget(self._make_list("engines", "Engine and health", CHECKS, "What was looked at"))
         self.providers: Lines = self._lists["providers"]
         self.engines: Lines = self._lists["engines"]
@@ -187,6 +194,14 @@ class ModelsPage(PageFrame):
         layout.addWidget(self.offers, 1)
         return page
 
+    def _make_providers(self) -> QWidget:
+        page = QWidget()
+        layout = column(page)
+        self.found = FoundServers(self._services.providers, self._ask_found_key)
+        layout.addWidget(self.found)
+        layout.addWidget(self._make_list("providers", "Providers", PROVIDERS, "Name"), 1)
+        return page
+
     def _make_list(self, key: str, title: str, columns: tuple[Column, ...], first: str) -> QWidget:
         page = QWidget()
         layout = column(page)
@@ -209,6 +224,7 @@ class ModelsPage(PageFrame):
         self.import_button.setVisible(key == "installed")
         self._fit_head()
         self.add_button.setVisible(key == "providers")
+        self.find_button.setVisible(key == "providers")
         self.check_button.setVisible(key == "engines")
         panels = {
             "installed": self.model_panel,
@@ -219,6 +235,8 @@ class ModelsPage(PageFrame):
             self.inspectors.setCurrentWidget(panels[key])
         if key == "engines":
             self._examine()
+        if key == "providers" and not self._services.providers.has_looked:
+            self._services.providers.find()
         if self.inspector is not None:
             self._wants_inspector = key != "engines"
             self._arrange()
@@ -307,7 +325,9 @@ class ModelsPage(PageFrame):
             )  # fmt: skip
         self.providers.lines.show_lines(lines)
         if not self.providers.current_key and lines:
-            self.providers.select(lines[0].key)
+            # The one that is shown, such as the one just added, stays the chosen one.
+            shown = self.provider_panel.name
+            self.providers.select(shown if any(line.key == shown for line in lines) else lines[0].key)
 
     def _examine(self) -> None:
         def done(processes: Any, checks: Any) -> None:
@@ -411,6 +431,12 @@ class ModelsPage(PageFrame):
         self.show_inspector()
         self.providers.setFocus(Qt.FocusReason.OtherFocusReason)
 
+    def _ask_found_key(self, base_url: str) -> None:
+        self.add_provider()
+        self._services.providers.begin_found(base_url)
+        self.provider_panel.form.show_words()
+        self.provider_panel.form.key.setFocus(Qt.FocusReason.OtherFocusReason)
+
     def add_provider(self) -> None:
         """An empty form."""
         self.show_inspector()
@@ -421,6 +447,10 @@ class ModelsPage(PageFrame):
         if words:
             self._services.models.pull(words)
             self.address.clear()
+
+    def _ask_private(self, source: str, host: str) -> None:
+        if ask_private_download(self, host):
+            self._services.models.pull(source, allow_private=True)
 
     def _close(self) -> None:
         self.show_inspector(False)

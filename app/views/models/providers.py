@@ -23,6 +23,7 @@ from app.views.parts import (
     row,
     taking,
 )
+from app.widgets.flow import FlowLayout
 
 
 class ProviderForm(QWidget):
@@ -54,14 +55,8 @@ class ProviderForm(QWidget):
             self._add(layout, title, field)
             error = self.errors[name] = label("", "small", "error", wraps=True, name=f"provider.{name}.error")
             layout.addWidget(error)
-        layout.addWidget(
-            label(
-                "The key goes to the keyring, never into a file that can be read.",
-                "small",
-                "tertiary",
-                wraps=True,
-            )
-        )
+        self.key_note = label("", "small", "tertiary", wraps=True, name="provider.keyNote")
+        layout.addWidget(self.key_note)
         self.result = label("", "small", wraps=True, name="provider.result")
         layout.addSpacing(8)
         self.test = button(
@@ -90,7 +85,7 @@ class ProviderForm(QWidget):
         """An empty form, with the focus in it."""
         self._touched.clear()
         self._providers.begin_form(str(self.kind.currentData() or ""))
-        self._show_words()
+        self.show_words()
         self.kind.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def refresh(self) -> None:
@@ -137,23 +132,36 @@ class ProviderForm(QWidget):
             for kind, title in kinds:
                 self.kind.addItem(title, kind)
             self.kind.blockSignals(False)
-            self._show_words()
+            self.show_words()
         self.refresh()
 
     def _kind_chosen(self, _: int) -> None:
         self._touched.clear()
         self._providers.begin_form(str(self.kind.currentData() or ""))
-        self._show_words()
+        self.show_words()
 
-    def _show_words(self) -> None:
+    def show_words(self) -> None:
+        """The fields as the view-model has them; the kind too."""
+        at = self.kind.findData(self._providers.kind)
+        if at >= 0 and at != self.kind.currentIndex():
+            self.kind.blockSignals(True)
+            self.kind.setCurrentIndex(at)
+            self.kind.blockSignals(False)
         providers = self._providers
         self.name.setText(providers.name)
         self.base_url.setText(providers.base_url)
         self.key.clear()
         kind = providers.kind_row(providers.kind)
+        hint = kind.address_hint if kind is not None else ""
+        self.base_url.setPlaceholderText(hint or "http://127.0.0.1:9001/v1")
+        self.base_url.setToolTip(f"Address: {hint}" if hint else "Address")
+        key_hint = kind.key_hint if kind is not None else ""
+        needs_key = kind is not None and kind.needs_key
         self.key.setPlaceholderText(
-            "Paste the key" if kind is not None and kind.needs_key else "None needed as a rule"
+            "Paste the key" if needs_key else "May be empty" if key_hint else "None needed as a rule"
         )
+        kept = "The key goes to the keyring, never into a file that can be read."
+        self.key_note.setText(f"{key_hint} {kept}" if key_hint else kept)
         self.refresh()
 
     def _edited(self, key: str, words: str) -> None:
@@ -209,10 +217,19 @@ class ProviderDetails(QWidget):
             icon="rotate-ccw",
             tip="Forget its failures",
         )
+        self.drain = button(
+            "Drain",
+            "provider.drain",
+            lambda: providers.drain(self.name),
+            icon="circle-pause",
+            tip="Let it finish what runs and take nothing new",
+        )
         self.remove = button("Remove…", "provider.remove", lambda: remove(self.name), kind="ghostDanger")
         self.result = label("", "small", wraps=True, name="provider.testResult")
-        buttons = row(spacing=6)
-        fill(buttons, self.test, self.rest, self.reset, None)
+        buttons = QWidget()
+        flow = FlowLayout(buttons)
+        for made in (self.test, self.rest, self.drain, self.reset):
+            flow.addWidget(made)
         top = column(margins=(12, 12, 12, 12), spacing=10)
         fill(top, self.pills, self.words, self.problem, buttons, self.result)
         self.facts = KeyValues("provider.facts")
@@ -237,8 +254,9 @@ class ProviderDetails(QWidget):
         self.words.setText(_sentence(found.tier, found.is_builtin))
         self.problem.setText(found.problem)
         self.problem.setVisible(bool(found.problem))
-        is_resting = found.circuit != "closed"
+        is_resting = found.circuit != "closed" or found.is_draining
         self.rest.setVisible(not is_resting)
+        self.drain.setVisible(not is_resting)
         self.reset.setVisible(is_resting)
         is_testing = name in self._providers.testing
         self.test.setEnabled(not is_testing)
@@ -301,6 +319,11 @@ class ProviderPanel(QWidget):
         self._name = ""
         providers.changed.connect(self.refresh)
         providers.saved.connect(self._saved)
+
+    @property
+    def name(self) -> str:
+        """The instance that is shown, or was before the form."""
+        return self._name
 
     @property
     def is_form(self) -> bool:

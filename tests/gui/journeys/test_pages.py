@@ -157,6 +157,85 @@ def test_downloads_appear_and_are_cancelled(person: Person) -> None:
     assert ("cancel", "mistral") in person.legion.models.calls
 
 
+def test_a_download_is_paused_and_gone_on_with_by_keyboard_and_the_drawer_folds(person: Person) -> None:
+    page = models_page(person)
+    for name in ("mistral", "phi"):
+        person.services.models.pull(name)
+    person.settle()
+    hold = person.find("download.mistral.hold")
+    assert hold.accessibleName() == "Pause: mistral"
+    hold.setFocus()
+    person.press("Space")
+    assert ("pause", "mistral") in person.legion.models.calls
+    assert hold.accessibleName() == "Go on: mistral"
+    person.press("Space")
+    assert ("resume", "mistral") in person.legion.models.calls
+    page.downloads.pause_all.click()
+    person.settle()
+    assert ("pause", "phi") in person.legion.models.calls
+    assert not page.downloads.pause_all.isVisible()
+    page.downloads.fold.click()
+    assert not hold.isVisible()
+    assert page.downloads.fold.accessibleName() == "Show the downloads"
+
+
+def test_an_address_in_the_own_network_is_only_asked_after_a_yes(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.views import question as question_module
+
+    page = models_page(person)
+    page.tabs.choose("discover")
+    seen: list[str] = []
+
+    def answer(self: Any) -> int:
+        seen.append(self.windowTitle())
+        return len(seen) - 1
+
+    monkeypatch.setattr(question_module.Question, "exec", answer)
+    for _ in range(2):
+        page.address.setFocus()
+        person.type("http://192.168.1.5/m.gguf")
+        person.press("Return")
+    assert seen == ["Download from your own network?"] * 2
+    assert [call[2] for call in person.legion.models.calls if call[0] == "pull"] == [False, False, True]
+
+
+def test_a_model_server_of_this_computer_is_offered_and_added_with_one_click(person: Person) -> None:
+    from types import SimpleNamespace
+
+    person.legion.providers.servers = (
+        SimpleNamespace(
+            kind="ollama", title="Ollama", name="ollama", base_url="http://127.0.0.1:11434", version="0.12",
+            models=("qwen3",), needs_key=False, is_added=False,
+        ),
+    )  # fmt: skip
+    person.legion.providers.good_key = None  # type: ignore[assignment]
+    page = models_page(person)
+    assert ("find",) not in person.legion.providers.calls
+    page.tabs.choose("providers")
+    person.settle()
+    assert page.found.isVisible()
+    add = person.find("found.ollama.add")
+    assert add.accessibleName() == "Add Ollama 0.12, http://127.0.0.1:11434, 1 model"
+    add.setFocus()
+    person.press("Space")
+    assert "ollama" in person.legion.providers.rows
+    assert not page.found.isVisible()
+    assert page.provider_panel.title.words() == "ollama"
+
+
+def test_the_form_of_a_family_without_an_address_says_what_may_stand_there(person: Person) -> None:
+    page = models_page(person)
+    page.tabs.choose("providers")
+    page.add_provider()
+    form = page.provider_panel.form
+    form.kind.setCurrentIndex(form.kind.findData("mlx"))
+    assert form.base_url.placeholderText() == "empty, or http://127.0.0.1:8080/v1"
+    assert form.key_note.text().startswith("None; its models are folders.")
+    assert form.test.isEnabled()
+
+
 def test_a_setting_is_found_changed_and_reset(person: Person) -> None:
     page = settings_page(person)
     person.press("Ctrl+F")

@@ -9,6 +9,7 @@ from app.viewmodels.models import (
     ModelsViewModel,
     context_steps,
     download_of,
+    downloads_words,
     estimate,
     fit_bar,
     hardware_words,
@@ -186,3 +187,68 @@ def test_a_process_is_said_in_words() -> None:
     assert process_words(up) == "llama.cpp 0.4, process 47, started once, never crashed"
     down = EngineRow(model="m", state="backing_off", starts=3, crashes=1, last_exit="was killed by SIGSEGV")
     assert process_words(down) == "started 3 times, crashed once, the last one was killed by SIGSEGV"
+
+
+def test_a_download_is_paused_gone_on_with_and_what_is_let_go_is_deleted(
+    stage: Stage, models: ModelsViewModel
+) -> None:
+    models.pull("mistral")
+    stage.deliver()
+    assert models.downloads[0].can_pause
+    models.pause_all()
+    stage.deliver()
+    (held,) = models.downloads
+    assert (held.words, held.icon, held.is_active, held.can_resume) == (
+        "Paused, 10 %",
+        "circle-pause",
+        False,
+        True,
+    )
+    models.resume("mistral")
+    stage.deliver()
+    models.pause("mistral")
+    stage.deliver()
+    models.forget_download("mistral")
+    assert [call[0] for call in stage.legion.models.calls if call[0] not in ("list", "fit")] == [
+        "pull", "pause", "resume", "pause", "discard",
+    ]  # fmt: skip
+
+
+def test_downloads_that_were_there_before_the_window_are_shown(stage: Stage) -> None:
+    stage.legion.models.held = (progress("paused", 40, 100),)
+    stage.connect()
+    made = ModelsViewModel(stage.bridge, stage.now)
+    made.visit()
+    assert [(found.state, found.words) for found in made.downloads] == [("paused", "Paused, 40 %")]
+
+
+def test_the_network_that_is_away_is_said_with_how_far_it_came() -> None:
+    waiting = download_of(progress("waiting", 124, 1000, problem="The connection failed."))
+    assert (waiting.words, waiting.icon, waiting.tip) == (
+        "Waiting for network, 12 %",
+        "wifi-off",
+        "The connection failed.",
+    )
+
+
+def test_all_downloads_together_have_a_rate_and_an_end() -> None:
+    found = [
+        download_of(progress("downloading", 0, 6_000_000_000, 10_000_000)),
+        download_of(progress("downloading", 0, 600_000_000, 10_000_000)),
+        download_of(progress("ready", 5, 5)),
+    ]
+    assert downloads_words(found) == "2 of 3 active, 20 MB/s, done in about 6 min"
+    assert downloads_words(found[2:]) == "none active"
+
+
+def test_an_address_in_the_own_network_is_asked_about_and_then_allowed(
+    stage: Stage, models: ModelsViewModel
+) -> None:
+    asked: list[tuple[str, str]] = []
+    models.private_asked.connect(lambda source, host: asked.append((source, host)))
+    models.pull("http://192.168.1.5/m.gguf")
+    assert asked == [("http://192.168.1.5/m.gguf", "192.168.1.5")]
+    assert models.downloads == ()
+    models.pull("http://192.168.1.5/m.gguf", allow_private=True)
+    stage.deliver()
+    assert len(models.downloads) == 1

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from app.viewmodels.providers import ProvidersViewModel, circuit_pill
@@ -127,3 +129,72 @@ def test_a_reset_closes_the_circuit(stage: Stage, providers: ProvidersViewModel)
 
 def test_a_problem_is_said_before_the_circuit() -> None:
     assert circuit_pill(ProviderRow(name="x", kind="openai", tier="cloud", problem="No key."))[0] == "Problem"
+
+
+def server(**more: object) -> SimpleNamespace:
+    return SimpleNamespace(
+        **{
+            "kind": "ollama",
+            "title": "Ollama",
+            "name": "ollama",
+            "base_url": "http://127.0.0.1:11434",
+            "version": "0.12",
+            "models": ("qwen3", "phi4"),
+            "needs_key": False,
+            "is_added": False,
+        }
+        | more
+    )
+
+
+def test_a_family_that_needs_no_address_is_tested_without_one(providers: ProvidersViewModel) -> None:
+    begin(providers, "mlx")
+    assert providers.base_url == ""
+    assert providers.form.errors == {}
+    assert providers.form.can_test
+    begin(providers, "vertex")
+    assert providers.form.errors["base_url"] == "Enter the address, such as https://REGION.example/PROJECT."
+
+
+def test_a_server_that_was_found_is_added_with_one_call_and_is_no_proposal_any_more(
+    stage: Stage, providers: ProvidersViewModel
+) -> None:
+    stage.legion.providers.servers = (server(), server(base_url="http://127.0.0.1:1", is_added=True))
+    stage.legion.providers.good_key = None  # type: ignore[assignment]
+    providers.find()
+    assert [row.name for row in providers.proposals] == ["ollama"]
+    providers.add_found("http://127.0.0.1:11434")
+    stage.deliver()
+    add = next(call for call in stage.legion.providers.calls if call[0] == "add")
+    assert (add[1].kind, add[1].base_url, add[2], add[3]) == ("ollama", "http://127.0.0.1:11434", None, True)
+    assert providers.proposals == ()
+
+
+def test_a_found_server_that_fails_its_test_is_not_added_and_says_why(
+    stage: Stage, providers: ProvidersViewModel
+) -> None:
+    stage.legion.providers.servers = (server(),)
+    providers.find()
+    providers.add_found("http://127.0.0.1:11434")
+    assert stage.refusals == ["The key was refused. Check that it is complete."]
+    assert providers.adding == frozenset()
+    assert len(providers.proposals) == 1
+
+
+def test_a_found_server_that_wants_a_key_fills_the_form(stage: Stage, providers: ProvidersViewModel) -> None:
+    stage.legion.providers.servers = (server(kind="openai", name="lm-studio", needs_key=True),)
+    providers.find()
+    providers.begin_found("http://127.0.0.1:11434")
+    assert (providers.kind, providers.name, providers.base_url) == (
+        "openai",
+        "lm-studio",
+        "http://127.0.0.1:11434",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [({"is_tripped": True}, "Tripped"), ({"is_draining": True}, "Draining")]
+)
+def test_what_was_done_by_hand_is_said(more: dict[str, bool], words: str) -> None:
+    row = ProviderRow(name="a", kind="openai", tier="cloud", problem="x", **more)  # type: ignore[arg-type]
+    assert circuit_pill(row)[0] == words
