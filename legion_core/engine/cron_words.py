@@ -57,10 +57,24 @@ def _interval(minute: str, hour: str) -> str | None:
     if not minute.isdigit():
         return None
     past = "" if minute == "0" else f" at {minute} past"
+    if (stretch := _stretch(minute, hour)) is not None:
+        return stretch
     hourly = re.fullmatch(r"\*/(\d+)", hour)
     if hour == "*":
         return f"every hour{past}"
     return f"every {hourly[1]} hours{past}" if hourly and 24 % int(hourly[1]) == 0 else None
+
+
+def _stretch(minute: str, hour: str) -> str | None:
+    """`every 2 hours from 09:00 to 17:00`, for more hours than are named one by one."""
+    hours = [int(each) for each in hour.split(",")] if _is_list(hour) else []
+    if len(hours) <= _TIMES_MAX:
+        return None
+    step = hours[1] - hours[0]
+    if hours != list(range(hours[0], hours[-1] + 1, step)):
+        return None
+    every = "every hour" if step == 1 else f"every {step} hours"
+    return f"{every} from {hours[0]:02}:{int(minute):02} to {hours[-1]:02}:{int(minute):02}"
 
 
 def _days(day: str, weekday: str) -> str | None:
