@@ -215,6 +215,24 @@ class Grid:
         await asyncio.gather(*(play(desk) for desk in self._desks.values()))
         return outcomes
 
+    @property
+    def url(self) -> str:
+        """Where clients of other make ask."""
+        return self._node.url
+
+    def wire(self, kind: str) -> WireName:
+        """What the first upstream of that kind speaks."""
+        return self._desks[kind].dying.wire
+
+    def prepare(self, cell: Cell) -> str:
+        """Have the cell's upstreams do what it says, and give the model to ask for."""
+        desk, (answer, _) = self._desks[cell.kind], CONTENTS[cell.content]
+        desk.dying.will(_broken(desk.dying.wire, answer, cell))
+        desk.living.will(lambda request: _rest(answer, request, cell.backup))
+        for role in ROLES:
+            self._gateway.inventory.health.forget(f"{cell.kind}-{role}")
+        return _model(cell)
+
     async def leave(self, kind: str, dialect: DialectName) -> float:
         """Seconds from a client's going, in the middle of an answer, to its upstream seeing our connection go."""
         desk, loop = self._desks[kind], asyncio.get_running_loop()
@@ -236,14 +254,9 @@ class Grid:
     async def _play(self, desk: _Desk, cell: Cell) -> Outcome:
         answer, asked = CONTENTS[cell.content]
         before = len(desk.dying.requests), len(desk.living.requests)
-        desk.dying.will(_broken(desk.dying.wire, answer, cell))
-        desk.living.will(lambda request: _rest(answer, request, cell.backup))
-        path, body = question(cell.dialect, _model(cell), asked)
+        path, body = question(cell.dialect, self.prepare(cell), asked)
         async with asyncio.timeout(CELL_S):
             got = await desk.client.post(path, body)
-        health = self._gateway.inventory.health
-        for role in ROLES:
-            health.forget(f"{cell.kind}-{role}")
         outcome = Outcome(cell)
         if got.status == 200:
             _judge(outcome, answer, assemble(cell.dialect, got.body), is_whole=got.is_whole)
