@@ -130,6 +130,11 @@ class ActivityViewModel(QObject):
         """The selected line."""
         return self._rows.get(self.selected)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether lines that were looked at are on their way."""
+        return bool(self._asked)
+
     # What a person does
 
     def visit(self) -> None:

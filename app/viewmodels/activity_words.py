@@ -140,9 +140,7 @@ def why_slow(row: ActivityRow) -> str:
         )
     elif waited is not None and took is not None:
         said = f"Waited {wording.duration(waited)}, then ran {wording.duration(took)}."
-        parts.append(
-            f"{said} Most of that was waiting for a free place." if waited > max(1.0, took) else said
-        )
+        parts.append(f"{said} Most of that was waiting." if waited > max(1.0, took) else said)
     elif waited is not None:
         parts.append(f"Waited {wording.duration(waited)} before it began.")
     if took is not None and row.attempts > 1:

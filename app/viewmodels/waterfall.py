@@ -162,7 +162,7 @@ def _row(
     key: str = "",
 ) -> Fall:
     took = wording.duration(max(0.0, seconds))
-    note = f"{took}, {word}" if word else took
+    note = (f"{took}, {word}" if seconds >= 0.001 else word) if word else took
     return Fall(label=label, parts=parts, note=note, is_failed=is_failed, key=key, spoken=f"{label}: {note}")
 
 

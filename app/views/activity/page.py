@@ -57,6 +57,8 @@ class ActivityPage(PageFrame):
         self.activity.setParent(self)
         self.details.setParent(self)
         self._wants_inspector = True
+        self._is_other = False  # another filter: what was looked at need not be in the list any more
+        self.activity.filter_changed.connect(self._note_other)
         self.activity.reset.connect(self._show)
         self.activity.grew.connect(self._show)
         self.activity.extended.connect(self._show)
@@ -135,9 +137,14 @@ class ActivityPage(PageFrame):
         self.export_button.setToolTip(
             "Write what the list shows to a file" if activity.count else "There is nothing to write"
         )
-        if activity.count and not activity.selected:
+        is_lost = self._is_other and activity.place_of(activity.selected) < 0
+        if activity.count and (not activity.selected or is_lost):
             self.activity.select(activity.key_at(0))
             self.table.select_key(activity.selected, scrolls=False)
+        self._is_other = False
+
+    def _note_other(self) -> None:
+        self._is_other = True
 
     def _show_pending(self) -> None:
         waiting = len(self.activity.pending)

@@ -57,4 +57,4 @@ class Well(QFrame):
         lines = min(self._lines_max, max(1, self.field.blockCount()))
         longest = max((len(line) for line in self.field.toPlainText().split("\n")[:200]), default=0)
         bar = 12 if longest * look().metrics("codeSmall").averageCharWidth() > self.width() - 20 else 0
-        self.setFixedHeight(round(lines * self.field.fontMetrics().lineSpacing()) + 18 + bar)
+        self.setFixedHeight(round(lines * self.field.fontMetrics().lineSpacing()) + 24 + bar)

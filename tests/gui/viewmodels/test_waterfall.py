@@ -89,7 +89,7 @@ def test_a_run_shows_its_hops_and_the_skipped_ones() -> None:
 
 
 def test_why_it_was_slow_is_said_in_a_sentence() -> None:
-    assert why_slow(task()) == "Waited 4.0 s, then ran 1.0 s. Most of that was waiting for a free place."
+    assert why_slow(task()) == "Waited 4.0 s, then ran 1.0 s. Most of that was waiting."
     assert why_slow(task(attempts=3)).startswith("4.0 s went by with 2 earlier tries")
     assert why_slow(task(started_at=None, took_s=None, waited_s=None)) == ""
 
