@@ -16,7 +16,7 @@ from app.viewmodels.chain_draft import Draft, EdgeDraft, Fields, NodeDraft, Plac
 from app.viewmodels.chain_layout import arranged, completed
 from app.viewmodels.chain_run import STATE_OF, EdgeMark, RunMarks
 from app.viewmodels.chain_text import mended, text_of, written
-from legion_core.api.chain_types import ChainFault, NodePayload, RunView
+from legion_core.api.chain_types import ChainFault, ChainRow, NodePayload, RunView
 from legion_core.api.chains import RunAdvanced, RunEnded, RunStarted
 from legion_core.api.tasks import TaskFinished, TaskStarted, TaskWaits
 from legion_core.api.types import Event
@@ -76,6 +76,8 @@ class ChainEditor(QObject):
     selected = Signal()
     faults_changed = Signal()
     saved_changed = Signal()
+    applied = Signal(object)
+    """A version was put in force: its row."""
     run_changed = Signal()
     """Another run is shown, or more is known of it."""
     edges_fired = Signal(object)
@@ -171,16 +173,16 @@ class ChainEditor(QObject):
         """Apply the draft as the next version; a draft with faults is refused with the first of them."""
         draft, name = self.draft, self.name
 
-        async def apply(legion: "Legion") -> tuple[str, int]:
+        async def apply(legion: "Legion") -> ChainRow:
             text = text_of(draft)
             if draft.text and await legion.chains.parse(text) != draft.document():
                 text = written(draft)
-            row = await legion.chains.apply(text)
-            return row.name, row.version
+            return await legion.chains.apply(text)
 
-        def done(row: tuple[str, int]) -> None:
+        def done(row: ChainRow) -> None:
+            self.applied.emit(row)
             if self.name == name:
-                self.name, self.version = row
+                self.name, self.version = row.name, row.version
                 self._saved = draft
                 self._keep(name, None)
                 self.saved_changed.emit()
@@ -228,9 +230,12 @@ class ChainEditor(QObject):
 
     def select(self, nodes: Sequence[str] = (), edges: Sequence[int] = ()) -> None:
         """Choose these; not an act."""
-        if (tuple(nodes), tuple(edges)) == (self.nodes, self.edges):
+        known = {node.name for node in self.draft.nodes} if nodes else set[str]()
+        wanted = tuple(name for name in nodes if name in known)
+        ends = tuple(at for at in edges if at < len(self.draft.edges))
+        if (wanted, ends) == (self.nodes, self.edges):
             return
-        self.nodes, self.edges = tuple(nodes), tuple(edges)
+        self.nodes, self.edges = wanted, ends
         self.selected.emit()
 
     @property
@@ -241,7 +246,9 @@ class ChainEditor(QObject):
     @property
     def edge(self) -> EdgeDraft | None:
         """The one chosen edge."""
-        return self.draft.edges[self.edges[0]] if len(self.edges) == 1 and not self.nodes else None
+        if len(self.edges) != 1 or self.nodes or self.edges[0] >= len(self.draft.edges):
+            return None
+        return self.draft.edges[self.edges[0]]
 
     def add(self, task: str, place: Place, after: str = "", kind: str = "success") -> str:
         """A new node for a task (or `chain:NAME`), after another if named; its name."""

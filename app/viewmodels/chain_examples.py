@@ -47,17 +47,17 @@ edges:
         name="ask-and-sort",
         title="Ask and sort",
         about="Asks the model on this computer, and takes one way or another by what it answered.",
-        input={"question": "Name a warm colour."},
+        input={"question": "Is red a warm or a cold colour?"},
         text="""\
 name: ask-and-sort
-description: Asks a model and sorts what it answered by length.
+description: Asks a model and sorts what it answered.
 nodes:
   ask:
     task: llm.chat.ask
     args: {prompt: "{{ input.question }}", system: Answer in one short sentence.}
     retry: {max: 1}
-  short: {task: log.message.write, transform: {engine: liquid, template: {message: "In short: {{ result.text }}"}}}
-  long:
+  warm: {task: log.message.write, transform: {engine: liquid, template: {message: "Warm: {{ result.text }}"}}}
+  other:
     task: file.text.write
     args: {path: answer.txt, text: "{{ result.text }}"}
   told:
@@ -65,10 +65,10 @@ nodes:
     args: {message: "Asked: {{ input.question }}"}
     join: any
 edges:
-  - {from: ask, to: short, when: {all: [{fact: result.text, operator: matches, value: "^.{1,120}$"}]}}
-  - {from: ask, to: long, when: {not: [{fact: result.text, operator: matches, value: "^.{1,120}$"}]}}
-  - {from: short, to: told}
-  - {from: long, to: told}
+  - {from: ask, to: warm, when: {all: [{fact: result.text, operator: contains, value: warm}]}}
+  - {from: ask, to: other, when: {not: [{fact: result.text, operator: contains, value: warm}]}}
+  - {from: warm, to: told}
+  - {from: other, to: told}
 """,
     ),
 )

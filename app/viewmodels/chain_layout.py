@@ -5,12 +5,13 @@ are ordered by where their neighbours stand (barycentres, a few sweeps), and an 
 free for itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from app.viewmodels.chain_draft import GRID, Draft, Place
 
 WIDTH, HEIGHT = 176, 54
-COLUMN, ROW = WIDTH + 104, HEIGHT + 42
+GAP, GAP_CHIP, ROW = 72, 112, HEIGHT + 42
+COLUMN = WIDTH + GAP_CHIP
 SWEEPS = 6
 LANES_MAX = 4_000  # of long edges; beyond, they run behind the nodes
 LANE = 0.5  # of a row
@@ -24,7 +25,12 @@ def arranged(draft: Draft) -> dict[str, Place]:
         for edge in draft.edges
         if edge.source in index and edge.target in index
     ]
-    points = _points(len(index), edges)
+    chips = {
+        (index[edge.source], index[edge.target])
+        for edge in draft.edges
+        if edge.fields and edge.target in index
+    }
+    points = _points(len(index), edges, chips)
     return {name: points[at] for name, at in index.items()}
 
 
@@ -49,7 +55,7 @@ def completed(draft: Draft) -> Mapping[str, Place]:
     return made
 
 
-def _points(count: int, edges: Sequence[tuple[int, int]]) -> list[Place]:
+def _points(count: int, edges: Sequence[tuple[int, int]], chips: Collection[tuple[int, int]]) -> list[Place]:
     out: list[list[int]] = [[] for _ in range(count)]
     for source, target in edges:
         if source != target:
@@ -60,7 +66,12 @@ def _points(count: int, edges: Sequence[tuple[int, int]]) -> list[Place]:
     layers, up, down = _with_lanes(count, layer, forward)
     _untangle(layers, up, down)
     rows = _rows(layers, up, down, count)
-    return [(_snap(layer[node] * COLUMN), _snap(rows[node] * ROW)) for node in range(count)]
+    # Something stands on these edges, and wants room between its nodes.
+    wide = {layer[target] for source, target in chips if layer[target] > layer[source]}
+    left = [0]
+    for column in range(1, len(layers)):
+        left.append(left[-1] + WIDTH + (GAP_CHIP if column in wide else GAP))
+    return [(_snap(left[layer[node]]), _snap(rows[node] * ROW)) for node in range(count)]
 
 
 def _order(out: list[list[int]]) -> tuple[list[int], set[tuple[int, int]]]:

@@ -27,7 +27,7 @@ STATE_OF: Mapping[str, State] = {
     "unknown": "unknown",
 }
 WORDS: Mapping[str, str] = {
-    "accepted": "accepted",
+    "accepted": "not yet",
     "delayed": "delayed",
     "waiting_join": "waits for others",
     "queued": "queued",

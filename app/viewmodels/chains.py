@@ -74,6 +74,7 @@ class ChainsViewModel(QObject):
         self._writes.setSingleShot(True)
         self._writes.setInterval(KEEP_MS)
         self._writes.timeout.connect(self.flush)
+        self.editor.applied.connect(self._take_row)
         self.editor.saved_changed.connect(self._say_saved)
         bridge.watch(self._told, ChainChanged, RunStarted, RunEnded)
 
@@ -120,6 +121,15 @@ class ChainsViewModel(QObject):
             return tuple((each.name, each.takes, each.words) for each in operators())
 
         self._bridge.launch("chain_operators", ask, done)
+
+    def _take_row(self, row: ChainRow) -> None:
+        if self.editor.name == self.current != row.name and self.editor.draft.name == row.name:
+            # A person gave it another name in the text: what was saved is another chain, and that one is open now.
+            self.unsaved -= {self.current}
+            self.current = row.name
+            self._remember("chains/open", row.name)
+            self._again.start()
+        self.rows = (*(old for old in self.rows if old.name != row.name), row)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,8 +187,8 @@ class ChainsViewModel(QObject):
         """A new chain with nothing in it; its name."""
         return self._begin(Draft({"name": self._free_name("new-chain")}))
 
-    def begin_example(self, example: Example, then: Callable[[str], None] | None = None) -> None:
-        """A ready chain, applied at once; opened, and told to `then`."""
+    def begin_example(self, example: Example) -> None:
+        """A ready chain, applied at once and opened."""
         name = self._free_name(example.name)
         text = example.text.replace(f"name: {example.name}\n", f"name: {name}\n", 1)
 
@@ -187,11 +197,9 @@ class ChainsViewModel(QObject):
 
         def done(row: ChainRow) -> None:
             self._remember(f"chains/input/{row.name}", json.dumps(example.input))
-            self.rows = (*(old for old in self.rows if old.name != row.name), row)
+            self._take_row(row)
             self.changed.emit()
             self.open(row.name)
-            if then is not None:
-                then(row.name)
 
         self._bridge.launch("chain_example", ask, done)
 
@@ -301,7 +309,7 @@ class ChainsViewModel(QObject):
             return await legion.chains.apply(text)
 
         def done(row: ChainRow) -> None:
-            self.rows = (*(old for old in self.rows if old.name != row.name), row)
+            self._take_row(row)
             self.changed.emit()
             self.current = ""
             self.open(row.name)

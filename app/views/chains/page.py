@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QScrollArea, QSplitter, QStackedWidget, QWidget
 
+from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
 from app.viewmodels import wording
 from app.viewmodels.chain_examples import Example
@@ -45,6 +46,7 @@ from app.widgets.segmented import Segmented
 
 SIDE_WIDTH = 208
 TIMELINE = 176
+PILL_FROM = 640
 WAYS = (("graph", "Graph"), ("list", "List"), ("text", "YAML"))
 TONES = {"done": "ok", "failed": "err", "running": "accent", "skipped": "neutral"}
 GRAPH_KEYS = (
@@ -64,6 +66,9 @@ class ChainsPage(PageFrame):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._had_any = False
+        self._runs_next = False
+        self._wanted_inspector = True
         kept = KeptDrafts(services.home)
         store = services.store
         self.chains = ChainsViewModel(
@@ -81,8 +86,6 @@ class ChainsPage(PageFrame):
         side = self._make_side()
         inspector = self._make_inspector()
         super().__init__("chains", main, side, inspector, side_width=SIDE_WIDTH)
-        self._wants_inspector = True
-        self._arrange()
         self._connect()
         self._make_keys()
         self.chains.read_operators(self._take_operators)
@@ -90,6 +93,7 @@ class ChainsPage(PageFrame):
         self.chains.refresh()
         services.bridge.connected.connect(self._connected)
         services.bridge.lost.connect(self.chains.refresh)
+        look().theme_changed.connect(self._say_panel)
         self._say_all()
 
     # The second column
@@ -264,7 +268,7 @@ class ChainsPage(PageFrame):
         chains.runs_changed.connect(self._show_entries)
         chains.chosen.connect(bind(self._say_all))
         chains.deleted.connect(self._deleted)
-        editor.opened.connect(self._say_all)
+        editor.opened.connect(self._opened)
         editor.saved_changed.connect(self._say_head)
         editor.faults_changed.connect(self._say_head)
         editor.run_changed.connect(self._say_run)
@@ -310,6 +314,9 @@ class ChainsPage(PageFrame):
 
     def _say_all(self) -> None:
         has_any = bool(self.chains.names)
+        if has_any != self._had_any:
+            self._want_details(has_any and self._wanted_inspector)
+        self._had_any = has_any
         self.body.setCurrentWidget(self.parts if has_any else self.empty)
         self.graph.set_chains(tuple(row.name for row in self.chains.rows))
         self._show_entries()
@@ -363,6 +370,7 @@ class ChainsPage(PageFrame):
             words = run_words(run.view, self._services.now())
             prefix = "Dry run, " if run.view.is_dry else ""
             self.run_pill.show_pills((f"{prefix}{words}", TONES.get(state, "neutral"), STATES[state].glyph))
+            self._fit_pill()
             if not self.timeline.isVisible() and run.is_running:
                 self._show_timeline(True)
         self._say_head()
@@ -422,14 +430,15 @@ class ChainsPage(PageFrame):
         self.graph.ask_add()
 
     def _begin_example(self, example: Example) -> None:
-        self.chains.begin_example(example, lambda _: self._run_when_open())
+        self._runs_next = True
+        self.chains.begin_example(example)
 
-    def _run_when_open(self) -> None:
-        def opened() -> None:
-            self.editor.opened.disconnect(opened)
-            self.editor.start()
-
-        self.editor.opened.connect(opened)
+    def _opened(self) -> None:
+        """Another chain is on the bench; an example runs at once."""
+        self._say_all()
+        if self._runs_next:
+            self._runs_next = False
+            self._start()
 
     def _show_way(self, way: str) -> None:
         widget = {"graph": self.graph, "list": self.tree, "text": self.text}[way]
@@ -596,6 +605,30 @@ class ChainsPage(PageFrame):
         ]
         if choices:
             self.graph.search(choices, self._open_node)
+
+    def _fit_pill(self) -> None:
+        """Where there is no room for it, the run's state stands in the list and the timeline."""
+        has_room = self.head.width() >= look().px(PILL_FROM)
+        self.run_pill.setVisible(has_room and self.editor.run is not None)
+
+    def restore(self, state: dict[str, int]) -> None:
+        """What was remembered; the details are open unless a person shut them."""
+        self._wanted_inspector = bool(state.get("inspector", 1))
+        super().restore(state)
+        self._want_details(self._had_any and self._wanted_inspector)
+
+    def _want_details(self, is_wanted: bool) -> None:
+        """Beside the graph where there is room; never by itself over it."""
+        self._wants_inspector = is_wanted
+        self._arrange()
+
+    def state(self) -> dict[str, int]:
+        held = super().state()
+        return held if self._had_any else {**held, "inspector": int(self._wanted_inspector)}
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._fit_pill()
 
     def hideEvent(self, event: Any) -> None:
         super().hideEvent(event)

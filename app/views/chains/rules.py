@@ -1,6 +1,7 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The condition editor: rows of rules and groups, each with what it said of the last real payload; below, the chosen row."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -58,6 +59,7 @@ from app.widgets.segmented import Segmented
 Index = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 HEIGHT, INDENT = 32, 12
+BRIEF_MAX = 200
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 GROUP_WORDS = {"all": "All of", "any": "Any of", "not": "None of"}
 TAKES_WORDS = {
@@ -416,9 +418,9 @@ class ConditionEditor(QWidget):
             words = f"{item.fact} is missing, so this does not hold."
         else:
             holds = "so this holds" if said.holds else "so this does not hold"
-            words = f"{item.fact} = {shown(said.actual)}, {holds}."
+            words = f"{item.fact} = {_brief(said.actual)}, {holds}."
             if said.why == "types_differ":
-                words = f"{item.fact} = {shown(said.actual)} is {kind_of(said.actual)}, which cannot be compared so."
+                words = f"{item.fact} = {_brief(said.actual)} is {kind_of(said.actual)}, which cannot be compared so."
         self.now.setText(words)
 
     # What a person does
@@ -489,3 +491,8 @@ class ConditionEditor(QWidget):
         self._model.said = {}
         self._refresh()
         self._told(document_of(root), what)
+
+
+def _brief(value: object) -> str:
+    words = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else shown(value)
+    return words if len(words) <= BRIEF_MAX else f"{words[:BRIEF_MAX]}…"

@@ -135,7 +135,7 @@ class _Delegate(QStyledItemDelegate):
         return QSize(100, look().px(28 if self._tree.edge_at(index) >= 0 else 34))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        box = QRectF(option.rect).adjusted(0, 1, -12, -1)
+        box = QRectF(option.rect).adjusted(8, 1, -8, -1)
         state: QStyle.StateFlag = option.state
         if state & QStyle.StateFlag.State_Selected:
             rounded(painter, box, 5, fill="bg.selected")
@@ -212,8 +212,8 @@ class TreePane(QTreeView):
         self.setItemDelegate(_Delegate(self.tree, self))
         self.setHeaderHidden(True)
         self.setIndentation(24)
+        self.setRootIsDecorated(False)
         self.setMouseTracking(True)
-        self.setViewportMargins(8, 8, 0, 8)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)

@@ -36,6 +36,7 @@ class GraphItem(QGraphicsItem):
         self.hovered = ""
         self.hovered_edge = -1
         self.chosen_port = ""
+        self.has_focus = False
         self.step = 0
         self.revision = 0
         self.parts: list[QRectF] = []
@@ -281,7 +282,7 @@ class GraphItem(QGraphicsItem):
                 painter,
                 self.nodes[key],
                 is_selected=key in self.selected,
-                is_current=key == self.current,
+                is_current=self.has_focus and key == self.current,
                 is_hovered=key == self.hovered,
                 step=self.step,
                 dpr=dpr,
@@ -348,6 +349,12 @@ class GraphItem(QGraphicsItem):
             if other in self.nodes:
                 self.update(self.node_box(other))
         self.current = key if key in self.nodes else ""
+
+    def set_focus(self, *, is_focused: bool) -> None:
+        """Whether keys go here: only then is it shown where the keyboard stands."""
+        self.has_focus = is_focused
+        if self.current in self.nodes:
+            self.update(self.node_box(self.current))
 
     def point_at(self, key: str, edge: int = -1, port: str = "") -> bool:
         """The mouse is over this; whether that is news."""

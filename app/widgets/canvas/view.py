@@ -31,7 +31,7 @@ from app.widgets.canvas.looks import HEIGHT, WIDTH, EdgeLook, Kind, NodeLook
 from app.widgets.canvas.routes import loose
 from app.widgets.canvas.walk import ARROWS, nearest, next_edge
 
-ZOOM_MIN, ZOOM_MAX, FIT_MIN, FIT_MAX = 0.1, 4.0, 0.02, 1.0
+ZOOM_MIN, ZOOM_MAX, FIT_MIN, FIT_MAX = 0.1, 4.0, 0.004, 1.0
 ZOOM_STEP = 1.2
 DOTS = 16
 SNAP = 8
@@ -259,7 +259,13 @@ class GraphView(QGraphicsView):
     def _restyle(self) -> None:
         self.setBackgroundBrush(look().colour("bg.sunken"))
         self._dots.clear()
+        was_fitted = self._is_fitted
         self.set_zoom(self._zoom, least=FIT_MIN)
+        for widget, _ in self._overlays:
+            widget.adjustSize()
+        self._put_overlays()
+        if was_fitted:
+            self.fit()
         self.viewport().update()
 
     def drawBackground(self, painter: QPainter, rect: QRectF | object) -> None:
@@ -686,11 +692,13 @@ class GraphView(QGraphicsView):
             Qt.FocusReason.BacktabFocusReason,
             Qt.FocusReason.ShortcutFocusReason,
         )
+        self.graph.set_focus(is_focused=True)
         if by_keys and not self.graph.current and self.graph.nodes:
             self.graph.stand_on(next(iter(self.graph.selected or self.graph.nodes)))
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
+        self.graph.set_focus(is_focused=False)
         self._has_space = False
         if self._keyboard_source is not None:
             self._stop_connecting("")
