@@ -10,7 +10,7 @@ because its transaction was not kept, is made again from the beginning.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -109,6 +109,11 @@ class Hops:
                 f"Nothing leads to {node} in the run {old.id}.",
                 hint="Choose a node that ran, or one before it.",
             )
+        # Who asks for it now is not to wait for its delay once more.
+        tasks = tuple(
+            msgspec.structs.replace(task, due_at_s=0.0) if task.node == node else task for task in hop.tasks
+        )
+        hop = replace(hop, tasks=tasks)
         out, mark = Followed(), self._mark()
         store.add_run(connection, state, room.now_ms, replay_of=old.id, replay_from=node)
         self._births.take_over(connection, old.id, state.id, reused, room)
