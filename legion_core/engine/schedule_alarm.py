@@ -41,11 +41,12 @@ class LoopAlarm:
         self._on_ring = on_ring
         self._look_s = look_s
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def set(self, utc_ms: int) -> None:
         """See `Alarm`."""
-        self.close()
-        if utc_ms:
+        self._cancel()
+        if utc_ms and not self._is_closed:
             wait_s = utc_ms / 1000 - self._clock.utc_now().timestamp()
             self._timer = asyncio.get_running_loop().call_later(
                 min(max(0.0, wait_s), self._look_s), self._ring
@@ -53,6 +54,10 @@ class LoopAlarm:
 
     def close(self) -> None:
         """See `Alarm`."""
+        self._is_closed = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -2,9 +2,7 @@
 
 import os
 from pathlib import Path
-
-from legion_core.engine.cron import zone
-from legion_core.kernel.errors import InvalidInput
+from zoneinfo import ZoneInfo
 
 _LINK, _FILE = Path("/etc/localtime"), Path("/etc/timezone")
 
@@ -16,8 +14,8 @@ def local_zone() -> str:
     for name in (os.environ.get("TZ", "").removeprefix(":"), _linked(), _written()):
         try:
             if name:
-                return "UTC" if name in _UTC else zone(name).key
-        except InvalidInput:
+                return "UTC" if name in _UTC else ZoneInfo(name).key
+        except (LookupError, ValueError, OSError):
             continue
     return "UTC"
 

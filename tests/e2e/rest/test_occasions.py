@@ -3,6 +3,8 @@
 import asyncio
 import http.client
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 
 from legion_core.engine.webhook_signing import sign
 from legion_core.node import open_node
+from tests.e2e.cli.command import ROOT
 from tests.support.aio import run
 
 Answer = tuple[int, Any]
@@ -164,3 +167,96 @@ def test_a_webhook_is_started_by_its_signature_and_by_nothing_else(legion_home: 
             assert status == 401
 
     run(scenario())
+
+
+def test_the_tasks_that_make_tasks_begin_do_so(legion_home: Path) -> None:
+    """`schedule.entry`, `webhook.inbound` and `.outbound`, `message.topic`, `absorb.input`, end to end."""
+    folder = legion_home / "extensions" / "ear"
+    legion_home.mkdir(mode=0o700)
+    folder.mkdir(parents=True)
+    (folder / "drum.py").write_text(
+        """
+from legion_core.engine.actors import absorber_dispatch, subscription
+
+@subscription("news.#")
+async def hear(topic: str, message: dict) -> str:
+    return f"{topic}: {message['text']}"
+
+@absorber_dispatch("*.txt", takes="file")
+async def text(input: str) -> dict:
+    return {"name": input}
+""",
+        encoding="utf-8",
+    )
+
+    async def scenario() -> None:
+        async with open_node(legion_home, env={"HOOK_SECRET": "s3cret"}, port=0) as node:
+            port = urlsplit(node.url).port
+            await node.legion.settings.set("engine.http.allow", (f"127.0.0.1:{port}",))
+            from legion_core.api.task_types import Order
+
+            async def ran(task: str, **args: Any) -> Any:
+                accepted = await node.legion.tasks.submit(Order(task=task, args=args))
+                done = await node.legion.tasks.wait(accepted.id, 20.0)
+                assert done.status == "succeeded", done.reason
+                return done.result
+
+            target = {"target": "log.message.write", "args": {"message": "{{ body.event }}"}}
+            await ran("schedule.entry.add", name="s", every_s=3600.0, target="log.message.write")
+            assert (await ran("schedule.entry.pause", name="s"))["state"] == "paused"
+            assert (await ran("schedule.entry.resume", name="s"))["state"] == "active"
+            assert [row["name"] for row in await ran("schedule.entry.list")] == ["s"]
+            await ran("schedule.entry.remove", name="s")
+            assert await node.legion.schedules.list() == ()
+
+            added = await ran("webhook.inbound.add", name="in", secret="env://HOOK_SECRET", **target)
+            assert added["path"] == "/hooks/in"
+            url = f"{node.url}/hooks/in"
+            sent = await ran(
+                "webhook.outbound.send", url=url, secret="env://HOOK_SECRET", body={"event": "e"}
+            )
+            assert sent["status"] == 202
+            (delivery,) = (await node.legion.hooks.deliveries("in")).deliveries
+            done = await node.legion.tasks.wait(delivery.task, 20.0)
+            assert done.result["message"] == "e"
+            assert [row["name"] for row in await ran("webhook.inbound.list")] == ["in"]
+            await ran("webhook.inbound.remove", name="in")
+
+            told = await ran("message.topic.publish", topic="news.today", message={"text": "rain"})
+            heard = await node.legion.tasks.wait(told["tasks"][0], 20.0)
+            assert heard.result == "news.today: rain"
+            assert (await ran("absorb.input.dispatch", input="/a/b.txt"))["result"] == {"name": "/a/b.txt"}
+            row = await node.legion.extensions.get("ear")
+            assert {actor.kind for actor in row.actors} == {"subscription", "absorber_dispatch"}
+
+    run(scenario())
+
+
+def test_a_node_without_schedules_and_extensions_loads_nothing_of_them(legion_home: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from legion_core.node import open_node
+
+async def main():
+    async with open_node(Path(sys.argv[1]), env={}, port=0) as node:
+        while any("start" in name for name in node.supervisor.census):
+            await asyncio.sleep(0.01)
+        print(*sorted(name for name in sys.modules if name.startswith("legion_core.engine.")))
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(legion_home)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=True,
+    )
+    loaded = {name.removeprefix("legion_core.engine.") for name in ran.stdout.split()}
+    assert "service" in loaded
+    assert not loaded & {
+        "actor_host", "actors", "messages", "schedule_service", "schedule_plan", "schedule_targets",
+        "webhook_service", "cron", "cron_words",
+    }  # fmt: skip
