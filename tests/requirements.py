@@ -44,12 +44,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("whole.licence", "The core is under Apache-2.0.", "kept"),
     # Task engine
     Requirement(
-        "engine.chain", "A task leads through a condition to a task and through a transformation to the next."
+        "engine.chain",
+        "A task leads through a condition to a task and through a transformation to the next.",
+        "kept",
     ),
-    Requirement("engine.conditions", "Conditions on an edge decide whether the next task runs."),
-    Requirement("engine.transforms", "Transformations shape the next task's arguments from results."),
-    Requirement("engine.fan-out", "A chain fans out into parallel branches and joins them."),
-    Requirement("engine.dependency-graph", "Tasks chain into dependency graphs."),
+    Requirement("engine.conditions", "Conditions on an edge decide whether the next task runs.", "kept"),
+    Requirement("engine.transforms", "Transformations shape the next task's arguments from results.", "kept"),
+    Requirement("engine.fan-out", "A chain fans out into parallel branches and joins them.", "kept"),
+    Requirement("engine.dependency-graph", "Tasks chain into dependency graphs.", "kept"),
     Requirement(
         "engine.actors.subscription", "A subscription actor runs for each message of its queue.", "kept"
     ),
