@@ -10,6 +10,9 @@ then every acknowledged task must be there and over, and its effect must have ha
     fenced_file      exactly one whole file, and nothing half-made beside it
     at_most_once     at most once, and where it is not known to have happened the task says `unknown`
 
+Every fifth thing accepted is a run of a chain with a fan-out and a join (`benchmarks.engine_chain`): each of its nodes
+must have run once, the join too, and the run must have succeeded.
+
     python -m benchmarks.engine_crash [--rounds 200] [--processes 2] [--seed 1] [--json]
 """
 
@@ -25,7 +28,9 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from benchmarks import engine_chain
 from legion_core.engine.extension import Context, function
 from legion_core.engine.orders import Order
 from legion_core.kernel.ports import LOCAL_OWNER
@@ -33,7 +38,18 @@ from legion_core.storage.sqlite import Connection, execute, rows
 from legion_core.testing.tasks import UnderTest, open_engine
 
 CLASSES = ("plain", "transactional", "idempotent_key", "fenced_file", "at_most_once")
+CHAIN = "chain"
+NODES = {
+    "first": "fan",
+    "each": "transactional",
+    "side": "idempotent_key",
+    "file": "fenced_file",
+    "join": "transactional",
+    "last": "plain",
+}
+RETRIES = 50  # killed this often from outside, a task is not taken for the one that kills
 IN_FLIGHT = 8
+SHOWN = 20  # of what is wrong
 READY_S = 30.0
 
 
@@ -51,13 +67,19 @@ class Effects:
         finally:
             os.close(handle)
 
-    @function()
+    @function(retries=RETRIES)
     async def plain(self, context: Context) -> None:
         """Leaves a line for each start."""
         self._trace("plain", context.task_id, int(context.is_redelivered))
         await asyncio.sleep(0.001)
 
-    @function(effect="transactional")
+    @function(retries=RETRIES)
+    async def fan(self, context: Context) -> dict[str, Any]:
+        """As `plain`, and gives what a chain fans out over."""
+        await self.plain(context)
+        return engine_chain.result_of_first()
+
+    @function(effect="transactional", retries=RETRIES)
     async def transactional(self, context: Context) -> None:
         """Leaves a row together with its completion."""
         task_id = context.task_id
@@ -68,13 +90,13 @@ class Effects:
         context.defer(work)
         await asyncio.sleep(0.001)
 
-    @function(effect="idempotent_key")
+    @function(effect="idempotent_key", retries=RETRIES)
     async def idempotent_key(self, context: Context) -> None:
         """Leaves its key with a receiver."""
         self._trace("idempotent_key", context.task_id, context.key())
         await asyncio.sleep(0.001)
 
-    @function(effect="fenced_file")
+    @function(effect="fenced_file", retries=RETRIES)
     def fenced_file(self, context: Context) -> bool:
         """Leaves a file."""
         return context.write_file(str(self._home / "out" / context.task_id), context.task_id.encode() * 100)
@@ -101,7 +123,12 @@ async def child(home: Path, is_acceptor: bool) -> None:
         async def keep_submitting(offset: int) -> None:
             number = offset
             while True:
-                name = CLASSES[number % len(CLASSES)]
+                name = (*CLASSES, CHAIN)[number % (len(CLASSES) + 1)]
+                if name == CHAIN:
+                    run = await here.engine.chains.run(LOCAL_OWNER, engine_chain.NAME, None)
+                    os.write(1, f"{run} {name}\n".encode())
+                    number += 1
+                    continue
                 delay_s = 0.01 if number % 17 == 0 else 0.0
                 order = Order(task=f"crash.it.{name}", delay_s=delay_s)
                 accepted = await here.engine.submit(LOCAL_OWNER, order)
@@ -135,7 +162,7 @@ class Process:
         self._process.wait()
         self._process.stdout.close()
         whole = said[: said.rfind("\n") + 1].splitlines()
-        return dict(line.split() for line in whole)  # type: ignore[misc]
+        return dict(line.split() for line in whole)
 
 
 async def prepare(home: Path) -> None:
@@ -143,6 +170,7 @@ async def prepare(home: Path) -> None:
     (home / "out").mkdir(parents=True)
     async with opened(home) as here:
         await here.database.write(lambda connection: execute(connection, "CREATE TABLE ext_crash(task TEXT)"))
+        await here.engine.chains.apply_value(LOCAL_OWNER, engine_chain.document("crash.it", NODES))
 
 
 async def drain(here: UnderTest) -> None:
@@ -160,27 +188,44 @@ async def examine(home: Path, acknowledged: dict[str, str]) -> dict[str, int]:
     async with opened(home) as here:
         await drain(here)
         table = await here.database.read(
-            lambda connection: rows(connection, "SELECT id, task, status, is_redelivered FROM tasks")
+            lambda connection: rows(
+                connection, "SELECT id, task, status, is_redelivered, CAST(reason AS TEXT) FROM tasks"
+            )
         )
-        kept = {str(task_id): (str(task), str(status), bool(again)) for task_id, task, status, again in table}
+        kept = {
+            str(task_id): (str(task), str(status), bool(again), str(why))
+            for task_id, task, status, again, why in table
+        }
         deferred = Counter(
             str(task) for (task,) in await here.database.read(lambda c: rows(c, "SELECT task FROM ext_crash"))
         )
         found["corrupt"] = len(await here.database.check())
+        runs = await here.database.read(engine_chain.statuses)
+        nodes = await here.database.read(engine_chain.nodes_of)
+    started = [each for each, name in acknowledged.items() if name == CHAIN]
+    found.update(engine_chain.judge(started, runs, nodes))
+    found["runs"] = len(runs)
+    found["tasks"] = len(kept)
+    wrong = [
+        f"{run}: {status}, {dict(nodes.get(run, {}))}"
+        for run, status in runs.items()
+        if status != "succeeded"
+    ]
     traces = {name: _trace(home, name) for name in ("plain", "idempotent_key", "at_most_once")}
     starts = {name: Counter(words[0] for words in lines) for name, lines in traces.items()}
     keys: dict[str, set[str]] = {}
     for task_id, key in traces["idempotent_key"]:
         keys.setdefault(task_id, set()).add(key)
-    found["lost"] = sum(task_id not in kept for task_id in acknowledged)
-    for task_id, (task, status, again) in kept.items():
+    found["lost"] += sum(name != CHAIN and each not in kept for each, name in acknowledged.items())
+    for task_id, (task, status, again, why) in kept.items():
         name = task.rpartition(".")[2]
         found["redelivered"] += again
         found["unknown"] += status == "unknown"
         if status != "succeeded" and not (status == "unknown" and name == "at_most_once"):
             found["unfinished"] += 1
+            wrong.append(f"{task_id} {task}: {status}, {why}")
         match name:
-            case "plain":
+            case "plain" | "fan":
                 found["lost"] += starts["plain"][task_id] == 0
                 found["unflagged"] += starts["plain"][task_id] > 1 and not again
             case "transactional":
@@ -192,11 +237,15 @@ async def examine(home: Path, acknowledged: dict[str, str]) -> dict[str, int]:
             case "fenced_file":
                 path = home / "out" / task_id
                 found["lost"] += not path.exists() or path.read_bytes() != task_id.encode() * 100
-            case _:
+            case "at_most_once":
                 found["doubled"] += starts["at_most_once"][task_id] > 1
                 found["lost"] += status == "succeeded" and starts["at_most_once"][task_id] == 0
+            case _:
+                raise AssertionError(task)
     # A temporary file whose task never got as far as recording it may stay; a prepared and recorded one may not.
     found["leftover"] = sum(1 for path in (home / "out").iterdir() if path.name.endswith(".part"))
+    for sentence in wrong[:SHOWN]:
+        print(sentence, file=sys.stderr)
     return dict(found)
 
 
@@ -223,17 +272,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         asyncio.run(prepare(home))
-        crew = [Process(home, is_acceptor=number == 0) for number in range(options.processes)]
-        while kills < options.rounds:
-            time.sleep(rng.uniform(0.0, 0.5))
-            victims = list(crew) if rng.random() < 0.2 else [rng.choice(crew)]
-            for victim in victims:
-                acknowledged |= victim.kill()
+        crew: list[Process] = []
+        try:
+            crew += [Process(home, is_acceptor=number == 0) for number in range(options.processes)]
+            while kills < options.rounds:
+                time.sleep(rng.uniform(0.0, 0.5))
+                victims = list(crew) if rng.random() < 0.2 else [rng.choice(crew)]
+                for victim in victims:
+                    crew.remove(victim)
+                    acknowledged |= victim.kill()
+                    kills += 1
+                crew += [Process(home, is_acceptor=victim.is_acceptor) for victim in victims]
+        finally:
+            for each in crew:
+                acknowledged |= each.kill()
                 kills += 1
-            crew = [Process(home, is_acceptor=each.is_acceptor) if each in victims else each for each in crew]
-        for each in crew:
-            acknowledged |= each.kill()
-            kills += 1
         sums = {"kills": kills, "acknowledged": len(acknowledged)} | asyncio.run(examine(home, acknowledged))
     print(json.dumps(sums) if options.json else sums)
     if any(sums[name] for name in ("lost", "doubled", "unflagged", "unfinished", "corrupt")):
