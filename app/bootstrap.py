@@ -218,14 +218,28 @@ class Desktop:
                     loop.add_signal_handler(number, self._quit.set)
 
     def _end_windows(self, window: "MainWindow") -> None:
-        from PySide6.QtCore import QTimer
+        from PySide6.QtCore import Qt, QTimer
+        from shiboken6 import isValid
 
         window.notices.stop()
         for timer in window.findChildren(QTimer):
             timer.stop()
-        for widget in self._app.topLevelWidgets():
-            widget.close()
-            widget.deleteLater()
+        # A list that drops down from a field is a window too, and its field ends it: those that are left come last.
+        popup = Qt.WindowType.Popup
+        for mine in (
+            [window],
+            [
+                top
+                for top in self._app.topLevelWidgets()
+                if top.parent() is None and top.windowType() != popup
+            ],
+            None,
+        ):
+            for widget in self._app.topLevelWidgets() if mine is None else mine:
+                if isValid(widget):
+                    widget.close()
+                    widget.deleteLater()
+            self._deliver_deletes()
 
     def _deliver_deletes(self) -> None:
         from PySide6.QtCore import QEvent

@@ -79,6 +79,24 @@ def immediately(window: Any, done: Callable[[Any], None]) -> None:
     done({})
 
 
+def every_page(window: Any, done: Callable[[Any], None]) -> None:
+    """Look at every page in the order of the rail, run the first example of the chains, and tell which pages there were."""
+    from PySide6.QtWidgets import QPushButton
+
+    if window.services.status.status is None:
+        return
+    left = [name for name in window._factories if name not in (window.property("seen") or [])]
+    if left:
+        page = window.go(left[0])
+        window.setProperty("seen", [*(window.property("seen") or []), left[0]])
+        for made in page.findChildren(QPushButton):
+            if made.text() == "Open and run" and made.isVisible():
+                made.click()
+                return
+        return
+    done({"pages": window.property("seen")})
+
+
 def main() -> int:
     scenario = globals()[sys.argv[1]]
     make = window_module.MainWindow.__init__

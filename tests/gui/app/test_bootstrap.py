@@ -52,6 +52,10 @@ def test_the_engine_runs_behind_the_window(tmp_path: Path) -> None:
     assert drive("running", tmp_path / "home") == {"engine": "Engine running", "title": "Legion Workbench"}
 
 
+def test_it_ends_in_order_after_every_page_was_seen(tmp_path: Path) -> None:
+    assert {"chat", "models", "settings"} <= set(drive("every_page", tmp_path / "home")["pages"])
+
+
 @pytest.mark.model
 def test_a_question_asked_before_the_engine_is_up_is_answered_by_the_starter_model(tmp_path: Path) -> None:
     said = drive("early_question", tmp_path / "home")
