@@ -57,10 +57,8 @@ def circuit_pill(row: ProviderRow) -> tuple[str, str, str]:
         return "Draining", "warn", "circle-pause"
     if row.problem:
         return "Problem", "err", "circle-x"
-    words, tone, icon = CIRCUIT_WORDS[row.circuit]
-    if row.circuit == "open" and row.retry_in_s > 0:
-        words = f"{words}, {round(row.retry_in_s)} s"
-    return words, tone, icon
+    # No seconds: nothing here counts them down, and a number that stands still would lie.
+    return CIRCUIT_WORDS[row.circuit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,22 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
+from legion_core.api.llm import BudgetRow
 from legion_core.api.types import AnswerEnded, Event, SummaryRow
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
 
-By = Literal["day", "tier", "model"]
-BYS: tuple[tuple[By, str], ...] = (("day", "Day"), ("tier", "Tier"), ("model", "Model"))
+By = Literal["day", "tier", "model", "instance", "client"]
+BYS: tuple[tuple[By, str], ...] = (
+    ("day", "Day"),
+    ("tier", "Tier"),
+    ("model", "Model"),
+    ("instance", "Instance"),
+    ("client", "Client"),
+)
+BUDGETS_MAX = 6
+NAMELESS = {"model": "no model", "instance": "no instance", "client": "no name given"}
 DAYS = 30
 TIER_ORDER = ("local", "direct", "fleet", "cloud", "frontier")
 
@@ -47,6 +56,38 @@ class Day:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget as a bar: shares of its limit that are spent and held for what runs."""
+
+    title: str
+    words: str
+    spent: float
+    held: float
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing more may be spent."""
+        return self.spent + self.held >= 1.0
+
+
+def limit_of(row: BudgetRow) -> Limit:
+    """A budget in words."""
+    title = {
+        "day": "Today",
+        "client": f"{row.key or 'no name given'}, today",
+        "conversation": f"Chat {row.key}",
+    }
+    whole = row.limit_usd or 1.0
+    held = f", {_sum(row.held_usd)} held for what runs" if row.held_usd else ""
+    return Limit(
+        title=title[row.scope],
+        words=f"{_sum(row.spent_usd)} of {_sum(row.limit_usd)}, {wording.share(row.spent_usd / whole)}{held}",
+        spent=row.spent_usd / whole,
+        held=row.held_usd / whole,
+    )
+
+
 def line_of(row: SummaryRow, by: By) -> SpendLine:
     """A row of the ledger's sum, in words."""
     unknown = f"{wording.count(row.unpriced)} of unknown price" if row.unpriced else ""
@@ -54,7 +95,7 @@ def line_of(row: SummaryRow, by: By) -> SpendLine:
     cost = wording.money(row.cost_usd) if known else wording.money(None)
     if known and not row.cost_usd:
         cost = "$0.00"
-    title = row.key.capitalize() if by == "tier" else row.key or "no model"
+    title = row.key.capitalize() if by == "tier" else row.key or NAMELESS.get(by, "")
     return SpendLine(
         key=row.key,
         title=title,
@@ -107,6 +148,7 @@ class SpendViewModel(QObject):
         self._now = now
         self.by: By = "day"
         self.sums: dict[By, tuple[SummaryRow, ...]] = {}
+        self.limits: tuple[Limit, ...] = ()
         self._is_watched = False
         self._is_stale = True
         self._is_loading = False
@@ -123,7 +165,7 @@ class SpendViewModel(QObject):
         rows = self.sums.get(self.by, ())
         if self.by == "tier":
             rows = tuple(sorted(rows, key=lambda row: _rank(row.key)))
-        if self.by == "model":
+        if self.by not in ("day", "tier"):
             rows = tuple(sorted(rows, key=lambda row: (-row.cost_usd, -row.attempts, row.key)))
         return tuple(line_of(row, self.by) for row in rows)
 
@@ -166,14 +208,19 @@ class SpendViewModel(QObject):
             return
         self._is_loading, self._is_stale = True, False
 
-        async def load(legion: "Legion") -> dict[By, tuple[SummaryRow, ...]]:
-            return {by: await legion.llm.ledger_summary(by) for by, _ in BYS}
+        async def load(legion: "Legion") -> tuple[dict[By, tuple[SummaryRow, ...]], tuple[BudgetRow, ...]]:
+            sums: dict[By, tuple[SummaryRow, ...]] = {
+                by: await legion.llm.ledger_summary(by) for by, _ in BYS
+            }
+            return sums, await legion.llm.budgets()
 
         self._bridge.launch("ledger.summary", load, self._on_sums, self._on_failure)
 
-    def _on_sums(self, sums: dict[By, tuple[SummaryRow, ...]]) -> None:
+    def _on_sums(self, found: tuple[dict[By, tuple[SummaryRow, ...]], tuple[BudgetRow, ...]]) -> None:
         self._is_loading = False
-        self.sums = sums
+        self.sums, budgets = found
+        nearest = sorted(budgets, key=lambda row: -row.spent_usd / (row.limit_usd or 1.0))
+        self.limits = tuple(limit_of(row) for row in nearest[:BUDGETS_MAX])
         self.changed.emit()
         if self._is_stale:
             self.refresh()

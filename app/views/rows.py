@@ -227,20 +227,29 @@ class _Shown(Column):
 class Head(QWidget):
     """The captions above the columns."""
 
-    def __init__(self, first: str, columns: Callable[[int], tuple[Column, ...]]) -> None:
+    def __init__(
+        self, first: str, columns: Callable[[int], tuple[Column, ...]], inset: Callable[[], int] | None = None
+    ) -> None:
+        """`inset` is the room the list's scroll bar takes now: the captions stand where the cells do."""
         super().__init__()
         self._first = first
         self._columns = columns
+        self._inset = inset or (lambda: 0)
         self._resize()
         look().theme_changed.connect(self._resize)
+
+    def repaint_later(self, *_: int) -> None:
+        """The list has a scroll bar now, or none any more."""
+        self.update()
 
     def _resize(self) -> None:
         self.setFixedHeight(look().px(28))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        right = self.width() - PADDING
-        for column in reversed(self._columns(self.width())):
+        width = self.width() - self._inset()
+        right = width - PADDING
+        for column in reversed(self._columns(width)):
             box = QRectF(right - column.width, 0, column.width, self.height() - 1)
             text(
                 painter,
@@ -293,7 +302,9 @@ class Lines(QListView):
 
     def head(self, first: str) -> Head:
         """A head for these columns."""
-        return Head(first, self.columns)
+        made = Head(first, self.columns, lambda: self.width() - self.viewport().width())
+        self.verticalScrollBar().rangeChanged.connect(made.repaint_later)
+        return made
 
     def set_caption(self, at: int, caption: str) -> None:
         """Another caption for a column."""

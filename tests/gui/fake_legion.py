@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from legion_core.api.downloads import PrivateAddress
+from legion_core.api.llm import BudgetRow
 from legion_core.api.models import EngineRow
 from legion_core.api.routes import AttemptBegan, Figures, Ladder, Measured, Place, Rung
 from legion_core.api.types import (
@@ -46,7 +47,8 @@ from legion_core.api.types import (
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_activity import FakeActivity, FakeTasks
-from tests.gui.fake_schedules import FakeExtensions, FakeSchedules, NoChains
+from tests.gui.fake_chains import FakeChains
+from tests.gui.fake_schedules import FakeExtensions, FakeSchedules
 
 NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
 GB = 10**9
@@ -314,6 +316,7 @@ class FakeLlm:
     def __init__(self) -> None:
         self.attempts: dict[str, tuple[Any, ...]] = {}
         self.sums: dict[str, tuple[SummaryRow, ...]] = {}
+        self.limits: tuple[BudgetRow, ...] = ()
 
     async def explain(self, text: str, *, requires: tuple[str, ...] = (), pins: Any = None) -> RouteDecision:
         return RouteDecision(
@@ -329,6 +332,9 @@ class FakeLlm:
 
     async def ledger_summary(self, by: str) -> tuple[SummaryRow, ...]:
         return self.sums.get(by, ())
+
+    async def budgets(self) -> tuple[BudgetRow, ...]:
+        return self.limits
 
 
 def fit(label: str = "fits", context: int = 2048) -> ModelFit:
@@ -759,7 +765,7 @@ class FakeLegion:
         self.llm.attempts = self.activity.attempts
         self.schedules = FakeSchedules(self.events, self.clock.now)
         self.extensions = FakeExtensions()
-        self.chains = NoChains()
+        self.chains = FakeChains(self.events, lambda: self.clock.now)
 
 
 class StepSpawner:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QFrame, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
 from app.viewmodels import wording
 from app.viewmodels.providers import FoundRow, ProvidersViewModel
@@ -69,8 +69,10 @@ class FoundServers(QFrame):
         models = ", ".join(found.models[:3]) + (
             f" and {len(found.models) - 3} more" if len(found.models) > 3 else ""
         )
-        layout = row(made, (16, 3, 12, 3), 8)
+        add.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        layout = row(made, (16, 3, 12, 3), 12)
         fill(layout, label(title, "uiStrong"), ElidedLabel(told, "small", "secondary"))
-        layout.addWidget(ElidedLabel(models, "small", "tertiary"), 1)
-        fill(layout, add)
+        if models:
+            layout.addWidget(ElidedLabel(models, "small", "tertiary"))
+        fill(layout, None, add)
         return made

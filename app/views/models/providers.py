@@ -40,6 +40,9 @@ class ProviderForm(QWidget):
         self.kind.setObjectName("provider.kind")
         self.kind.setAccessibleName("Kind")
         self.kind.setToolTip("Which protocol it speaks")
+        # Its longest title must not make the whole panel wider than there is room.
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.kind.setMinimumContentsLength(8)
         self.kind.currentIndexChanged.connect(self._kind_chosen)
         self.name = self._field("name", "Name", "box-a")
         self.base_url = self._field("base_url", "Address", "http://127.0.0.1:9001/v1")

@@ -39,7 +39,6 @@ from app.views.tabs import Tabs
 TABS = (("ladder", "Ladder"), ("spend", "Spend"), ("policies", "Policies"))
 CALM_KEY = "routing/calm"
 MOTION_KEY = "appearance.reduced_motion"
-POLICY_KEYS = ("privacy.local_only", "chat.tier_max")
 
 
 class TierMark(QWidget):
@@ -201,6 +200,9 @@ class RoutingPage(PageFrame):
         parts: list[str] = []
         if settings.value("privacy.local_only", False):
             parts.append("Local only: nothing leaves this computer")
+        day_usd = float(settings.value("budget.day_usd", 0.0) or 0.0)
+        if day_usd:
+            parts.append(f"At most ${day_usd:,.2f} a day")
         tier = settings.value("chat.tier_max", "frontier")
         if tier != "frontier":
             parts.append(f"New chats go up to {str(tier).capitalize()}")

@@ -8,11 +8,14 @@ from app.views.parts import column, fill, frame, label, row
 from app.views.settings.fields import FieldRow
 
 WIDTH = 720
-GROUPS = ("Privacy", "Routing", "Budget", "Budgets")
-KEYS = ("chat.model", "chat.tier_max")
+SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("In force for every request", ("Privacy", "Routing")),
+    ("Budgets", ("Budget",)),
+)
+NEW_CHATS = ("chat.model", "chat.tier_max")
 ORDER = (
     "Local, then Direct, Fleet, Cloud and Frontier: the nearest tier that is able answers. Within a tier the lower "
-    "price comes first, an unknown price last, then the order in which providers were added. A failure goes on to the "
+    "price comes first, an unknown price last, then what was measured to be faster. A failure goes on to the "
     "next one; after the first words it continues the same sentence there, and a thin line marks the place."
 )
 
@@ -50,8 +53,8 @@ class PoliciesTab(QWidget):
 
     def refresh(self) -> None:
         """The rows the schema has now; made once, then kept true."""
-        wanted = [row.key for row in self._settings.rows if row.group in GROUPS]
-        wanted += [key for key in KEYS if self._settings.row(key) is not None]
+        plan = self._plan()
+        wanted = [key for _, keys in plan for key in keys]
         if wanted == list(self.rows):
             for made in self.rows.values():
                 made.show_value()
@@ -61,15 +64,24 @@ class PoliciesTab(QWidget):
                 old.hide()
                 old.deleteLater()
         self.rows = {}
-        self._box.addWidget(_title("In force for every request"))
-        for key in wanted:
-            if key in KEYS and key == next((each for each in wanted if each in KEYS), ""):
-                self._box.addWidget(_title("For new chats"))
-            made = self.rows[key] = FieldRow(self._settings, key)
-            self._box.addWidget(made)
+        for title, keys in plan:
+            if keys:
+                self._box.addWidget(_title(title))
+            for key in keys:
+                made = self.rows[key] = FieldRow(self._settings, key)
+                self._box.addWidget(made)
         order = label(ORDER, "small", "secondary", wraps=True)
         order.setContentsMargins(12, 4, 12, 12)
         fill(self._box, _title("Order"), order, None)
+
+    def _plan(self) -> list[tuple[str, list[str]]]:
+        """Which settings stand under which title."""
+        rows = self._settings.rows
+        plan = [
+            (title, [row.key for group in groups for row in rows if row.group == group])
+            for title, groups in SECTIONS
+        ]
+        return [*plan, ("For new chats", [key for key in NEW_CHATS if self._settings.row(key) is not None])]
 
     def take_focus(self, reason: Qt.FocusReason) -> None:
         """The first control."""

@@ -99,6 +99,7 @@ class Question(TextArea):
         self.setAccessibleName("Text to try")
         self.setPlaceholderText("Paste a text to see where it would go…")
         self.setMaximumWidth(WIDTH_ANY)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         look().theme_changed.connect(self._fit)
 
     def _fit(self) -> None:

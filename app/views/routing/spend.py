@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
-from app.theme.paint import RIGHT, focus_ring, hairline, rounded, text
+from app.theme.paint import RIGHT, focus_ring, hairline, meter, rounded, text
 from app.viewmodels import wording
-from app.viewmodels.routing_spend import BYS, Day, SpendViewModel
+from app.viewmodels.routing_spend import BYS, Day, Limit, SpendViewModel
 from app.views.parts import ElidedLabel, column, fill, label, row
 from app.views.routing.figures import Figures
 from app.views.rows import Cell, Column, Line, Lines
@@ -173,6 +173,43 @@ class DayChart(QWidget):
                 super().keyPressEvent(event)
 
 
+class Limits(QWidget):
+    """The budgets there are: a bar each, what is held for running requests hatched; hidden where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("spend.limits")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._limits: tuple[Limit, ...] = ()
+        look().theme_changed.connect(self.updateGeometry)
+
+    def show_limits(self, limits: tuple[Limit, ...]) -> None:
+        """Draw these."""
+        self._limits = limits
+        self.setVisible(bool(limits))
+        told = "; ".join(f"{limit.title}: {limit.words}" for limit in limits)
+        self.setAccessibleName(f"Budgets. {told}")
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, len(self._limits) * look().px(24) + 8)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        height = look().px(24)
+        for at, limit in enumerate(self._limits):
+            top = at * height
+            text(painter, QRectF(16, top, 150, height), limit.title, "small", weight=500)
+            wide = look().metrics("small").horizontalAdvance(limit.words) + 2
+            bar = QRectF(176, top + height / 2 - 3, max(40.0, self.width() - 176 - wide - 40), 6)
+            colour = "err.mark" if limit.is_used_up else "data.3"
+            meter(painter, bar, [(limit.spent, colour), (limit.held, "hatch")])
+            ink = "err.text" if limit.is_used_up else "text.secondary"
+            text(painter, QRectF(bar.right() + 12, top, wide, height), limit.words, "small", ink)
+        painter.end()
+
+
 class SpendTab(QWidget):
     """Figures, chart and table."""
 
@@ -198,7 +235,8 @@ class SpendTab(QWidget):
         self._head = self.table.head("")
         self.empty = label("Nothing was asked yet. What answers cost is added up here.", "", "tertiary")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        fill(layout, self.figures, chart_head, self.chart, bar, self._head)
+        self.limits = Limits()
+        fill(layout, self.figures, chart_head, self.chart, self.limits, bar, self._head)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.empty, 1)
         spend.changed.connect(self.refresh)
@@ -209,6 +247,7 @@ class SpendTab(QWidget):
         spend = self._spend
         self.figures.show_figures(spend.figures)
         self.chart.show_days(spend.days)
+        self.limits.show_limits(spend.limits)
         self._chart_title.setText("Spend by day" if self.chart.shows_money else "Tokens by day")
         lines = spend.lines
         self.table.lines.show_lines(

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from app.viewmodels.routing_spend import SpendViewModel, days_of, line_of
+from app.viewmodels.routing_spend import SpendViewModel, days_of, limit_of, line_of
+from legion_core.api.llm import BudgetRow
 from legion_core.api.types import AnswerEnded, ChatMessage, SummaryRow
 from tests.gui.conftest import Stage
 
@@ -66,3 +67,11 @@ def test_figures_say_what_is_not_known(stage: Stage) -> None:
     assert shown["Today"] == ("$0.50", "1 of unknown price")
     assert shown["Last 30 days"] == ("$0.50", "1 of unknown price")
     assert shown["All time"] == ("$1.50", "1 of unknown price")
+
+
+def test_a_budget_is_a_bar_with_what_is_held_for_running_requests() -> None:
+    limit = limit_of(BudgetRow(scope="day", key="2026-06-17", limit_usd=2.0, spent_usd=0.14, held_usd=0.02))
+    assert (limit.title, limit.words) == ("Today", "$0.14 of $2.00, 7 %, $0.02 held for what runs")
+    assert (round(limit.spent, 2), round(limit.held, 2), limit.is_used_up) == (0.07, 0.01, False)
+    full = limit_of(BudgetRow(scope="client", key="cursor", limit_usd=1.0, spent_usd=1.0, held_usd=0.0))
+    assert (full.title, full.is_used_up) == ("cursor, today", True)
