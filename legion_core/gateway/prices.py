@@ -96,7 +96,7 @@ def shipped(host: str, model: str, today: str) -> Price | None:
     return _price(newest, f"{provider.page}, {newest.checked or table.date}")
 
 
-def context_of(host: str, model: str, today: str) -> int:
+def context_of(host: str, model: str) -> int:
     """How many tokens the shipped table says that `model` holds; 0 if it does not say."""
     table = _table()
     provider = next((row for row in table.providers if re.fullmatch(row.host, host)), None)

@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from legion_core.gateway.prices import context_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
+from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
     LLAMA_SERVER,
@@ -27,25 +29,6 @@ from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, Malformed, Unsupported
 
 EMBED_BATCH: Final = 256  # texts in one call
-CONTEXT_UNKNOWN: Final = 8192
-# Servers that go on behind a last message of the assistant's, by what they say owns their models: vLLM and SGLang are
-# told to by a flag they both know, llama-server and LM Studio ("organization_owner") do it by themselves.
-CONTINUE: Final = frozenset({"vllm", "sglang", "llamacpp", "organization_owner"})
-
-
-class _Meta(msgspec.Struct):
-    n_ctx: int | None = None  # llama-server: what it was started with
-
-
-class ListedModel(msgspec.Struct):
-    """One row of `GET /models`."""
-
-    id: str
-    owned_by: str | None = None
-    max_model_len: int | None = None  # vLLM
-    context_length: int | None = None  # several others
-    context_window: int | None = None
-    meta: _Meta | None = None
 
 
 class _Models(msgspec.Struct):
@@ -168,7 +151,7 @@ class OpenAICompatible:
         except LegionError as error:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
-        offers = tuple(self._offer(model) for model in listed.data)
+        offers = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
         self._found = {offer.id: offer for offer in offers}
         if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed.data):
             self._flavour = LLAMA_SERVER
@@ -178,26 +161,22 @@ class OpenAICompatible:
             why += f" Configured but not listed: {', '.join(missing)}."
         return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
 
-    def _offer(self, model: ListedModel) -> ModelOffer:
+    def _offer(self, model: ListedModel) -> ModelOffer | None:
         """What was configured wins over what the server says, which is little."""
         if (configured := self._offers.get(model.id)) is not None:
             return configured
-        told = (
-            model.max_model_len,
-            model.context_length,
-            model.context_window,
-            model.meta and model.meta.n_ctx,
+        # A lab's own host may call itself anything: who made its models is not believed there.
+        found = offer_of(
+            model,
+            host=self._wire.host,
+            is_openai=_flavour(self._wire.host) is OPENAI,
+            is_believed=self._flavour is not OPENAI,
         )
-        return ModelOffer(
-            id=model.id,
-            context=next((context for context in told if context), CONTEXT_UNKNOWN),
-            continuation="prefill" if model.owned_by in CONTINUE and self._continues else "none",
+        if found is None or found.context != CONTEXT_UNKNOWN:
+            return found
+        return msgspec.structs.replace(
+            found, context=context_of(self._wire.host, model.id) or CONTEXT_UNKNOWN
         )
-
-    @property
-    def _continues(self) -> bool:
-        """Whether a server that says it is of that make may be believed; a lab's own host may call itself anything."""
-        return self._flavour is not OPENAI
 
     async def aclose(self) -> None:
         """See `Provider`."""

@@ -85,5 +85,5 @@ def test_every_row_of_the_table_is_dated_positive_and_of_a_provider_with_a_page(
 
 
 def test_the_table_says_how_much_a_model_holds() -> None:
-    assert context_of(ANTHROPIC, "claude-opus-4-7", "2026-11-22") == 1_000_000
-    assert context_of(OPENAI, "nobody-knows", "2026-11-22") == 0
+    assert context_of(ANTHROPIC, "claude-opus-4-7") == 1_000_000
+    assert context_of(OPENAI, "nobody-knows") == 0

@@ -1,0 +1,152 @@
+"""What a listing of the OpenAI wire tells of a model, which differs by who lists it. Pure.
+
+OpenAI itself tells nothing but names, so for its own host the families are known here; elsewhere only what is told
+counts. A model that makes pictures or hears speech is none of ours: None.
+"""
+
+import re
+from typing import Any, Final, cast
+
+import msgspec
+
+from legion_core.gateway.types import Capability, ModelOffer, Price
+
+CONTEXT_UNKNOWN: Final = 8192
+PLAIN: Final[frozenset[Capability]] = frozenset({"streaming"})
+VECTORS: Final[frozenset[Capability]] = frozenset({"embeddings"})
+# Makers whose servers go on behind a given beginning of an answer.
+CONTINUE: Final = frozenset({"vllm", "sglang", "llamacpp", "organization_owner"})
+
+_NO_TEXT = re.compile(r"whisper|dall-e|stable-diffusion|(^|[-_/])(tts|rerank|transcribe|moderation)([-_]|$)")
+_EMBEDS = re.compile(r"embed")
+# At OpenAI's own host: what answers by chat completions. Source: platform.openai.com/docs/models, 2026.
+_OPENAI_CHAT = re.compile(r"(ft:)?(gpt-|chatgpt-|o\d)")
+_OPENAI_OTHER = re.compile(
+    r"image|audio|realtime|transcribe|tts|instruct|search|deep-research|codex|-pro(-|$)|computer-use"
+)
+_OPENAI_BLIND = re.compile(
+    r"(ft:)?(gpt-3\.5|gpt-4(-\d{4}|-32k)?(:|-|$)(?!turbo|o|\.)|o1-mini|o1-preview|o3-mini)"
+)
+_OPENAI_OLD = re.compile(r"(ft:)?(gpt-3\.5|gpt-4(-\d{4}|-32k|-turbo.*)?(:|$)|chatgpt-|o1-mini|o1-preview)")
+_OPENAI_THINKS = re.compile(r"(ft:)?(o\d|gpt-5(?!.*chat)|gpt-[6-9])")
+
+
+class _Meta(msgspec.Struct):
+    n_ctx: int | None = None  # llama-server
+
+
+class _Architecture(msgspec.Struct):
+    input_modalities: list[str] = msgspec.field(default_factory=list[str])
+    output_modalities: list[str] = msgspec.field(default_factory=list[str])
+
+
+class ListedModel(msgspec.Struct):
+    """One row of `GET /models`, with what some servers add to it."""
+
+    id: str
+    owned_by: str | None = None
+    max_model_len: int | None = None  # vLLM
+    context_length: int | None = None  # OpenRouter and several others
+    context_window: int | None = None  # Groq
+    max_context_length: int | None = None  # Mistral
+    meta: _Meta | None = None
+    supported_parameters: list[str] | None = None  # OpenRouter, as the next two
+    architecture: _Architecture | None = None
+    pricing: dict[str, Any] | None = None
+    capabilities: Any = None  # Mistral; others have other things there
+
+
+def offer_of(
+    model: ListedModel, *, host: str, is_openai: bool = False, is_believed: bool = True
+) -> ModelOffer | None:
+    """What the model can be asked for at `host`; None if nothing of ours.
+
+    `is_openai`: it is the lab's own host. `is_believed`: what a server says made its models may be taken for true.
+    """
+    capabilities = _openai(model.id) if is_openai else _told(model)
+    if capabilities is None:
+        return None
+    told = (
+        model.max_model_len,
+        model.context_length,
+        model.context_window,
+        model.max_context_length,
+        model.meta and model.meta.n_ctx,
+    )
+    goes_on = model.owned_by in CONTINUE and is_believed
+    return ModelOffer(
+        id=model.id,
+        context=next((context for context in told if context), CONTEXT_UNKNOWN),
+        capabilities=capabilities,
+        continuation="prefill" if goes_on else "none",
+        price=_price(model.pricing, host),
+    )
+
+
+def _openai(name: str) -> frozenset[Capability] | None:
+    if name.startswith("text-embedding-"):
+        return VECTORS
+    if not _OPENAI_CHAT.match(name) or _OPENAI_OTHER.search(name):
+        return None
+    found = set[Capability](PLAIN)
+    if not _OPENAI_OLD.match(name):
+        found |= {"tools", "structured_output"}
+    elif not name.startswith(("chatgpt-", "o1-")):
+        found.add("tools")
+    if not _OPENAI_BLIND.match(name):
+        found.add("vision")
+    if _OPENAI_THINKS.match(name):
+        found.add("thinking")
+    return frozenset(found)
+
+
+def _told(model: ListedModel) -> frozenset[Capability] | None:
+    name, shape = model.id.lower(), model.architecture
+    able = cast("dict[str, Any]", model.capabilities) if isinstance(model.capabilities, dict) else {}
+    if shape is not None and shape.output_modalities and "text" not in shape.output_modalities:
+        return VECTORS if "embeddings" in shape.output_modalities else None
+    if able.get("completion_chat") is False:
+        return VECTORS if _EMBEDS.search(name) else None
+    if _NO_TEXT.search(name):
+        return None
+    if _EMBEDS.search(name):
+        return VECTORS
+    found = set[Capability](PLAIN)
+    parameters = set(model.supported_parameters or ())
+    if "tools" in parameters or able.get("function_calling") is True:
+        found.add("tools")
+    if "structured_outputs" in parameters:
+        found.add("structured_output")
+    if "reasoning" in parameters:
+        found.add("thinking")
+    sees = shape is not None and "image" in shape.input_modalities
+    if sees or able.get("vision") is True:
+        found.add("vision")
+    return frozenset(found)
+
+
+def _price(pricing: dict[str, Any] | None, host: str) -> Price | None:
+    """USD a token as words, as OpenRouter tells them; None where it tells none, or that it depends."""
+    if pricing is None:
+        return None
+    rates = {
+        name: _rate(pricing.get(name))
+        for name in ("prompt", "completion", "input_cache_read", "input_cache_write")
+    }
+    if rates["prompt"] is None or rates["completion"] is None:
+        return None
+    return Price(
+        input=rates["prompt"],
+        output=rates["completion"],
+        cache_read=rates["input_cache_read"],
+        cache_write=rates["input_cache_write"],
+        source=f"told by {host}",
+    )
+
+
+def _rate(told: object) -> float | None:
+    try:
+        rate = round(float(told) * 1_000_000, 6) if isinstance(told, str | int | float) else None
+    except ValueError:
+        return None
+    return rate if rate is not None and 0 <= rate < 1e6 else None

@@ -1,0 +1,119 @@
+"""What listings tell of models: each server in its own words, OpenAI by its families, and nothing guessed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from legion_core.gateway.providers.listed import ListedModel, offer_of
+from legion_core.gateway.types import ModelOffer, Price
+
+
+def offered(row: dict[str, Any], *, host: str = "127.0.0.1", is_openai: bool = False) -> ModelOffer | None:
+    model = msgspec.convert(row, ListedModel)
+    return offer_of(model, host=host, is_openai=is_openai, is_believed=not is_openai)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gpt-5.4", {"tools", "structured_output", "vision", "thinking"}),
+        ("gpt-5-mini-2025-08-07", {"tools", "structured_output", "vision", "thinking"}),
+        ("gpt-5-chat-latest", {"tools", "structured_output", "vision"}),
+        ("gpt-4.1", {"tools", "structured_output", "vision"}),
+        ("gpt-4o-2024-08-06", {"tools", "structured_output", "vision"}),
+        ("ft:gpt-4o-mini:acme::1", {"tools", "structured_output", "vision"}),
+        ("gpt-4-turbo", {"tools", "vision"}),
+        ("gpt-4-0613", {"tools"}),
+        ("gpt-3.5-turbo", {"tools"}),
+        ("o3", {"tools", "structured_output", "vision", "thinking"}),
+        ("o3-mini", {"tools", "structured_output", "thinking"}),
+        ("o1-mini", {"thinking"}),
+    ],
+)
+def test_openais_own_models_can_what_their_family_can(name: str, words: set[str]) -> None:
+    offer = offered({"id": name}, host="api.openai.com", is_openai=True)
+
+    assert offer is not None
+    assert offer.capabilities == {"streaming", *words}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["whisper-1", "dall-e-3", "gpt-image-1", "tts-1-hd", "omni-moderation-latest", "babbage-002", "sora-2",
+     "gpt-4o-realtime-preview", "gpt-4o-mini-transcribe", "gpt-4o-audio-preview", "gpt-3.5-turbo-instruct",
+     "o3-deep-research", "gpt-5-pro", "computer-use-preview", "codex-mini-latest"],
+)  # fmt: skip
+def test_what_does_not_answer_by_chat_completions_is_no_lane(name: str) -> None:
+    assert offered({"id": name}, host="api.openai.com", is_openai=True) is None
+
+
+def test_a_model_for_vectors_is_for_vectors_alone() -> None:
+    openai = offered({"id": "text-embedding-3-small"}, host="api.openai.com", is_openai=True)
+    local = offered({"id": "text-embedding-nomic-embed-text-v1.5", "owned_by": "organization_owner"})
+
+    for offer in (openai, local):
+        assert offer is not None
+        assert offer.capabilities == {"embeddings"}
+
+
+def test_openrouter_tells_what_a_model_can_and_what_it_costs() -> None:
+    offer = offered(
+        {
+            "id": "maker/model",
+            "context_length": 200_000,
+            "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+            "supported_parameters": ["tools", "structured_outputs", "reasoning", "temperature"],
+            "pricing": {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003"},
+        },
+        host="openrouter.ai",
+    )
+
+    assert offer is not None
+    assert offer.context == 200_000
+    assert offer.capabilities == {"streaming", "tools", "structured_output", "thinking", "vision"}
+    assert offer.price == Price(input=3.0, output=15.0, cache_read=0.3, source="told by openrouter.ai")
+
+
+@pytest.mark.parametrize(
+    "pricing",
+    [
+        None,
+        {},
+        {"prompt": "-1", "completion": "-1"},
+        {"prompt": "free", "completion": "0"},
+        {"prompt": "nan", "completion": "1"},
+    ],
+)
+def test_a_price_that_is_not_told_or_depends_is_unknown(pricing: Any) -> None:
+    offer = offered({"id": "m", "pricing": pricing})
+
+    assert offer is not None
+    assert offer.price is None
+
+
+def test_mistral_tells_what_a_model_can() -> None:
+    able = {"completion_chat": True, "function_calling": True, "vision": False}
+    chat = offered({"id": "large", "capabilities": able, "max_context_length": 131_072})
+    other = offered({"id": "ocr", "capabilities": {"completion_chat": False}})
+
+    assert chat is not None
+    assert (chat.capabilities, chat.context) == ({"streaming", "tools"}, 131_072)
+    assert other is None
+
+
+def test_elsewhere_nothing_is_guessed_from_a_name() -> None:
+    offer = offered({"id": "gpt-4o"})
+
+    assert offer is not None
+    assert offer.capabilities == {"streaming"}
+    assert offer.price is None
+
+
+def test_who_made_a_model_is_believed_of_servers_and_not_of_the_labs_own_host() -> None:
+    served = offered({"id": "m", "owned_by": "vllm", "max_model_len": 4_096})
+    labs = offered({"id": "gpt-4o", "owned_by": "vllm"}, host="api.openai.com", is_openai=True)
+
+    assert served is not None
+    assert labs is not None
+    assert (served.continuation, served.context, labs.continuation) == ("prefill", 4_096, "none")
