@@ -92,10 +92,20 @@ class MainWindow(Shell):
         self.stack.setCurrentWidget(found)
         self.rail.choose(page)
         self.services.store.set_text("page", page)
+        self._name_window()
         take = getattr(found, "take_focus", None)
         if callable(take):
             take()
         return found
+
+    def _name_window(self) -> None:
+        """Say in the title what is shown: the chat by its own name, another page by its word."""
+        chat, names = self.services.chat, {name: title for name, title, _ in PAGES}
+        if self.page == "chat":
+            shown = "" if chat.is_new else chat.title
+        else:
+            shown = names.get(self.page, "Settings") if self.page else ""
+        self.setWindowTitle(f"{TITLE} – {shown}" if shown else TITLE)
 
     @property
     def current(self) -> PageFrame:
@@ -167,6 +177,7 @@ class MainWindow(Shell):
         )
         for name in (*BUILT_PAGES, "settings"):
             commands.bind(f"page.{name}", lambda page=name: self._go(page))
+        chat.state_changed.connect(self._name_window)
         self._bind_chat()
         commands.bind("palette.open", self.open_palette)
         commands.bind("side.toggle", lambda: self.current.toggle_side())

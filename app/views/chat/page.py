@@ -320,9 +320,6 @@ class ChatPage(PageFrame):
         self.tier_button.set_words(chat.pins_title)
         self.tier_button.setAccessibleName(f"Where answers may come from: {chat.pins_title}")
         self.composing.set_running(chat.is_running)
-        self.window().setWindowTitle(
-            "Legion Workbench" if chat.is_new else f"Legion Workbench – {chat.title}"
-        ) if self.window() is not self else None
         self.list.select(chat.conversation_id)
         self._services.status.show_answer(chat.last_answer)
 

@@ -57,6 +57,15 @@ def test_chat_with_it_pins_the_model_to_a_new_chat(person: Person) -> None:
     assert sent[4].model == "qwen3-coder-30b-a3b"
 
 
+def test_the_title_says_what_is_shown(person: Person) -> None:
+    person.window.go("models")
+    assert person.window.windowTitle() == "Legion Workbench – Models"
+    person.window.go("settings")
+    assert person.window.windowTitle() == "Legion Workbench – Settings"
+    person.window.go("chat")
+    assert person.window.windowTitle() == "Legion Workbench"
+
+
 def test_removing_asks_with_the_loss_and_keeps_by_default(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
