@@ -248,7 +248,7 @@ def test_pages_open_by_their_keys(person: Person) -> None:
     person.press("Ctrl+1")
     assert window.page == "chat"
     assert person.focused.objectName() == "composer.field"
-    person.press("Ctrl+4")
+    person.press("Ctrl+6")  # keeps its place for a page that is not built yet
     assert window.page == "chat"
 
 
