@@ -69,21 +69,6 @@ class NoRetriever:
         return ()
 
 
-class Budget(Protocol):
-    """Reserves money before a request and gives back what it did not use."""
-
-    async def reserve(self, who: Principal, tokens: int) -> None:
-        """Return if `who` may spend on a request of about `tokens`; else raise LimitReached."""
-        ...
-
-
-class NoBudget:
-    """No budgets are set: every request is admitted."""
-
-    async def reserve(self, who: Principal, tokens: int) -> None:
-        """See `Budget`."""
-
-
 class Asker(Protocol):
     """Asks a model, for whoever must not know the gateway: a task, a transform."""
 
