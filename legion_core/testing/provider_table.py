@@ -159,6 +159,14 @@ _TABLE: Final = """
 official library: `pip install 'legion-workbench[vertex]'`, `[bedrock]`, `[azure]`; models of MLX in a process of ours need
 `[mlx]`.
 
+`legion provider discover` looks for Ollama, vLLM, LM Studio, llama-server, SGLang and others on the ports of this
+computer they are known for (11434, 8000, 1234, 8080, 30000, 1337; Ollama also where OLLAMA_HOST points) and says how
+to add each. Only GETs are sent, to this computer alone, without a key, and only when asked.
+
+Models that are not configured are asked of the instance. What a listing tells is believed (context, tools, pictures,
+and at OpenRouter the price); OpenAI tells only names, so the families at its own host are known here. Which price
+holds is told in [ledger.md](ledger.md), which model is asked first in [routing.md](routing.md).
+
 A broken answer goes on at a model whose `continuation` is `prefill` or `native`. It is so without configuration at Ollama,
 on this computer, and at vLLM, SGLang, llama-server and LM Studio once they have been asked for their models.
 
