@@ -4,6 +4,9 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
+from legion_core.gateway import dedupe
 from legion_core.kernel.errors import Unavailable
 from legion_core.surfaces.rest.limits import Limits
 from tests.support.aio import run
@@ -98,7 +101,11 @@ def test_a_retry_that_says_so_joins_and_two_equal_questions_stay_two() -> None:
     assert [len(llm.requests) for llm in (retried, parallel, plain)] == [1, 2, 2]
 
 
-def test_an_answer_that_lost_its_client_waits_a_moment_for_its_retry() -> None:
+def test_an_answer_that_lost_its_client_waits_a_moment_for_its_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dedupe, "LINGER_S", 60.0)  # a moment, also where the machine is busy
+
     async def work() -> None:
         gate = asyncio.Event()
         llm = ScriptedLlm(OPENED, *texts("Hel"), gate.wait, *texts("lo"), CLOSED)
