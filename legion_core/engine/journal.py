@@ -267,7 +267,7 @@ def queue_due(connection: Connection, now_ms: int) -> int:
     return execute(
         connection,
         "UPDATE tasks SET status = 'queued', due = 0, reason = NULL WHERE n IN (SELECT n FROM tasks "
-        "WHERE due > 0 AND due <= ? AND status IN ('delayed', 'retry_wait') ORDER BY due LIMIT ?)",
+        "INDEXED BY tasks_due WHERE due > 0 AND due <= ? AND status IN ('delayed', 'retry_wait') ORDER BY due LIMIT ?)",
         [now_ms, DUE_MAX],
     )
 
