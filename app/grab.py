@@ -134,6 +134,8 @@ def _pages() -> tuple[tuple[str, "Callable[[MainWindow], Awaitable[None]]"], ...
         ("models", _show_models),
         ("models-discover", lambda window: _show_tab(window, "discover")),
         ("models-providers", lambda window: _show_tab(window, "providers")),
+        ("chains", _show_chains),
+        ("chains-text", lambda window: _show_chains(window, "text")),
         ("settings", _show_settings),
         ("palette", _show_palette),
         ("wizard", _show_wizard),
@@ -162,6 +164,21 @@ async def _show_tab(window: "MainWindow", tab: str) -> None:
     page.tabs.choose(tab)
     page.take_focus()
     await _pause()
+
+
+async def _show_chains(window: "MainWindow", way: str = "graph") -> None:
+    from app.viewmodels.chain_examples import EXAMPLES
+
+    page: Any = window.go("chains")
+    await _pause()
+    if not page.chains.names:
+        page.begin_example(EXAMPLES[1])
+        await _pause()
+        page.begin_example(EXAMPLES[0])
+        await _pause()
+    page.run(way)
+    page.editor.select((), (2,))
+    page.list.show_entries(page.list.rows.entries, f"chain:{page.chains.current}")
 
 
 async def _show_settings(window: "MainWindow") -> None:

@@ -74,6 +74,7 @@ class GraphPane(QFrame):
         )
         self.zoom_words = QPushButton("100 %")
         self.zoom_words.setObjectName("chains.zoom.reset")
+        self.zoom_words.setAccessibleName("Zoom 100 %")
         self.zoom_words.setProperty("kind", "ghost")
         self.zoom_words.setProperty("small", True)
         self.zoom_words.setToolTip("Size of the design  0")

@@ -223,7 +223,7 @@ class ChainsPage(PageFrame):
         self.parts.setStretchFactor(0, 1)
         self.timeline.setMinimumHeight(96)
         self.parts.setSizes([10_000, TIMELINE])
-        self.empty = EmptyChains(self._begin_example, self.new_chain)
+        self.empty = EmptyChains(self.begin_example, self.new_chain)
         self.body = QStackedWidget()
         self.body.setObjectName("chains.body")
         self.body.addWidget(self.parts)
@@ -429,7 +429,8 @@ class ChainsPage(PageFrame):
         self._show_way("graph")
         self.graph.ask_add()
 
-    def _begin_example(self, example: Example) -> None:
+    def begin_example(self, example: Example) -> None:
+        """A ready chain: opened, and run at once."""
         self._runs_next = True
         self.chains.begin_example(example)
 

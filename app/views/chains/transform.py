@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.viewmodels.chain_draft import Fields
 from app.views.chains.fields import as_json, caption, show_error, well
@@ -36,6 +36,8 @@ class TransformEditor(QWidget):
         self.engine = Segmented(ENGINES, "Transform", small=True)
         self.engine.setObjectName("chains.transform.engine")
         self.engine.changed.connect(self._choose)
+        for segment in self.engine.findChildren(QPushButton):
+            segment.setMinimumWidth(1)  # at twice the text size their padding gives way, and not the panel
         self.about = label("", "small", "tertiary", wraps=True)
         self.template = CodeField("chains.transform.template", "Template", least=3, most=14)
         self.template.written.connect(bind(self._typed))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMenu, QPushButton
+from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 
 from app.viewmodels.chain_draft import Draft
 from app.viewmodels.chain_text import text_of
@@ -635,3 +635,50 @@ def test_while_the_page_is_hidden_nothing_of_it_runs(page: ChainsPage, person: P
     person.press("Ctrl+1")
     assert not page.timeline._tick.isActive()
     assert not page.graph.view._loader.isActive()
+
+
+@pytest.mark.parametrize("what", ["chain", "node", "edge"])
+def test_every_control_has_a_name_an_id_and_a_tooltip(page: ChainsPage, person: Person, what: str) -> None:
+    page.start.click()
+    settle(person, page)
+    page.editor.set_node("tell", {**page.editor.draft.nodes[1].fields, "transform": {"template": "x"}}, "x")
+    page.editor.select(("tell",) if what == "node" else (), (0,) if what == "edge" else ())
+    for way in ("graph", "list", "text"):
+        page.run(way)
+        person.settle()
+        found = [
+            widget
+            for widget in page.findChildren(QWidget)
+            if widget.isVisibleTo(page)
+            and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            and not widget.objectName().startswith(("qt_", "_q_"))
+        ]
+        assert len(found) > 15
+        assert [
+            f"{type(each).__name__} in {each.parent().objectName()}"
+            for each in found
+            if not each.accessibleName()
+        ] == []
+        assert [each.accessibleName() for each in found if not each.objectName()] == []
+        mute = [each for each in found if isinstance(each, QPushButton) and not each.toolTip()]
+        assert [each.objectName() for each in mute if not each.text()] == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_nothing_is_pushed_out_of_a_small_window(page: ChainsPage, person: Person, scale: float) -> None:
+    from app.theme.apply import apply
+
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    apply(app, "dark", scale)
+    person.window.resize(900, 560)
+    person.settle()
+    assert page.head.minimumSizeHint().width() <= page.main.width()
+    page.show_inspector()
+    page.editor.select(("get",))
+    person.settle()
+    area = page.panels.currentWidget()
+    assert area is not None
+    assert area.horizontalScrollBar().maximum() == 0  # type: ignore[attr-defined]
+    assert page.node_panel.width() <= area.width()
+    apply(app, "light", 1.0)
