@@ -159,7 +159,7 @@ class Birth:
         """Nothing is called: the edges are decided on what the node gave in an earlier run, if it did."""
         found = row(
             inputs.connection,
-            "SELECT result FROM tasks WHERE run IN (SELECT id FROM runs WHERE chain = ? AND NOT is_dry ORDER BY n DESC "
+            "SELECT result FROM tasks INDEXED BY tasks_run WHERE run <> '' AND run IN (SELECT id FROM runs WHERE chain = ? AND NOT is_dry ORDER BY n DESC "
             "LIMIT ?) AND node = ? AND status = 'succeeded' AND result IS NOT NULL ORDER BY n DESC LIMIT 1",
             [state.chain, SAMPLE_RUNS_MAX, new.node],
         )
@@ -239,7 +239,9 @@ class Birth:
         reused = _encode(because("run.reused", run=old))
         wanted, ids = set(keys), dict[str, str]()
         for task_id, key, parent in rows(
-            connection, "SELECT id, key, parent FROM tasks WHERE run = ? ORDER BY n", [old]
+            connection,
+            "SELECT id, key, parent FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' ORDER BY n",
+            [old],
         ):
             if key not in wanted:
                 continue
@@ -271,7 +273,7 @@ class Birth:
                 return because("run.node_failed", node=node, status=new.status, what=new.reason.sentence)
         found = row(
             connection,
-            "SELECT status, reason FROM tasks WHERE run = ? AND node = ? AND reason IS NOT NULL AND status IN "
+            "SELECT status, reason FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND node = ? AND reason IS NOT NULL AND status IN "
             "('failed', 'dead', 'blocked', 'expired', 'cancelled') ORDER BY n LIMIT 1",
             [state.id, node],
         )
@@ -288,7 +290,7 @@ class Birth:
         for at, node in enumerate(plan.chain.nodes):
             if plan.graph.out[at]:
                 continue
-            where = "FROM tasks WHERE run = ? AND node = ? AND (status = 'succeeded' OR result IS NOT NULL)"
+            where = "FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND node = ? AND (status = 'succeeded' OR result IS NOT NULL)"
             (count, length) = row(
                 connection,
                 f"SELECT count(*), coalesce(sum(length(result)), 0) {where}",

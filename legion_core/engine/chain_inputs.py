@@ -70,7 +70,7 @@ def kept(connection: Connection, run: str, key: str) -> Kept | None:
     found = row(
         connection,
         "SELECT id, node, key, task, status, parent, args, result, reason FROM tasks "
-        "WHERE run = ? AND node = ? AND key = ?",
+        "INDEXED BY tasks_run WHERE run = ? AND run <> '' AND node = ? AND key = ?",
         [run, node_of(key), key],
     )
     if found is None:
@@ -89,6 +89,9 @@ class Inputs:
     given: Json
     fans: dict[tuple[str, int], list[Json]] = field(default_factory=dict[tuple[str, int], list[Json]])
     nearest: Callable[[str, str], str | None] | None = None
+    _results: dict[str, Json] = field(
+        default_factory=dict[str, Json]
+    )  # the elements of a fan-out share theirs
 
     def payload(self, task: NextTask) -> dict[str, Json]:
         """What the templates of a task see."""
@@ -163,8 +166,10 @@ class Inputs:
 
     def result(self, key: str) -> Json:
         """What a task gave; None if nothing."""
-        found = store.result_of(self.connection, self.run, node_of(key), key)
-        return read_json(found) if found is not None else None
+        if key not in self._results:
+            found = store.result_of(self.connection, self.run, node_of(key), key)
+            self._results[key] = read_json(found) if found is not None else None
+        return self._results[key]
 
     def _item(self, task: NextTask) -> dict[str, Json]:
         """The element that a task further on in a fan-out belongs to."""

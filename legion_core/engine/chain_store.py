@@ -269,7 +269,9 @@ def origins(connection: Connection, task: str) -> bytes | None:
 def result_of(connection: Connection, run: str, node: str, key: str) -> bytes | None:
     """What a task of a run gave, as JSON; None if it gave nothing or is not there."""
     found = row(
-        connection, "SELECT result FROM tasks WHERE run = ? AND node = ? AND key = ?", [run, node, key]
+        connection,
+        "SELECT result FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND node = ? AND key = ?",
+        [run, node, key],
     )
     return found[0] if found else None
 
@@ -282,7 +284,7 @@ def set_args(connection: Connection, task: str, fencing: int, args: bytes) -> No
 def has_living(connection: Connection, run: str) -> bool:
     """Whether a task of the run has not ended."""
     sql = (
-        "SELECT 1 FROM tasks WHERE run = ? AND status IN ('accepted', 'delayed', 'waiting_join', 'queued', 'leased', "
+        "SELECT 1 FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND status IN ('accepted', 'delayed', 'waiting_join', 'queued', 'leased', "
         "'running', 'retry_wait', 'unknown') LIMIT 1"
     )
     return row(connection, sql, [run]) is not None
@@ -292,7 +294,7 @@ def living(connection: Connection, run: str) -> list[tuple[str, str, str, str, s
     """The tasks of a run that have not ended: `(id, task, node, key, status, depth, owner, is_chain)`."""
     found = rows(
         connection,
-        "SELECT id, task, node, key, status, depth, coalesce(owner, '') FROM tasks WHERE run = ? AND status IN "
+        "SELECT id, task, node, key, status, depth, coalesce(owner, '') FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND status IN "
         "('accepted', 'delayed', 'waiting_join', 'queued', 'leased', 'running', 'retry_wait', 'unknown') ORDER BY n",
         [run],
     )
@@ -304,7 +306,7 @@ def living(connection: Connection, run: str) -> list[tuple[str, str, str, str, s
 
 def child_of(connection: Connection, task: str) -> str:
     """The run a node with a sub-chain started; empty if there is none."""
-    found = row(connection, "SELECT id FROM runs WHERE parent = ?", [task])
+    found = row(connection, "SELECT id FROM runs WHERE parent = ? AND parent <> ''", [task])
     return str(found[0]) if found else ""
 
 
@@ -376,12 +378,12 @@ def purge(connection: Connection, before_ms: int, count_max: int) -> int:
 
 
 def _forget(connection: Connection, run: str) -> None:
-    mine = "(SELECT id FROM tasks WHERE run = ?)"
+    mine = "(SELECT id FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '')"
     for sql in (
         f"DELETE FROM run_origins WHERE task IN {mine}",  # noqa: S608
         f"DELETE FROM task_logs WHERE task IN {mine}",  # noqa: S608
         f"DELETE FROM effects WHERE task IN {mine}",  # noqa: S608
-        "DELETE FROM tasks WHERE run = ?",
+        "DELETE FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> ''",
         "DELETE FROM run_steps WHERE run = ?",
         "DELETE FROM runs WHERE id = ?",
     ):

@@ -125,7 +125,7 @@ def last_payload(connection: Connection, chain: str, node: str) -> NodePayload |
     """The same of the newest run in which the node ran."""
     found = row(
         connection,
-        "SELECT run, key FROM tasks WHERE run IN (SELECT id FROM runs WHERE chain = ? AND NOT is_dry ORDER BY n DESC "
+        "SELECT run, key FROM tasks INDEXED BY tasks_run WHERE run <> '' AND run IN (SELECT id FROM runs WHERE chain = ? AND NOT is_dry ORDER BY n DESC "
         "LIMIT 100) AND node = ? AND status <> 'skipped' ORDER BY n DESC LIMIT 1",
         [chain, node],
     )
@@ -196,7 +196,9 @@ def _chain_row(
 def _summary(connection: Connection, run: str) -> dict[str, dict[str, int]]:
     made: dict[str, dict[str, int]] = {}
     for node, status, count in rows(
-        connection, "SELECT node, status, count(*) FROM tasks WHERE run = ? GROUP BY node, status", [run]
+        connection,
+        "SELECT node, status, count(*) FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' GROUP BY node, status",
+        [run],
     ):
         made.setdefault(str(node), {})[str(status)] = int(count)
     return made
@@ -206,7 +208,7 @@ def _nodes(connection: Connection, run: str, plan: Plan) -> list[NodeView]:
     found = rows(
         connection,
         "SELECT id, task, node, key, status, reason, attempt, due, started, ended, "
-        "(SELECT id FROM runs WHERE parent = tasks.id) FROM tasks WHERE run = ? ORDER BY n LIMIT ?",
+        "(SELECT id FROM runs WHERE parent = tasks.id AND parent <> '') FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' ORDER BY n LIMIT ?",
         [run, NODES_SHOWN_MAX],
     )
     made: list[NodeView] = []
@@ -337,7 +339,7 @@ def _node(connection: Connection, run: str, name: str) -> tuple[store.RunState, 
 def _last(connection: Connection, run: str, node: str) -> Kept | None:
     found = row(
         connection,
-        "SELECT key FROM tasks WHERE run = ? AND node = ? ORDER BY status = 'skipped', n DESC LIMIT 1",
+        "SELECT key FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> '' AND node = ? ORDER BY status = 'skipped', n DESC LIMIT 1",
         [run, node],
     )
     return kept(connection, run, str(found[0])) if found else None

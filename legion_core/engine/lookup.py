@@ -159,7 +159,8 @@ def page(
     where, args = ["1"], list[Value]()
     for column, value in (("status", status), ("task", task), ("run", run)):
         if value:
-            where.append(f"{column} = ?")
+            # The index of runs leaves out tasks of none, and SQLite has to be told that these are not those.
+            where.append("run = ? AND run <> ''" if column == "run" else f"{column} = ?")
             args.append(value)
     if below:
         where.append("n < ?")
