@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
-from app.viewmodels.trace import REASON_WORDS
+from app.viewmodels.trace import reason_of
 from legion_core.api.types import Capability, Lane, LeftOut, Pins, RouteDecision, Tier
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _word(entry: LeftOut) -> str:
         return next((word for need, _, word in NEEDS if need.replace("_", " ") in entry.why), "Capability")
     if entry.reason == "context":
         return "Too long"
-    return REASON_WORDS.get(entry.reason, (entry.reason.replace("_", " ").capitalize(), ""))[0]
+    return reason_of(entry)[0]
 
 
 def _price(lane: Lane) -> str:

@@ -20,6 +20,12 @@ REASON_WORDS = {
     "unavailable": ("Unavailable", "err"),
     "price": ("Price", "warn"),
 }
+CIRCUIT_REASONS = (
+    ("Tripped", "Tripped", "err"),
+    ("Draining", "Draining", "warn"),
+    ("Resting", "Resting", "warn"),
+    ("Circuit half-open", "Half-open", "warn"),
+)
 OUTCOME_WORDS = {
     "connection_lost": "connection lost",
     "overloaded": "busy",
@@ -98,16 +104,21 @@ def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Tra
 
 def outs_of(left_out: Sequence[LeftOut]) -> tuple[Out, ...]:
     """The lanes that were not candidates, each with its reason in a word and a sentence."""
-    return tuple(
-        Out(
-            tier=entry.lane.tier.word,
-            name=entry.lane.name,
-            why=entry.why,
-            reason=REASON_WORDS[entry.reason][0],
-            tone=REASON_WORDS[entry.reason][1],
-        )
-        for entry in left_out
-    )
+    return tuple(_out(entry) for entry in left_out)
+
+
+def reason_of(entry: LeftOut) -> tuple[str, str]:
+    """A reason in a word, and its tone; what keeps requests from a circuit has more words than one."""
+    if entry.reason == "circuit":
+        for begins, word, tone in CIRCUIT_REASONS:
+            if entry.why.startswith(begins):
+                return word, tone
+    return REASON_WORDS.get(entry.reason, (entry.reason.replace("_", " ").capitalize(), "neutral"))
+
+
+def _out(entry: LeftOut) -> Out:
+    word, tone = reason_of(entry)
+    return Out(tier=entry.lane.tier.word, name=entry.lane.name, why=entry.why, reason=word, tone=tone)
 
 
 def raw_json(message: ChatMessage) -> str:
@@ -142,9 +153,20 @@ def _verdict(message: ChatMessage) -> str:
     }.get(message.tier, "")
     if not failed:
         return first
-    before = ", ".join(f"{attempt.tier}/{attempt.instance}" for attempt in failed)
-    verb = "broke off" if message.seams else "could not answer"
-    return f"{first} Started on {before}, which {verb}."
+    seams = {seam.from_lane for seam in message.seams}
+    broke = [attempt for attempt in failed if f"{attempt.instance}/{attempt.model}" in seams]
+    silent = [attempt for attempt in failed if attempt not in broke]
+    parts = [first]
+    if silent:
+        parts.append(f"{_names(silent)} could not answer.")
+    if broke:
+        parts.append(f"{_names(broke)} broke off after its first words.")
+    return " ".join(part for part in parts if part)
+
+
+def _names(attempts: Sequence[Attempt]) -> str:
+    names = [f"{attempt.tier}/{attempt.instance}" for attempt in attempts]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _bars(attempts: Sequence[Attempt]) -> tuple[Bar, ...]:
@@ -200,12 +222,28 @@ def _figures(message: ChatMessage) -> list[tuple[str, str]]:
         ("Speed", wording.rate(speed_of(message))),
         ("Cost", _cost(message)),
         ("Attempts", str(len(message.attempts) or 1)),
+        *_joins(message),
         ("Request", message.request_id or wording.DASH),
     ]
     return figures
 
 
 def _cost(message: ChatMessage) -> str:
-    if message.tier == "local" and not message.cost_usd:
-        return "Free"
-    return wording.money(message.cost_usd)
+    words = wording.price(message.cost_usd, message.tier)
+    return words.capitalize() if words == "free" else words
+
+
+def _joins(message: ChatMessage) -> list[tuple[str, str]]:
+    """How often another model went on, and whether by the very text or only by being asked to."""
+    if not message.seams:
+        return []
+    asked = sum(seam.is_degraded for seam in message.seams)
+    how = (
+        "from the exact text"
+        if not asked
+        else "by being asked to"
+        if asked == len(message.seams)
+        else "partly by being asked to"
+    )
+    times = "once" if len(message.seams) == 1 else f"{len(message.seams)} times"
+    return [("Continued", f"{times}, {how}")]

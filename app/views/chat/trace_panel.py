@@ -213,7 +213,7 @@ class TracePanel(QWidget):
         self.verdict = Verdict()
         self.attempts = Attempts()
         self.figures = KeyValues("trace.figures")
-        self._outs_caption = self._caption("Left out")
+        self._outs_caption = self._caption("Left out, were it asked now")
         self._outs: QVBoxLayout = column()
         self._outs_line = line()
         attempts_box = column(margins=(12, 4, 12, 10))

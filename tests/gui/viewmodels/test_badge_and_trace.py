@@ -2,12 +2,13 @@ import json
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from app.viewmodels.badge import badge_of
-from app.viewmodels.trace import trace_of
-from legion_core.api.types import Attempt, ChatMessage, Seam, Usage
+from app.viewmodels.trace import reason_of, trace_of
+from legion_core.api.types import Attempt, ChatMessage, LeftOut, Seam, Usage
 from tests.gui.conftest import Stage
-from tests.gui.fake_legion import NOW
+from tests.gui.fake_legion import LANE, NOW
 from tests.support.aio import run
 
 
@@ -67,7 +68,7 @@ def test_the_trace_puts_attempts_on_one_time_axis() -> None:
     ]  # fmt: skip
     assert trace.bars[0].note == "stream broke off at 118 tok"
     assert round(trace.total_s, 6) == 6.1
-    assert trace.verdict == "Answered by a shared machine. Started on direct/box-a, which broke off."
+    assert trace.verdict == ("Answered by a shared machine. direct/box-a broke off after its first words.")
     assert dict(trace.figures)["Tokens in, out"] == "11,104 and 402"
     assert json.loads(trace.raw_json)["request_id"] == "rq-7f3a91"
 
@@ -87,3 +88,34 @@ def test_left_out_lanes_carry_a_word_and_a_sentence(stage: Stage) -> None:
 def test_the_trace_can_be_written_back_and_forth() -> None:
     message = answer()
     assert msgspec.json.decode(trace_of(message).raw_json, type=ChatMessage) == message
+
+
+def test_who_could_not_answer_is_told_apart_from_who_broke_off() -> None:
+    whole = answer()
+    silent = msgspec.structs.replace(
+        whole.attempts[0], instance="box-b", outcome="overloaded", usage=Usage(), first_token_s=None
+    )
+    trace = trace_of(msgspec.structs.replace(whole, attempts=(silent, *whole.attempts)))
+    assert trace.verdict == (
+        "Answered by a shared machine. direct/box-b could not answer. direct/box-a broke off after its first words."
+    )
+    assert dict(trace.figures)["Continued"] == "once, from the exact text"
+    asked = msgspec.structs.replace(
+        whole, seams=tuple(msgspec.structs.replace(seam, is_degraded=True) for seam in whole.seams)
+    )
+    assert dict(trace_of(asked).figures)["Continued"] == "once, by being asked to"
+
+
+@pytest.mark.parametrize(
+    ("why", "word"),
+    [
+        ("Tripped by hand", "Tripped"),
+        ("Draining: it finishes what runs and takes nothing new", "Draining"),
+        ("Circuit half-open, one probe is under way", "Half-open"),
+        ("Resting at the provider's wish, retry in 9 s", "Resting"),
+        ("Circuit open, retry in 41 s", "Circuit open"),
+    ],
+)
+def test_what_keeps_requests_from_a_circuit_has_its_own_word(why: str, word: str) -> None:
+    entry = LeftOut(lane=LANE, reason="circuit", why=why)
+    assert reason_of(entry)[0] == word

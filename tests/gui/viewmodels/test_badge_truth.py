@@ -1,0 +1,85 @@
+"""What the window says of an answer is what the bill says, over many answers with many faults."""
+
+import random
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from app.viewmodels.badge import badge_of
+from app.viewmodels.trace import trace_of
+from legion_core.gateway.types import ModelOffer, Price, TextDelta, Tier
+from legion_core.kernel.errors import ConnectionLost, LegionError, Overloaded, StreamBroken
+from legion_core.testing.gateway import open_gateway
+from legion_core.testing.scripted import ScriptedProvider, continuing
+from tests.support.aio import run
+
+WORDS = ("The ", "lease ", "ends ", "in ", "spring.")
+ANSWERS = 60
+TIERS = (Tier.DIRECT, Tier.FLEET, Tier.CLOUD)
+
+
+def script(chance: random.Random) -> object:
+    """An answer, a refusal, or a stream that breaks after some words."""
+    fault = chance.choice((None, None, Overloaded("Busy."), ConnectionLost("Gone."), "cut"))
+    if fault is None:
+        return continuing(*WORDS)
+    if fault == "cut":
+        share = chance.random()
+
+        def cut(request: object, model: str, prefix: str) -> list[object]:
+            rest = "".join(WORDS)[len(prefix) :]
+            return [
+                TextDelta(text=rest[: max(1, int(len(rest) * share))], tokens=1),
+                StreamBroken("It broke."),
+            ]
+
+        return cut
+    return [fault]
+
+
+@pytest.mark.requirement("ledger.all-requests")
+def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path) -> None:
+    chance = random.Random(7)
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            chat, answered, joined = under_test.gateway.chat, 0, 0
+            for number in range(ANSWERS):
+                for place, tier in enumerate(TIERS):
+                    under_test.health.forget(f"i{place}")
+                    price = Price(input=3.0, output=15.0) if tier is Tier.CLOUD and number % 2 else None
+                    offer = ModelOffer(id="m1", context=32_768, continuation="prefill", price=price)
+                    under_test.put(ScriptedProvider(f"i{place}", script(chance)), tier, offer=offer)  # type: ignore[arg-type]
+                turn = await chat.send(None, "When does it end?")
+                with suppress(LegionError):
+                    await chat.finished(turn)
+                message = (await chat.open(turn.conversation_id)).messages[-1]
+                rows = sorted(
+                    await under_test.gateway.ledger.rows(conversation=turn.conversation_id),
+                    key=lambda row: row.attempt,
+                )
+                badge, trace = badge_of(message), trace_of(message)
+                told = [(a.tier, a.instance, a.model, a.outcome, a.cost_usd) for a in message.attempts]
+                assert told == [(r.tier, r.instance, r.model, r.outcome, r.cost_usd) for r in rows]
+                assert badge is not None
+                assert [(step.tier, step.is_failed) for step in badge.steps] == [
+                    (row.tier, row.outcome != "succeeded") for row in rows
+                ]
+                assert [bar.label for bar in trace.bars] == [row.instance for row in rows]
+                if message.status == "complete":
+                    answered += 1
+                    joined += len(message.seams)
+                    assert message.text == "".join(WORDS)
+                    assert badge.parts[0] == rows[-1].tier
+                    costs = [row.cost_usd for row in rows]
+                    if None in costs:
+                        assert badge.parts[-1] == "price unknown"
+                    else:
+                        assert message.cost_usd == pytest.approx(sum(cost or 0.0 for cost in costs), abs=1e-9)
+                for row in rows[:-1]:
+                    assert row.instance in trace.verdict or message.status != "complete"
+            assert answered > ANSWERS / 2
+            assert joined > 5
+
+    run(scenario(), 60)
