@@ -123,9 +123,8 @@ def _schedules(commands: "Group") -> None:
         "add", help="start a task or chain:NAME by a cron expression or every so many seconds"
     )
     add.add_argument("name", metavar="NAME")
-    add.add_argument(
-        "what", metavar=("TARGET", "KEY:VALUE"), nargs="+", help="such as log.message.write message:Hi"
-    )
+    add.add_argument("target", metavar="TARGET", help="such as log.message.write, or chain:NAME")
+    add.add_argument("words", metavar="KEY:VALUE", nargs="*", help="such as message:Hi")
     _timing(add)
     add.add_argument(
         "--missed",
@@ -171,12 +170,8 @@ def _hooks(commands: "Group") -> None:
     hook = _group(commands, "hook", "addresses at which others deliver, signed")
     add = hook.add_parser("add", help="POST /hooks/NAME starts a task or chain:NAME")
     add.add_argument("name", metavar="NAME")
-    add.add_argument(
-        "what",
-        metavar=("TARGET", "KEY:VALUE"),
-        nargs="+",
-        help="such as log.message.write message:'{{ body.event }}'",
-    )
+    add.add_argument("target", metavar="TARGET", help="such as log.message.write, or chain:NAME")
+    add.add_argument("words", metavar="KEY:VALUE", nargs="*", help="such as message:'{{ body.event }}'")
     add.add_argument(
         "--scheme",
         choices=("any", "standard", "github", "stripe", "slack"),

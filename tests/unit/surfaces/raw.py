@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from legion_core.api.types import NOBODY, OWNER, EventBus, Principal
+from legion_core.engine.webhook_service import Unsigned
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.ids import Ids, system_rng
 from legion_core.kernel.ports import OwnerOnly
@@ -35,6 +36,13 @@ class Ops:
         OwnerOnly().authorise(who, path, action)
 
 
+class Hooks:
+    """The part of the facade that deliveries come to: nobody here signs."""
+
+    async def receive(self, *_: object) -> None:
+        raise Unsigned("The delivery is not signed rightly.")
+
+
 @dataclass
 class Serving:
     server: RestServer
@@ -53,7 +61,7 @@ async def serving(
     """A server on a free port; leaves nothing behind."""
     clock = SystemClock()
     supervisor = Supervisor()
-    legion = legion or SimpleNamespace(events=EventBus(clock), ops=Ops())
+    legion = legion or SimpleNamespace(events=EventBus(clock), ops=Ops(), hooks=Hooks())
     ids = Ids(clock, system_rng())
     server = RestServer(legion, clock=clock, ids=ids, supervisor=supervisor, limits=limits, extra=extra)
     await server.start(host, 0)

@@ -10,11 +10,10 @@ from legion_core.surfaces.cli.outcome import Outcome, Setting
 
 def add(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`add`: a secret is made and shown once, unless `--secret` names one there is."""
-    target, *given = args.what
     spec = HookSpec(
         name=args.name,
-        target=target,
-        args=pairs_of(given),
+        target=args.target,
+        args=pairs_of(args.words),
         scheme=args.scheme,
         secret=args.secret,
         window_s=args.window,

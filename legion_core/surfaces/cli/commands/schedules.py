@@ -15,14 +15,12 @@ RUNS_SHOWN = 10
 
 def add(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`add`: without `--zone` a cron expression is in the zone of this machine."""
-    target, *given = args.what
-    pairs = pairs_of(given)
     backend = setting.backend
-    schema = {} if target.startswith("chain:") else backend.function(target).arguments
+    schema = {} if args.target.startswith("chain:") else backend.function(args.target).arguments
     spec = ScheduleSpec(
         name=args.name,
-        target=target,
-        args=typed(schema, pairs),
+        target=args.target,
+        args=typed(schema, pairs_of(args.words)),
         cron=args.cron,
         zone=args.zone or (local_zone() if args.cron else "UTC"),
         every_s=args.every,
