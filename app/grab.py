@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from app.grab_work import show_activity, show_schedules, work
+
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
@@ -97,6 +99,7 @@ async def _draw(app: "QApplication", home: Path, target: Path) -> list[str]:
             apply(app, theme, 1.0)
             names.append(await _shot(window, target, f"chat-empty-{theme}"))
         await _chat(node.legion)
+        await work(node.legion)
         await node.legion.models.measure((await node.legion.models.list())[0].name)
         node.legion.providers.trip("box-a")
         for theme in ("light", "dark"):
@@ -136,6 +139,8 @@ def _pages() -> tuple[tuple[str, "Callable[[MainWindow], Awaitable[None]]"], ...
         ("models-providers", lambda window: _show_tab(window, "providers")),
         ("chains", _show_chains),
         ("chains-text", lambda window: _show_chains(window, "text")),
+        ("schedules", show_schedules),
+        ("activity", show_activity),
         ("settings", _show_settings),
         ("palette", _show_palette),
         ("wizard", _show_wizard),

@@ -46,6 +46,8 @@ class Mark:
         done = sum(state == "ok" for _, state in self.dots)
         failed = sum(state == "failed" for _, state in self.dots)
         missed = sum(state == "missed" for _, state in self.dots)
+        if all(state == "coming" for _, state in self.dots):
+            return f"{len(self.dots)} to come"
         parts = [f"{done} of {len(self.dots)}"]
         if failed:
             parts.append(f"{failed} failed")

@@ -20,13 +20,13 @@ from app.viewmodels.activity_query import Filter
 from app.views.activity.filters import FilterBar
 from app.views.activity.inspector import ActivityInspector
 from app.views.activity.table import ActivityTable, TableHead
+from app.views.emptiness import EmptyState
 from app.views.frame import PageFrame
 from app.views.parts import (
     Head,
     bind,
     button,
     column,
-    fill,
     focus_quietly,
     frame,
     icon_button,
@@ -324,27 +324,13 @@ class FigureBand(QFrame):
         painter.end()
 
 
-class Empty(QFrame):
+class Empty(EmptyState):
     """Why the list is empty, and what would fill it."""
 
     def __init__(self, clear: Callable[[], None], start: Callable[[], None]) -> None:
-        super().__init__()
-        self.setProperty("role", "page")
-        self.setObjectName("activity.empty")
-        self._title = label("", "uiStrong")
-        self._words = label("", "small", "tertiary", wraps=True)
-        self._words.setMaximumWidth(420)
         self.clear_button = button("Clear the filter", "activity.clear", clear, small=True)
         self.start_button = button("Start a chat", "activity.start", start, icon="square-pen", small=True)
-        for part in (self._title, self._words):
-            part.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        buttons = row(spacing=6)
-        fill(buttons, None, self.clear_button, self.start_button, None)
-        layout = column(self, (24, 24, 24, 24), 6)
-        words = row()
-        fill(words, None, self._words, None)
-        words.setStretch(1, 10)
-        fill(layout, None, self._title, words, 4, buttons, None)
+        super().__init__("activity.empty", "activity", self.clear_button, self.start_button)
 
     def show_case(self, problem: str, *, is_filtered: bool) -> None:
         """Say it for this case."""
@@ -358,7 +344,6 @@ class Empty(QFrame):
                 "Every answer of a model, every task, and why something did not run, will stand here. "
                 "Ask something, or run a task with: legion task run log.message.write message:hello"
             )
-        self._title.setText(title)
-        self._words.setText(words)
+        self.say(title, words)
         self.clear_button.setVisible(is_filtered and not problem)
         self.start_button.setVisible(not is_filtered and not problem)

@@ -54,6 +54,10 @@ class Well(QFrame):
         self._fit()
 
     def _fit(self) -> None:
+        # A bar below must not bring one at the side.
+        fits = self.field.blockCount() <= self._lines_max
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        self.field.setVerticalScrollBarPolicy(policy)
         lines = min(self._lines_max, max(1, self.field.blockCount()))
         longest = max((len(line) for line in self.field.toPlainText().split("\n")[:200]), default=0)
         bar = 12 if longest * look().metrics("codeSmall").averageCharWidth() > self.width() - 20 else 0

@@ -6,13 +6,14 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QStackedWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.theme.apply import look
 from app.viewmodels import wording
 from app.viewmodels.schedule_draft import Draft
 from app.viewmodels.schedule_words import moment_words, run_pill, until_words, words_of
 from app.viewmodels.schedules import SchedulesViewModel
+from app.views.emptiness import EmptyState
 from app.views.frame import PageFrame
 from app.views.parts import (
     ElidedLabel,
@@ -25,7 +26,6 @@ from app.views.parts import (
     frame,
     icon_button,
     label,
-    row,
     taking,
 )  # fmt: skip
 from app.views.rows import Cell, Column, Line, Lines, Pill
@@ -315,29 +315,17 @@ class SchedulesPage(PageFrame):
         super().keyPressEvent(event)
 
 
-class Empty(QFrame):
+class Empty(EmptyState):
     """What schedules are for, and the first one."""
 
     def __init__(self, begin: Callable[[], None], example: Callable[[], None]) -> None:
-        super().__init__()
-        self.setProperty("role", "page")
-        self.setObjectName("schedules.empty")
-        title = label("Nothing is scheduled", "uiStrong")
-        words = label(
-            "A schedule runs a task or a chain by the clock: every weekday at nine, every ten minutes. "
-            "What is missed while this computer sleeps is made up for as you say.",
-            "small", "tertiary", wraps=True,
-        )  # fmt: skip
-        words.setMaximumWidth(420)
-        for part in (title, words):
-            part.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.new_button = button("New schedule", "schedules.first", begin, icon="plus", small=True)
         self.example_button = button(
             "Start from an example", "schedules.example", example, small=True, tip="A line in the log every weekday morning"
         )  # fmt: skip
-        centred = row()
-        fill(centred, None, words, None)
-        centred.setStretch(1, 10)
-        buttons = row(spacing=6)
-        fill(buttons, None, self.new_button, self.example_button, None)
-        fill(column(self, (24, 24, 24, 24), 6), None, title, centred, 4, buttons, None)
+        super().__init__("schedules.empty", "calendar-clock", self.new_button, self.example_button)
+        self.say(
+            "Nothing is scheduled",
+            "A schedule runs a task or a chain by the clock: every weekday at nine, every ten minutes. "
+            "What is missed while this computer sleeps is made up for as you say.",
+        )
