@@ -78,6 +78,7 @@ ABLE: Final[frozenset[Capability]] = frozenset(
 ROLES: Final = ("first", "quick", "second")
 PATIENT: Final = Limits(connect_s=20, first_event_s=20, idle_s=20, answer_s=20)
 QUICK: Final = replace(PATIENT, idle_s=1.0, first_event_s=1.0)  # for upstreams that fall silent
+AGAIN: Final = 2  # a busy machine falls silent by itself, before the upstream does
 CELL_S: Final = 90.0
 # No piece of text is longer than a token may be taken to be, so that what was billed can be counted to the token.
 WORDS: Final = (
@@ -209,8 +210,12 @@ class Grid:
 
         async def play(desk: _Desk) -> None:
             for cell in chosen:
-                if cell.kind == desk.kind:
-                    outcomes.append(await self._play(desk, cell))
+                if cell.kind != desk.kind:
+                    continue
+                outcome = await self._play(desk, cell)
+                for _ in range(AGAIN if outcome.faults and cell.fault == "silence" else 0):
+                    outcome = await self._play(desk, cell) if outcome.faults else outcome
+                outcomes.append(outcome)
 
         await asyncio.gather(*(play(desk) for desk in self._desks.values()))
         return outcomes
