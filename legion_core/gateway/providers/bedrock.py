@@ -10,7 +10,8 @@ import msgspec
 
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.bedrock_auth import AwsSign
-from legion_core.gateway.providers.bedrock_wire import ConverseReader, body_of, canonical
+from legion_core.gateway.providers.bedrock_request import body_of, canonical
+from legion_core.gateway.providers.bedrock_wire import ConverseReader
 from legion_core.gateway.providers.eventstream import EventStreamParser
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire

@@ -9,7 +9,7 @@ import pytest
 
 from legion_core.gateway.providers.bedrock import Bedrock
 from legion_core.gateway.providers.bedrock_auth import region_in
-from legion_core.gateway.providers.bedrock_wire import canonical
+from legion_core.gateway.providers.bedrock_request import canonical
 from legion_core.gateway.providers.wire import Limits
 from legion_core.gateway.types import (
     Chunk,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from legion_core.gateway.providers import (
     anthropic_wire,
-    bedrock_wire,
+    bedrock_request,
     gemini_wire,
     llamacpp,
     ollama_wire,
@@ -59,7 +59,7 @@ CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 def bedrock_body(request: Request, model: str = CLAUDE, prefix: str = "") -> Body:
-    return json.loads(bedrock_wire.body_of(request, model, "box", ToolNames(()), prefix=prefix))
+    return json.loads(bedrock_request.body_of(request, model, "box", ToolNames(()), prefix=prefix))
 
 
 def native_body(request: Request) -> Body:
