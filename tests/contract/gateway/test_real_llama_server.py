@@ -1,0 +1,71 @@
+"""Discovery and the provider behind it against llama.cpp's own server, with a real model."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from legion_core.gateway.discovery import look_around
+from legion_core.gateway.providers.registry import infer_tier, make
+from legion_core.gateway.types import Message, Params, Request, TextBlock, TextDelta, Tier
+from legion_core.kernel.clock import SystemClock
+from legion_core.models.store import find_starter
+from tests.support.aio import run
+
+STARTER = find_starter()
+CHILD = Path(__file__).with_name("llama_server_child.py")
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        STARTER is None or find_spec("xllamacpp") is None, reason="needs the starter model and its engine"
+    ),
+]
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    with (tmp_path / "log").open("w") as log:
+        child = subprocess.Popen(
+            [sys.executable, str(CHILD), str(STARTER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            address = next(line for line in child.stdout if line.startswith("http://"))
+            yield int(address.strip().rpartition(":")[2])
+        finally:
+            child.kill()
+            child.wait()
+            child.stdin.close()
+            child.stdout.close()
+
+
+def test_a_real_llama_server_is_found_and_answers_as_it_was_proposed(port: int) -> None:
+    async def scenario() -> None:
+        clock = SystemClock()
+        (found,) = await look_around(clock, {}, ports=[port])
+        assert (found.title, found.name, found.kind) == ("llama-server", "llama-server", "openai")
+        assert found.version
+        assert infer_tier(found.kind, found.base_url) is Tier.LOCAL
+
+        provider = make(found.name, found.kind, clock, base_url=found.base_url)
+        told = await provider.probe()
+        assert told.is_ok
+        assert tuple(offer.id for offer in told.models) == found.models
+        assert told.models[0].continuation == "prefill"
+        question = Message(role="user", content=(TextBlock(text="Say hello."),))
+        request = Request(id="req_1", messages=(question,), params=Params(max_tokens=8, temperature=0.0))
+        async with provider.stream(request, found.models[0]) as chunks:
+            seen = [chunk async for chunk in chunks]
+        await provider.aclose()
+        assert any(isinstance(chunk, TextDelta) and chunk.text for chunk in seen)
+
+    run(scenario(), bound_s=100.0)
