@@ -108,6 +108,7 @@ class SimulatorViewModel(QObject):
         self.needs: frozenset[Capability] = frozenset()
         self.context = 0
         self.reach = ""
+        self.is_private = False
         self.candidates: tuple[Candidate, ...] = ()
         self.hidden = 0
         self.tokens = 0
@@ -140,6 +141,11 @@ class SimulatorViewModel(QObject):
     def set_needs(self, needs: set[str]) -> None:
         """What it cannot do without."""
         self.needs = frozenset(need for need, _, _ in NEEDS if need in needs)
+        self._pause.start()
+
+    def set_private(self, is_private: bool) -> None:
+        """As if it were marked private."""
+        self.is_private = is_private
         self._pause.start()
 
     def set_context(self, tokens: int) -> None:
@@ -178,8 +184,8 @@ class SimulatorViewModel(QObject):
 
     def _intent(self) -> "Callable[[Legion], Awaitable[RouteDecision]]":
         requires: tuple[Capability, ...] = tuple(need for need, _, _ in NEEDS if need in self.needs)
-        text, context = self.text, self.context
+        text, context, is_private = self.text, self.context, self.is_private
         pins = Pins(tier_max=Tier.parse(self.reach) if self.reach else None)
         return lambda legion: legion.routes.explain(
-            text, requires=requires, context_tokens=context, pins=pins
+            text, requires=requires, context_tokens=context, pins=pins, is_private=is_private
         )

@@ -596,9 +596,15 @@ class FakeRoutes:
         )
 
     async def explain(
-        self, text: str, *, requires: tuple[str, ...] = (), context_tokens: int = 0, pins: Any = None
+        self,
+        text: str,
+        *,
+        requires: tuple[str, ...] = (),
+        context_tokens: int = 0,
+        pins: Any = None,
+        is_private: bool = False,
     ) -> RouteDecision:
-        self.calls.append(("explain", text, requires, context_tokens, pins))
+        self.calls.append(("explain", text, requires, context_tokens, pins, is_private))
         return await self.llm.explain(text, requires=requires, pins=pins)
 
 

@@ -21,12 +21,12 @@ QUESTION_HEIGHT, QUESTION_WIDTH_MIN, WIDTH_ANY = 56, 120, 16_777_215
 class NeedPill(QAbstractButton):
     """A need that can be switched on."""
 
-    def __init__(self, name: str, words: str) -> None:
+    def __init__(self, name: str, words: str, tip: str = "") -> None:
         super().__init__()
         self.setObjectName(f"routing.need.{name}")
         self.setText(words)
-        self.setAccessibleName(f"Needs {words.lower()}")
-        self.setToolTip(f"The request cannot do without {words.lower()}")
+        self.setAccessibleName(words if tip else f"Needs {words.lower()}")
+        self.setToolTip(tip or f"The request cannot do without {words.lower()}")
         self.setCheckable(True)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.toggled.connect(bind(self.updateGeometry))
@@ -133,6 +133,9 @@ class SimulatorPanel(QWidget):
             made.toggled.connect(bind(self._ask_needs))
             flow.addWidget(made)
             self.needs[need] = made
+        self.private = NeedPill("private", "Private", "Nothing of it may leave this computer")
+        self.private.toggled.connect(bind(self._ask_private))
+        flow.addWidget(self.private)
         self.context = self._box("context", "Length of the conversation before it", CONTEXTS)
         self.context.activated.connect(bind(self._ask_context))
         self.reach = self._box("reach", "How far it may go", REACHES)
@@ -178,6 +181,9 @@ class SimulatorPanel(QWidget):
 
     def _ask_needs(self) -> None:
         self._simulator.set_needs({need for need, made in self.needs.items() if made.isChecked()})
+
+    def _ask_private(self) -> None:
+        self._simulator.set_private(self.private.isChecked())
 
     def _ask_context(self) -> None:
         self._simulator.set_context(int(self.context.currentData()))

@@ -111,7 +111,8 @@ class DayChart(QWidget):
             painter.drawEllipse(QPointF(box.center().x(), box.bottom() - tall - 7), 3, 3)
         if at % 7 == (len(self._days) - 1) % 7:
             words = "today" if at == len(self._days) - 1 else day.label
-            place = QRectF(box.center().x() - 30, box.bottom() + 4, 60, look().px(14))
+            half = look().px(34)
+            place = QRectF(box.center().x() - half, box.bottom() + 4, 2 * half, look().px(14))
             text(
                 painter,
                 place,
@@ -123,7 +124,8 @@ class DayChart(QWidget):
             )
 
     def _box(self) -> QRectF:
-        return QRectF(72, 14, self.width() - 72 - 24, self.height() - 14 - look().px(24))
+        left, right = look().px(72), look().px(24)
+        return QRectF(left, 14, self.width() - left - right, self.height() - 14 - look().px(24))
 
     def _value(self, day: Day) -> float:
         return day.usd if self.shows_money else float(day.tokens)

@@ -56,9 +56,11 @@ def test_needs_length_and_reach_go_to_the_router_as_they_are_set(
     simulator.set_needs({"tools", "vision"})
     simulator.set_context(32_768)
     simulator.set_reach("local")
+    simulator.set_private(True)
     simulator.ask()
-    _, text, requires, context, pins = stage.legion.routes.calls[-1]
+    _, text, requires, context, pins, is_private = stage.legion.routes.calls[-1]
     assert (text, requires, context, pins.tier_max) == ("hello", ("vision", "tools"), 32_768, Tier.LOCAL)
+    assert is_private
     assert simulator.candidates[0].is_chosen
     assert "would go to built-in/smollm2-135m" in simulator.verdict
     assert not simulator._pause.isActive()
