@@ -8,21 +8,18 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from legion_core.engine import chain_store as store
+from legion_core.engine.chain_definitions import Definitions
 from legion_core.engine.following import Ended, Followed, Room
 from legion_core.engine.journal import Lease
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Function, Registry
-from legion_core.engine.run_events import ChainChanged, RunEnded
+from legion_core.engine.run_events import RunEnded
 from legion_core.engine.run_types import (
-    ChainFault,
-    ChainRow,
-    ChainVersion,
-    ChainView,
     EdgeExplained,
     NodePayload,
     Rendering,
@@ -31,7 +28,7 @@ from legion_core.engine.run_types import (
 )
 from legion_core.engine.types import Reason
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, LimitReached, TimedOut
-from legion_core.kernel.events import Event, EventBus
+from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.ports import Asker, Authorizer, Principal
 from legion_core.storage.calls import in_thread
@@ -40,7 +37,6 @@ from legion_core.storage.sqlite import Connection, Database
 if TYPE_CHECKING:
     from legion_core.engine.chain import Chain
     from legion_core.engine.chain_hops import Hops
-    from legion_core.engine.plan import Plan
 
 log = logging.getLogger("legion.engine")
 
@@ -54,45 +50,13 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-class Hands(Protocol):
-    """The dispatcher, as chains need it: places for new tasks, and what is to be done once they are durable."""
-
-    def room(self) -> Room:
-        """Keep places for a transaction; `settle` or `release` gives them back."""
-        ...
-
-    def settle(self, room: Room, followed: Followed) -> None:
-        """Begin what was begun, tell what is to be told."""
-        ...
-
-    def release(self, room: Room) -> None:
-        """The transaction was not kept."""
-        ...
-
-    def tell(self, event: Event) -> None:
-        """To the watchers of every process."""
-        ...
-
-    def strange_room(self) -> Room:
-        """A room without places, for a transaction of somebody else's; safe from any thread."""
-        ...
-
-    def tell_later(self, followed: Followed) -> None:
-        """Tell of it once everything written so far is durable; safe from any thread."""
-        ...
-
-    def now_ms(self) -> int:
-        """The date, as stored."""
-        ...
-
-
 class _Undone(Exception):
     def __init__(self, found: Any) -> None:
         super().__init__("undone")
         self.found = found
 
 
-class Chains:
+class Chains(Definitions):
     """See the module. All methods belong to the loop's thread, but for those of `Follower` that take a connection."""
 
     def __init__(
@@ -108,76 +72,12 @@ class Chains:
     ) -> None:
         self._ids = ids
         self._hop_ids = hop_ids  # used by the writer's thread alone
-        self._bus = bus
-        self._authorizer = authorizer
-        self._database = database
-        self._registry = registry
+        super().__init__(bus, authorizer, database, registry)
         self._asker = asker
         self._kept_days = kept_days
-        self._hands: Hands | None = None
         self._hops: Hops | None = None
-        self._functions: dict[str, Function] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
         self._ended = 0
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
-
-    def bind(self, hands: Hands) -> None:
-        """Once, before anything else."""
-        self._hands = hands
-
-    # Definitions
-
-    async def apply(self, who: Principal, text: str) -> ChainRow:
-        """Keep what a YAML or JSON text says as the newest version; InvalidDocument names every fault, with lines."""
-        chain = await self._parsed(text, None)
-        return await self._kept(who, chain, text)
-
-    async def apply_value(self, who: Principal, document: object) -> ChainRow:
-        """The same of a document that was read already."""
-        chain = await self._parsed("", document)
-        return await self._kept(who, chain, "")
-
-    async def validate(self, text: str) -> tuple[ChainFault, ...]:
-        """Every fault of a text; empty if it could be applied."""
-        from legion_core.engine.refusal import InvalidDocument
-
-        try:
-            await self._parsed(text, None)
-        except InvalidDocument as error:
-            return tuple(
-                ChainFault(key=each.key, message=each.message, hint=each.hint, line=each.line)
-                for each in error.faults
-            )
-        return ()
-
-    async def read_text(self, text: str) -> dict[str, Any]:
-        """The document a text holds, in its normal form; InvalidDocument."""
-        chain = await self._parsed(text, None)
-        return await _away(lambda: cast("dict[str, Any]", _document_module().to_value(chain)))
-
-    async def write_text(self, document: object) -> str:
-        """A document as YAML, one node and one edge a line; InvalidDocument."""
-        chain = await self._parsed("", document)
-        return await _away(lambda: _document_module().render(chain))
-
-    async def rows(self) -> list[ChainRow]:
-        """Every chain, by name."""
-        return await self._read(lambda views, connection: views.chain_rows(connection))
-
-    async def view(self, name: str, version: int = 0) -> ChainView:
-        """One version, the newest for 0; NotFound."""
-        return await self._read(lambda views, connection: views.chain_view(connection, name, version))
-
-    async def versions(self, name: str) -> list[ChainVersion]:
-        """All versions, newest first; NotFound."""
-        return await self._read(lambda views, connection: views.chain_versions(connection, name))
-
-    async def delete(self, who: Principal, name: str) -> None:
-        """Take it away; what runs goes on. NotFound."""
-        self._authorizer.authorise(who, f"chains/{name}", "write")
-        if not await self._database.write(lambda connection: store.delete(connection, name)):
-            raise store.unknown_chain(name)
-        self._changed(name, 0)
 
     # Runs
 
@@ -419,11 +319,6 @@ class Chains:
         """Once this transaction is over, tell of what it brought about. Called in the transaction."""
         self._work.tell_later(followed)
 
-    async def exists(self, name: str) -> None:
-        """Raises NotFound where there is no chain of that name."""
-        if await self._database.read(lambda connection: store.version_of(connection, name)) is None:
-            raise store.unknown_chain(name)
-
     def ended(self, runs: Sequence[str]) -> bool:
         """These runs are over; whether it is time to `purge`."""
         for run in runs:
@@ -439,11 +334,6 @@ class Chains:
             log.info("%d runs of chains that ended long ago were deleted", gone)
 
     # Within
-
-    @property
-    def _work(self) -> Hands:
-        assert self._hands is not None, "bound by the engine"
-        return self._hands
 
     def _writer_hops(self) -> "Hops":
         if self._hops is None:
@@ -469,52 +359,6 @@ class Chains:
             raise
         self._work.settle(room, followed)
         return run
-
-    async def _read(self, look: "Callable[[Any, Connection], T]") -> T:
-        def work(connection: Connection) -> T:
-            from legion_core.engine import chain_views
-
-            return look(chain_views, connection)
-
-        return await self._database.read(work)
-
-    async def _parsed(self, text: str, document: object) -> "Chain":
-        """A document held against everything that is known before it runs; reading happens in a thread."""
-
-        def names() -> list[str]:
-            from legion_core.engine.chain_document import task_names
-
-            return task_names(text, document)
-
-        known: set[str] = set()
-        for name in await _away(names):
-            try:
-                self._functions[name] = await self._registry.find(name)
-                known.add(name)
-            except LegionError:
-                self._functions.pop(name, None)
-
-        def work() -> "Chain":
-            module = _document_module()
-            if document is None:
-                return module.parsed(text, known_task=known.__contains__)
-            return module.from_value(document, known_task=known.__contains__)
-
-        return await _away(work)
-
-    async def _kept(self, who: Principal, chain: "Chain", text: str) -> ChainRow:
-        self._authorizer.authorise(who, f"chains/{chain.name}", "write")
-        now_ms = self._work.now_ms()
-        version = await self._database.write(
-            lambda connection: store.add_version(connection, chain, text, who.name, now_ms)
-        )
-        self._changed(chain.name, version)
-        view = await self.view(chain.name, version)
-        return ChainRow(**{name: getattr(view, name) for name in ChainRow.__struct_fields__})
-
-    def _changed(self, name: str, version: int) -> None:
-        at_utc, at_mono_s = self._bus.stamp()
-        self._work.tell(ChainChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name, version=version))
 
     def _state(
         self, who: Principal, chain: "Chain", given: object, *, is_dry: bool, pins: bytes
@@ -582,14 +426,3 @@ def _pins(chain: "Chain", pins: Mapping[str, object]) -> bytes:
     if len(stored) > INPUT_BYTES_MAX:
         raise LimitReached(f"The pins take {len(stored):,} bytes; at most {INPUT_BYTES_MAX:,} are taken.")
     return stored
-
-
-def _document_module() -> Any:
-    from legion_core.engine import chain_document
-
-    return chain_document
-
-
-async def _away(work: Callable[[], T]) -> T:
-    """In a thread: reading a large document takes longer than the loop may."""
-    return await in_thread("chain document", work)
