@@ -184,7 +184,7 @@ async def _assemble(
     """Make every part from the bottom up; each pushes its own end onto `stack`."""
     clock, rng, supervisor = SystemClock(), system_rng(), Supervisor()
     ids, bus, authorizer = Ids(clock, rng), EventBus(clock), OwnerOnly()
-    health = Health(chance=rng.random)
+    health = Health(lambda name: _tell_provider(bus, name), rng.random)
 
     loaded = await asyncio.to_thread(load, place.config_path, env)
     token = await asyncio.to_thread(place.token, env, rng, clock)
@@ -224,7 +224,7 @@ async def _assemble(
         providers=lambda: inventory.providers,
         is_local_only=lambda: settings.config.privacy.local_only,
         is_spread=lambda: settings.config.routing.spread,
-        on_health=lambda name: _tell_provider(bus, name),
+        on_health=lambda _: None,  # told by the circuits themselves
         traffic=traffic,
     )
     gateway = Gateway(

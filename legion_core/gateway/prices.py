@@ -5,8 +5,9 @@ whose id is not listed, alone or with a date or a version behind it.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -77,40 +78,63 @@ class Prices:
         own = [row for row in self._own() if row.model == model and row.instance in ("", instance)]
         if own:
             return max(own, key=lambda row: bool(row.instance)).price
-        return shipped(host, model, self._clock.utc_now().date().isoformat()) if "." in host else None
+        if not _is_public_name(host):
+            return None
+        return shipped(host, model, self._clock.utc_now().date().isoformat())
 
 
 def shipped(host: str, model: str, today: str) -> Price | None:
     """What the shipped table says of `model` at `host` on the day `today` (ISO)."""
-    table = _table()
-    provider = next((row for row in table.providers if re.fullmatch(row.host, host)), None)
-    if provider is None:
-        return None
-    found = [row for row in table.rows if row.provider == provider.provider and row.since <= today]
-    exact = [row for row in found if model in row.ids]
-    rows = exact or [row for row in found if any(_is_version_of(model, known) for known in row.ids)]
-    if not rows:
-        return None
-    # The longest id is the closest one; of its prices the newest that has begun.
-    newest = max(rows, key=lambda row: (max(len(known) for known in row.ids if known in model), row.since))
-    return _price(newest, f"{provider.page}, {newest.checked or table.date}")
+    listing = _listing(host)
+    for known in ids_in(model):
+        rows = [row for row in listing.rows.get(known, ()) if row.since <= today]
+        if rows:
+            newest = max(rows, key=lambda row: row.since)
+            return _price(newest, f"{listing.page}, {newest.checked or _table().date}")
+    return None
 
 
 def context_of(host: str, model: str) -> int:
     """How many tokens the shipped table says that `model` holds; 0 if it does not say."""
+    rows = _listing(host).rows
+    return next((row.context for known in ids_in(model) for row in rows.get(known, ()) if row.context), 0)
+
+
+def ids_in(model: str) -> Iterator[str]:
+    """The ids a model's name may stand for: itself, then without what may stand before and behind an id."""
+    starts = [at + 1 for at, char in enumerate(model) if char in "./" and _PLACE.fullmatch(model[: at + 1])]
+    ends = [at for at, char in enumerate(model) if char in "-@:" and _VERSION.fullmatch(model[at:])]
+    for start in (0, *starts):
+        for end in (len(model), *reversed(ends)):
+            if end > start:
+                yield model[start:end]
+
+
+def _is_public_name(host: str) -> bool:
+    """Whether the table could know the host at all: addresses and names of one's own network it does not."""
+    return "." in host and not host.replace(".", "").isdigit() and ":" not in host
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One provider's part of the table, by id."""
+
+    page: str = ""
+    rows: dict[str, list[_Row]] = field(default_factory=dict[str, "list[_Row]"])
+
+
+@lru_cache(maxsize=64)
+def _listing(host: str) -> _Listing:
     table = _table()
     provider = next((row for row in table.providers if re.fullmatch(row.host, host)), None)
-    rows = [row for row in table.rows if provider is not None and row.provider == provider.provider]
-    return next((row.context for row in rows if any(_is_version_of(model, known) for known in row.ids)), 0)
-
-
-def _is_version_of(model: str, known: str) -> bool:
-    at = model.find(known)
-    return (
-        at >= 0
-        and _PLACE.fullmatch(model[:at]) is not None
-        and _VERSION.fullmatch(model[at + len(known) :]) is not None
-    )
+    if provider is None:
+        return _Listing()
+    rows = dict[str, list[_Row]]()
+    for row in table.rows:
+        if row.provider == provider.provider:
+            for known in row.ids:
+                rows.setdefault(known, []).append(row)
+    return _Listing(provider.page, rows)
 
 
 def _price(row: _Row, source: str) -> Price:
