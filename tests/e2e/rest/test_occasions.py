@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from legion_core.engine.webhook_signing import sign
 from legion_core.node import open_node
 from tests.e2e.cli.command import ROOT
@@ -43,6 +45,7 @@ class Caller:
         return answer.status, told
 
 
+@pytest.mark.slow
 def test_a_schedule_is_added_runs_and_is_removed(legion_home: Path) -> None:
     async def scenario() -> None:
         async with open_node(legion_home, env={}, port=0) as node:
@@ -169,6 +172,7 @@ def test_a_webhook_is_started_by_its_signature_and_by_nothing_else(legion_home: 
     run(scenario())
 
 
+@pytest.mark.slow
 def test_the_tasks_that_make_tasks_begin_do_so(legion_home: Path) -> None:
     """`schedule.entry`, `webhook.inbound` and `.outbound`, `message.topic`, `absorb.input`, end to end."""
     folder = legion_home / "extensions" / "ear"
@@ -232,6 +236,7 @@ async def text(input: str) -> dict:
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_node_without_schedules_and_extensions_loads_nothing_of_them(legion_home: Path) -> None:
     script = """
 import asyncio, sys
@@ -260,3 +265,43 @@ asyncio.run(main())
         "actor_host", "actors", "messages", "schedule_service", "schedule_plan", "schedule_targets",
         "webhook_service", "cron", "cron_words",
     }  # fmt: skip
+
+
+def test_schedules_and_webhooks_start_chains_too(legion_home: Path) -> None:
+    text = """
+name: greet
+nodes:
+  hello: {task: log.message.write, args: {message: "Hello, {{ input.who }}."}}
+  again: {task: log.message.write, transform: {engine: liquid, template: {message: "{{ result.message }} Again."}}}
+edges:
+  - {from: hello, to: again}
+"""
+
+    async def scenario() -> None:
+        async with open_node(legion_home, env={"HOOK_SECRET": "s3cret"}, port=0) as node:
+            from legion_core.api.schedule_types import ScheduleSpec
+            from legion_core.api.webhook_types import HookSpec
+            from legion_core.kernel.errors import NotFound
+
+            legion = node.legion
+            with pytest.raises(NotFound):
+                await legion.schedules.add(ScheduleSpec(name="s", target="chain:greet", every_s=3600.0))
+            await legion.chains.apply(text)
+            spec = ScheduleSpec(name="s", target="chain:greet", args={"who": "Ada"}, every_s=3600.0)
+            await legion.schedules.add(spec)
+            occurrence = await legion.schedules.run_now("s")
+            done = await legion.chains.wait(occurrence.run, 20.0)
+            assert done.status == "succeeded"
+
+            hook = HookSpec(name="h", target="chain:greet", secret="env://HOOK_SECRET")
+            await legion.hooks.add(hook)
+            body = b'{"who": "Grace"}'
+            signed = sign("s3cret", "msg_1", int(time.time()), body)
+            first = await legion.hooks.receive("h", signed, {}, body)
+            assert (await legion.hooks.receive("h", signed, {}, body)).run == first.run
+            done = await legion.chains.wait(first.run, 20.0)
+            assert done.status == "succeeded"
+            (task,) = [node_view.id for node_view in done.nodes if node_view.node == "again"]
+            assert (await legion.tasks.get(task)).result["message"] == "Hello, Grace. Again."
+
+    run(scenario())

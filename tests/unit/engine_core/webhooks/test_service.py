@@ -94,6 +94,25 @@ def test_arguments_are_rendered_over_the_delivery(tmp_path: Path) -> None:
     scenario(tmp_path, test)
 
 
+def test_credentials_of_the_sender_are_not_for_templates(tmp_path: Path) -> None:
+    async def test(desk: Desk, box: Box) -> None:
+        secret = await desk.add(args={"value": "{{ headers | json }}"})
+        body = b"{}"
+        headers = {
+            **desk.signed(secret, body),
+            "authorization": "Bearer abc",
+            "cookie": "a=b",
+            "x-from": "me",
+        }
+        got = await desk.hooks.receive("in", headers, {}, body)
+        told = str((await desk.here.engine.wait(got.task)).result)
+        assert "me" in told
+        assert "Bearer" not in told
+        assert "a=b" not in told
+
+    scenario(tmp_path, test)
+
+
 def test_the_same_delivery_starts_once_even_when_it_comes_twice_at_a_time(tmp_path: Path) -> None:
     async def test(desk: Desk, box: Box) -> None:
         secret = await desk.add()
