@@ -137,6 +137,8 @@ def _pages() -> tuple[tuple[str, "Callable[[MainWindow], Awaitable[None]]"], ...
         ("models", _show_models),
         ("models-discover", lambda window: _show_tab(window, "discover")),
         ("models-providers", lambda window: _show_tab(window, "providers")),
+        ("routing", _show_routing),
+        ("routing-spend", lambda window: _show_routing_tab(window, "spend")),
         ("chains", _show_chains),
         ("chains-text", lambda window: _show_chains(window, "text")),
         ("schedules", show_schedules),
@@ -184,6 +186,22 @@ async def _show_chains(window: "MainWindow", way: str = "graph") -> None:
     page.run(way)
     page.editor.select((), (2,))
     page.list.show_entries(page.list.rows.entries, f"chain:{page.chains.current}")
+
+
+async def _show_routing(window: "MainWindow") -> None:
+    page: Any = await _show_routing_tab(window, "ladder")
+    page.routing.select("box-a")
+    page.trial_panel.question.setPlainText("Read this scanned lease and list every date with its clause.")
+    page.simulator.ask()
+    page.take_focus()
+    await _pause()
+
+
+async def _show_routing_tab(window: "MainWindow", tab: str) -> Any:
+    page: Any = window.go("routing")
+    page.tabs.choose(tab)
+    await _pause()
+    return page
 
 
 async def _show_settings(window: "MainWindow") -> None:

@@ -1,6 +1,7 @@
 """A server of one model file on loopback that can be told to stop after so many bytes, for tests of downloads."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ class ModelServer:
     stop_at: int = 2_200_000
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     starts: list[int] = field(default_factory=list[int])
+    reached: threading.Event = field(default_factory=threading.Event)
+    """Set each time an answer stands still at `stop_at`."""
     locations: list[str] = field(default_factory=list[str])
     """Redirects to give, before anything is served."""
 
@@ -47,6 +50,7 @@ class ModelServer:
             if not self.gate.is_set():
                 writer.write(MODEL[start : self.stop_at])
                 await writer.drain()
+                self.reached.set()
                 left = asyncio.create_task(reader.read())
                 opened = asyncio.create_task(self.gate.wait())
                 try:
