@@ -160,12 +160,17 @@ def measure(claims: int, processes: int) -> dict[str, Any]:
         asyncio.run(prepare(home, stock))
         shares = [(claims - stock) // processes] * processes
         shares[0] += claims - stock - sum(shares)
-        crew = [start(home, share, seed) for seed, share in enumerate(shares)]
-        begun_s = time.perf_counter()
-        for process in crew:
-            pipe_of(process.stdin).write("go\n")
-            pipe_of(process.stdin).flush()
-        said = [json.loads(process.communicate()[0].splitlines()[-1]) for process in crew]
+        crew: list[subprocess.Popen[str]] = []
+        try:
+            crew += (start(home, share, seed) for seed, share in enumerate(shares))
+            begun_s = time.perf_counter()
+            for process in crew:
+                pipe_of(process.stdin).write("go\n")
+                pipe_of(process.stdin).flush()
+            said = [json.loads(process.communicate()[0].splitlines()[-1]) for process in crew]
+        finally:
+            for process in crew:
+                process.kill()  # harmless to one that ended
         took_s = time.perf_counter() - begun_s
         taken = [_rows(home / f"taken-{seed}") for seed in range(processes)]
         left = asyncio.run(left_over(home))
