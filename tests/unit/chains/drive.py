@@ -18,10 +18,27 @@ from legion_core.testing.tasks import UnderTest, open_engine
 WAIT_S = 60.0  # an end that never comes fails the test; nothing depends on how long it takes
 
 
+class Meeting:
+    """Opens once so many have come."""
+
+    def __init__(self, size: int) -> None:
+        self.here: set[int] = set()
+        self.size = size
+        self.is_full = asyncio.Event()
+
+    async def come(self, who: object) -> None:
+        """Wait for the others."""
+        self.here.add(id(who))
+        if len(self.here) >= self.size:
+            self.is_full.set()
+        await self.is_full.wait()
+
+
 class Steps:
     """Functions for nodes; what was called is remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, meeting: Meeting | None = None) -> None:
+        self.meeting = meeting or Meeting(1)
         self.calls: list[tuple[str, Any]] = []
         self.gate = asyncio.Event()
         self.entered = asyncio.Event()
@@ -31,6 +48,13 @@ class Steps:
     async def echo(self, value: Any = None) -> Any:
         """Gives back what it was given."""
         self.calls.append(("echo", value))
+        return value
+
+    @function(effect="pure")
+    async def meet(self, value: Any = None) -> Any:
+        """Gives back what it was given once the others have come."""
+        self.calls.append(("meet", value))
+        await self.meeting.come(self)
         return value
 
     @function(effect="pure")
