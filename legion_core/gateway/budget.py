@@ -8,6 +8,7 @@ own transaction (`ledger.write_bill`). What a killed process held stays held unt
 spent is not known; the request itself is in the ledger as `interrupted`, with an unknown price.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -152,10 +153,13 @@ class Budget:
 
     async def recover(self, is_alive: Callable[[str], bool]) -> None:
         """Settle what processes held that are no more, and forget what such ones held on earlier days."""
-        owners = await self._database.read(
-            lambda connection: rows(connection, "SELECT DISTINCT owner FROM reservations WHERE owner <> ''")
+        found = await self._database.read(
+            lambda connection: rows(connection, "SELECT DISTINCT owner FROM reservations")
         )
-        dead = [str(owner) for (owner,) in owners if owner != self._owner and not is_alive(str(owner))]
+        owners = [str(owner) for (owner,) in found]
+        others = [owner for owner in owners if owner not in ("", self._owner)]
+        # Whether a process runs is asked of the system, which may take a moment.
+        dead = await asyncio.to_thread(lambda: [owner for owner in others if not is_alive(owner)])
         day = self._day()
 
         def work(connection: Connection) -> None:
@@ -164,7 +168,7 @@ class Budget:
                 for held in rows(connection, _HELD_BY, [owner]):
                     _interrupt(connection, held)
 
-        if dead or owners:
+        if dead or "" in owners:
             await self._database.write(work, durability="process")
 
     def _account(self, request: Request) -> "_Account":
@@ -193,6 +197,10 @@ _CONVERSATIONS = """
     SELECT conversation FROM requests WHERE conversation <> '' AND at >= ? AND cost_usd > 0
     UNION SELECT conversation FROM reservations WHERE conversation <> '' ORDER BY 1 LIMIT 100
 """
+# What nobody owns any more was held by a killed process, and only for its day.
+_HELD_OF_CONVERSATION = (
+    "SELECT sum(usd) FROM reservations WHERE conversation = ? AND (owner <> '' OR day = ?)"
+)
 _HELD_BY = "SELECT request, at, client, conversation, dialect, tier, instance, model FROM reservations WHERE owner = ?"
 
 
@@ -216,7 +224,7 @@ def standing(connection: Connection, account: _Account, limits: Limits) -> list[
         )
     if limits.conversation_usd > 0 and conversation:
         spent = _sum(connection, "SELECT sum(cost_usd) FROM requests WHERE conversation = ?", conversation)
-        held = _sum(connection, "SELECT sum(usd) FROM reservations WHERE conversation = ?", conversation)
+        held = _sum(connection, _HELD_OF_CONVERSATION, conversation, day)
         found.append(
             BudgetRow(
                 scope="conversation",

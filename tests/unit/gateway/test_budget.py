@@ -157,15 +157,16 @@ def test_an_unknown_price_is_refused_under_a_budget_and_allowed_by_name(tmp_path
 def test_what_a_killed_process_held_is_settled_as_interrupted_and_stays_held_until_its_day_is_over(
     tmp_path: Path,
 ) -> None:
-    clock, limits = SimClock(), Limits(day_usd=MOST * 1.5)
+    clock, limits = SimClock(), Limits(day_usd=MOST * 1.5, conversation_usd=MOST * 1.5)
 
     async def killed() -> None:
         async with open_gateway(
             tmp_path / "j.db", clock, limits=limits, owner="999999999:long gone"
         ) as under_test:
             under_test.put(ScriptedProvider("cloud", say("a")), Tier.CLOUD, offer=PAID)
-            decision = under_test.gateway._pipeline.route(question(1))
-            await under_test.gateway.budget.reserve(question(1), decision)  # and no bill: the process is gone
+            request = question(1, conversation="conv")
+            decision = under_test.gateway._pipeline.route(request)
+            await under_test.gateway.budget.reserve(request, decision)  # and no bill: the process is gone
 
     async def next_start() -> tuple[float, list[str], Answer | LimitReached]:
         async with open_gateway(tmp_path / "j.db", clock, limits=limits, owner="1:here") as under_test:
@@ -175,7 +176,7 @@ def test_what_a_killed_process_held_is_settled_as_interrupted_and_stays_held_unt
             return (
                 await held_usd(under_test),
                 [row.outcome for row in rows],
-                await try_to(under_test, question(2)),
+                await try_to(under_test, question(2, conversation="conv")),
             )
 
     run(killed())
