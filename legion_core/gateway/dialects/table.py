@@ -9,12 +9,12 @@ from legion_core.kernel.clock import Clock
 
 # name: (module, class, whether it stamps its answers with the time)
 _PLACES: Final = {
-    "openai_chat": ("openai_chat", "OpenAIChat", True),
-    "anthropic_messages": ("anthropic_messages", "AnthropicMessages", False),
-    "openai_responses": ("openai_responses", "OpenAIResponses", True),
-    "ollama_chat": ("ollama", "OllamaChat", True),
-    "ollama_generate": ("ollama", "OllamaGenerate", True),
-    "gemini": ("gemini", "GeminiGenerate", False),
+    "openai_chat": ("legion_core.gateway.dialects.openai_chat", "OpenAIChat", True),
+    "anthropic_messages": ("legion_core.gateway.dialects.anthropic_messages", "AnthropicMessages", False),
+    "openai_responses": ("legion_core.gateway.dialects.openai_responses", "OpenAIResponses", True),
+    "ollama_chat": ("legion_core.gateway.dialects.ollama", "OllamaChat", True),
+    "ollama_generate": ("legion_core.gateway.dialects.ollama", "OllamaGenerate", True),
+    "gemini": ("legion_core.gateway.dialects.gemini", "GeminiGenerate", False),
 }
 
 
@@ -30,7 +30,7 @@ class Dialects(Mapping[str, Dialect]):
             module, kind, is_dated = _PLACES[name]
             made = cast(
                 "Callable[..., Dialect]",
-                getattr(importlib.import_module(f"legion_core.gateway.dialects.{module}"), kind),
+                getattr(importlib.import_module(module), kind),
             )
             self._made[name] = made(self._clock) if is_dated else made()
         return self._made[name]
