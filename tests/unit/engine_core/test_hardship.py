@@ -20,9 +20,11 @@ from legion_core.engine.types import Retry
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.errors import InvalidInput, LegionError, LimitReached
 from legion_core.kernel.ports import LOCAL_OWNER
+from legion_core.storage.failures import DiskFull
 from legion_core.storage.sqlite import Connection, execute, rows
 from legion_core.testing.clock import SimClock
 from legion_core.testing.tasks import UnderTest, open_engine, turn
+from tests.contract.storage.disks import FailingDisk, mounted
 from tests.support.aio import run
 from tests.unit.engine_core.runners import Box
 
@@ -200,6 +202,43 @@ def test_while_another_program_locks_the_journal_tasks_wait_and_the_loop_goes_on
                 assert (await here.engine.wait(accepted.id)).status == "succeeded"
 
     run(work())
+
+
+@pytest.mark.allow_log("cannot be written")
+def test_a_disk_that_fills_up_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:
+    """Full at the level of the file, wherever in a transaction that is; and it goes on by itself once there is space."""
+    is_full = False
+
+    def strike(kind: str) -> None:
+        if is_full and kind in ("write", "truncate"):
+            raise apsw.FullError("planted")
+
+    async def work() -> None:
+        nonlocal is_full
+        box = Box()
+        async with open_engine(tmp_path, {"box.it": box}, durability="power", vfs="filling") as here:
+            kept = [(await here.submit("box.it.echo", value=number)).id for number in range(5)]
+            held = await here.submit("box.it.hold")
+            await box.entered.wait()
+            is_full = True
+            with pytest.raises(DiskFull):
+                await here.submit("box.it.echo", value=5)
+            box.gate.set()  # it ends, and its end cannot be written yet
+            is_full = False
+            kept += [(await here.submit("box.it.echo", value=6)).id, held.id]
+            for task_id in kept:
+                assert (await here.engine.wait(task_id)).status == "succeeded"
+            assert {task.id for _, task in await here.engine.page()} == set(kept)
+            assert await here.database.check() == []
+
+    # Made on a disk with space: what opening it does is tested elsewhere.
+    async def before() -> None:
+        async with open_engine(tmp_path, {}, serve=False):
+            pass
+
+    run(before())
+    with mounted(FailingDisk("filling", strike)):
+        run(work())
 
 
 def _nested(depth: int) -> Any:
