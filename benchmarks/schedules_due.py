@@ -51,7 +51,7 @@ async def job():
         done.set()
 async def main():
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": 60})
-    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=lead_s + count / 4000)
+    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=lead_s)
     scheduler.start(paused=True)
     for _ in range(count):
         scheduler.add_job(job, "cron", year="*", second=at.second, minute=at.minute, start_date=at.replace(microsecond=0), timezone="UTC")
@@ -151,11 +151,16 @@ def peer_python() -> Path | None:
 
 def peer(python: Path, count: int) -> dict[str, float]:
     """The same of APScheduler."""
-    ran = subprocess.run(
-        [str(python), "-c", PEER, str(count), str(LEAD_S)], capture_output=True, text=True, check=True
-    )
-    last_s, cpu_s = map(float, ran.stdout.split())
-    return {"last_s": last_s, "cpu_s": cpu_s}
+    lead_s = LEAD_S + count / 3_000
+    for _ in range(4):
+        ran = subprocess.run(
+            [str(python), "-c", PEER, str(count), str(lead_s)], capture_output=True, text=True, check=False
+        )
+        if not ran.returncode:
+            last_s, cpu_s = map(float, ran.stdout.split())
+            return {"last_s": last_s, "cpu_s": cpu_s}
+        lead_s *= 2  # it was still adding its jobs when they were due
+    raise RuntimeError(ran.stderr)
 
 
 def main() -> int:
