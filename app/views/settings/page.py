@@ -52,7 +52,7 @@ from app.widgets.switch import Switch
 GROUP_ICONS = {
     "General": "sliders-horizontal", "Appearance": "palette", "Chat": "message-square", "Models": "box",
     "Routing": "route", "Network": "globe", "Privacy": "shield-off", "Advanced": "wrench", "Storage": "hard-drive",
-    "Secrets": "key-round",
+    "Secrets": "key-round", "Budget": "wallet",
 }  # fmt: skip
 COLUMN = 720
 NAME_ROLE = Qt.ItemDataRole.UserRole + 1
