@@ -137,6 +137,7 @@ def test_the_command_itself_runs_a_chain_where_no_node_does(legion_home: Path, s
     assert (ran.status, ran.data["status"]) == (0, "succeeded")
 
 
+@pytest.mark.slow
 def test_the_promised_shapes_over_http(legion_home: Path, server: str) -> None:
     with running_node(legion_home, {}) as url:
         token = (legion_home / "token").read_text(encoding="utf-8").strip()
