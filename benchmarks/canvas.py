@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 from app.theme.apply import apply
 from app.viewmodels.chain_draft import Draft, EdgeDraft, NodeDraft
 from app.viewmodels.chain_layout import arranged
-from app.views.chains.looks import looks_of
+from app.views.chains.looks import Looks
 from app.widgets.canvas.minimap import Minimap
 from app.widgets.canvas.view import GraphView
 from benchmarks.transcript import drain, line, timed
@@ -65,7 +65,7 @@ def opening(app: QApplication, rounds: int) -> tuple[list[float], list[float]]:
 
         def work(view: GraphView = view, draft: Draft = draft) -> None:
             placed = draft.moved(arranged(draft))
-            view.show_graph(*looks_of(placed))
+            view.show_graph(*Looks().of(placed))
             view.fit()
             drain(app)
             view.set_zoom(1.0)
@@ -161,7 +161,7 @@ def main() -> int:
     good &= line("  wall", walls, 300, 0.5)
     view = canvas(app)
     draft = chain()
-    view.show_graph(*looks_of(draft.moved(arranged(draft))))
+    view.show_graph(*Looks().of(draft.moved(arranged(draft))))
     drain(app)
     steps = 200 if quick else 1000
     good &= line("pan at 100 %", panning(app, view, 1.0, steps), 8)

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -32,7 +33,7 @@ TOKENS = (
     (re.compile(r"(?<![\w.$-])(?:true|false|null)(?![\w-])"), "code.keyword"),
 )
 COMMENT = re.compile(r"(?:^|\s)#.*$")
-TEXT_MAX = 200_000  # characters that are coloured
+LINE_MAX = 4_000  # characters of a line that is coloured
 
 
 class Colours(QSyntaxHighlighter):
@@ -55,7 +56,7 @@ class Colours(QSyntaxHighlighter):
         return found
 
     def highlightBlock(self, words: str) -> None:
-        if self.document().characterCount() > TEXT_MAX:
+        if len(words) > LINE_MAX:
             return
         strings: list[tuple[int, int]] = []
         for pattern, ink in reversed(TOKENS):
@@ -105,16 +106,36 @@ class CodeField(QPlainTextEdit):
         self._restyle()
 
     def set_words(self, words: str) -> None:
-        """Show a text without losing the place, and only if it is another."""
-        if words == self.toPlainText():
+        """Show a text: only the lines that differ are replaced, so that place and colours of the others stay."""
+        before = self.toPlainText()
+        if words == before:
             return
-        at = self.textCursor().position()
-        down = self.verticalScrollBar().value()
-        self.setPlainText(words)
-        cursor = self.textCursor()
-        cursor.setPosition(min(at, len(words)))
-        self.setTextCursor(cursor)
-        self.verticalScrollBar().setValue(down)
+        old, new = before.split("\n"), words.split("\n")
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        for kind, a, b, c, d in reversed(SequenceMatcher(None, old, new, autojunk=False).get_opcodes()):
+            if kind != "equal":
+                self._replace(cursor, a, b, new[c:d])
+        cursor.endEditBlock()
+
+    def _replace(self, cursor: QTextCursor, first: int, end: int, lines: list[str]) -> None:
+        """Other lines instead of those from `first` up to `end`."""
+        document = self.document()
+        last = document.blockCount()
+        begin = document.findBlockByNumber(first) if first < last else document.lastBlock()
+        if first == end:  # nothing goes: the new ones stand before the line that is there, or after the last
+            cursor.setPosition(begin.position() if first < last else begin.position() + begin.length() - 1)
+            cursor.insertText("\n".join([*lines, ""]) if first < last else "\n".join(["", *lines]))
+            return
+        closing = document.findBlockByNumber(end - 1)
+        start, stop = begin.position(), closing.position() + closing.length() - 1
+        if not lines and end < last:
+            stop += 1
+        elif not lines and first > 0:
+            start -= 1
+        cursor.setPosition(start)
+        cursor.setPosition(stop, QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertText("\n".join(lines))
 
     def _tell(self) -> None:
         words = self.toPlainText()

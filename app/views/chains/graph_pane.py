@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QWidget
 from app.theme.icons import icon
 from app.viewmodels.chain_draft import Draft, Place, aligned, draft_of
 from app.viewmodels.chain_editor import ChainEditor
-from app.views.chains.looks import looks_of, task_icon
+from app.views.chains.looks import Looks, task_icon
 from app.views.chains.picker import Choice, Picker
 from app.views.parts import bind, column, frame, icon_button, row
 from app.widgets.canvas.minimap import Minimap
@@ -32,6 +32,7 @@ class GraphPane(QFrame):
         self._editor = editor
         self._chains: tuple[str, ...] = ()
         self._is_fresh = True
+        self._looks = Looks()
         self._pasted = 0
         self.view = GraphView("chains.canvas")
         column(self).addWidget(self.view)
@@ -128,12 +129,8 @@ class GraphPane(QFrame):
                 at = fault.key[6:].partition("]")[0]
                 if at.isdigit():
                     wrong_edges.setdefault(int(at), fault.message)
-        nodes, edges = looks_of(
-            editor.draft,
-            editor.run,
-            fault=lambda name: wrong.get(name, ""),
-            edge_fault=lambda at: wrong_edges.get(at, ""),
-            pins=editor.pins,
+        nodes, edges = self._looks.of(
+            editor.draft, editor.run, faults=wrong, edge_faults=wrong_edges, pins=editor.pins
         )
         self.view.show_graph(nodes, edges)
         if self._is_fresh and nodes:

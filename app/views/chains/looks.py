@@ -1,12 +1,12 @@
 """A draft and its run as the canvas draws them: icons by task, chips of edges, faults and states in words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from app.viewmodels.chain_draft import Draft, EdgeDraft, NodeDraft
+from app.viewmodels.chain_draft import Draft, EdgeDraft, NodeDraft, Place
 from app.viewmodels.chain_rules import count_rules, tree_of
 from app.viewmodels.chain_run import RunMarks
 from app.viewmodels.wording import plural
-from app.widgets.canvas.looks import EdgeLook, Kind, NodeLook
+from app.widgets.canvas.looks import EdgeLook, Kind, NodeLook, State
 
 ICONS: Mapping[str, str] = {
     "http": "globe",
@@ -20,46 +20,67 @@ ICONS: Mapping[str, str] = {
     "knowledge": "library",
     "mind": "brain",
 }
-Say = Callable[[str], str]
-SayEdge = Callable[[int], str]
 
 
-def _quiet(_: object) -> str:
-    return ""
+class Looks:
+    """Nodes and edges as they are drawn. What did not change since the last time is the same object."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, tuple[NodeDraft, tuple[object, ...], NodeLook]] = {}
+        self._edges: dict[int, tuple[EdgeDraft, tuple[object, ...], EdgeLook]] = {}
+
+    def of(
+        self,
+        draft: Draft,
+        run: RunMarks | None = None,
+        *,
+        faults: Mapping[str, str] | None = None,
+        edge_faults: Mapping[int, str] | None = None,
+        pins: Mapping[str, object] | None = None,
+    ) -> tuple[list[NodeLook], list[EdgeLook]]:
+        """All of a draft. `faults` and `edge_faults` say what is wrong with a node or an edge, as a sentence."""
+        wrong, wrong_edges, pinned = faults or {}, edge_faults or {}, pins or {}
+        nodes: list[NodeLook] = []
+        before, self._nodes = self._nodes, {}
+        for node in draft.nodes:
+            name = node.name
+            mark = run.nodes.get(name) if run is not None else None
+            state, said = (mark.state, mark.said) if mark is not None else ("", "")
+            more = (draft.places.get(name, (0, 0)), state, said, wrong.get(name, ""), name in pinned)
+            held = before.get(name)
+            if held is None or held[0] is not node or held[1] != more:
+                held = (node, more, _node(node, *more))
+            self._nodes[name] = held
+            nodes.append(held[2])
+        edges: list[EdgeLook] = []
+        before_edges, self._edges = self._edges, {}
+        for at, edge in enumerate(draft.edges):
+            mark = run.edges.get(at) if run is not None else None
+            state = run.edge_state(at) if run is not None else ""
+            came = (mark.taken, mark.refused, mark.count) if mark is not None else (0, 0, -1)
+            rest = (state, came, wrong_edges.get(at, ""))
+            old = before_edges.get(at)
+            if old is None or old[0] is not edge or old[1] != rest:
+                old = (edge, rest, _edge(edge, *rest))
+            self._edges[at] = old
+            edges.append(old[2])
+        return nodes, edges
 
 
-def looks_of(
-    draft: Draft,
-    run: RunMarks | None = None,
-    *,
-    fault: Say = _quiet,
-    edge_fault: SayEdge = _quiet,
-    pins: Mapping[str, object] | None = None,
-) -> tuple[list[NodeLook], list[EdgeLook]]:
-    """Nodes and edges as they are drawn. `fault` and `edge_fault` give what is wrong with each, as a sentence."""
-    pinned = pins or {}
-    joins = _joins(draft)
-    nodes: list[NodeLook] = []
-    for node in draft.nodes:
-        x, y = draft.places.get(node.name, (0, 0))
-        mark = run.nodes.get(node.name) if run is not None else None
-        nodes.append(
-            NodeLook(
-                key=node.name,
-                title=node.name,
-                detail=detail_of(node),
-                icon=icon_of(node),
-                x=x,
-                y=y,
-                state=mark.state if mark is not None else "",
-                said=mark.said if mark is not None else "",
-                fault=fault(node.name),
-                is_pinned=node.name in pinned,
-                joins=joins.get(node.name, ""),
-            )
-        )
-    edges = [_edge(at, edge, run, edge_fault(at)) for at, edge in enumerate(draft.edges)]
-    return nodes, edges
+def _node(node: NodeDraft, place: Place, state: State, said: str, fault: str, is_pinned: bool) -> NodeLook:
+    return NodeLook(
+        key=node.name,
+        title=node.name,
+        detail=detail_of(node),
+        icon=icon_of(node),
+        x=place[0],
+        y=place[1],
+        state=state,
+        said=said,
+        fault=fault,
+        is_pinned=is_pinned,
+        joins=_join_words(node),
+    )
 
 
 def icon_of(node: NodeDraft) -> str:
@@ -111,18 +132,14 @@ def edge_words(edge: EdgeDraft) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _edge(at: int, edge: EdgeDraft, run: RunMarks | None, fault: str) -> EdgeLook:
+def _edge(edge: EdgeDraft, state: State, came: tuple[int, int, int], fault: str) -> EdgeLook:
     chip, icon = chip_of(edge)
     kinds: dict[str, Kind] = {"success": "success", "failure": "failure", "always": "always"}
-    mark = run.edges.get(at) if run is not None else None
+    taken, refused, count = came
     held = ""
-    if mark is not None and edge.when is not None:
-        held = "yes" if mark.taken else "no" if mark.refused else ""
-    count = ""
-    if mark is not None and mark.count >= 0 and mark.taken:
-        count = f"×{mark.count}"
-    elif mark is not None and mark.taken > 1:
-        count = f"×{mark.taken}"
+    if edge.when is not None:
+        held = "yes" if taken else "no" if refused else ""
+    shown = count if count >= 0 else taken
     return EdgeLook(
         source=edge.source,
         target=edge.target,
@@ -130,23 +147,16 @@ def _edge(at: int, edge: EdgeDraft, run: RunMarks | None, fault: str) -> EdgeLoo
         chip=chip,
         chip_icon=icon,
         held=held,
-        state=run.edge_state(at) if run is not None else "",
-        count=count,
+        state=state,
+        count=f"×{shown}" if taken and (count >= 0 or taken > 1) else "",
         fault=fault,
     )
 
 
-def _joins(draft: Draft) -> dict[str, str]:
-    words: dict[str, str] = {}
-    for node in draft.nodes:
-        join = node.fields.get("join")
-        if join is None:
-            continue
-        words[node.name] = (
-            f"when {join} are done"
-            if isinstance(join, int) and not isinstance(join, bool)
-            else f"when {join} is done"
-            if join == "any"
-            else "when all are done"
-        )
-    return words
+def _join_words(node: NodeDraft) -> str:
+    join = node.fields.get("join")
+    if join is None:
+        return ""
+    if isinstance(join, int) and not isinstance(join, bool):
+        return f"when {join} are done"
+    return "when any is done" if join == "any" else "when all are done"

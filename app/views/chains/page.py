@@ -6,7 +6,16 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QScrollArea, QSplitter, QStackedWidget, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QMenu,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QWidget,
+)
 
 from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
@@ -317,7 +326,13 @@ class ChainsPage(PageFrame):
         if has_any != self._had_any:
             self._want_details(has_any and self._wanted_inspector)
         self._had_any = has_any
-        self.body.setCurrentWidget(self.parts if has_any else self.empty)
+        wanted = self.parts if has_any or not self.chains.is_read else self.empty
+        if self.body.currentWidget() is not wanted:
+            focused = QApplication.focusWidget()
+            had_focus = focused is not None and self.body.isAncestorOf(focused)
+            self.body.setCurrentWidget(wanted)
+            if had_focus:
+                self.take_focus()
         self.graph.set_chains(tuple(row.name for row in self.chains.rows))
         self._show_entries()
         self._say_head()

@@ -84,8 +84,8 @@ class GraphItem(QGraphicsItem):
         moved = [
             key for key, node in fresh.items() if (node.x, node.y) != (self.nodes[key].x, self.nodes[key].y)
         ]
-        changed = [key for key, node in fresh.items() if node != self.nodes[key]]
-        other = [at for at, edge in enumerate(edges) if edge != self.edges[at]]
+        changed = [key for key, node in fresh.items() if node is not (old := self.nodes[key]) and node != old]
+        other = [at for at, edge in enumerate(edges) if edge is not (old := self.edges[at]) and edge != old]
         for key in changed:
             self.update(self.node_box(key))
         for at in other:

@@ -11,6 +11,7 @@ ARROW = 7.0
 PORT_REACH = 11.0  # px round a port that still mean the port
 CORNER = 12.0
 BESIDE = 26.0
+LONG, BEFORE = 320.0, 52.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,23 @@ def route(source: tuple[float, float], target: tuple[float, float], kind: Kind) 
         path.cubicTo(QPointF(start.x() + bend, start.y()), QPointF(tip.x() - bend, tip.y()), tip)
     else:
         _around(path, start, tip, kind)
-    middle = path.pointAtPercent(0.5)
+    middle = path.pointAtPercent(_share(path, start, tip))
     box = path.boundingRect().adjusted(-8, -8, 8 + ARROW, 8)
     return Route(path, start, end, middle, box)
+
+
+def _share(path: QPainterPath, start: QPointF, tip: QPointF) -> float:
+    """Where on the way something stands: in the middle; on a long way, which may run behind nodes, before its end."""
+    if tip.x() - start.x() < LONG:
+        return 0.5
+    low, high = 0.5, 1.0
+    for _ in range(12):
+        share = (low + high) / 2
+        if path.pointAtPercent(share).x() < tip.x() - BEFORE:
+            low = share
+        else:
+            high = share
+    return low
 
 
 def loose(start: QPointF, at: QPointF, kind: Kind) -> QPainterPath:

@@ -74,6 +74,35 @@ def early_question(window: Any, done: Callable[[Any], None]) -> None:
         )
 
 
+def example_chain(window: Any, done: Callable[[Any], None]) -> None:
+    """Open and run the first example of the Chains page, and tell what became of it and of the file it writes."""
+    if window.services.bridge.legion is None:
+        return
+    page = window.go("chains")
+    if page.chains.is_read and not page.chains.names and not window.property("asked"):
+        window.setProperty("asked", True)
+        page.empty.buttons[0].click()
+    run = page.editor.run
+    if run is None or run.is_running or not run.view.nodes:
+        return
+    looks = page.graph.view.graph.nodes
+    rail = page.list.rows.entries[0].spoken
+    if rail.endswith("running") or any(node.state in ("running", "waiting", "") for node in looks.values()):
+        return
+    written = window.services.home / "files" / "shopping.txt"
+    done(
+        {
+            "status": run.view.status,
+            "nodes": {key: node.state for key, node in looks.items()},
+            "edges": [edge.state for edge in page.graph.view.graph.edges],
+            "faults": [fault.message for fault in page.editor.faults],
+            "rows": [row.node for row in page.timeline.rows.rows],
+            "written": written.read_text(encoding="utf-8"),
+            "rail": rail,
+        }
+    )
+
+
 def immediately(window: Any, done: Callable[[Any], None]) -> None:
     """Quit at the first chance, while the engine is still starting."""
     done({})

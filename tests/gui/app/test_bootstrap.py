@@ -56,6 +56,19 @@ def test_it_ends_in_order_after_every_page_was_seen(tmp_path: Path) -> None:
     assert {"chat", "models", "settings"} <= set(drive("every_page", tmp_path / "home")["pages"])
 
 
+def test_the_first_example_of_a_chain_runs_for_real_at_one_click(tmp_path: Path) -> None:
+    said = drive("example_chain", tmp_path / "home")
+    assert said == {
+        "status": "succeeded",
+        "nodes": {"save": "done", "open": "done", "item": "done", "done": "done", "alarm": "skipped"},
+        "edges": ["done", "skipped", "done", "done"],
+        "faults": [],
+        "rows": ["save", "open", "item", "done", "alarm"],
+        "written": "Saturday\nbread\noranges\nlamp oil",
+        "rail": "shopping-list, done",
+    }
+
+
 @pytest.mark.model
 def test_a_question_asked_before_the_engine_is_up_is_answered_by_the_starter_model(tmp_path: Path) -> None:
     said = drive("early_question", tmp_path / "home")
