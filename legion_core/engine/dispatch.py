@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from legion_core.engine import journal
+from legion_core.engine import journal, lookup
 from legion_core.engine.bell import Bell
 from legion_core.engine.context import TaskContext
 from legion_core.engine.cpu import CpuPool
@@ -451,12 +451,18 @@ class Dispatcher:
         self._loop.call_soon_threadsafe(self._tell_after_it, followed)
 
     def _tell_after_it(self, followed: Followed) -> None:
-        # Written behind the transaction it came from: what is told then can be read.
-        future = self._database.write_nowait(lambda _: None, durability="process")
+        # Written behind the transaction it came from: what is told then can be read. One that was undone left no run.
+        wanted = {str(getattr(event, "run", "")) for event in followed.events}
+        future = self._database.write_nowait(
+            lambda connection: lookup.known_runs(connection, wanted), durability="process"
+        )
         self._writing.add(future)
 
-        def tell(_: "asyncio.Future[None]") -> None:
+        def tell(known: "asyncio.Future[set[str]]") -> None:
             self._writing.discard(future)
+            if known.cancelled() or known.exception() is not None:
+                return
+            followed.events = [each for each in followed.events if getattr(each, "run", "") in known.result()]
             followed.tasks.clear()  # whoever wrote them has them taken
             followed.leases.clear()
             followed.stopping.clear()

@@ -3,7 +3,7 @@
 As in `engine.journal`, each function takes a connection inside a transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -82,6 +82,11 @@ def living(connection: Connection, task_id: str, count_max: int) -> list[tuple[s
 def run_of(connection: Connection, task_id: str) -> str:
     """The run a task is part of; empty if it is part of none."""
     return str((row(connection, "SELECT run FROM tasks WHERE id = ?", [task_id]) or ("",))[0])
+
+
+def known_runs(connection: Connection, runs: Collection[str]) -> set[str]:
+    """Those of the runs there are."""
+    return {run for run in runs if row(connection, "SELECT 1 FROM runs WHERE id = ?", [run]) is not None}
 
 
 def runs_of(connection: Connection, owners: Sequence[str]) -> list[str]:
