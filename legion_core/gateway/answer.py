@@ -26,6 +26,7 @@ class Answer:
         self.text = ""
         self.thinking = ""
         self.signature = ""
+        self._signed_by = ""  # the instance whose signature it is: to any other it means nothing
         self.tier = ""
         self.instance = ""
         self.model = ""
@@ -54,7 +55,11 @@ class Answer:
         """The answer as canonical blocks: thinking, text, calls."""
         blocks: list[Block] = []
         if self.thinking or self.signature:  # a signature may come alone, and is wanted back with its call
-            blocks.append(ThinkingBlock(text=self.thinking, signature=self.signature, origin=self.instance))
+            blocks.append(
+                ThinkingBlock(
+                    text=self.thinking, signature=self.signature, origin=self._signed_by or self.instance
+                )
+            )
         if self.text:
             blocks.append(TextBlock(text=self.text))
         return (*blocks, *self.tool_calls)
@@ -69,7 +74,9 @@ class Answer:
                 self.text += event.text
             case ThinkingDelta():
                 self.thinking += event.text
-                self.signature += event.signature
+                if event.signature:
+                    before = self.signature if self._signed_by == self.instance else ""
+                    self.signature, self._signed_by = before + event.signature, self.instance
             case ToolCallDelta():
                 known = self._calls.get(event.index)
                 self._calls[event.index] = ToolUseBlock(
@@ -80,7 +87,7 @@ class Answer:
             case Joined():
                 self.seams.append(event.seam)
                 if event.seam.thinks_anew:
-                    self.thinking = self.signature = ""
+                    self.thinking = self.signature = self._signed_by = ""
                 self.tier = event.seam.to_tier
                 self.instance, _, self.model = event.seam.to_lane.partition("/")
             case Closed():

@@ -133,16 +133,16 @@ class Reading:
     def _thinking(self, chunk: ThinkingDelta) -> Sequence[Ready]:
         if self._is_going_on:
             return ()  # the answer's text has begun: what led to it is over
-        rest = self._known[self._known_at :]
-        if not rest:
+        left = len(self._known) - self._known_at
+        if not left:
             is_told = bool(chunk.signature) and self._is_signed and bool(self._known)
             return () if is_told and not chunk.text else (chunk,)
-        if chunk.text and rest.startswith(chunk.text) and not chunk.signature:
+        if chunk.text and self._known.startswith(chunk.text, self._known_at) and not chunk.signature:
             self._known_at += len(chunk.text)
             return ()
-        if chunk.text.startswith(rest):
+        if len(chunk.text) >= left and self._known.endswith(chunk.text[:left]):
             self._known_at = len(self._known)
-            new = chunk.text[len(rest) :]
+            new = chunk.text[left:]
             signature = "" if self._is_signed else chunk.signature
             return (ThinkingDelta(text=new, signature=signature),) if new or signature else ()
         again = self._known[: self._known_at] + chunk.text
@@ -185,7 +185,8 @@ class Reading:
 
     def _keep(self, chunk: TextDelta | ThinkingDelta) -> Sequence[Ready]:
         assert self._kept is not None
-        if isinstance(chunk, TextDelta) or not self._is_going_on:
+        # A signature without words belongs to a call, and is wanted back with it.
+        if isinstance(chunk, TextDelta) or not self._is_going_on or not chunk.text:
             self._kept.append(chunk)
             self._count(len(chunk.text))
         return ()

@@ -133,3 +133,16 @@ def test_what_is_kept_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(Malformed):
         Client().read(calls(["x" * 101]), whole=True)
+
+
+def test_a_signature_that_belongs_to_a_call_comes_with_it_also_behind_a_seam() -> None:
+    client = Client()
+    client.read([TextDelta(text="I look. ")], whole=False)
+    thought: list[Chunk] = [
+        ThinkingDelta(text="Hm."),
+        *calls(["{}"]),
+        ThinkingDelta(text="", signature="0=s;"),
+    ]
+    client.read([*thought, END], whole=True)
+
+    assert (client.text, client.thinking, client.signatures) == ("I look. ", "", ["0=s;"])
