@@ -13,6 +13,7 @@ from legion_core.engine.following import BrokenRun, Ended, Followed, Follower, R
 from legion_core.engine.journal import Lease, NewTask
 from legion_core.engine.machine import Refused, State, after
 from legion_core.engine.orders import Line
+from legion_core.engine.queues import Claims
 from legion_core.engine.reasons import because
 from legion_core.engine.types import ENDED
 from legion_core.kernel.errors import LegionError
@@ -39,14 +40,13 @@ class Ending:
 
 @dataclass(slots=True)
 class Step:
-    """What is to be written. `claims` says how many tasks to take from each queue, `with_suspect` whether one may be one."""
+    """What is to be written, and what is to be taken."""
 
     inserts: list[NewTask] = field(default_factory=list[NewTask])
     endings: list[Ending] = field(default_factory=list[Ending])
     lines: list[Line] = field(default_factory=list[Line])
     told: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-    claims: dict[str, int] = field(default_factory=dict[str, int])
-    with_suspect: bool = False
+    claims: Claims = field(default_factory=Claims)
     join: tuple[int, str] | None = None
     is_look: bool = (
         False  # read everything others may have left: word to cancel, events, ends that are waited for
@@ -58,7 +58,7 @@ class Step:
     @property
     def is_promise(self) -> bool:
         """Whether somebody relies on it: it is then as durable as the configuration says."""
-        return bool(self.inserts or self.endings or self.claims or self.join)
+        return bool(self.inserts or self.endings or self.claims.counts or self.join)
 
     @property
     def has_work(self) -> bool:
@@ -101,8 +101,8 @@ def write_step(
             done.expired.append((task_id, expired))
     if step.inserts:
         done.accepted = journal.insert(connection, step.inserts, owner)
-    may_be_suspect = step.with_suspect
-    for queue, count in step.claims.items():
+    may_be_suspect = step.claims.with_suspect
+    for queue, count in step.claims.counts.items():
         leases = journal.claim(
             connection, queue, count, owner, now_ms, only_mine=only_mine, with_suspect=may_be_suspect
         )
