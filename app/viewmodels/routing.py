@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from legion_core.api.facade import Legion
 
 TICK_MS = 1000
-GATHER_MS = 400  # after an answer's end the figures are read again, once for all that end together
+GATHER_MS = 1000  # after an answer's end the figures are read again, once for all that end together
 OVER_MAX = 512
 
 Attempt = tuple[str, int]

@@ -1,19 +1,18 @@
 """How instances have been doing, read from the ledger: speed, latency, spend, and their last failures."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from legion_core.gateway.ledger import SPEED_TOKENS_MIN
 from legion_core.kernel.clock import Clock, iso
-from legion_core.storage.sqlite import Connection, Database, Value, rows
+from legion_core.storage.sqlite import Connection, Database, rows
 
 WINDOW = timedelta(hours=1)
 FAILURES_SHOWN = 5
-POINTS_MAX = 60
-ROWS_MAX = 5_000  # of the last hour; a busier node is measured by its newest answers
+POINTS_MAX = 60  # newest answers of an instance that its wait and speed are reckoned from
 
 # What ended by the asker's will or by the answer itself says nothing of the instance.
 NOT_FAILURES = ("succeeded", "cancelled")
@@ -79,34 +78,49 @@ class Measures:
         now = self._clock.utc_now().astimezone(UTC)
         hour, day = iso(now - WINDOW), iso(now.replace(hour=0, minute=0, second=0, microsecond=0))
 
-        def work(connection: Connection) -> tuple[list[tuple[Value, ...]], list[tuple[Value, ...]]]:
-            return (
-                rows(connection, _HOUR, [hour, ROWS_MAX]),
-                rows(connection, _DAY, [day]),
+        def work(connection: Connection) -> tuple[dict[str, Measured], Figures]:
+            # Reckoned in the reader's thread: many rows would hold the loop for longer than a frame.
+            newest = [
+                msgspec.convert(row, _Row, strict=False)
+                for row in rows(connection, _NEWEST, [hour, POINTS_MAX, FAILURES_SHOWN])
+            ]
+            counts = {str(name): int(str(count)) for name, count in rows(connection, _COUNTS, [hour])}
+            money = [msgspec.convert(row, _Day, strict=False) for row in rows(connection, _DAY, [day])]
+            whole = msgspec.convert(
+                rows(connection, _WHOLE, [hour, hour])[0], tuple[int, int, int], strict=False
             )
+            return _by_instance(newest, counts, money), _figures(whole, money)
 
-        recent, today = await self._database.read(work)
-        attempts = [msgspec.convert(row, _Row, strict=False) for row in reversed(recent)]
-        money = [msgspec.convert(row, _Day, strict=False) for row in today]
-        return _by_instance(attempts, money), _figures(attempts, money)
+        return await self._database.read(work)
 
 
-_HOUR = """
-    SELECT request, attempt, tier, instance, output_tokens, outcome, why, at, duration_s, first_token_s
-    FROM attempts WHERE at >= ? ORDER BY at DESC LIMIT ?
+# The newest answers and the newest failures of each instance, oldest first.
+_NEWEST = """
+    SELECT instance, output_tokens, outcome, why, at, duration_s, first_token_s FROM (
+        SELECT *, outcome NOT IN ('succeeded', 'cancelled') AS failed, row_number() OVER (
+            PARTITION BY instance, outcome NOT IN ('succeeded', 'cancelled') ORDER BY at DESC
+        ) AS place FROM attempts WHERE at >= ?
+    ) WHERE place <= CASE failed WHEN 0 THEN ? ELSE ? END ORDER BY at
 """
+_COUNTS = "SELECT instance, count(DISTINCT request) FROM attempts WHERE at >= ? GROUP BY instance"
 _DAY = """
     SELECT instance, coalesce(sum(cost_usd), 0.0), sum(cost_usd IS NULL),
            coalesce(sum(CASE WHEN cost_usd = 0.0 THEN input_tokens END), 0),
            coalesce(sum(CASE WHEN cost_usd = 0.0 THEN output_tokens END), 0)
     FROM attempts WHERE at >= ? GROUP BY instance
 """
+_WHOLE = """
+    SELECT count(*), coalesce(sum(NOT has_left), 0), (
+        SELECT count(DISTINCT broken.request) FROM attempts broken
+        WHERE broken.at >= ? AND broken.output_tokens > 0 AND broken.outcome NOT IN ('succeeded', 'cancelled')
+            AND EXISTS (
+                SELECT 1 FROM attempts later WHERE later.request = broken.request AND later.attempt > broken.attempt
+            )
+    ) FROM (SELECT max(tier <> 'local') AS has_left FROM attempts WHERE at >= ? GROUP BY request)
+"""
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
-    request: str
-    attempt: int
-    tier: str
     instance: str
     output_tokens: int
     outcome: str
@@ -135,20 +149,25 @@ class _Day(msgspec.Struct, frozen=True, array_like=True):
     free_output: int
 
 
-def _by_instance(attempts: Sequence[_Row], money: Sequence[_Day]) -> dict[str, Measured]:
+def _by_instance(
+    newest: Sequence[_Row], counts: Mapping[str, int], money: Sequence[_Day]
+) -> dict[str, Measured]:
     found: dict[str, list[_Row]] = defaultdict(list)
-    for row in attempts:
+    for row in newest:
         found[row.instance].append(row)
     paid = {row.instance: row for row in money}
-    return {name: _measured(found.get(name, []), paid.get(name)) for name in {*found, *paid}}
+    return {
+        name: _measured(found.get(name, []), counts.get(name, 0), paid.get(name))
+        for name in {*found, *counts, *paid}
+    }
 
 
-def _measured(attempts: Sequence[_Row], money: _Day | None) -> Measured:
+def _measured(attempts: Sequence[_Row], requests: int, money: _Day | None) -> Measured:
     waits = [row.first_token_s for row in attempts if row.first_token_s is not None]
     speeds = [speed for row in attempts if (speed := row.tokens_per_s) is not None]
     answered = [row.at for row in attempts if row.outcome == "succeeded"]
     return Measured(
-        requests=len({row.request for row in attempts}),
+        requests=requests,
         first_token_p50_s=_median(waits) if waits else None,
         first_token_p95_s=_percentile(waits, 0.95) if waits else None,
         tokens_per_s=_median(speeds) if speeds else None,
@@ -167,30 +186,26 @@ def _measured(attempts: Sequence[_Row], money: _Day | None) -> Measured:
     )
 
 
+def _median(values: Sequence[float]) -> float:
+    # Not `statistics`: it brings fractions, decimals and chance into every start.
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def _percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of them do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
 
 
-def _figures(attempts: Sequence[_Row], money: Sequence[_Day]) -> Figures:
-    requests: dict[str, list[_Row]] = defaultdict(list)
-    for row in attempts:
-        requests[row.request].append(row)
+def _figures(whole: tuple[int, int, int], money: Sequence[_Day]) -> Figures:
+    requests, stayed_local, moved = whole
     return Figures(
-        requests=len(requests),
-        stayed_local=sum(all(row.tier == "local" for row in tried) for tried in requests.values()),
-        moved=sum(
-            any(row.is_failure and row.output_tokens for row in tried[:-1]) for tried in requests.values()
-        ),
+        requests=requests,
+        stayed_local=stayed_local,
+        moved=moved,
         spent_usd=sum(row.spent_usd for row in money),
         unpriced=sum(row.unpriced for row in money),
         free_input_tokens=sum(row.free_input for row in money),
         free_output_tokens=sum(row.free_output for row in money),
     )
-
-
-def _median(values: list[float]) -> float:
-    """Not the standard library's, whose module brings fractions, decimals and chance along."""
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
