@@ -117,10 +117,14 @@ class FilterBar(QWidget):
         chosen = self._activity.filter.values("status")
         menu = self._menu("activity.statesMenu")
         for key, words, glyph in STATES:
-            action = menu.addAction(icon(glyph), words)
+            is_on = key in chosen if key else not chosen
+            # An icon takes the place of the check mark, so the mark is an icon too.
+            action = menu.addAction(
+                icon("check" if is_on else glyph, "accent.text" if is_on else "text.secondary"), words
+            )
             action.setObjectName(f"activity.state.{key or 'any'}")
             action.setCheckable(True)
-            action.setChecked(key in chosen if key else not chosen)
+            action.setChecked(is_on)
             action.triggered.connect(bind(self._state, key))
         self._popup(menu, self.states)
 
@@ -138,10 +142,13 @@ class FilterBar(QWidget):
         chosen = self._activity.filter.values("since")
         menu = self._menu("activity.timesMenu")
         for key, words in TIMES:
-            action = menu.addAction(words)
+            is_on = key in chosen if key else not chosen
+            action = menu.addAction(
+                icon("check" if is_on else "clock", "accent.text" if is_on else "text.secondary"), words
+            )
             action.setObjectName(f"activity.time.{key or 'any'}")
             action.setCheckable(True)
-            action.setChecked(key in chosen if key else not chosen)
+            action.setChecked(is_on)
             action.triggered.connect(bind(self._since, key))
         self._popup(menu, self.times)
 

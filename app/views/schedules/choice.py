@@ -41,6 +41,7 @@ class Choice(QComboBox):
             completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
             found = completer.popup()
             assert found is not None
+            found.setProperty("role", "found")
             found.setObjectName(f"{name}.found")
             found.setAccessibleName(title)
             self.setCompleter(completer)
