@@ -59,7 +59,8 @@ class Circuit(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_tripped_by_hand:
             return "open"
         if self.opened_at_s is not None:
-            return "half_open" if now_s - self.opened_at_s >= self.cooldown_s else "open"
+            # In the words of `retry_in_s`, so that both turn at the same instant, whatever floats make of a sum.
+            return "half_open" if now_s >= self.opened_at_s + self.cooldown_s else "open"
         return "closed"
 
     def retry_in_s(self, now_s: float) -> float:
@@ -117,7 +118,7 @@ class Circuit(msgspec.Struct, frozen=True, kw_only=True):
         """A counted failure. `chance` in [0, 1) lengthens the cooldown after a probe that failed."""
         recent = (*(at for at in self.failures if now_s - at <= WINDOW_S), now_s)[-FAILURES_TO_OPEN:]
         if self.opened_at_s is not None:
-            if now_s - self.opened_at_s < self.cooldown_s:
+            if now_s < self.opened_at_s + self.cooldown_s:
                 return msgspec.structs.replace(self, failures=recent, is_probing=False)
             cooldown_s = COOLDOWN_S * (1 + JITTER * chance)
         elif len(recent) < FAILURES_TO_OPEN:

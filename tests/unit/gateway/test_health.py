@@ -206,6 +206,13 @@ def test_watchers_are_told_of_what_a_person_would_see_and_the_snapshot_holds_wha
     assert set(health.snapshot()) == {"box"}
 
 
+def test_a_circuit_is_half_open_at_the_very_instant_its_wait_is_over_whatever_floats_make_of_it() -> None:
+    for tenths in range(1, 3_000):
+        circuit = failed(*(tenths * 0.1,) * 3)
+        now_s = tenths * 0.1 + COOLDOWN_S
+        assert (circuit.state(now_s), circuit.retry_in_s(now_s)) == ("half_open", 0.0)
+
+
 def test_ten_thousand_random_schedules_agree_with_the_reference_table() -> None:
     schedules = 10_000 if os.environ.get("LEGION_TEST_PROFILE") == "full" else 1_000
     for seed in range(schedules):
