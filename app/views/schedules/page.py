@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
@@ -36,6 +36,7 @@ from app.views.services import Services
 from app.widgets.segmented import Segmented
 
 LIST_ROWS = 6
+SOON_S, SOON_MS = 90.0, 5000
 HISTORY_COLUMNS = (Column("Result", 110), Column("Took", 70, True))
 CALENDAR_FROM = 420  # height of the page in px at normal text size
 
@@ -66,6 +67,11 @@ class SchedulesPage(PageFrame):
             taking(str, lambda name: self._tell(f"Saved {name}", icon="circle-check"))
         )
         self.schedules.ran.connect(taking(str, lambda name: self._tell(f"{name} runs now", icon="play")))
+        # Only while the page is seen: "in 4 min" and the line of the hour move by themselves.
+        self._minute = QTimer(self)
+        self._minute.setObjectName("schedules.minute")
+        self._minute.setSingleShot(True)
+        self._minute.timeout.connect(self._minute_passed)
         services.bridge.connected.connect(self.schedules.refresh)
         look().theme_changed.connect(self._fit_list)
         self._show()
@@ -170,6 +176,8 @@ class SchedulesPage(PageFrame):
             part.setVisible(not is_empty)
         self.empty.setVisible(is_empty)
         self._fit_list()
+        if not self._minute.isActive():
+            self._wait_minute()
 
     def _select(self) -> None:
         self.list.select(self.schedules.selected)
@@ -298,9 +306,23 @@ class SchedulesPage(PageFrame):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.schedules.set_shown(True)
+        self._minute_passed()
+
+    def _minute_passed(self) -> None:
+        self._show()
+        self.calendar.update()
+        self._wait_minute()
+
+    def _wait_minute(self) -> None:
+        now = self._services.now()
+        soonest = self.schedules.next_fire()
+        is_soon = soonest is not None and (soonest - now).total_seconds() < SOON_S
+        if self.schedules.rows and self.isVisible():
+            self._minute.start(SOON_MS if is_soon else round((60.1 - now.second) * 1000))
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        self._minute.stop()
         self.schedules.set_shown(False)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -288,3 +288,16 @@ def test_duplicate_begins_a_new_one_under_a_free_name(person: Person) -> None:
     page.panel.duplicate()
     draft = page.panel.form.draft
     assert (draft.name, draft.cron, dict(draft.args)) == ("nightly-backup-2", "30 1 * * *", {"message": "x"})
+
+
+def test_the_time_to_the_next_run_moves_while_the_page_is_seen_and_no_timer_runs_else(person: Person) -> None:
+    person.legion.schedules.put("nightly-backup", cron="30 1 * * *")
+    page = schedules_page(person)
+    before = page.list.lines.lines[0].next
+    assert page._minute.isActive()
+    person.legion.clock.now += timedelta(hours=2)
+    page._minute.timeout.emit()
+    assert before == "in 11 h"
+    assert page.list.lines.lines[0].next == "in 9 h"
+    person.press("Ctrl+1")
+    assert not page._minute.isActive()
