@@ -182,6 +182,8 @@ class ModelsViewModel(QObject):
         self.fit: ModelFit | None = None
         self.is_loaded = False
         self.busy: frozenset[str] = frozenset()
+        self.sums: dict[str, tuple[str, str]] = {}
+        """By name: what the inspector says of a sum that was just read from the disk, and its tone."""
         self._downloads: dict[str, Download] = {}
         self._is_visited = False
         self._is_loading = False
@@ -302,6 +304,28 @@ class ModelsViewModel(QObject):
         for row in self.all_rows:
             if row.is_loaded:
                 self.unload(row.name)
+
+    def verify(self, name: str) -> None:
+        """Read the whole file again and compare its sum with the one it was stored with."""
+        known = next((row.sha256 for row in self.all_rows if row.name == name), "")
+
+        def done(digest: str) -> None:
+            short = f"{digest[:4]}…{digest[-4:]}"
+            if known and known != digest:
+                self.sums[name] = (
+                    f"The file is not the one that was stored: its sum is {short}. Remove it and fetch it again.",
+                    "error",
+                )
+            elif known:
+                self.sums[name] = (f"Read and compared: {short}, as it was stored.", "ok")
+            else:
+                self.sums[name] = (
+                    f"Its sum is {short}. There is none it could be compared with.",
+                    "secondary",
+                )
+            self.selected_changed.emit()
+
+        self._work(name, lambda legion: legion.models.verify(name), done)
 
     def measure(self, name: str) -> None:
         """Time a short run."""

@@ -34,7 +34,7 @@ from legion_core.models.fit import fit
 from legion_core.models.gguf import Header
 from legion_core.models.hardware import Hardware, look
 from legion_core.models.pull import Puller
-from legion_core.models.store import ModelStore, StoredModel
+from legion_core.models.store import ModelStore, StoredModel, file_sha256
 from legion_core.workers.supervisor import Health
 
 LOCAL = "local"
@@ -183,8 +183,11 @@ class Models:
         return _fit(found.header, await self.hardware(), context)
 
     async def verify(self, name: str) -> str:
-        """The file's SHA-256, read from the disk."""
-        return await self._store.hash(name)
+        """The file's SHA-256, read from the disk now; a first one is remembered, to be compared with later."""
+        found = await self._store.get(name)
+        if not found.sha256:
+            return await self._store.hash(name)
+        return await asyncio.to_thread(file_sha256, Path(found.path))
 
     async def unload(self, name: str) -> None:
         """Free its memory; the next question loads it again. Conflict while it is answering."""

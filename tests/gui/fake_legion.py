@@ -358,6 +358,7 @@ class FakeModels:
         self.calls: list[tuple[Any, ...]] = []
         self.processes: tuple[EngineRow, ...] = ()
         self.held: tuple[PullProgressed, ...] = ()
+        self.digest = "9c41" + "0" * 56 + "e07b"
         self.rows: dict[str, ModelRow] = {
             row.name: row
             for row in (
@@ -417,6 +418,10 @@ class FakeModels:
         self.calls.append(("unload", name))
         self.rows[name] = msgspec.structs.replace(self.rows[name], is_loaded=False)
         self._changed(name)
+
+    async def verify(self, name: str) -> str:
+        self.calls.append(("verify", name))
+        return self.digest
 
     async def measure(self, name: str) -> ModelRow:
         self.calls.append(("measure", name))

@@ -160,11 +160,23 @@ class ModelInspector(QWidget):
         measured_head = row(margins=(0, 6, 12, 0))
         fill(measured_head, _caption("Measured here"), None, self.measure_button)
         self.measured = KeyValues("models.measured")
-        fill(layout, measured_head, self.measured, line(), _caption("File"))
+        fill(layout, measured_head, self.measured, line())
+        self.verify_button = button(
+            "Verify",
+            "models.verify",
+            lambda: models.verify(models.selected),
+            small=True,
+            tip="Read the whole file and compare its SHA-256",
+        )
+        file_head = row(margins=(0, 6, 12, 0))
+        fill(file_head, _caption("File"), None, self.verify_button)
+        layout.addLayout(file_head)
         self.file = KeyValues("models.file")
+        self.sum = label("", "small", wraps=True, name="models.sum")
+        self.sum.setContentsMargins(12, 0, 12, 10)
         remove_row = row(margins=(6, 8, 12, 12))
         fill(remove_row, self.remove_button, None)
-        fill(layout, self.file, line(), remove_row, None)
+        fill(layout, self.file, self.sum, line(), remove_row, None)
         scroll.setWidget(body)
         models.selected_changed.connect(self.refresh)
         models.changed.connect(self.refresh)
@@ -235,8 +247,17 @@ class ModelInspector(QWidget):
                 ("File", model.path.replace("\\", "/").rpartition("/")[2]),
             )
         )
+        self._show_sum()
         self._show_fit()
         self._show_busy()
+
+    def _show_sum(self) -> None:
+        words, tone = self._models.sums.get(self._models.selected, ("", ""))
+        self.sum.setText(words)
+        self.sum.setVisible(bool(words))
+        if self.sum.property("tone") != tone:
+            self.sum.setProperty("tone", tone)
+            repolish(self.sum)
 
     def _show_fit(self) -> None:
         model, fit = self._models.current, self._models.fit
@@ -261,7 +282,8 @@ class ModelInspector(QWidget):
     def _show_busy(self) -> None:
         is_busy = self._models.selected in self._models.busy
         self.measure_button.setEnabled(not is_busy and self._models.current is not None)
-        self.measure_button.setText("Measuring" if is_busy else "Measure")
+        self.measure_button.setText("Working" if is_busy else "Measure")
+        self.verify_button.setEnabled(not is_busy and self._models.current is not None)
 
     def _moved(self, place: int) -> None:
         self._models.set_context(self._steps[place])

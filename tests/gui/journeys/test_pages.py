@@ -98,6 +98,23 @@ def test_the_starter_cannot_be_removed_and_says_why(person: Person) -> None:
     assert "always a model" in person.window.notices.toast.accessibleName()
 
 
+def test_a_models_sum_is_read_again_and_what_changed_is_said(person: Person) -> None:
+    page = models_page(person)
+    panel = page.model_panel
+    panel.verify_button.setFocus()
+    person.press("Space")
+    assert panel.sum.text() == "Read and compared: 9c41…e07b, as it was stored."
+    person.legion.models.digest = "f" * 64
+    panel.verify_button.click()
+    person.settle()
+    assert panel.sum.text().startswith("The file is not the one that was stored: its sum is ffff…ffff.")
+    assert panel.sum.property("tone") == "error"
+    person.press("Ctrl+1")
+    models_page(person)
+    person.press("Down")
+    assert not panel.sum.isVisible()
+
+
 def test_a_file_dropped_on_the_page_is_imported(person: Person) -> None:
     page = models_page(person)
     mime = QMimeData()
