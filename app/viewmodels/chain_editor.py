@@ -340,7 +340,7 @@ class ChainEditor(QObject):
 
     # The text twin
 
-    def read_text(self, text: str) -> None:
+    def read_text(self, text: str, then: Callable[[], None] | None = None) -> None:
         """A person wrote this: it becomes the draft where it can be read, and its faults are told either way."""
         self._asked += 1
         mine = self._asked
@@ -365,6 +365,8 @@ class ChainEditor(QObject):
                 self.faults = faults
                 self.text_refused.emit()
                 self.faults_changed.emit()
+                if then is not None:
+                    then()
                 return
             draft = Draft(draft.head, draft.nodes, draft.edges, completed(draft), text)
             if draft != self.draft:
@@ -373,6 +375,8 @@ class ChainEditor(QObject):
             self._checks.stop()
             self.faults = faults
             self.faults_changed.emit()
+            if then is not None:
+                then()
 
         self._bridge.launch("chain_text", ask, done)
 

@@ -29,7 +29,11 @@ Remember = Callable[[str, str], None]
 
 
 class ChainsViewModel(QObject):
-    """What the Chains page shows. `recall` and `remember` keep places of nodes by chain, `kept` and `keep` drafts."""
+    """What the Chains page shows.
+
+    `recall` and `remember` keep places of nodes by chain, `kept` and `keep` drafts, `kept_input` and `keep_input` what a
+    chain was last run with; each by the name of the chain, an empty text for nothing.
+    """
 
     changed = Signal()
     """The list, or the state of something in it."""
@@ -50,19 +54,22 @@ class ChainsViewModel(QObject):
         kept: Callable[[str], str],
         keep: Callable[[str, str], None],
         kept_names: Callable[[], tuple[str, ...]],
+        kept_input: Callable[[str], str],
+        keep_input: Callable[[str, str], None],
     ) -> None:
         super().__init__()
         self.setObjectName("chains.list")
         self._bridge = bridge
         self._recall, self._remember = recall, remember
         self._kept, self._keep, self._kept_names = kept, keep, kept_names
+        self._kept_input, self._keep_input = kept_input, keep_input
         self.editor = ChainEditor(bridge, now, make_history, self._keep_draft)
         self.rows: tuple[ChainRow, ...] = ()
         self.runs: tuple[RunRow, ...] = ()
         self.unsaved: frozenset[str] = frozenset(kept_names())
         self.current = ""
         self.is_read = False
-        self._last_deleted: tuple[str, str] = ("", "")
+        self._last_deleted: tuple[str, str, str] = ("", "", "")
         self._again = QTimer(self)
         self._again.setObjectName("chains.again")
         self._again.setSingleShot(True)
@@ -196,7 +203,7 @@ class ChainsViewModel(QObject):
             return await legion.chains.apply(text)
 
         def done(row: ChainRow) -> None:
-            self._remember(f"chains/input/{row.name}", json.dumps(example.input))
+            self._keep_input(row.name, json.dumps(example.input))
             self._take_row(row)
             self.changed.emit()
             self.open(row.name)
@@ -238,7 +245,7 @@ class ChainsViewModel(QObject):
             if old == self.current:
                 self._begin(self.editor.draft.with_head("name", new))
             return ""
-        places, given = self._recall(f"chains/places/{old}"), self._recall(f"chains/input/{old}")
+        places, given = self._recall(f"chains/places/{old}"), self._kept_input(old)
 
         async def ask(legion: "Legion") -> ChainRow:
             view = await legion.chains.show(old)
@@ -255,7 +262,8 @@ class ChainsViewModel(QObject):
 
         def done(row: ChainRow) -> None:
             self._remember(f"chains/places/{new}", places)
-            self._remember(f"chains/input/{new}", given)
+            self._keep_input(new, given)
+            self._keep_input(old, "")
             self.rows = (*(each for each in self.rows if each.name != old), row)
             self.changed.emit()
             if self.current == old:
@@ -267,10 +275,14 @@ class ChainsViewModel(QObject):
     def delete(self, name: str) -> None:
         """Delete a chain; `bring_back` undoes it."""
         if self.row(name) is None:
-            self._last_deleted = (name, text_of(self.editor.draft) if name == self.editor.name else "")
+            self.flush()
+            self._last_deleted = (name, "", self._kept(name))
             self._forget(name)
             self.deleted.emit(name)
             return
+
+        self.flush()
+        kept = self._kept(name)
 
         async def ask(legion: "Legion") -> str:
             text = (await legion.chains.show(name)).text
@@ -278,14 +290,15 @@ class ChainsViewModel(QObject):
             return text
 
         def done(text: str) -> None:
-            self._last_deleted = (name, text)
+            self._last_deleted = (name, text, kept)
             self._forget(name)
             self.deleted.emit(name)
 
         self._bridge.launch("chain_delete", ask, done)
 
     def _forget(self, name: str) -> None:
-        self._keep_draft(name, None)
+        self._pending.pop(name, None)
+        self._keep(name, "")
         self.unsaved -= {name}
         self.rows = tuple(row for row in self.rows if row.name != name)
         if name == self.current:
@@ -296,11 +309,17 @@ class ChainsViewModel(QObject):
         self.changed.emit()
 
     def bring_back(self) -> None:
-        """What was deleted last is there again."""
-        name, text = self._last_deleted
-        self._last_deleted = ("", "")
-        if name and text:
+        """What was deleted last is there again, with what was not saved of it."""
+        name, text, kept = self._last_deleted
+        self._last_deleted = ("", "", "")
+        if kept:
+            self._keep(name, kept)
+            self.unsaved |= {name}
+        if text:
             self.take_text(text)
+        elif kept:
+            self.changed.emit()
+            self.open(name)
 
     def take_text(self, text: str) -> None:
         """A chain from a text, applied and opened; refused with its faults."""
@@ -345,10 +364,10 @@ class ChainsViewModel(QObject):
         """What the next run is started with."""
         self.editor.input = value
         if self.current:
-            self._remember(f"chains/input/{self.current}", json.dumps(value))
+            self._keep_input(self.current, json.dumps(value) if value else "")
 
     def _input(self, name: str) -> object:
-        return _loaded(self._recall(f"chains/input/{name}"))
+        return _loaded(self._kept_input(name))
 
     def _places(self, name: str) -> dict[str, Place]:
         made: dict[str, Place] = {}

@@ -65,7 +65,7 @@ class ArgumentRow(QWidget):
             head.addWidget(label("needed", "caption", "tertiary"))
         head.addStretch(1)
         layout.addLayout(head)
-        about = str(schema.get("description", ""))
+        about = str(schema.get("description", "")).replace("`", "")
         self.control = self._make(schema, f"{name}{', needed' if required else ''}")
         self.control.setObjectName(f"chains.arg.{name}")
         if about:

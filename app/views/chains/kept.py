@@ -1,4 +1,7 @@
-"""Chains that were changed and not saved, kept in private files of the data directory until they are."""
+"""What a person wrote of chains and the engine does not hold, kept in private files of the data directory.
+
+`chain`: drafts that were not saved, until they are. `input`: what each chain was last run with.
+"""
 
 import contextlib
 import os
@@ -9,19 +12,20 @@ BYTES_MAX = 8 << 20
 KEPT_MAX = 200
 
 
-class KeptDrafts:
-    """One file for each chain. A place that cannot be read or written costs the draft, never the window."""
+class KeptTexts:
+    """One file for each chain. A place that cannot be read or written costs the text, never the window."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, kind: str) -> None:
         self._folder = home / "drafts"
+        self._end = f".{kind}.json"
 
     def names(self) -> tuple[str, ...]:
-        """The chains of which a draft is kept."""
+        """The chains of which something is kept."""
         try:
-            found = sorted(self._folder.glob("*.chain.json"))[:KEPT_MAX]
+            found = sorted(self._folder.glob(f"*{self._end}"))[:KEPT_MAX]
         except OSError:
             return ()
-        return tuple(unquote(path.name.removesuffix(".chain.json")) for path in found)
+        return tuple(unquote(path.name.removesuffix(self._end)) for path in found)
 
     def read(self, name: str) -> str:
         """What was kept of a chain, or nothing."""
@@ -48,4 +52,4 @@ class KeptDrafts:
             beside.replace(path)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{quote(name, safe='')}.chain.json"
+        return self._folder / f"{quote(name, safe='')}{self._end}"

@@ -185,9 +185,9 @@ class NodePanel(QWidget):
                 self._editor.ask_rendered(node, payload, rendered, failed)
             elif self._shown == name:
                 self.form.show_results(None)
-                self.transform.show_result(
-                    None, "", "" if node.transform is None else "Run the chain once to see what this gives."
-                )
+                self.transform.show_result(None, "", "")
+                if node.transform is not None:
+                    self.transform.say("Run the chain once to see what this gives.", "tertiary")
 
         self._editor.ask_input_of(name, paid)
 

@@ -28,7 +28,7 @@ from app.views.chains.edge_panel import EdgePanel
 from app.views.chains.empty import EmptyChains
 from app.views.chains.graph_pane import GraphPane
 from app.views.chains.history import UndoHistory
-from app.views.chains.kept import KeptDrafts
+from app.views.chains.kept import KeptTexts
 from app.views.chains.node_panel import NodePanel
 from app.views.chains.rules import Operator
 from app.views.chains.side import Entry, EntryList
@@ -78,7 +78,7 @@ class ChainsPage(PageFrame):
         self._had_any = False
         self._runs_next = False
         self._wanted_inspector = True
-        kept = KeptDrafts(services.home)
+        kept, inputs = KeptTexts(services.home, "chain"), KeptTexts(services.home, "input")
         store = services.store
         self.chains = ChainsViewModel(
             services.bridge,
@@ -89,6 +89,8 @@ class ChainsPage(PageFrame):
             kept=kept.read,
             keep=kept.keep,
             kept_names=kept.names,
+            kept_input=inputs.read,
+            keep_input=inputs.keep,
         )
         self.editor = self.chains.editor
         main = self._make_main()
@@ -173,7 +175,7 @@ class ChainsPage(PageFrame):
     def _open_entry(self, key: str) -> None:
         kind, _, name = key.partition(":")
         if kind == "chain":
-            self.chains.open(name)
+            self.text.settle(lambda: self.chains.open(name))
         elif kind == "run":
             self.editor.show_run(name)
             self._show_timeline(True)
@@ -298,6 +300,7 @@ class ChainsPage(PageFrame):
         self.tree.rename_asked.connect(self._rename_node)
         self.tree.menu_asked.connect(self.graph.show_menu)
         self.timeline.opened.connect(self._open_node)
+        self.timeline.ticked.connect(self._say_pill)
         self.timeline.closed.connect(lambda: self._show_timeline(False))
         self.panes_changed.connect(self._say_head)
 
@@ -377,18 +380,22 @@ class ChainsPage(PageFrame):
         )
 
     def _say_run(self) -> None:
+        self._say_pill()
+        run = self.editor.run
+        if run is not None and run.is_running and not self.timeline.isVisible():
+            self._show_timeline(True)
+        self._say_head()
+
+    def _say_pill(self) -> None:
         run = self.editor.run
         if run is None:
             self.run_pill.show_pills()
-        else:
-            state = RUN_STATE[run.view.status]
-            words = run_words(run.view, self._services.now())
-            prefix = "Dry run, " if run.view.is_dry else ""
-            self.run_pill.show_pills((f"{prefix}{words}", TONES.get(state, "neutral"), STATES[state].glyph))
-            self._fit_pill()
-            if not self.timeline.isVisible() and run.is_running:
-                self._show_timeline(True)
-        self._say_head()
+            return
+        state = RUN_STATE[run.view.status]
+        words = run_words(run.view, self._services.now())
+        prefix = "Dry run, " if run.view.is_dry else ""
+        self.run_pill.show_pills((f"{prefix}{words}", TONES.get(state, "neutral"), STATES[state].glyph))
+        self._fit_pill()
 
     def _say_panel(self) -> None:
         editor = self.editor
@@ -468,20 +475,38 @@ class ChainsPage(PageFrame):
     def _start(self) -> None:
         if self.editor.run is not None and self.editor.run.is_running:
             self.editor.stop()
-        elif self.start.isEnabled():
+        else:
+            self.text.settle(self._start_now)
+
+    def _start_now(self) -> None:
+        if self.start.isEnabled() and self._can_save():
             self.editor.start()
             self._show_timeline(True)
 
     def _dry_run(self) -> None:
+        self.text.settle(self._dry_run_now)
+
+    def _dry_run_now(self) -> None:
         if self.dry.isEnabled():
             self.editor.start(is_dry=True)
             self._show_timeline(True)
 
     def _save(self) -> None:
-        if self.text.isVisible():
-            self.text.take()
-        if not self.editor.is_saved and not self.editor.faults:
+        self.text.settle(self._save_now)
+
+    def _save_now(self) -> None:
+        if not self.editor.is_saved and not self.editor.faults and self._can_save():
             self.editor.save(self.chains.refresh)
+
+    def _can_save(self) -> bool:
+        """Another name in the text must not put this chain in the place of another one."""
+        name = self.editor.draft.name
+        if name == self.editor.name or name not in self.chains.names:
+            return True
+        self._services.bridge.refused.emit(
+            f"There is a chain {name} already. Give this one another name, or open that one."
+        )
+        return False
 
     def _undo(self) -> None:
         self.editor.undo()

@@ -1,11 +1,14 @@
 """The chain as text: what is written is the chain at once where it can be read, and every fault stands at its line."""
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame
 
+from app.viewmodels.chain_draft import Draft
 from app.viewmodels.chain_editor import ChainEditor
 from app.viewmodels.chain_text import text_of
-from app.views.parts import button, column, fill, frame, label, row
+from app.views.parts import bind, button, column, fill, frame, label, row
 from app.widgets.code_field import CodeField
 
 PAUSE_MS = 250
@@ -20,6 +23,7 @@ class TextTwin(QFrame):
         self.setProperty("role", "page")
         self._editor = editor
         self._is_mine = False
+        self._refused: Draft | None = None
         layout = column(self)
         self.field = CodeField("chains.text.field", "The chain as YAML", most=0, has_numbers=True)
         outer = column(margins=(12, 12, 12, 0))
@@ -39,19 +43,26 @@ class TextTwin(QFrame):
         self._pause.setObjectName("chains.text.pause")
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self.take)
+        self._pause.timeout.connect(bind(self.take))
         self.field.written.connect(self._typed)
         editor.changed.connect(self.refresh)
         editor.faults_changed.connect(self._say_faults)
         editor.opened.connect(self._opened)
+        editor.text_refused.connect(self._keep)
 
     def _opened(self) -> None:
         self._pause.stop()
+        self._refused = None
+
+    def _keep(self) -> None:
+        """What was written is no chain yet: it stays as it is until something else becomes of the chain."""
+        self._refused = self._editor.draft
 
     def refresh(self) -> None:
         """Show the draft's text, unless a person is in the middle of writing it."""
-        if not self.isVisible() or self._pause.isActive():
+        if not self.isVisible() or self._pause.isActive() or self._refused is self._editor.draft:
             return
+        self._refused = None
         words = text_of(self._editor.draft)
         if words == self.field.toPlainText():
             return
@@ -72,10 +83,17 @@ class TextTwin(QFrame):
         if self._pause.isActive():
             self.take()
 
-    def take(self) -> None:
-        """Read what is written."""
+    def take(self, then: Callable[[], None] | None = None) -> None:
+        """Read what is written, now; `then` is called once it was read."""
         self._pause.stop()
-        self._editor.read_text(self.field.toPlainText())
+        self._editor.read_text(self.field.toPlainText(), then)
+
+    def settle(self, then: Callable[[], None]) -> None:
+        """Call `then` once all that was written is in the draft: at once where nothing waits."""
+        if self._pause.isActive():
+            self.take(then)
+        else:
+            then()
 
     def _typed(self) -> None:
         if not self._is_mine:

@@ -216,6 +216,8 @@ class Timeline(QFrame):
 
     opened = Signal(str)
     closed = Signal()
+    ticked = Signal()
+    """Time went on while the run runs."""
 
     def __init__(self, editor: ChainEditor) -> None:
         super().__init__()
@@ -254,6 +256,7 @@ class Timeline(QFrame):
         self._tick.setObjectName("chains.timeline.tick")
         self._tick.setInterval(TICK_MS)
         self._tick.timeout.connect(self.refresh)
+        self._tick.timeout.connect(self.ticked)
         editor.run_changed.connect(self.refresh)
 
     def refresh(self) -> None:

@@ -78,6 +78,10 @@ class TransformEditor(QWidget):
                 if missing
                 else ("Fits what the task needs.", "ok")
             )
+        self.say(words, tone)
+
+    def say(self, words: str, tone: str) -> None:
+        """A sentence below the result."""
         self.verdict.setVisible(bool(words))
         self.verdict.setText(words)
         if self.verdict.property("tone") != tone:

@@ -682,3 +682,62 @@ def test_nothing_is_pushed_out_of_a_small_window(page: ChainsPage, person: Perso
     assert area.horizontalScrollBar().maximum() == 0  # type: ignore[attr-defined]
     assert page.node_panel.width() <= area.width()
     apply(app, "light", 1.0)
+
+
+def test_what_was_just_written_is_saved_and_not_what_stood_there_before(
+    page: ChainsPage, person: Person, legion: Any
+) -> None:
+    page.run("text")
+    page.text.field.setPlainText(TWO + "# just now\n")
+    assert page.text._pause.isActive()
+    person.press("Ctrl+S")
+    assert legion.chains.texts["fetch-and-tell"][-1] == TWO + "# just now\n"
+
+
+def test_what_is_no_chain_yet_stays_while_a_person_looks_at_the_graph(
+    page: ChainsPage, person: Person
+) -> None:
+    page.run("text")
+    page.text.field.setPlainText("name: [half")
+    settle(person, page)
+    page.run("graph")
+    person.settle()
+    page.run("text")
+    person.settle()
+    assert page.text.field.toPlainText() == "name: [half"
+    assert not page.start.isEnabled()
+
+
+def test_a_name_in_the_text_never_puts_a_chain_in_the_place_of_another(
+    page: ChainsPage, person: Person, legion: Any
+) -> None:
+    other = TWO.replace("fetch-and-tell", "other")
+    legion.chains.texts["other"] = [other]
+    page.chains.refresh()
+    page.run("text")
+    page.text.field.setPlainText(other.replace("first of all", "mine"))
+    person.press("Ctrl+S")
+    assert legion.chains.texts["other"] == [other]
+    assert person.stage.refusals[-1].startswith("There is a chain other already.")
+    page.text.field.setPlainText(TWO.replace("fetch-and-tell", "third"))
+    person.press("Ctrl+S")
+    settle(person, page)
+    assert set(legion.chains.texts) == {"fetch-and-tell", "other", "third"}
+    assert page.chains.current == page.editor.name == "third"
+
+
+def test_what_was_deleted_comes_back_with_what_was_not_saved(page: ChainsPage, person: Person) -> None:
+    page.editor.add("log.message.write", (600, 200), "tell")
+    page.chains.delete("fetch-and-tell")
+    assert page.body.currentWidget() is page.empty
+    page.chains.bring_back()
+    settle(person, page)
+    assert names(page) == ["get", "tell", "log"]
+    page.chains.new()
+    page.graph.close_picker()
+    page.editor.add("log.message.write", (0, 0))
+    page.chains.delete("new-chain")
+    page.chains.bring_back()
+    settle(person, page)
+    assert page.editor.name == "new-chain"
+    assert names(page) == ["log"]
