@@ -9,14 +9,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
-from app.commands import BY_ID, spoken
 from app.theme.apply import look
-from app.theme.icons import icon, tier_icon
+from app.theme.icons import tier_icon
 from app.viewmodels.chat import NEW_TITLE, TIER_CHOICES, TierChoice
 from app.viewmodels.trace import trace_of
 from app.views.chat.composing import Composing
 from app.views.chat.empty import Example, Examples, Greeting
-from app.views.chat.list import ChatList
+from app.views.chat.side import ChatSide
 from app.views.chat.trace_panel import TracePanel
 from app.views.frame import PageFrame
 from app.views.parts import (
@@ -29,9 +28,7 @@ from app.views.parts import (
     fill,
     frame,
     icon_button,
-    label,
     row,
-    search_field,
     taking,
 )
 from app.views.services import Services
@@ -51,11 +48,11 @@ class ChatPage(PageFrame):
         self._traced = ""
         self._reading: Reading | None = None
         main = self._make_main()
-        side = self._make_side()
+        self._side = self._make_side()
         self.trace = TracePanel(
             close=lambda: self.show_inspector(False), regenerate=self._regenerate_traced, pin=self._pin_traced
         )
-        super().__init__("chat", main, side, self.trace)
+        super().__init__("chat", main, self._side, self.trace)
         self._acts = self._make_acts()
         chat, chats = services.chat, services.chats
         chat.opened.connect(self._on_opened)
@@ -77,94 +74,13 @@ class ChatPage(PageFrame):
 
     # The second column
 
-    def _make_side(self) -> QWidget:
-        side = QWidget()
-        side.setObjectName("chats")
-        side.setAccessibleName("Chat list")
-        layout = column(side)
-        self._side_head = Head(left=12, right=8, spacing=2, has_line=False)
-        self._side_title = label("Chat", "heading")
-        self.trash_button = icon_button(
-            "archive", "chats.trash", "Show Trash", lambda: self.run("chat.trash.show"), checkable=True
-        )
-        self._side_head.add(self._side_title, None, self.trash_button,
-            command_button("chat.new", "chats.new", lambda: self.run("chat.new")),
-        )  # fmt: skip
-        layout.addWidget(self._side_head)
-        search_box = row(margins=(10, 0, 10, 4))
-        self.search = search_field("Search chats", "chats.search", spoken(BY_ID["chat.search"].shortcut))
-        self.search.setClearButtonEnabled(True)
-        self.search.textChanged.connect(self._services.chats.search)
-        self.search.returnPressed.connect(self._open_first)
-        search_box.addWidget(self.search)
-        layout.addLayout(search_box)
-        self.list = ChatList()
-        self.list.opened.connect(self.open)
-        self.list.trashed.connect(self._trash_or_restore)
-        self.list.reached_end.connect(self._services.chats.load_more)
-        self.list.rows.renamed.connect(self._services.chats.rename)
-        self.list.customContextMenuRequested.connect(self._list_menu)
-        layout.addWidget(self.list, 1)
-        self.list_empty = label("", "small", "tertiary", wraps=True, name="chats.empty")
-        self.list_empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.list_empty.setContentsMargins(28, 0, 28, 60)
-        layout.addWidget(self.list_empty, 1)
+    def _make_side(self) -> ChatSide:
+        side = ChatSide(self._services, self.open, self.run, self._export)
+        self.list, self.search = side.list, side.search
         return side
 
     def _on_list(self) -> None:
-        chats = self._services.chats
-        if (open_row := chats.find(self._services.chat.conversation_id)) is not None:
-            self._services.chat.take_row(open_row.title, open_row.is_pinned)
-        self.list.rows.show_rows(chats.rows)
-        self.list.select(self._services.chat.conversation_id)
-        is_empty = not chats.rows
-        self.list.setVisible(not is_empty)
-        self.list_empty.setVisible(is_empty)
-        self.list_empty.setText(
-            ""
-            if not chats.is_loaded
-            else f"Nothing matches “{chats.query}”."
-            if chats.query
-            else "The Trash is empty."
-            if chats.is_trash
-            else "Your chats appear here. They stay on this computer."
-        )
-        self._side_title.setText("Trash" if chats.is_trash else "Chat")
-        self.trash_button.setChecked(chats.is_trash)
-        self.trash_button.setAccessibleName("Back to the chats" if chats.is_trash else "Show Trash")
-        self.trash_button.setToolTip(self.trash_button.accessibleName())
-
-    def _open_first(self) -> None:
-        first = next((found.id for found in self._services.chats.rows if found.id), "")
-        if first:
-            self.open(first)
-
-    def _list_menu(self, at: QPoint) -> None:
-        index = self.list.indexAt(at)
-        if not index.isValid() or not (found := self.list.rows.rows[index.row()]).id:
-            return
-        self.list.setCurrentIndex(index)
-        menu = QMenu(self)
-        menu.setObjectName("chats.menu")
-        chats = self._services.chats
-        if chats.is_trash:
-            menu.addAction(icon("undo-2"), "Restore", lambda: chats.restore(found.id))
-        else:
-            menu.addAction(icon("pencil"), "Rename  F2", self.list.rename_current)
-            pinned = found.conversation is not None and found.conversation.is_pinned
-            menu.addAction(icon("pin"), "Unpin" if pinned else "Pin", lambda: chats.toggle_pin(found.id))
-            menu.addAction(icon("download"), "Export…", lambda: self._export(found.id))
-            menu.addSeparator()
-            menu.addAction(icon("trash-2"), "Move to Trash  Del", lambda: chats.trash(found.id))
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(self.list.viewport().mapToGlobal(at))
-
-    def _trash_or_restore(self, conversation_id: str) -> None:
-        chats = self._services.chats
-        if chats.is_trash:
-            chats.restore(conversation_id)
-        else:
-            chats.trash(conversation_id)
+        self._side.show_chats()
 
     def _on_gone(self, conversation_id: str) -> None:
         if conversation_id == self._services.chat.conversation_id:
