@@ -56,12 +56,13 @@ class RoutingViewModel(QObject):
         self._is_watched = False
         self._is_stale = True
         self._is_loading = False
+        self._has_looked = False
         self._tick = self._timer("routing.tick", TICK_MS, self._on_tick)
         self._gather = self._timer("routing.gather", GATHER_MS, self.refresh)
         self._gather.setSingleShot(True)
         bridge.watch(self._on_traffic, AttemptBegan, AttemptEnded)
         bridge.watch(self._on_changes, ProviderChanged, ModelChanged, SettingChanged)
-        bridge.lost.connect(self.refresh)
+        bridge.lost.connect(self._on_lost)
         bridge.connected.connect(self.refresh)
 
     # What is seen
@@ -70,6 +71,9 @@ class RoutingViewModel(QObject):
         """The page can be seen, or not any more: unseen it asks nothing and counts nothing down."""
         self._is_watched = is_watched
         if is_watched:
+            if not self._has_looked:
+                self._has_looked = True
+                self._look_around()
             if self._is_stale:
                 self.refresh()
             self._mind_tick()
@@ -87,8 +91,8 @@ class RoutingViewModel(QObject):
             "routes.ladder", lambda legion: legion.routes.ladder(), self._on_ladder, self._on_failure
         )
 
-    def look_around(self) -> None:
-        """Ask every instance what it offers; what changed is told by facts."""
+    def _look_around(self) -> None:
+        # Instances are asked what they offer behind the page; what changed is told by facts.
         self._bridge.launch("providers.list", lambda legion: legion.providers.list(), None, lambda _: None)
 
     @property
@@ -215,6 +219,11 @@ class RoutingViewModel(QObject):
             if was != now:
                 self.moved.emit(request, was, now)
         self.traffic_changed.emit()
+
+    def _on_lost(self) -> None:
+        # Some of what ended was not heard: the engine knows what still runs.
+        self._live.clear()
+        self.refresh()
 
     def _on_changes(self, _: Sequence[Event]) -> None:
         self.refresh()

@@ -126,6 +126,12 @@ def card_of(place: Place, at: datetime) -> Card:
     state = state_of(place)
     word, tone, icon, sentence = STATES[state]
     waits_s = row.retry_in_s if state in ("open", "resting") else 0.0
+    running = max(place.running, row.in_flight)
+    if state == "draining" and not running:
+        word, sentence = (
+            "Drained",
+            "Nothing runs there any more, and nothing new goes there until it is reset.",
+        )
     if state == "open" and waits_s > 0:
         sentence = "3 failures in 300 s. Then one probe is let through."
     return Card(
@@ -139,7 +145,7 @@ def card_of(place: Place, at: datetime) -> Card:
         models=_models(place),
         figures=_figures(place, at),
         failures=min(FAILURES_TO_OPEN, row.failures),
-        running=max(place.running, row.in_flight),
+        running=running,
         is_builtin=row.is_builtin,
         until=at + timedelta(seconds=waits_s) if waits_s > 0 else None,
         whole_s=max(COOLDOWN_S, waits_s) if state == "open" else max(1.0, waits_s),

@@ -158,6 +158,11 @@ class SimulatorViewModel(QObject):
         self.reach = tier
         self._pause.start()
 
+    def again(self) -> None:
+        """Something changed at the instances: what was asked is asked once more."""
+        if self.is_asked:
+            self._pause.start()
+
     def stop(self) -> None:
         """The page is hidden."""
         self._pause.stop()

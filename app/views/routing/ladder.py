@@ -68,10 +68,19 @@ class Ladder(QWidget):
                 slot = EmptySlot(rung.tier, rung.title, self._add, self._walk)
                 slot.setParent(self)
                 self.slots[rung.tier] = slot
+        self.setAccessibleDescription(self._told())
         self._order_tabs()
         self._show_selected()
         self._arrange()
         self.updateGeometry()
+
+    def _told(self) -> str:
+        """The ladder as a sentence a tier, for who cannot see it."""
+        told: list[str] = []
+        for rung in self._rungs:
+            cards = ", ".join(f"{card.name} {card.word.lower()}" for card in rung.cards) or "no instance"
+            told.append(f"{rung.title}: {cards}" + (f"; {rung.closed}" if rung.closed else ""))
+        return ". ".join(told)
 
     def take_focus(self, reason: Qt.FocusReason) -> None:
         """The selected card, or the first there is."""

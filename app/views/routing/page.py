@@ -77,6 +77,7 @@ class RoutingPage(PageFrame):
             model.setParent(self)
         self._wants_inspector = True
         self.routing.changed.connect(self._show_ladder)
+        self.routing.changed.connect(self.simulator.again)
         self.routing.selected_changed.connect(self._show_title)
         services.settings.changed.connect(self._show_policies)
         services.settings.value_changed.connect(bind(self._show_policies))

@@ -58,7 +58,7 @@ def test_an_instance_is_tripped_drained_and_reset_by_single_keys(person: Person)
     assert ("reset", "openai-main") in person.legion.providers.calls
     assert card(page, "openai-main").card.state != "open"
     person.press("D")
-    assert page.instance.state.text() == "Draining"
+    assert page.instance.state.text() == "Drained"
     assert page.instance.reset.isVisible()
     assert not page.instance.drain.isVisible()
     person.press("T")
@@ -208,6 +208,7 @@ def test_a_tier_that_a_policy_closes_says_so(person: Person) -> None:
     page = routing_page(person)
     cloud = next(rung for rung in page.routing.rungs if rung.tier == "cloud")
     assert cloud.closed == "Local only is switched on"
+    assert "Cloud: openai-main open; Local only is switched on" in page.ladder.accessibleDescription()
     page.ladder.grab()
 
 

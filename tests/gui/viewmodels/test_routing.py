@@ -54,6 +54,7 @@ ROW = ProviderRow(name="box", kind="openai", tier="cloud", models=(ModelOffer(id
         ({"circuit": "half_open", "failures": 3}, "Half-open"),
         ({"circuit": "open", "is_tripped": True}, "Tripped"),
         ({"is_draining": True, "in_flight": 2}, "Draining"),
+        ({"is_draining": True}, "Drained"),
         ({"retry_in_s": 12.0}, "Resting, 12 s"),
         ({"problem": "No answer within 5 s."}, "Problem"),
         ({"models": ()}, "No model"),
@@ -179,3 +180,11 @@ def test_what_is_done_goes_to_the_engine_and_is_seen(stage: Stage, routing: Rout
     card = next(card for card in routing.cards if card.name == "openai-main")
     assert card.state in ("closed", "empty")
     assert routing.results["openai-main"].is_ok
+
+
+def test_facts_that_were_lost_leave_no_ghost_behind(stage: Stage, routing: RoutingViewModel) -> None:
+    began(stage, "r1", "local", "built-in")
+    stage.deliver()
+    assert routing.running("built-in") == 1
+    stage.bridge.lost.emit()
+    assert routing.requests() == {}
