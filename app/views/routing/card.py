@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme.apply import look
@@ -35,7 +35,7 @@ class InstanceCard(QAbstractButton):
         walk: Walk,
         wish: Callable[[str, str], None],
     ) -> None:
-        """`walk` is told arrow keys; `wish` the instance's name and `trip`, `drain`, `reset` or `test`."""
+        """`walk` is told arrow keys; `wish` the instance's name and `trip`, `drain`, `reset`, `test` or `menu`."""
         super().__init__()
         self._walk, self._wish = walk, wish
         self.setObjectName(f"routing.card.{card.name}")
@@ -120,6 +120,9 @@ class InstanceCard(QAbstractButton):
             painter, QRectF(left, box.top(), box.right() - room - left - 8, box.height()), card.pips, "small",
             "text.secondary",
         )  # fmt: skip
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self._wish(self.card.name, "menu")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         wishes: dict[int, str] = {Qt.Key.Key_T: "trip", Qt.Key.Key_R: "reset", Qt.Key.Key_D: "drain"}

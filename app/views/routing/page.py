@@ -4,12 +4,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QMenu, QScrollArea, QStackedWidget, QWidget
 
-from app.theme.icons import paint_tier
+from app.theme.icons import icon, paint_tier
 from app.viewmodels.routing import RoutingViewModel
+from app.viewmodels.routing_cards import Card
 from app.viewmodels.routing_simulator import SimulatorViewModel
 from app.viewmodels.routing_spend import SpendViewModel
 from app.views.frame import PageFrame
@@ -255,8 +256,31 @@ class RoutingPage(PageFrame):
                 self.routing.drain(name)
             case "reset":
                 self.routing.reset(name)
+            case "menu":
+                self._open_menu(card)
             case _:
                 self.routing.test(name)
+
+    def _open_menu(self, card: Card) -> None:
+        menu = QMenu(self)
+        menu.setObjectName("routing.menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        is_by_hand = card.state in ("tripped", "draining")
+        acts: tuple[tuple[str, str, str, bool, Callable[[], None]], ...] = (
+            ("Trip", "circle-x", "T", not is_by_hand, lambda: self.routing.trip(card.name)),
+            ("Drain", "circle-pause", "D", not is_by_hand, lambda: self.routing.drain(card.name)),
+            ("Reset", "rotate-ccw", "R", card.is_shut, lambda: self.routing.reset(card.name)),
+            ("Test", "stethoscope", "Enter", True, lambda: self.routing.test(card.name)),
+            ("Provider…", "plug", "", not card.is_builtin, lambda: self._open_provider(card.name)),
+            ("Copy address", "copy", "", bool(card.base_url), lambda: QGuiApplication.clipboard().setText(card.base_url)),
+        )  # fmt: skip
+        for title, icon_name, keys, can, act in acts:
+            made = menu.addAction(icon(icon_name), f"{title}\t{keys}" if keys else title)
+            made.setObjectName(f"routing.menu.{title.rstrip('…').lower().replace(' ', '')}")
+            made.setEnabled(can)
+            made.triggered.connect(bind(act))
+        place = self.ladder.cards[card.name]
+        menu.popup(place.mapToGlobal(QPoint(24, place.height() // 2)))
 
     def _add(self) -> None:
         page = self._go("models")

@@ -1,9 +1,9 @@
 """The Routing page, by keyboard and by mouse."""
 
 import msgspec
-from PySide6.QtCore import QEvent, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication, QMenu
 
 from app.views.models.page import ModelsPage
 from app.views.routing.card import InstanceCard
@@ -76,6 +76,25 @@ def test_an_instance_is_chosen_and_reset_by_mouse(person: Person) -> None:
     person.qtbot.mouseClick(page.instance.reset, Qt.MouseButton.LeftButton)
     person.settle()
     assert person.legion.providers.calls[-1] == ("reset", "openai-main")
+
+
+def test_a_card_has_a_menu_of_what_can_be_done_now(person: Person) -> None:
+    page = routing_page(person)
+    at = QPoint(5, 5)
+    where = card(page, "openai-main").mapToGlobal(at)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, at, where)
+    QApplication.sendEvent(card(page, "openai-main"), event)
+    person.settle()
+    menu = page.findChild(QMenu, "routing.menu")
+    assert isinstance(menu, QMenu)
+    acts = {act.objectName().rpartition(".")[2]: act for act in menu.actions()}
+    assert list(acts) == ["trip", "drain", "reset", "test", "provider", "copyaddress"]
+    acts["copyaddress"].trigger()
+    assert QApplication.clipboard().text() == "https://api.openai.com/v1"
+    acts["drain"].trigger()
+    menu.close()
+    person.settle()
+    assert ("drain", "openai-main") in person.legion.providers.calls
 
 
 def test_a_route_is_tried_by_keyboard_and_every_lane_says_why(person: Person) -> None:
