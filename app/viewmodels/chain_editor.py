@@ -80,6 +80,8 @@ class ChainEditor(QObject):
     """A version was put in force: its row."""
     run_changed = Signal()
     """Another run is shown, or more is known of it."""
+    run_read = Signal()
+    """A run was read from the engine: payloads may be asked for. What only was told moves `run_changed` alone."""
     edges_fired = Signal(object)
     """Edges led on just now: a tuple of places."""
     pins_changed = Signal()
@@ -477,6 +479,7 @@ class ChainEditor(QObject):
         if not run_id:
             self.run = None
             self.run_changed.emit()
+            self.run_read.emit()
             return
 
         async def ask(legion: "Legion") -> RunView:
@@ -499,6 +502,7 @@ class ChainEditor(QObject):
             return
         self.run = RunMarks.of(view)
         self.run_changed.emit()
+        self.run_read.emit()
 
     def _read_run(self) -> None:
         run = self.run.view.id if self.run is not None else ""

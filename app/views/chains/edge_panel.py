@@ -57,7 +57,7 @@ class EdgePanel(QWidget):
         editor.changed.connect(self.refresh)
         editor.selected.connect(self.refresh)
         editor.faults_changed.connect(self._say_faults)
-        editor.run_changed.connect(self._ask_facts)
+        editor.run_read.connect(self._ask_facts)
 
     def set_operators(self, operators: tuple[Operator, ...]) -> None:
         """The operators a condition may use."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import cast
 
-from PySide6.QtCore import QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QWidget
 
@@ -18,6 +18,7 @@ from app.widgets.canvas.minimap import Minimap
 from app.widgets.canvas.view import ZOOM_STEP, GraphView
 
 PASTED_BY = 32
+SMALL, SOON_MS = 200, 80
 
 
 class GraphPane(QFrame):
@@ -34,6 +35,11 @@ class GraphPane(QFrame):
         self._is_fresh = True
         self._looks = Looks()
         self._pasted = 0
+        self._soon = QTimer(self)
+        self._soon.setObjectName("chains.graph.soon")
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._soon.timeout.connect(self.refresh)
         self.view = GraphView("chains.canvas")
         column(self).addWidget(self.view)
         self.minimap = Minimap(self.view)
@@ -54,7 +60,7 @@ class GraphPane(QFrame):
         view.said.connect(self._say)
         editor.changed.connect(self.refresh)
         editor.faults_changed.connect(self.refresh)
-        editor.run_changed.connect(self.refresh)
+        editor.run_changed.connect(self._follow_run)
         editor.pins_changed.connect(self.refresh)
         editor.selected.connect(self._select)
         editor.opened.connect(self._opened)
@@ -114,8 +120,16 @@ class GraphPane(QFrame):
     def _opened(self) -> None:
         self._is_fresh = True
 
+    def _follow_run(self) -> None:
+        """A small chain follows each frame; all of a large one is looked through a dozen times a second."""
+        if len(self._editor.draft.nodes) <= SMALL:
+            self.refresh()
+        elif not self._soon.isActive() and self.isVisible():
+            self._soon.start()
+
     def refresh(self) -> None:
         """Draw the draft and its run."""
+        self._soon.stop()
         if not self.isVisible():
             return
         editor = self._editor

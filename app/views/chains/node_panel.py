@@ -59,7 +59,7 @@ class NodePanel(QWidget):
         editor.selected.connect(self.refresh)
         editor.faults_changed.connect(self._say_faults)
         editor.functions_changed.connect(self.refresh)
-        editor.run_changed.connect(self._preview)
+        editor.run_read.connect(self._preview)
 
     def _make_rest(self) -> QWidget:
         self.join = QComboBox()

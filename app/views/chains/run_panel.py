@@ -53,13 +53,19 @@ class RunSection(QWidget):
         buttons = row(spacing=6)
         fill(buttons, self.again, self.retry, self.pin, None)
         fill(layout, head, self.reason, self.part, self.data, buttons)
-        editor.run_changed.connect(self.refresh)
+        editor.run_changed.connect(self._say_state)
+        editor.run_read.connect(self.refresh)
         editor.selected.connect(self.refresh)
         editor.pins_changed.connect(self._say_pin)
         self.refresh()
 
     def refresh(self) -> None:
         """Ask for the chosen node's part of the run again."""
+        self._say_state()
+        if self._node:
+            self._ask()
+
+    def _say_state(self) -> None:
         node, run = self._editor.node, self._editor.run
         mark = run.nodes.get(node.name) if node is not None and run is not None else None
         has_any = node is not None and (mark is not None or node.name in self._editor.pins)
@@ -88,7 +94,6 @@ class RunSection(QWidget):
             else "Once the run has ended"
         )
         self._say_pin()
-        self._ask()
 
     def _ask(self) -> None:
         name = self._node

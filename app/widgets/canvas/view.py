@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 
 from app.theme.apply import look
 from app.widgets.canvas.graph import GraphItem
-from app.widgets.canvas.looks import HEIGHT, WIDTH, EdgeLook, Kind, NodeLook
+from app.widgets.canvas.looks import HEIGHT, NEAR_FROM, WIDTH, EdgeLook, Kind, NodeLook
 from app.widgets.canvas.routes import loose
 from app.widgets.canvas.walk import ARROWS, nearest, next_edge
 
@@ -37,7 +37,7 @@ DOTS = 16
 SNAP = 8
 PARTS_MAX = 12  # of what is to be painted; more are taken as the box round them
 LOADER_MS = 250
-FLY_MS = 200
+FLY_MS, FLY_MAX = 200, 24
 OVER = 12  # px between an overlay and the edge
 FRAME = 24  # px left free round what is fitted
 Mode = Literal["idle", "press", "drag", "pan", "band", "connect"]
@@ -314,11 +314,16 @@ class GraphView(QGraphicsView):
     # Motion
 
     def send_messages(self, edges: Sequence[int]) -> None:
-        """A dot runs along each of these edges, once."""
-        if not edges or not self.isVisible():
+        """A dot runs along each of these edges, once; of very many only some, the counts tell the rest."""
+        if not edges or not self.isVisible() or self.transform().m11() < NEAR_FROM:
             return
-        self._flying.update(edges)
-        if self._flight.state() != QVariantAnimation.State.Running:
+        seen = self.seen
+        for at in edges:
+            if len(self._flying) >= FLY_MAX:
+                break
+            if at < len(self.graph.edges) and self.graph.edge_box(at).intersects(seen):
+                self._flying.add(at)
+        if self._flying and self._flight.state() != QVariantAnimation.State.Running:
             self._flight.start()
 
     def _fly(self, share: object) -> None:
