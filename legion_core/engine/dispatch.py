@@ -28,6 +28,7 @@ from legion_core.engine.following import LATE, BrokenRun, Followed, Follower, Ro
 from legion_core.engine.journal import Lease, NewTask
 from legion_core.engine.machine import SETTLED, Failed, GivenBack, State, Stopped, Succeeded, after
 from legion_core.engine.orders import Accepted, Line
+from legion_core.engine.queues import Queues
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Registry
 from legion_core.engine.runner import Outcome, Raised, Returned, Runner
@@ -111,16 +112,10 @@ class Dispatcher:
         self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
         self._cpu = CpuPool(places.processes)
         self._runner = Runner(self._cpu, self._thread_freed)
-        self._places = {
-            "default": places.loop,
-            "threads": places.threads,
-            "processes": self._cpu.size,
-        }
-        self._taken = dict.fromkeys(self._places, 0)
-        self._has_suspect = False  # one runs here, or may come with a step that is being written
-        # How often there was a reason to look into a queue, and up to which of them it was found empty.
-        self._hints = dict.fromkeys(self._places, 0)
-        self._dry = dict.fromkeys(self._places, 0)
+        self._queues = Queues(
+            {"default": places.loop, "threads": places.threads, "processes": self._cpu.size},
+            stuck=lambda queue: self._runner.stuck if queue == "threads" else 0,
+        )
         self._running: dict[str, _Running] = {}
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._batches: list[_Batch] = []
@@ -161,7 +156,7 @@ class Dispatcher:
         for task in tasks:
             self._announce_accepted(task)
             if task.status == "queued":
-                self._hints[task.queue] += 1
+                self._queues.hint(task.queue)
             self._arm(task.due_ms)
             self._arm(task.expires_ms)
         self._flush_soon()
@@ -169,15 +164,14 @@ class Dispatcher:
 
     def hint(self, queue: str) -> None:
         """There is something new in this queue."""
-        self._hints[queue] += 1
+        self._queues.hint(queue)
         self._flush_soon()
 
     def look(self) -> None:
         """Something may have changed in the journal: read it, and take what there is."""
         if self.is_stopping or not self._has_joined:
             return
-        for queue in self._hints:
-            self._hints[queue] += 1
+        self._queues.hint_all()
         self._is_looking_due = True
         self._flush_soon()
 
@@ -261,10 +255,9 @@ class Dispatcher:
         queue = task.queue
         if task.status != "queued":
             return task
-        if self._dry[queue] == self._hints[queue] and self._free(queue) > 0 and not self._trouble_s:
-            self._taken[queue] += 1
+        if not self._trouble_s and self._queues.hold(queue):
             return msgspec.structs.replace(task, status="running")
-        self._hints[queue] += 1
+        self._queues.hint(queue)
         return task
 
     # Steps
@@ -293,7 +286,8 @@ class Dispatcher:
             step.endings = [each for each in step.endings if not each.is_apart]
             for ending in apart:
                 self._write_apart(ending)
-        hints = self._plan_claims(step)
+        if not self.is_stopping and not self._trouble_s and self._has_joined:
+            step.claims = self._queues.claims()
         if not step.has_work:
             return
         now_ms = self.now_ms()
@@ -308,34 +302,18 @@ class Dispatcher:
         try:
             future = self._database.write_nowait(work, durability=None if step.is_promise else "process")
         except LegionError as error:  # too much waits for the disk, or it is closed
-            self._refused(step, batches, hints, error)
+            self._refused(step, batches, error)
             return
         self._writing.add(future)
-        future.add_done_callback(partial(self._written, step, batches, hints))
+        future.add_done_callback(partial(self._written, step, batches))
 
-    def _plan_claims(self, step: Step) -> dict[str, int]:
-        """Reserve places for what the step shall take; gives up to which hint each queue is looked into."""
-        if self.is_stopping or self._trouble_s or not self._has_joined:
-            return {}
-        hints: dict[str, int] = {}
-        for queue, hint in self._hints.items():
-            if hint != self._dry[queue] and (free := self._free(queue)) > 0:
-                step.claims[queue] = free
-                self._taken[queue] += free
-                hints[queue] = hint
-        if step.claims and not self._has_suspect:
-            step.with_suspect = self._has_suspect = True
-        return hints
-
-    def _written(
-        self, step: Step, batches: list[_Batch], hints: dict[str, int], future: "asyncio.Future[Done]"
-    ) -> None:
+    def _written(self, step: Step, batches: list[_Batch], future: "asyncio.Future[Done]") -> None:
         self._writing.discard(future)
         if future.cancelled():
-            self._refused(step, batches, hints, Conflict("The journal was closed."))
+            self._refused(step, batches, Conflict("The journal was closed."))
             return
         if (error := future.exception()) is not None:
-            self._refused(step, batches, hints, error)
+            self._refused(step, batches, error)
             return
         done = future.result()
         self._trouble_s = 0.0
@@ -343,13 +321,8 @@ class Dispatcher:
         self._accept(batches, done)
         for ending, was_held in zip(step.endings, done.ended, strict=True):
             self._ended(ending, was_held=was_held)
-        if step.with_suspect:
-            self._has_suspect = any(lease.is_suspect for found in done.leases.values() for lease in found)
-        for queue, leases in done.leases.items():
-            asked = step.claims[queue]
-            self._taken[queue] -= asked - len(leases)
-            if len(leases) < asked:
-                self._dry[queue] = hints[queue]
+        self._queues.found(step.claims, done.leases)
+        for leases in done.leases.values():
             for lease in leases:
                 self._start(lease)
         self._claim_on()
@@ -364,9 +337,8 @@ class Dispatcher:
 
     def _claim_on(self) -> None:
         """Places that were kept for nothing are free again, and tasks may have come meanwhile."""
-        for queue, hint in self._hints.items():
-            if hint != self._dry[queue] and self._free(queue) > 0:
-                self._flush_soon()
+        if self._queues.wants:
+            self._flush_soon()
 
     def _accept(self, batches: list[_Batch], done: Done) -> None:
         others = False
@@ -387,7 +359,7 @@ class Dispatcher:
                     others = True
                 else:
                     # Known already: the place kept for it is free again.
-                    self._taken[task.queue] -= task.status == "running"
+                    self._queues.give(task.queue, int(task.status == "running"))
                     told.append(Accepted(id=found, status="accepted", is_new=False))
             self.on_their_way -= len(batch.tasks)
             if not batch.future.done():
@@ -395,20 +367,15 @@ class Dispatcher:
         if others:
             self._bell.ring()
 
-    def _refused(
-        self, step: Step, batches: list[_Batch], hints: dict[str, int], error: BaseException
-    ) -> None:
+    def _refused(self, step: Step, batches: list[_Batch], error: BaseException) -> None:
         """Nothing of the step was kept: callers are told; ends are kept in memory and written when it works again."""
         for batch in batches:
             self.on_their_way -= len(batch.tasks)
             for task in batch.tasks:
-                self._taken[task.queue] -= task.status == "running"
+                self._queues.give(task.queue, int(task.status == "running"))
             if not batch.future.done():
                 batch.future.set_exception(error)
-        for queue, count in step.claims.items():
-            self._taken[queue] -= count
-        if step.with_suspect:
-            self._has_suspect = False
+        self._queues.dropped(step.claims)
         self._step.endings = [*step.endings, *self._step.endings]
         self._step.lines = [*step.lines, *self._step.lines]
         self._step.told = [*step.told, *self._step.told]
@@ -424,8 +391,7 @@ class Dispatcher:
         asyncio.get_running_loop().call_later(self._trouble_s, self._try_again)
 
     def _try_again(self) -> None:
-        for queue in self._hints:
-            self._hints[queue] += 1
+        self._queues.hint_all()
         self._step.is_due = True  # so that there is something to write
         self._flush_soon()
 
@@ -436,10 +402,7 @@ class Dispatcher:
         kept: dict[str, int] = {}
         is_known = self._has_joined and self._step.join is None  # one that is not holds nothing
         if is_known and not self.is_stopping and not self._trouble_s:
-            for queue, hint in self._hints.items():
-                if hint == self._dry[queue] and (free := min(self._free(queue), ROOM_PLACES)) > 0:
-                    kept[queue] = free
-                    self._taken[queue] += free
+            kept = self._queues.keep(ROOM_PLACES)
         return Room(owner=self._owner, now_ms=self.now_ms(), stamp=self._bus.stamp(), kept=kept).anew()
 
     def strange_room(self) -> Room:
@@ -473,7 +436,7 @@ class Dispatcher:
     def release(self, room: Room) -> None:
         """Nothing was begun."""
         for queue, kept in room.kept.items():
-            self._taken[queue] -= kept
+            self._queues.give(queue, kept)
         room.kept.clear()
         self._claim_on()
 
@@ -491,7 +454,7 @@ class Dispatcher:
             if task.status in ("running", "queued", "delayed"):
                 self._announce_accepted(task)
             if task.status == "queued":
-                self._hints[task.queue] += 1
+                self._queues.hint(task.queue)
                 others = True
             self._arm(task.due_ms)
         for event in followed.events:
@@ -543,7 +506,7 @@ class Dispatcher:
         self.release(room)
         if isinstance(error, LegionError) and error.public_code.startswith(("storage", "disk", "read_only")):
             self._step.endings.append(ending)
-            self._refused(Step(), [], {}, error)
+            self._refused(Step(), [], error)
             return
         if isinstance(error, BrokenRun):
             log.error("the run %s cannot be carried on: %s", ending.lease.run, error)
@@ -582,7 +545,7 @@ class Dispatcher:
         if future is not None:
             self._writing.discard(future)
             if not future.cancelled() and future.exception() is None:
-                self._taken[lease.queue] -= 1
+                self._queues.over(lease)
                 self.settle(room, future.result() or Followed())
                 return
             log.warning("the sub-chain %s could not be begun: %s", lease.task, future)
@@ -688,11 +651,7 @@ class Dispatcher:
     def _end(self, running: _Running, state: State, outcome: Outcome | None = None) -> None:
         running.context.is_over = running.context.is_cancelled = True
         del self._running[running.lease.id]
-        self._taken[running.lease.queue] -= 1
-        if running.lease.is_suspect:
-            self._has_suspect = False
-            for queue in self._hints:
-                self._hints[queue] += 1  # the next suspect may be in any of them
+        self._queues.over(running.lease)
         is_success = isinstance(outcome, Returned)
         deferred = tuple(running.context.deferred) if is_success else ()
         result = outcome.result if is_success else None
@@ -722,14 +681,10 @@ class Dispatcher:
             )
         )
         if state.status == "queued":
-            self._hints[lease.queue] += 1
+            self._queues.hint(lease.queue)
             self._bell.ring()
         else:
             self._arm(state.due_ms)
-
-    def _free(self, queue: str) -> int:
-        stuck = self._runner.stuck if queue == "threads" else 0
-        return self._places[queue] - self._taken[queue] - stuck
 
     def _thread_freed(self) -> None:
         if not self.is_stopping:
@@ -815,7 +770,6 @@ class Dispatcher:
         if self._timer_ms > self.now_ms():
             self._arm(self._timer_ms)
             return
-        for queue in self._hints:
-            self._hints[queue] += 1
+        self._queues.hint_all()
         self._step.is_due = True
         self._flush_soon()
