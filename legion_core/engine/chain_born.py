@@ -29,6 +29,7 @@ ARGS_BYTES_MAX = 512 * 1024
 RESULT_BYTES_MAX = 1 << 20
 SAMPLE_RUNS_MAX = 20
 CHAIN = "chain:"
+UNFIT = "The arguments do not fit: "  # said by the signature; the reason says it already
 
 QUEUES = {"loop": "default", "thread": "threads", "cpu": "processes"}
 _encode = msgspec.json.Encoder().encode
@@ -374,7 +375,9 @@ def _checked(function: Function, args: bytes) -> bytes | Reason:
     try:
         checked = function.signature.check(read_json(args))
     except InvalidInput as error:
-        return because("task.args_invalid", task=function.name, what=error.sentence().rstrip("."))
+        return because(
+            "task.args_invalid", task=function.name, what=error.sentence().removeprefix(UNFIT).rstrip(".")
+        )
     if len(checked) > ARGS_BYTES_MAX:
         return because("task.payload_too_large", size_bytes=len(checked), limit_bytes=ARGS_BYTES_MAX)
     return checked

@@ -45,6 +45,7 @@ READY_MAX = 4_096  # runs whose functions are known to be at hand
 PURGE_EVERY = 256  # runs that ended
 PURGED_MAX = 200  # runs deleted in one transaction
 DEPTH_MAX = 8
+UNFIT = "The arguments do not fit: "  # said by the signature; the reason says it already
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
@@ -296,7 +297,11 @@ class Chains(Definitions):
             try:
                 made = function.signature.check(msgspec.json.decode(made))
             except InvalidInput as error:
-                return because("task.args_invalid", task=lease.task, what=error.sentence().rstrip("."))
+                return because(
+                    "task.args_invalid",
+                    task=lease.task,
+                    what=error.sentence().removeprefix(UNFIT).rstrip("."),
+                )
         if len(made) > INPUT_BYTES_MAX:
             return because("task.payload_too_large", size_bytes=len(made), limit_bytes=INPUT_BYTES_MAX)
         kept = made
