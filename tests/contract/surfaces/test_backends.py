@@ -309,7 +309,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 def test_a_download_tells_how_far_it_is_and_ends_ready(backend: Backend, files: str) -> None:
-    progress = list(backend.pull(f"{files}/toy.gguf"))
+    progress = list(backend.pull(f"{files}/toy.gguf", allow_private=True))
 
     assert progress[-1].state == "ready", progress[-1]
     assert progress[-1].done_bytes == progress[-1].total_bytes > 0
@@ -318,9 +318,16 @@ def test_a_download_tells_how_far_it_is_and_ends_ready(backend: Backend, files: 
 
 
 def test_a_download_that_cannot_be_fails_with_a_reason(backend: Backend, files: str) -> None:
-    last = list(backend.pull(f"{files}/nothing.gguf"))[-1]
+    last = list(backend.pull(f"{files}/nothing.gguf", allow_private=True))[-1]
 
     assert (last.state, bool(last.problem)) == ("failed", True)
+
+
+def test_a_download_from_the_own_network_needs_a_word(backend: Backend, files: str) -> None:
+    with pytest.raises(InvalidInput, match="your own network"):
+        list(backend.pull(f"{files}/toy.gguf"))
+
+    assert not any("toy" in row.name for row in backend.models())
 
 
 def test_closing_twice_is_harmless(backend: Backend) -> None:
