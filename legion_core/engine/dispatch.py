@@ -114,11 +114,7 @@ class Dispatcher:
         self._runner = Runner(self._cpu, self._thread_freed)
         self._queues = Queues(
             {"default": places.loop, "threads": places.threads, "processes": self._cpu.size},
-<<<<<<< /tmp/H_ours.py
             stuck=lambda queue: self._runner.stuck if queue == "threads" else 0,
-=======
-            lambda queue: self._runner.stuck if queue == "threads" else 0,
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
         )
         self._running: dict[str, _Running] = {}
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
@@ -256,17 +252,12 @@ class Dispatcher:
 
     def _placed(self, task: NewTask) -> NewTask:
         """Held by this process from its first moment where a place is free and nobody waits for it."""
+        queue = task.queue
         if task.status != "queued":
             return task
-<<<<<<< /tmp/H_ours.py
         if not self._trouble_s and self._queues.hold(queue):
             return msgspec.structs.replace(task, status="running")
         self._queues.hint(queue)
-=======
-        if not self._trouble_s and self._queues.hold(task.queue):
-            return msgspec.structs.replace(task, status="running")
-        self._queues.hint(task.queue)
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
         return task
 
     # Steps
@@ -368,11 +359,7 @@ class Dispatcher:
                     others = True
                 else:
                     # Known already: the place kept for it is free again.
-<<<<<<< /tmp/H_ours.py
                     self._queues.give(task.queue, int(task.status == "running"))
-=======
-                    self._give_back(task)
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
                     told.append(Accepted(id=found, status="accepted", is_new=False))
             self.on_their_way -= len(batch.tasks)
             if not batch.future.done():
@@ -380,24 +367,12 @@ class Dispatcher:
         if others:
             self._bell.ring()
 
-<<<<<<< /tmp/H_ours.py
-=======
-    def _give_back(self, task: NewTask) -> None:
-        """It was held, and is not."""
-        if task.status == "running":
-            self._queues.give(task.queue)
-
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
     def _refused(self, step: Step, batches: list[_Batch], error: BaseException) -> None:
         """Nothing of the step was kept: callers are told; ends are kept in memory and written when it works again."""
         for batch in batches:
             self.on_their_way -= len(batch.tasks)
             for task in batch.tasks:
-<<<<<<< /tmp/H_ours.py
                 self._queues.give(task.queue, int(task.status == "running"))
-=======
-                self._give_back(task)
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
             if not batch.future.done():
                 batch.future.set_exception(error)
         self._queues.dropped(step.claims)
@@ -424,14 +399,10 @@ class Dispatcher:
 
     def room(self) -> Room:
         """Keep places for what a transaction may begin; `settle` or `release` gives them back."""
+        kept: dict[str, int] = {}
         is_known = self._has_joined and self._step.join is None  # one that is not holds nothing
-<<<<<<< /tmp/H_ours.py
         if is_known and not self.is_stopping and not self._trouble_s:
             kept = self._queues.keep(ROOM_PLACES)
-=======
-        may_begin = is_known and not self.is_stopping and not self._trouble_s
-        kept = self._queues.keep(ROOM_PLACES) if may_begin else {}
->>>>>>> /tmp/H_head/legion_core/engine/dispatch.py
         return Room(owner=self._owner, now_ms=self.now_ms(), stamp=self._bus.stamp(), kept=kept).anew()
 
     def strange_room(self) -> Room:
