@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.viewmodels.chain_draft import changed
 from app.viewmodels.chain_editor import ChainEditor
-from app.views.chains.fields import as_json, caption, line_field, show_error, well
+from app.views.chains.fields import as_json, breakable, caption, line_field, show_error, well
 from app.views.chains.node_panel import section
 from app.views.chains.rules import ConditionEditor, Operator
 from app.views.parts import bind, column, fill, icon_button, label, line, row
@@ -104,7 +104,7 @@ class EdgePanel(QWidget):
         words = "\n".join(
             f"{fault.message[:1].upper()}{fault.message[1:]} {fault.hint}".strip() for fault in found
         )
-        self.faults.setText(words)
+        self.faults.setText(breakable(words))
         self.faults.setVisible(bool(words))
 
     def _ask_facts(self) -> None:
@@ -115,7 +115,7 @@ class EdgePanel(QWidget):
         shown = self._shown
         run = self._editor.run
         mark = run.edges.get(self._editor.edges[0]) if run is not None else None
-        self.reason.setText(mark.reason if mark is not None else "")
+        self.reason.setText(breakable(mark.reason) if mark is not None else "")
         self.reason.setVisible(bool(self.reason.text()))
 
         def done(found: Any) -> None:

@@ -1,6 +1,7 @@
 """The arguments of a task as a form made of its schema, and other fields that panels share."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -274,6 +275,11 @@ def well(name: str, title: str) -> CodeField:
         Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
     )
     return made
+
+
+def breakable(words: str) -> str:
+    """Long paths and names may go on in the next line instead of widening the panel."""
+    return re.sub(r"(?<=[/._,=&?-])(?=[^\s/])", "\u200b", words)
 
 
 def as_json(value: object, most: int = 20_000) -> str:

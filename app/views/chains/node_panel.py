@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QComboBox, QWidget
 from app.theme.icons import set_icon
 from app.viewmodels.chain_draft import Fields, NodeDraft, changed
 from app.viewmodels.chain_editor import ChainEditor
-from app.views.chains.fields import ArgumentForm, caption, line_field, show_error
+from app.views.chains.fields import ArgumentForm, breakable, caption, line_field, show_error
 from app.views.chains.looks import task_icon
 from app.views.chains.run_panel import RunSection
 from app.views.chains.transform import TransformEditor
@@ -151,7 +151,7 @@ class NodePanel(QWidget):
         words = "\n".join(
             f"{fault.message[:1].upper()}{fault.message[1:]} {fault.hint}".strip() for fault in found
         )
-        self.faults.setText(words)
+        self.faults.setText(breakable(words))
         self.faults.setVisible(bool(words))
 
     def _preview(self) -> None:

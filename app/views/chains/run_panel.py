@@ -6,10 +6,11 @@ from PySide6.QtWidgets import QWidget
 
 from app.viewmodels.chain_editor import ChainEditor
 from app.viewmodels.chain_run import STATE_OF
-from app.views.chains.fields import as_json, caption, well
+from app.views.chains.fields import as_json, breakable, caption, well
 from app.views.painted import PillRow
 from app.views.parts import button, column, fill, label, row
 from app.widgets.canvas.looks import STATES
+from app.widgets.flow import FlowLayout
 from app.widgets.segmented import Segmented
 
 TONES = {"done": "ok", "failed": "err", "running": "accent", "unknown": "warn"}
@@ -50,8 +51,9 @@ class RunSection(QWidget):
             "Pin result", "chains.run.pin", self._pin, icon="pin", small=True,
             tip="Further runs take this result and do not run the node",
         )  # fmt: skip
-        buttons = row(spacing=6)
-        fill(buttons, self.again, self.retry, self.pin, None)
+        buttons = FlowLayout(spacing=6)  # at a large text size they stand on two lines
+        for made in (self.again, self.retry, self.pin):
+            buttons.addWidget(made)
         fill(layout, head, self.reason, self.part, self.data, buttons)
         editor.run_changed.connect(self._say_state)
         editor.run_read.connect(self.refresh)
@@ -81,7 +83,7 @@ class RunSection(QWidget):
             self.state.show_pills(
                 (mark.said or "not begun", TONES.get(state, "neutral"), STATES[state].glyph)
             )
-            self.reason.setText(mark.reason)
+            self.reason.setText(breakable(mark.reason))
             self.reason.setVisible(bool(mark.reason))
         else:
             self.state.show_pills()

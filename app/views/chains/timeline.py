@@ -321,5 +321,5 @@ def seconds(at: float, span_s: float) -> str:
     if span_s < 1:
         return f"{at * 1000:.0f} ms"
     if span_s < 120:
-        return f"{at:.1f} s"
+        return f"{at:.2f} s" if span_s < 2 else f"{at:.1f} s"
     return f"{at / 60:.0f} min"

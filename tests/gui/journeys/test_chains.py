@@ -665,8 +665,14 @@ def test_every_control_has_a_name_an_id_and_a_tooltip(page: ChainsPage, person: 
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_nothing_is_pushed_out_of_a_small_window(page: ChainsPage, person: Person, scale: float) -> None:
+def test_nothing_is_pushed_out_of_a_small_window(
+    page: ChainsPage, person: Person, legion: Any, scale: float
+) -> None:
     from app.theme.apply import apply
+
+    legion.chains.fails.add("get")
+    page.start.click()
+    settle(person, page)
 
     app = QApplication.instance()
     assert isinstance(app, QApplication)
