@@ -1,12 +1,13 @@
 """What the worker costs: our child process and its frames against the bare engine in a process of its own.
 
     python -m benchmarks.inference [--pairs 30] [--tokens 64] [--json] [--only first-token-overhead|throughput-loss]
-                                   [--url http://127.0.0.1:4567/v1 --token T --model M --pid NODE --pid CHILD]
+                                   [--node] [--url http://127.0.0.1:4567/v1 --token T --model M --pid NODE --pid CHILD]
 
 Pairs are interleaved, the order within a pair alternates, both models are warm, both decode on one thread, prompt and
 sampling are the same. A round begins when the machine is quiet, and one during which others used more than a quarter of
-a processor counts only if there are not enough quiet ones within `--patience` seconds; the report says so. With `--url`
-a third target, an OpenAI-style HTTP door (the node's), is measured in the same rounds, and the figures are its own.
+a processor counts only if there are not enough quiet ones within `--patience` seconds; the report says so. With `--node`
+a whole node, asked over HTTP as any client asks it, is measured in the same rounds, and with `--url` any OpenAI-style
+door; the figures are then those of the last one.
 
 Floors: first token at most 15 ms later at the 95th percentile; throughput at most 2 % lower at the median.
 """
@@ -17,6 +18,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -196,15 +198,21 @@ class HttpTarget:
             "temperature": 0,
             "seed": 1,
             "stream": True,
+            "stream_options": {"include_usage": True},
         }
+        seen = 0
         async with self._client.stream("POST", "/chat/completions", json=body) as answer:
             answer.raise_for_status()
             async for line in answer.aiter_lines():
                 if not line.startswith("data: {"):
                     continue
-                for choice in json.loads(line[6:]).get("choices", ()):
+                event = json.loads(line[6:])
+                for choice in event.get("choices", ()):
                     if choice.get("delta", {}).get("content"):
+                        seen += 1
                         yield 1
+                if event.get("usage"):  # one piece may have held several tokens
+                    yield event["usage"]["completion_tokens"] - seen
 
     def pids(self) -> list[int]:
         """See `Target`."""
@@ -213,6 +221,46 @@ class HttpTarget:
     async def close(self) -> None:
         """See `Target`."""
         await self._client.aclose()
+
+
+class NodeTarget(HttpTarget):
+    """A node of its own in an empty home, decoding on one thread as the others do."""
+
+    name = "node"
+
+    def __init__(self) -> None:
+        super().__init__("", "", "auto", [])
+        self._home = tempfile.TemporaryDirectory()
+        self._node: Process | None = None
+
+    async def open(self) -> None:
+        """See `Target`."""
+        home = Path(self._home.name) / "home"
+        home.mkdir(mode=0o700)
+        settings = f"[models]\nthreads = 1\ncontext = {CONTEXT_TOKENS}\n"
+        (home / "config.toml").write_text(settings, encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LEGION_")}
+        self._node = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "legion_core", "start", "--port", "0",
+            env={**kept, "LEGION_HOME": str(home)}, stdout=PIPE, stderr=-3,
+        )  # fmt: skip
+        assert self._node.stdout is not None
+        await self._node.stdout.readline()  # it says where it is
+        port = json.loads((home / "run" / "node.json").read_text(encoding="utf-8"))["port"]
+        self._url = f"http://127.0.0.1:{port}/v1"
+        self._token = (home / "token").read_text(encoding="utf-8").strip()
+        await super().open()
+        children = Path(f"/proc/{self._node.pid}/task/{self._node.pid}/children").read_text(encoding="ascii")
+        self._pids = [self._node.pid, *map(int, children.split())]
+
+    async def close(self) -> None:
+        """See `Target`."""
+        if self._client is not None:
+            await super().close()
+        if self._node is not None:
+            self._node.terminate()
+            await self._node.wait()
+        self._home.cleanup()
 
 
 async def timed(pieces: Any) -> Sample:
@@ -393,6 +441,8 @@ async def main(arguments: argparse.Namespace) -> int:
         print("the starter model is not installed; give --gguf", file=sys.stderr)
         return 2
     targets: list[Target] = [BareTarget(model), WorkerTarget(model)]
+    if arguments.node:
+        targets.append(NodeTarget())
     if arguments.url:
         targets.append(HttpTarget(arguments.url, arguments.token, arguments.model, arguments.pid))
     try:
@@ -424,6 +474,7 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object on the last line")
     parser.add_argument("--only", default="", choices=["", "first-token-overhead", "throughput-loss"])
     parser.add_argument("--gguf", default="", help="a model file; the starter model if left out")
+    parser.add_argument("--node", action="store_true", help="measure a whole node over HTTP too")
     parser.add_argument("--url", default="", help="an OpenAI-style base URL to measure too")
     parser.add_argument("--token", default="")
     parser.add_argument("--model", default="auto")

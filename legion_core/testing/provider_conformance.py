@@ -36,7 +36,7 @@ from legion_core.kernel.errors import (
 from legion_core.testing.upstream_wires import Call
 
 Power: TypeAlias = Literal["script", "break", "refuse", "usage", "thinking", "context", "embed", "prefix"]
-CANCEL_S = 1.0
+CANCEL_S = 30.0  # ends what would hang; how soon it is on a quiet machine, `benchmarks.faultgrid` measures
 Error = TypeVar("Error", bound=LegionError)
 
 
@@ -231,7 +231,7 @@ async def tells_thinking_from_text(bench: ProviderBench) -> None:
     assert text_of(chunks) == "Four."
 
 
-async def cancels_within_a_second(bench: ProviderBench) -> None:
+async def ends_the_work_behind_it_when_left(bench: ProviderBench) -> None:
     """Leaving the context ends the work behind the provider, and the next answer is not touched by it."""
     if "script" in bench.powers:
         bench.will_say(*(["word "] * 500), slowly=True)
@@ -379,7 +379,7 @@ CHECKS: tuple[tuple[Check, frozenset[Power]], ...] = (
     (gives_whole_tool_calls, frozenset({"script"})),
     (takes_a_whole_tool_turn, frozenset()),
     (tells_thinking_from_text, frozenset({"thinking"})),
-    (cancels_within_a_second, frozenset()),
+    (ends_the_work_behind_it_when_left, frozenset()),
     (cancels_with_its_task, frozenset()),
     (keeps_streams_apart, frozenset({"script"})),
     (breaks_honestly, frozenset({"script", "break"})),

@@ -28,7 +28,7 @@ def view(qapp: QApplication, qtbot: QtBot) -> TranscriptView:
     found.resize(700, 500)
     found.show()
     found.activateWindow()
-    qtbot.waitUntil(found.isActiveWindow)
+    qtbot.waitUntil(found.isActiveWindow, timeout=20_000)
     return found
 
 
@@ -240,7 +240,7 @@ def test_code_gets_its_colours_after_the_first_paint(view: TranscriptView, qtbot
         laid = view._row(Place(0, 0)).laid
         return isinstance(laid, CodeLaid) and bool(laid._colours)
 
-    qtbot.waitUntil(coloured)
+    qtbot.waitUntil(coloured, timeout=20_000)
 
 
 def test_the_footer_offers_its_actions(view: TranscriptView, qtbot: QtBot) -> None:
