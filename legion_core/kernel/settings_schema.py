@@ -85,7 +85,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     continuation: Annotated[
         Literal["native", "prefill", "instruct", "none"],
         about("Continuation", "How an answer that broke off can be continued here.", level="full"),
-    ] = "none"
+    ] = "instruct"
     price: Price | None = None
 
 

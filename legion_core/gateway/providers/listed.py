@@ -78,7 +78,7 @@ def offer_of(
         id=model.id,
         context=next((context for context in told if context), CONTEXT_UNKNOWN),
         capabilities=capabilities,
-        continuation="prefill" if goes_on else "none",
+        continuation="prefill" if goes_on else "instruct" if "streaming" in capabilities else "none",
         price=_price(model.pricing, host),
     )
 

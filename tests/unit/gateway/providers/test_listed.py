@@ -116,4 +116,4 @@ def test_who_made_a_model_is_believed_of_servers_and_not_of_the_labs_own_host() 
 
     assert served is not None
     assert labs is not None
-    assert (served.continuation, served.context, labs.continuation) == ("prefill", 4_096, "none")
+    assert (served.continuation, served.context, labs.continuation) == ("prefill", 4_096, "instruct")

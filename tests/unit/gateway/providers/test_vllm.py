@@ -142,7 +142,7 @@ def test_a_server_of_another_make_is_not_believed_to_continue() -> None:
         async with Upstream("openai", models=(Served("m1", owner="openai"),)) as upstream:
             provider = OpenAICompatible("box", upstream.base_url, SystemClock(), limits=LIMITS)
             (offer,) = (await provider.probe()).models
-            assert offer.continuation == "none"
+            assert offer.continuation == "instruct"  # asked in words, not given the beginning
             with pytest.raises(Unsupported):
                 await said(provider, prefix="Once ")
             await provider.aclose()
