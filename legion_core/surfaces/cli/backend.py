@@ -155,6 +155,7 @@ class Backend(Protocol):
         *,
         is_private: bool = False,
         operation: "Operation" = "chat",
+        context_tokens: int = 0,
     ) -> "RouteShape":
         """Where a request would go, and why not elsewhere."""
         ...

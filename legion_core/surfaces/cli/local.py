@@ -236,6 +236,7 @@ class LocalBackend(Backend):
         *,
         is_private: bool = False,
         operation: "Operation" = "chat",
+        context_tokens: int = 0,
     ) -> RouteShape:
         for word in requires:
             if word not in CAPABILITIES:
@@ -244,11 +245,18 @@ class LocalBackend(Backend):
                     hint=f"There are {', '.join(CAPABILITIES)}.",
                 )
         needed = cast("tuple[Capability, ...]", requires)
-        llm = self._door().llm
+        door = self._door()
         decision = self._run(
-            llm.explain(text, requires=needed, pins=pins.pins(), is_private=is_private, operation=operation)
+            door.routes.explain(
+                text,
+                requires=needed,
+                context_tokens=context_tokens,
+                pins=pins.pins(),
+                is_private=is_private,
+                operation=operation,
+            )
         )
-        return RouteShape.of(decision, llm.tokens_per_s)
+        return RouteShape.of(decision, door.llm.tokens_per_s)
 
     def setting(self, key: str) -> "SettingRow":
         settings = self._settings()

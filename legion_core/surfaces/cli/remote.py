@@ -248,6 +248,7 @@ class RemoteBackend(Backend):
         *,
         is_private: bool = False,
         operation: "Operation" = "chat",
+        context_tokens: int = 0,
     ) -> "RouteShape":
         from legion_core.surfaces.shapes import RouteShape
 
@@ -257,6 +258,7 @@ class RemoteBackend(Backend):
             "pins": pins,
             "private": is_private,
             "operation": operation,
+            "context_tokens": context_tokens,
         }
         return self._wire.ask("POST", f"{V1}/routes/explain", RouteShape, body=body)
 

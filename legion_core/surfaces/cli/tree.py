@@ -300,6 +300,10 @@ def _providers(commands: "Group") -> None:
     explain.add_argument("--requires", metavar="LIST", default="", help="such as tools,vision")
     explain.add_argument("--private", action="store_true", help="as if it were marked private")
     explain.add_argument("--embed", action="store_true", help="for a vector, not for an answer")
+    explain.add_argument("--tier-max", choices=_TIERS, metavar="T", help="no further than this tier")
+    explain.add_argument(
+        "--context", metavar="TOKENS", type=int, default=0, help="with a conversation of this length before it"
+    )
     _pins(explain)
     ledger = _group(commands, "ledger", "what was asked of whom, and what it cost")
     summary = ledger.add_parser("summary", help="added up")

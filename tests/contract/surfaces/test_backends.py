@@ -323,6 +323,16 @@ def test_a_download_that_cannot_be_fails_with_a_reason(backend: Backend, files: 
     assert (last.state, bool(last.problem)) == ("failed", True)
 
 
+def test_a_route_is_explained_for_a_long_conversation_and_up_to_a_tier(backend: Backend) -> None:
+    long = backend.explain("Hi", (), PinsShape(), context_tokens=3_000_000)
+    near = backend.explain("Hi", (), PinsShape(tier_max="local"))
+
+    assert not long.candidates
+    assert {left.reason for left in long.left_out} <= {"context", "operation"}
+    assert {lane.tier for lane in near.candidates} <= {"local"}
+    assert "policy" in {left.reason for left in near.left_out}
+
+
 def test_a_download_from_the_own_network_needs_a_word(backend: Backend, files: str) -> None:
     with pytest.raises(InvalidInput, match="your own network"):
         list(backend.pull(f"{files}/toy.gguf"))

@@ -2,6 +2,8 @@
 
 import argparse
 
+import msgspec
+
 from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec
 from legion_core.kernel.errors import InvalidInput, Unavailable
 from legion_core.surfaces.cli import words
@@ -9,6 +11,7 @@ from legion_core.surfaces.cli.outcome import Outcome, Setting
 from legion_core.surfaces.cli.secrets import read_secret
 from legion_core.surfaces.shapes import LaneShape, PinsShape
 
+CONTEXT_MAX = 4_000_000
 _CIRCUITS = {"closed": "", "half_open": "being tried again", "open": "resting"}
 
 
@@ -125,8 +128,15 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`route explain`."""
     requires = tuple(word.strip() for word in args.requires.split(",") if word.strip())
     operation = "embed" if args.embed else "chat"
+    if not 0 <= args.context <= CONTEXT_MAX:
+        raise InvalidInput(f"--context must be from 0 to {CONTEXT_MAX:,} tokens.")
     route = setting.backend.explain(
-        args.text, requires, pins_of(args), is_private=args.private, operation=operation
+        args.text,
+        requires,
+        msgspec.structs.replace(pins_of(args), tier_max=args.tier_max),
+        is_private=args.private,
+        operation=operation,
+        context_tokens=args.context,
     )
     lines = [
         f"{place}. {lane.tier}: {lane.name}, {_price(lane)}{_speed(lane)}"
