@@ -24,7 +24,7 @@ NEEDS: tuple[tuple[Capability, str, str], ...] = (
     ("vision", "Vision", "No vision"),
     ("tools", "Tools", "No tools"),
     ("thinking", "Thinking", "No thinking"),
-    ("structured_output", "Structured", "No structured output"),
+    ("structured_output", "JSON", "No structured output"),
 )
 CONTEXTS = ((0, "Any length"), (8_192, "8k context"), (32_768, "32k context"), (131_072, "128k context"))
 PLACES = ("Chosen", "Second", "Third", "Fourth")
