@@ -13,8 +13,9 @@ from app.viewmodels.chain_draft import Draft, Place, aligned, draft_of
 from app.viewmodels.chain_editor import ChainEditor
 from app.views.chains.looks import Looks, task_icon
 from app.views.chains.picker import Choice, Picker
-from app.views.parts import bind, column, frame, icon_button, row
+from app.views.parts import bind, column, icon_button
 from app.widgets.canvas.minimap import Minimap
+from app.widgets.canvas.over import OverBar
 from app.widgets.canvas.view import ZOOM_STEP, GraphView
 
 PASTED_BY = 32
@@ -67,8 +68,8 @@ class GraphPane(QFrame):
         editor.edges_fired.connect(view.send_messages)
 
     def _make_zoom_bar(self) -> QWidget:
-        bar = frame("card", "chains.zoom")
-        inner = row(bar, (3, 2, 3, 2), 0)
+        bar = OverBar("chains.zoom")
+        inner = bar.row
         inner.addWidget(
             icon_button(
                 "minus",
@@ -100,8 +101,8 @@ class GraphPane(QFrame):
         return bar
 
     def _make_tools(self) -> QWidget:
-        bar = frame("card", "chains.tools")
-        inner = row(bar, (3, 2, 3, 2), 0)
+        bar = OverBar("chains.tools")
+        inner = bar.row
         inner.addWidget(
             icon_button("plus", "chains.add", "Add a node", bind(self.run, "add"), keys="A", small=True)
         )

@@ -15,7 +15,7 @@ from app.widgets.canvas.looks import NEAR_FROM, EdgeLook, NodeLook
 
 ZOOM_MIN, ZOOM_MAX, FIT_MIN, FIT_MAX = 0.1, 4.0, 0.004, 1.0
 DOTS = 16
-PARTS_MAX = 12  # of what is to be painted; more are taken as the box round them
+PARTS_MAX = 48  # of what is to be painted; more are taken as the box round them
 LOADER_MS = 250
 FLY_MS, FLY_MAX = 200, 12
 OVER = 12  # px between an overlay and the edge

@@ -5,7 +5,7 @@ One item, not one for each node: a chain of a thousand nodes opens without makin
 where is answered by a grid.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from PySide6.QtCore import QLineF, QPointF, QRectF
 from PySide6.QtGui import QPainter, QPainterPath, QPainterPathStroker
@@ -18,6 +18,7 @@ from app.widgets.canvas.routes import PORT_REACH, Route, in_port, out_port, rout
 
 ROUND = 40.0  # px round a node that its ring, ports and caption may take
 SPARE = 2_000.0
+FAR_KEPT_MAX = 8_000  # nodes and edges; of more only what is in view is drawn from afar
 EDGE_REACH = 6.0
 NOTHING: frozenset[str] = frozenset()
 
@@ -40,6 +41,7 @@ class GraphItem(QGraphicsItem):
         self.step = 0
         self.revision = 0
         self.parts: list[QRectF] = []
+        self._far: tuple[int, paint.FarShapes] | None = None
         self.messages: dict[int, float] = {}
         self.drawing: tuple[QPainterPath, bool] | None = None
         self.band = QRectF()
@@ -309,23 +311,34 @@ class GraphItem(QGraphicsItem):
             for at in self._edge_grid.near((part.left(), part.top(), part.right(), part.bottom())):
                 if at not in found:
                     way = self.way(at)
-                    if way.box.intersects(part) or paint.chip_box(self.edges[at], way).intersects(part):
+                    if way.meets(part) or paint.chip_box(self.edges[at], way).intersects(part):
                         found[at] = None
         return sorted(found)
 
     def _paint_far(self, painter: QPainter, parts: Sequence[QRectF], scale: float) -> None:
-        nodes = self.nodes
-        lines: list[tuple[EdgeLook, QLineF]] = []
-        ends: dict[int, None] = {}
-        for part in parts:
-            box = (part.left(), part.top(), part.right(), part.bottom())
-            ends.update(dict.fromkeys(self._edge_grid.near(box)))
-        for at in ends:
+        if len(self.nodes) + len(self.edges) <= FAR_KEPT_MAX:
+            # Kept from one paint to the next: making thousands of boxes each time is what costs, not drawing them.
+            if self._far is None or self._far[0] != self.revision:
+                self._far = (
+                    self.revision,
+                    paint.far_shapes(self.nodes.values(), self._lines(range(len(self.edges)))),
+                )
+            shapes = self._far[1]
+        else:
+            near: dict[int, None] = {}
+            for part in parts:
+                box = (part.left(), part.top(), part.right(), part.bottom())
+                near.update(dict.fromkeys(self._edge_grid.near(box)))
+            shapes = paint.far_shapes((self.nodes[key] for key in self._nodes_near(parts)), self._lines(near))
+        ringed = self.selected | ({self.current} if self.current and self.has_focus else NOTHING)
+        paint.far(painter, shapes, [self.nodes[key] for key in ringed if key in self.nodes], scale)
+
+    def _lines(self, edges: Iterable[int]) -> Iterator[tuple[EdgeLook, QLineF]]:
+        """Straight lines for edges seen from afar."""
+        for at in edges:
             edge = self.edges[at]
-            a, b = nodes[edge.source], nodes[edge.target]
-            lines.append((edge, QLineF(a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2)))
-        shown = [nodes[key] for key in self._nodes_near(parts)]
-        paint.far(painter, shown, lines, self.selected | ({self.current} if self.current else NOTHING), scale)
+            a, b = self.nodes[edge.source], self.nodes[edge.target]
+            yield edge, QLineF(a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2)
 
     # What changes without the graph
 

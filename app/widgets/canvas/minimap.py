@@ -12,7 +12,8 @@ from app.widgets.canvas.view import GraphView
 
 SIZE = QSize(132, 94)
 PADDING = 7.0
-LARGEST = 0.18
+LARGEST = 0.12
+ROOM = 120.0
 
 
 class Minimap(QWidget):
@@ -33,7 +34,8 @@ class Minimap(QWidget):
 
     def _fit(self) -> tuple[float, QPointF]:
         """Scale and offset from the graph to this map."""
-        box = self._view.graph.bounds.united(self._view.seen) if self._view.graph.nodes else self._view.seen
+        # Not what is in view: the picture would be another one with each pan beyond the edge.
+        box = self._view.graph.bounds.adjusted(-ROOM, -ROOM, ROOM, ROOM)
         scale = min(
             (self.width() - 2 * PADDING) / max(1.0, box.width()),
             (self.height() - 2 * PADDING) / max(1.0, box.height()),

@@ -1,6 +1,7 @@
 """How nodes and edges are painted: near with words and glyphs, far as flat boxes and straight lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -173,31 +174,35 @@ def chip(painter: QPainter, held: EdgeLook, way: Route, *, is_selected: bool, dp
     _words(painter, QPointF(left, box.y() + 4), right - left, _chip_words(held), "caption", "text.secondary")
 
 
-def far(
-    painter: QPainter,
-    nodes: Sequence[NodeLook],
-    lines: Sequence[tuple[EdgeLook, QLineF]],
-    selected: frozenset[str] | set[str],
-    scale: float,
-) -> None:
-    """All of them at once, as boxes and straight lines in a few calls."""
-    shown = look()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+@dataclass(frozen=True, slots=True)
+class FarShapes:
+    """A graph from afar: straight lines by ink, boxes by state."""
+
+    lines: dict[str, list[QLineF]]
+    boxes: dict[State, list[QRectF]]
+
+
+def far_shapes(nodes: Iterable[NodeLook], lines: Iterable[tuple[EdgeLook, QLineF]]) -> FarShapes:
+    """The shapes of these nodes and edges."""
     by_ink: dict[str, list[QLineF]] = {}
     for held, line in lines:
         by_ink.setdefault(EDGE_INKS[held.state], []).append(line)
-    width = 0.0 if scale < 0.25 else 1.5
-    for ink, found in by_ink.items():
-        painter.setPen(QPen(shown.colour(ink), width))
-        painter.drawLines(found)
     by_state: dict[State, list[QRectF]] = {}
-    ringed: list[QRectF] = []
     for held in nodes:
-        box = QRectF(held.x, held.y, WIDTH, HEIGHT)
-        by_state.setdefault(held.state if not held.fault else "failed", []).append(box)
-        if held.key in selected:
-            ringed.append(box)
-    for state, boxes in by_state.items():
+        state: State = "failed" if held.fault else held.state
+        by_state.setdefault(state, []).append(QRectF(held.x, held.y, WIDTH, HEIGHT))
+    return FarShapes(by_ink, by_state)
+
+
+def far(painter: QPainter, shapes: FarShapes, ringed: Sequence[NodeLook], scale: float) -> None:
+    """All of them at once, as boxes and straight lines in a few calls."""
+    shown = look()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    width = 0.0 if scale < 0.25 else 1.5
+    for ink, lines in shapes.lines.items():
+        painter.setPen(QPen(shown.colour(ink), width))
+        painter.drawLines(lines)
+    for state, boxes in shapes.boxes.items():
         ink = STATES[state].bar if state in ("running", "done", "failed", "unknown") else "bg.pressed"
         painter.setPen(QPen(shown.colour("line.strong"), 0))
         painter.setBrush(QBrush(_soft(shown.colour(ink), state)))
@@ -205,7 +210,7 @@ def far(
     if ringed:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(shown.colour("focus.ring"), 2 / max(scale, 0.02)))
-        painter.drawRects(ringed)
+        painter.drawRects([QRectF(node.x, node.y, WIDTH, HEIGHT) for node in ringed])
 
 
 def band(painter: QPainter, box: QRectF) -> None:

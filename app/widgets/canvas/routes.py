@@ -1,6 +1,7 @@
 """The way of an edge from port to port, and the points on it that matter."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QPainterPath
@@ -12,17 +13,23 @@ PORT_REACH = 11.0  # px round a port that still mean the port
 CORNER = 12.0
 BESIDE = 26.0
 LONG, BEFORE = 320.0, 52.0
+PIECES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way: its line, where its arrow points, the middle for what stands on it, and the box round all of it."""
+    """A way: its line, where its arrow points, the place of what stands on it, and boxes round all of it and its pieces."""
 
     path: QPainterPath
     start: QPointF
     end: QPointF
     middle: QPointF
     box: QRectF
+    pieces: tuple[QRectF, ...]
+
+    def meets(self, part: QRectF) -> bool:
+        """Whether any of it is in a rectangle; a long way across the canvas is nearly everywhere by its box alone."""
+        return self.box.intersects(part) and any(piece.intersects(part) for piece in self.pieces)
 
 
 def out_port(x: float, y: float, kind: Kind) -> QPointF:
@@ -49,7 +56,16 @@ def route(source: tuple[float, float], target: tuple[float, float], kind: Kind) 
         _around(path, start, tip, kind)
     middle = path.pointAtPercent(_share(path, start, tip))
     box = path.boundingRect().adjusted(-8, -8, 8 + ARROW, 8)
-    return Route(path, start, end, middle, box)
+    return Route(path, start, end, middle, box, _pieces(path, end))
+
+
+def _pieces(path: QPainterPath, end: QPointF) -> tuple[QRectF, ...]:
+    points = [path.pointAtPercent(at / PIECES) for at in range(PIECES + 1)]
+    boxes = [QRectF(a, b).normalized() for a, b in pairwise(points)]
+    room = 10.0  # of what the curve bends between two points, its width, and the arrow
+    return tuple(
+        box.adjusted(-room, -room, room, room) for box in (*boxes, QRectF(points[-1], end).normalized())
+    )
 
 
 def _share(path: QPainterPath, start: QPointF, tip: QPointF) -> float:
