@@ -47,7 +47,6 @@ from app.views.parts import (
     focus_quietly,
     frame,
     icon_button,
-    label,
 )
 from app.views.services import Services
 from app.widgets.canvas.looks import STATES
@@ -116,7 +115,7 @@ class ChainsPage(PageFrame):
         head = Head(left=12, right=8, has_line=False)
         self.new_button = icon_button("plus", "chains.new", "New chain", self.new_chain, keys="Ctrl Shift N")
         self.more_button = icon_button("ellipsis", "chains.more", "More for chains", self._show_more)
-        head.add(label("Chains", "heading"), None, self.more_button, self.new_button)
+        head.add(ElidedLabel("Chains", "heading"), None, self.more_button, self.new_button)
         layout.addWidget(head)
         self.list = EntryList()
         layout.addWidget(self.list, 1)
