@@ -27,6 +27,8 @@ class GraphPane(QFrame):
 
     opened = Signal()
     rename_asked = Signal()
+    chain_asked = Signal(str)
+    """Another chain shall be opened: the one that the chosen node starts."""
 
     def __init__(self, editor: ChainEditor) -> None:
         super().__init__()
@@ -347,12 +349,24 @@ class GraphPane(QFrame):
             "arrange": self._arrange,
             "fit": self.view.fit,
             "rename": self.rename_asked.emit,
+            "chain": self._open_chain,
             **{way: bind(self.align, way) for way in ("left", "top", "across", "down")},
         }
+
+    def _open_chain(self) -> None:
+        node = self._editor.node
+        if node is not None and node.chain in self._chains:
+            self.chain_asked.emit(node.chain)
 
     def _arrange(self) -> None:
         self._editor.arrange()
         self.view.fit()
+
+    def _chain_entry(self) -> list[tuple[str, str, str, str, bool] | None]:
+        node = self._editor.node
+        if node is None or not node.chain:
+            return []
+        return [("chain", f"Open {node.chain}", "workflow", "", node.chain in self._chains)]
 
     def show_menu(self, place: QPoint) -> None:
         """What can be done with what is chosen."""
@@ -367,6 +381,7 @@ class GraphPane(QFrame):
             ("connect", "Connect to…", "arrow-right", "C", one),
             ("connectFailure", "On failure, connect to…", "arrow-right", "Shift+C", one),
             ("rename", "Rename", "pencil", "F2", one),
+            *self._chain_entry(),
             None,
             ("cut", "Cut", "scissors", "Ctrl+X", some),
             ("copy", "Copy", "copy", "Ctrl+C", some),

@@ -171,6 +171,10 @@ class ChainsPage(PageFrame):
             return key
         return f"chain:{self.chains.current}"
 
+    def _open_chain(self, name: str) -> None:
+        self._open_entry(f"chain:{name}")
+        self._show_entries()
+
     def _open_entry(self, key: str) -> None:
         kind, _, name = key.partition(":")
         if kind == "chain":
@@ -291,6 +295,7 @@ class ChainsPage(PageFrame):
         self.list.rows.renamed.connect(self._rename)
         self.graph.opened.connect(self._open_details)
         self.graph.rename_asked.connect(self._rename_node)
+        self.graph.chain_asked.connect(self._open_chain)
         self.tree.opened.connect(self._open_details)
         self.tree.add_asked.connect(
             lambda: self.graph.ask_add(self.editor.nodes[0] if len(self.editor.nodes) == 1 else "")

@@ -329,6 +329,26 @@ def test_the_menu_of_a_node_offers_what_can_be_done(page: ChainsPage, person: Pe
     menu.close()
 
 
+def test_a_node_that_starts_another_chain_leads_to_it(page: ChainsPage, person: Person, legion: Any) -> None:
+    legion.chains.texts["other"] = [TWO.replace("fetch-and-tell", "other")]
+    page.chains.refresh()
+    page.graph.view.setFocus()
+    person.press("A")
+    person.type("other")
+    person.press("Return")
+    assert page.editor.node is not None
+    assert page.editor.node.chain == "other"
+    page.graph.show_menu(page.graph.mapToGlobal(page.graph.rect().center()))
+    menu = page.graph.findChild(QMenu, "chains.menu")
+    assert menu is not None
+    next(action for action in menu.actions() if action.objectName() == "chains.menu.chain").trigger()
+    menu.close()
+    assert page.editor.name == "other"
+    assert page.list.current_key == "chain:other"
+    page.chains.open("fetch-and-tell")
+    assert names(page) == ["get", "tell", "other"]
+
+
 # Running
 
 
