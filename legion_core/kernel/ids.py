@@ -6,7 +6,8 @@ from typing import Protocol
 from legion_core.kernel.clock import Clock
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case: sorts as it reads
-_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # two characters for ten bits at once
+# Two characters for ten bits at once.
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
 
 class Rng(Protocol):

@@ -302,7 +302,11 @@ def _providers(commands: "Group") -> None:
     explain.add_argument("--embed", action="store_true", help="for a vector, not for an answer")
     explain.add_argument("--tier-max", choices=_TIERS, metavar="T", help="no further than this tier")
     explain.add_argument(
-        "--context", metavar="TOKENS", type=int, default=0, help="with a conversation of this length before it"
+        "--context",
+        metavar="TOKENS",
+        type=int,
+        default=0,
+        help="with a conversation of this length before it",
     )
     _pins(explain)
     ledger = _group(commands, "ledger", "what was asked of whom, and what it cost")

@@ -18,7 +18,7 @@ class Limits:
     write_s: float = 60.0  # one write to a client that does not read
     connections_max: int = 256
     quiet_s: float = 10.0  # a stream that says nothing gets a comment after this
-    opening_s: float = 20.0  # a stream whose first word is waited for longer begins without knowing who will answer
+    opening_s: float = 20.0  # a stream that waits longer for its first word begins without knowing its writer
     event_streams_max: int = 32
     events_kept: int = 1024
     idempotency_kept: int = 512

@@ -68,7 +68,8 @@ def test_the_window_the_command_line_and_both_sdks_are_answered_by_one_app(scree
             said.append("".join(events.text_stream))
 
     assert all(text.strip() for text in said), said
-    assert any("Paris" in text for text in said), said  # a real model: its words vary, even cold, with the machine
+    # A real model: its words vary, even cold, with the machine.
+    assert any("Paris" in text for text in said), said
 
     ledger: Any = screen.get("/api/v1/ledger?limit=50")["data"]
     assert {row["dialect"] for row in ledger} >= {"native", "openai_chat", "anthropic_messages"}

@@ -380,7 +380,9 @@ def test_silence_ends(tmp_path: Path) -> None:
     async def check() -> None:
         async with serving(silent) as server:
             with pytest.raises(TimedOut, match="sent nothing"):
-                await _puller(tmp_path, Limits(tries_max=1, tries_begun_max=1, silence_s=0.1)).pull(server.url())
+                await _puller(tmp_path, Limits(tries_max=1, tries_begun_max=1, silence_s=0.1)).pull(
+                    server.url()
+                )
 
     aio.run(check())
 
