@@ -24,7 +24,7 @@ def start(setting: Setting, args: argparse.Namespace) -> Outcome:
     """In the foreground until told to end; with `--detach` until it answers."""
     if args.full:
         raise Unsupported(
-            "Full mode needs the task engine and RabbitMQ, which this version does not have yet.",
+            "Full mode works over RabbitMQ, which this version cannot do yet.",
             hint="Leave out --full.",
         )
     if args.port is not None and not 0 <= args.port <= 65535:
@@ -54,7 +54,9 @@ async def _serve(setting: Setting, args: argparse.Namespace) -> Outcome:
     async with opening as node:
         if not node.url:
             raise node.problem or Unavailable("The engine serves no port.")
-        setting.say(banner(home, node.url, is_token_given=bool(setting.env.get("LEGION_TOKEN"))))
+        setting.say(
+            banner(home, node.url, called(sys.argv[0]), is_token_given=bool(setting.env.get("LEGION_TOKEN")))
+        )
         if args.host:
             setting.aside(
                 f"Note: {args.host} can be reached by other machines. They need the token for everything."
@@ -64,7 +66,18 @@ async def _serve(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome({"url": "", "state": "stopped"}, "Stopped.")
 
 
-def banner(home: Home, url: str, *, is_token_given: bool) -> str:
+def called(started: str) -> str:
+    """The command to type for another one: what started this one, as short as it works from here."""
+    import shutil
+
+    path = Path(started)
+    if path.name != "legion" or shutil.which("legion") == str(path.absolute()):
+        return "legion"
+    here = Path.cwd()
+    return str(path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path)
+
+
+def banner(home: Home, url: str, command: str, *, is_token_given: bool) -> str:
     """The address, where the token lies, and a first command to try."""
     place = "the variable LEGION_TOKEN" if is_token_given else str(home.token_path)
     value = "$LEGION_TOKEN" if is_token_given else f"$(cat {_quoted(home.token_path)})"
@@ -72,7 +85,7 @@ def banner(home: Home, url: str, *, is_token_given: bool) -> str:
 The token is in {place}
 
 Try it:
-  legion chat prompt "Hello"
+  {command} chat prompt "Hello"
   curl {url}/v1/chat/completions -H "Authorization: Bearer {value}" \\
     -H "content-type: application/json" \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Hello"}}]}}'
