@@ -11,6 +11,7 @@ from legion_core.kernel.errors import LegionError
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Headers, Operation, Raw, Reply, Streamed
 from legion_core.surfaces.rest.failures import body_of, fault, fault_of, retry_after, status_of, unexpected
 from legion_core.surfaces.rest.guard import ABORT, WHO
+from legion_core.surfaces.rest.methods import Methods, allow
 from legion_core.surfaces.rest.once import Once
 from legion_core.surfaces.rest.presence import ClientGone, ClientStuck, Presence
 
@@ -28,6 +29,7 @@ def build(desk: Desk, operations: tuple[Operation, ...]) -> "Starlette":
     from starlette.routing import Route
 
     once = Once(desk.clock, desk.limits)
+    methods = Methods(operations)
     routes = [
         Route(
             operation.path, Endpoint(desk, operation, once), methods=[operation.method], name=operation.name
@@ -42,7 +44,8 @@ def build(desk: Desk, operations: tuple[Operation, ...]) -> "Starlette":
             if status == 405
             else fault(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
         )
-        return Response(body_of(what), status_code=status, media_type="application/json")
+        headers = {"allow": allow(methods.at(request.url.path))} if status == 405 else None
+        return Response(body_of(what), status_code=status, media_type="application/json", headers=headers)
 
     application = Starlette(debug=False, routes=routes, exception_handlers={404: unknown, 405: unknown})
     application.router.redirect_slashes = False

@@ -152,7 +152,8 @@ class Operation:
 
     `right` is the path and action asked of the authoriser; None is for what is open to all, or, with `is_signed`, proves
     itself by a signature. `answer` is the type of
-    `data`, `example` an instance of it. `media_type` other than JSON means the body is not an envelope.
+    `data`, `example` an instance of it. `media_type` other than JSON means the body is not an envelope; `media_types` are
+    further ones that may be asked for.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -168,6 +169,7 @@ class Operation:
     body_example: object = None
     query: tuple[Parameter, ...] = ()
     media_type: str = "application/json"
+    media_types: tuple[str, ...] = ()
     is_enveloped: bool = True
     is_signed: bool = False
 

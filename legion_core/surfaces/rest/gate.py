@@ -82,7 +82,7 @@ def judge_head(method: str, target: bytes, headers: Sequence[Header], own: OwnAd
     if values(headers, b"upgrade"):
         return Refusal(400, "invalid_input", "This address speaks HTTP/1.1 only; it upgrades to nothing.")
     if method not in METHODS:
-        return Refusal(405, "method_not_allowed", f"{method[:16]} is not a method used here.")
+        return unused_method(method)
     return None
 
 
@@ -112,6 +112,11 @@ def judge_body(
             "Send the header `content-type: application/json`.",
         )
     return None
+
+
+def unused_method(method: str) -> Refusal:
+    """The refusal of a method that this address does not take."""
+    return Refusal(405, "method_not_allowed", f"{method[:16]} is not a method used here.")
 
 
 def too_large(body_bytes_max: int) -> Refusal:

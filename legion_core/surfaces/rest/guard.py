@@ -44,8 +44,10 @@ class Guard:
         principal: Callable[[str], Principal],
         limits: Limits,
         tally: Tally,
+        methods_at: Callable[[str], frozenset[str]] | None = None,
     ) -> None:
         self._app = app
+        self._methods_at = methods_at or _any_method
         self._own = own
         self._principal = principal
         self._body_bytes_max = limits.body_bytes_max
@@ -58,7 +60,7 @@ class Guard:
         refusal, who = self._judge(scope)
         if refusal is not None:
             self._tally.refuse(refusal.status)
-            await _refuse(send, refusal)
+            await _refuse(send, refusal, self._methods_at(scope["path"]))
             return
         scope[WHO] = who
         read_bytes = 0
@@ -91,7 +93,14 @@ class Guard:
         refusal, who = self._identify(gate.credentials(headers, scope["query_string"]))
         if refusal is None:
             refusal = gate.judge_body(method, headers, self._body_bytes_max)
+            if refusal is not None and self._is_unused(method, scope["path"]):
+                refusal = gate.unused_method(method)
         return refusal, who
+
+    def _is_unused(self, method: str, path: str) -> bool:
+        """Whether there is such an address, but not for this method."""
+        used = self._methods_at(path)
+        return bool(used) and method not in used
 
     def _identify(self, found: tuple[str, ...]) -> tuple[Refusal | None, Principal]:
         if len(found) > 1:
@@ -111,11 +120,15 @@ class Guard:
         return None, who
 
 
+def _any_method(path: str) -> frozenset[str]:
+    return gate.METHODS
+
+
 def _is_signed(scope: "Scope") -> bool:
     return scope["method"] == "POST" and scope["path"].startswith(gate.SIGNED_PATHS)
 
 
-async def _refuse(send: "Send", refusal: Refusal) -> None:
+async def _refuse(send: "Send", refusal: Refusal, methods: frozenset[str]) -> None:
     body = body_of(fault(refusal.status, refusal.code, refusal.message, refusal.hint))
     headers = [
         (b"content-type", b"application/json"),
@@ -125,6 +138,6 @@ async def _refuse(send: "Send", refusal: Refusal) -> None:
     if refusal.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="legion"'))
     if refusal.status == 405:
-        headers.append((b"allow", ", ".join(sorted(gate.METHODS)).encode()))
+        headers.append((b"allow", ", ".join(sorted(methods)).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ import msgspec
 
 from legion_core import __version__
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw
+from legion_core.surfaces.rest.dialect_shapes import ERRORS, shape_of
 from legion_core.surfaces.rest.failures import Fault, fault
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
@@ -16,15 +17,23 @@ _ERRORS = {
     "401": "No valid token.",
     "403": "Not allowed.",
     "404": "There is no such thing.",
+    "408": "The request did not arrive in time.",
     "409": "It exists already, or its state does not allow this.",
     "413": "The body is too large.",
+    "414": "The address is too long.",
     "415": "The body is not JSON.",
+    "421": "The Host header names another address.",
+    "422": "The answer was held back by a filter.",
     "429": "A limit is reached.",
+    "431": "The headers are too large.",
     "500": "Something broke inside; the log has it under the id.",
     "502": "A model could not answer.",
     "503": "Nothing can answer now.",
     "504": "No byte came in time.",
+    "529": "Nothing can answer now, as this dialect says it.",
 }
+_DIALECTS_ONLY = ("529",)
+_OPEN = ("400", "403", "408", "414", "421", "431", "503")  # what may meet a caller who needs no token
 
 
 def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
@@ -52,7 +61,7 @@ def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
         "security": [{"bearer": []}, {"apiKey": []}],
         "paths": paths,
         "components": {
-            "schemas": {**components, "Error": _error_schema()},
+            "schemas": {**components, **ERRORS, "Error": _error_schema()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -62,6 +71,7 @@ def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
+    shape = shape_of(operation)
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -88,22 +98,26 @@ def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        schema = {"type": "object"} if operation.body is dict else by_type[repr(operation.body)]
+        schema = shape.body or (
+            {"type": "object"} if operation.body is dict else by_type[repr(operation.body)]
+        )
         described["requestBody"] = {
             "required": True,
             "content": {
                 "application/json": {"schema": schema, "example": msgspec.to_builtins(operation.body_example)}
             },
         }
+    is_open = operation.right is None and not operation.is_signed
     if operation.right is None:
         described["security"] = []
-        if not operation.is_signed:
-            return described
     for status, words in _ERRORS.items():
-        described["responses"][status] = {
-            "description": words,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-        }
+        if (status in _DIALECTS_ONLY and status not in shape.statuses) or (is_open and status not in _OPEN):
+            continue
+        described["responses"].setdefault(
+            status, {"description": words, "content": {"application/json": {"schema": shape.error}}}
+        )
+    if is_open:
+        described["responses"]["503"]["content"]["text/plain"] = {"schema": {"type": "string"}}
     return described
 
 
@@ -120,7 +134,10 @@ def _answer(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     content = {"schema": schema or {"type": "string"}, "example": example}
     if not operation.is_enveloped and operation.media_type == "application/json" and not schema:
         content["schema"] = {"type": "object"}
-    return {"description": operation.summary, "content": {operation.media_type: content}}
+    kinds: dict[str, Any] = {operation.media_type: content}
+    for kind in (*operation.media_types, *shape_of(operation).streams):
+        kinds[kind] = {"schema": {"type": "object"} if kind == "application/json" else {"type": "string"}}
+    return {"description": operation.summary, "content": kinds}
 
 
 def _error_schema() -> dict[str, Any]:

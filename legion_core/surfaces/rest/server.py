@@ -107,10 +107,15 @@ class RestServer:
 
         from legion_core.surfaces.rest import app, routes, wire
         from legion_core.surfaces.rest.guard import Guard
+        from legion_core.surfaces.rest.methods import Methods
 
         desk = self._desk
-        application = app.build(desk, (*routes.operations(), *self._extra))
-        guard = Guard(application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally)
+        operations = (*routes.operations(), *self._extra)
+        application = app.build(desk, operations)
+        methods_at = Methods(operations).at
+        guard = Guard(
+            application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally, methods_at
+        )
         config = Config(
             guard,
             http="httptools",

@@ -241,6 +241,7 @@ OPERATIONS = (
         example="You, 2026-03-14T09:26:53.589Z\n\nHello\n",
         query=(Parameter("format", "The kind of document.", {"type": "string", "enum": list(FORMATS)}),),
         media_type="text/markdown",
+        media_types=("application/json", "text/html"),
         is_enveloped=False,
     ),
     Operation(

@@ -1,5 +1,7 @@
 """`/api/v1/events`: facts about this node as they happen, as server-sent events."""
 
+import asyncio
+
 from legion_core.kernel.errors import InvalidInput, LimitReached
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Operation, Parameter, Streamed
 from legion_core.surfaces.rest.feed import event_kinds, event_shape, frame
@@ -9,9 +11,13 @@ _EXAMPLE = (
 )
 
 
+FOR_S_MAX = 86_400
+
+
 async def watch_events(desk: Desk, call: Call) -> Streamed:
     """From now on, or behind `Last-Event-ID`; what has fallen out of the ring is announced as `Lost`."""
     wanted = _wanted(call)
+    for_s = call.number("for_s", default=0, minimum=0, maximum=FOR_S_MAX) if "for_s" in call.query else None
     feed = desk.feed
     after, lost = feed.last, 0
     if last_seen := call.headers.get("last-event-id", ""):
@@ -25,6 +31,7 @@ async def watch_events(desk: Desk, call: Call) -> Streamed:
 
     async def write(client: Client) -> None:
         nonlocal after, lost
+        until = None if for_s is None else asyncio.get_running_loop().time() + for_s
         with feed.reading():
             await client.start(200, "text/event-stream")
             await client.send(b"retry: 2000\n\n")
@@ -40,7 +47,11 @@ async def watch_events(desk: Desk, call: Call) -> Streamed:
                         await client.send(frame(name, payload, feed.id_of(kept.number)))
                 if not feed.is_open:
                     break
-                await feed.wait_past(after)
+                try:
+                    async with asyncio.timeout_at(until):
+                        await feed.wait_past(after)
+                except TimeoutError:
+                    break
         await client.finish()
 
     return Streamed(write)
@@ -68,6 +79,11 @@ OPERATIONS = (
         example=_EXAMPLE,
         query=(
             Parameter("type", "Only these kinds, separated by commas."),
+            Parameter(
+                "for_s",
+                "End after so many seconds, 0 with what there is; without it the stream goes on.",
+                {"type": "integer", "minimum": 0, "maximum": FOR_S_MAX},
+            ),
             Parameter("last-event-id", "Go on behind this event.", place="header"),
         ),
         media_type="text/event-stream",

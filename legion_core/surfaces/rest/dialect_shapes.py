@@ -1,0 +1,146 @@
+"""What the description says of the dialects: their own bodies, media types of streams, statuses and error shapes.
+
+The dialects parse and refuse by themselves (`gateway/dialects`), so what stands here is for readers and their tools.
+A field that is not named is taken and dropped; what is refused is written in the tables of `docs/streams.md`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from legion_core.surfaces.rest.calls import Operation
+
+Schema = dict[str, Any]
+
+EVENT_STREAM: Final = "text/event-stream"
+LINES: Final = "application/x-ndjson"
+
+_ERROR: Final = {"$ref": "#/components/schemas/Error"}
+_TEXT: Final[Schema] = {"type": "string"}
+_MODEL: Final[Schema] = {"type": "string", "description": "`auto` or empty lets the router choose."}
+_PARTS: Final[Schema] = {"type": "array", "items": {"type": "object"}, "minItems": 1}
+_STREAM: Final[Schema] = {"type": "boolean"}
+_TOKENS: Final[Schema] = {"type": "integer", "minimum": 1}
+_TOOLS: Final[Schema] = {"type": "array", "items": {"type": "object"}}
+
+
+def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _messages(*roles: str) -> Schema:
+    message = _object(("role",), role={"type": "string", "enum": list(roles)})
+    return {"type": "array", "minItems": 1, "items": message}
+
+
+_CONTENTS: Final[Schema] = {
+    "type": "array",
+    "minItems": 1,
+    "items": _object(("parts",), role={"type": "string", "enum": ["user", "model"]}, parts=_PARTS),
+}
+_ANTHROPIC: Final[dict[str, Schema]] = {
+    "model": _MODEL,
+    "messages": _messages("user", "assistant", "system"),
+    "system": {"anyOf": [_TEXT, _PARTS]},
+    "tools": _TOOLS,
+}
+
+BODIES: Final[dict[str, Schema]] = {
+    "openai_chat_completions": _object(
+        ("messages",),
+        model=_MODEL,
+        messages=_messages("system", "developer", "user", "assistant", "tool"),
+        stream=_STREAM,
+        max_completion_tokens=_TOKENS,
+        temperature={"type": "number", "minimum": 0, "maximum": 2},
+        tools=_TOOLS,
+    ),
+    "openai_responses": _object(
+        ("input",),
+        model=_MODEL,
+        input={"anyOf": [{"type": "string", "minLength": 1}, _PARTS]},
+        instructions=_TEXT,
+        stream=_STREAM,
+        max_output_tokens=_TOKENS,
+        tools=_TOOLS,
+    ),
+    "anthropic_messages": _object(
+        ("messages", "max_tokens"), **_ANTHROPIC, max_tokens=_TOKENS, stream=_STREAM
+    ),
+    "anthropic_count_tokens": _object(("messages",), **_ANTHROPIC),
+    "ollama_chat": _object((), model=_MODEL, messages=_messages("system", "user", "assistant", "tool"), stream=_STREAM),
+    "ollama_generate": _object((), model=_MODEL, prompt=_TEXT, system=_TEXT, stream=_STREAM),
+    "GenerateContent": _object(
+        ("contents",),
+        contents=_CONTENTS,
+        systemInstruction=_object(("parts",), parts=_PARTS),
+        tools=_TOOLS,
+        generationConfig={"type": "object"},
+    ),
+    "CountTokens": _object(
+        (), contents=_CONTENTS, generateContentRequest=_object(("contents",), contents=_CONTENTS)
+    ),
+}  # fmt: skip
+
+ERRORS: Final[dict[str, Schema]] = {
+    "OpenAIError": _object(
+        ("error",),
+        error=_object(
+            ("message", "type"),
+            message=_TEXT,
+            type=_TEXT,
+            param={"type": ["string", "null"]},
+            code={"type": ["string", "null"]},
+        ),
+    ),
+    "AnthropicError": _object(
+        ("type", "error"),
+        type={"const": "error"},
+        error=_object(("type", "message"), type=_TEXT, message=_TEXT),
+    ),
+    "OllamaError": _object(("error",), error=_TEXT),
+    "GeminiError": _object(
+        ("error",),
+        error=_object(("code", "message", "status"), code={"type": "integer"}, message=_TEXT, status=_TEXT),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the description of one operation differs: `error` is the schema of all its errors."""
+
+    error: Schema
+    body: Schema | None = None
+    streams: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+
+
+OWN: Final = Shape(_ERROR)
+
+
+def shape_of(operation: Operation) -> Shape:
+    """The dialect an operation speaks, by its path; `OWN` for what is ours."""
+    path = operation.path
+    if path.startswith(("/api/v1/", "/hooks/")):
+        return OWN
+    method = path.rpartition(":")[2] if "/models/{" in path else ""
+    question = method.removeprefix("stream")
+    body = BODIES.get(operation.name) or BODIES.get(question[:1].upper() + question[1:])
+    if path.startswith("/api/"):
+        is_stream = operation.name in ("ollama_chat", "ollama_generate", "ollama_pull")
+        return Shape(_either("OllamaError"), body, (LINES,) if is_stream else ())
+    if path.startswith("/v1/messages"):
+        streams = (EVENT_STREAM,) if operation.name == "anthropic_messages" else ()
+        return Shape(_either("AnthropicError"), body, streams, ("529",))
+    if "/models/{" in path or path.startswith("/v1beta/"):
+        streams = (EVENT_STREAM,) if method == "streamGenerateContent" else ()
+        return Shape(_either("GeminiError", "OpenAIError", "AnthropicError"), body, streams)
+    if path.startswith("/v1/"):
+        is_stream = operation.name in ("openai_chat_completions", "openai_responses")
+        return Shape(_either("OpenAIError", "AnthropicError"), body, (EVENT_STREAM,) if is_stream else ())
+    return OWN
+
+
+def _either(*names: str) -> Schema:
+    """The dialect's own shape; what is refused at the door has ours."""
+    return {"anyOf": [*({"$ref": f"#/components/schemas/{name}"} for name in names), _ERROR]}
