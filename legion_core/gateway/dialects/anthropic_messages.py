@@ -36,6 +36,7 @@ from legion_core.gateway.dialects.fields import (
     image_from_url,
     pins,
     require,
+    unseen_file,
 )
 from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
 from legion_core.gateway.types import (
@@ -83,6 +84,31 @@ class _Document(msgspec.Struct, tag_field="type", tag="document"):
     title: str | None = None
 
 
+class _File(msgspec.Struct, tag_field="type", tag="file"):
+    file_id: str
+
+
+class _Content(msgspec.Struct, tag_field="type", tag="content"):
+    content: str | Annotated[list[_Text], Meta(max_length=PARTS_MAX)]
+
+
+class _ShownDocument(msgspec.Struct, tag_field="type", tag="document"):
+    """A document in a tool's result, of any sort: a result that is refused would end the conversation it is in."""
+
+    source: _Plain | _Content | _Base64 | _Url | _File
+    title: str | None = None
+
+
+class _SearchResult(msgspec.Struct, tag_field="type", tag="search_result"):
+    content: Annotated[list[_Text], Meta(max_length=PARTS_MAX)]
+    source: str = ""
+    title: str = ""
+
+
+class _ToolReference(msgspec.Struct, tag_field="type", tag="tool_reference"):
+    tool_name: Name
+
+
 class _Thinking(msgspec.Struct, tag_field="type", tag="thinking"):
     thinking: str
     signature: str = ""
@@ -100,7 +126,13 @@ class _ToolUse(msgspec.Struct, tag_field="type", tag="tool_use"):
 
 class _ToolResult(msgspec.Struct, tag_field="type", tag="tool_result"):
     tool_use_id: Name
-    content: str | Annotated[list[_Text | _Image | _Document], Meta(max_length=PARTS_MAX)] | None = None
+    content: (
+        str
+        | Annotated[
+            list[_Text | _Image | _ShownDocument | _SearchResult | _ToolReference], Meta(max_length=PARTS_MAX)
+        ]
+        | None
+    ) = None
     is_error: bool | None = None
 
 
@@ -336,13 +368,28 @@ def _result(part: _ToolResult) -> ToolResultBlock:
     if isinstance(part.content, str):
         text = part.content
     else:
-        shown = part.content or ()
-        text = "\n".join(
-            inner.text if isinstance(inner, _Text) else _document(inner)
-            for inner in shown
-            if not isinstance(inner, _Image)
-        )
+        text = "\n".join(_shown(inner) for inner in part.content or () if not isinstance(inner, _Image))
     return ToolResultBlock(call_id=part.tool_use_id, text=text, is_error=bool(part.is_error))
+
+
+def _shown(part: _Text | _ShownDocument | _SearchResult | _ToolReference) -> str:
+    """What a tool's result shows, in words. Every tool is told to the model at once, so a reference is only its name."""
+    match part:
+        case _Text():
+            return part.text
+        case _ToolReference():
+            return f"The tool {part.tool_name} is available."
+        case _SearchResult():
+            head = " ".join(each for each in (part.title, part.source) if each)
+            return "\n".join((*((head,) if head else ()), *(each.text for each in part.content)))
+        case _ShownDocument(source=_Plain(data=text)):
+            pass
+        case _ShownDocument(source=_Content(content=content)):
+            text = _text(content)
+        case _ShownDocument(source=source):
+            media_type = source.media_type if isinstance(source, _Base64) else ""
+            return unseen_file(part.title or "", media_type)
+    return f"{part.title}\n{text}" if part.title else text
 
 
 def _document(part: _Document) -> str:

@@ -20,6 +20,7 @@ from legion_core.gateway.dialects.fields import (
     decode_item,
     image_from_url,
     require,
+    unseen_file,
 )
 from legion_core.gateway.dialects.openai_responses_tools import custom_arguments, joined_name
 from legion_core.gateway.types import (
@@ -54,7 +55,16 @@ class _Image(msgspec.Struct, tag_field="type", tag="input_image"):
     image_url: str | None = None
 
 
+class _File(msgspec.Struct, tag_field="type", tag="input_file"):
+    filename: str | None = None
+    file_data: str | None = None
+
+
 Parts = Annotated[list[_InputText | _OutputText | _Text | _Refusal | _Image], Meta(max_length=PARTS_MAX)]
+# A result that is refused would end the conversation it is in, so files are taken here, and told of in words.
+ResultParts = Annotated[
+    list[_InputText | _OutputText | _Text | _Refusal | _Image | _File], Meta(max_length=PARTS_MAX)
+]
 
 
 class _Kind(msgspec.Struct):
@@ -96,7 +106,7 @@ class _CustomCall(msgspec.Struct):
 class _Output(msgspec.Struct):
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: Name
-    output: str | Parts
+    output: str | ResultParts
 
 
 class _Summary(msgspec.Struct):
@@ -211,7 +221,7 @@ def _take_message(message: _User | _Assistant | _System | _Developer, at: str, t
             told.system.append("".join(block.text for block in blocks if isinstance(block, TextBlock)))
 
 
-def _blocks(content: str | Parts, at: str) -> list[Block]:
+def _blocks(content: str | Parts | ResultParts, at: str) -> list[Block]:
     if isinstance(content, str):
         return [TextBlock(text=content)]
     blocks = list[Block]()
@@ -221,6 +231,11 @@ def _blocks(content: str | Parts, at: str) -> list[Block]:
                 blocks.append(TextBlock(text=part.text))
             case _Refusal():
                 blocks.append(TextBlock(text=part.refusal))
+            case _File():
+                told = (part.file_data or "").removeprefix("data:").partition(";")[0]
+                blocks.append(
+                    TextBlock(text=unseen_file(part.filename or "", told if "/" in told[:80] else ""))
+                )
             case _Image():
                 where = f"{at}[{index}].image_url"
                 require(

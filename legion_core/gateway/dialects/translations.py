@@ -103,6 +103,10 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
         "pictures inside a result are shown as the user's, behind it",
     ),
     _t("messages[].content: document of plain text", "as text, under its title"),
+    _t(
+        "content of a tool_result: document, search_result, tool_reference",
+        "in words: a text as it is, a tool as its name; of a file the model is told that it cannot be shown",
+    ),
     _r(
         "messages[].content: document of other sorts, search_result, container_upload",
         "no other provider takes it",
@@ -136,6 +140,10 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
         "names a provider cannot take are replaced on the way there and restored on the way back",
     ),
     _d("tools: other types", "they run at one provider only; the model is not told of them"),
+    _d(
+        "tools[].defer_loading, allowed_callers, input_examples, strict",
+        "the model is told of every tool at once",
+    ),
     _t("tool_choice", "auto, any, none, one tool; any and one tool need a provider that can"),
     _d("tool_choice.disable_parallel_tool_use", "a client has to be ready for any number of calls"),
     _t("thinking: enabled", "budget_tokens; at other providers the nearest effort"),
@@ -164,6 +172,7 @@ OPENAI_RESPONSES: tuple[Translation, ...] = (
         "given back to the instance it came from, if it has its encrypted_content; else dropped",
     ),
     _r("input[]: input_file, input_audio, pictures by file_id", "no other provider takes it in this form"),
+    _t("input_file in the output of a call", "the model is told that it cannot be shown"),
     _r("input[]: item_reference", "items are not kept under their ids"),
     _d("input[]: items of other types", "the traces of tools that run at one provider only"),
     _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
