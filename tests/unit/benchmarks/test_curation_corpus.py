@@ -66,7 +66,7 @@ def test_a_session_has_as_many_requests_as_turns_and_every_call_its_result(turns
 
 @pytest.mark.slow
 def test_every_answer_stands_in_the_history_at_the_time_it_is_asked() -> None:
-    session = corpus.session(5, "50+", 60)
+    session = corpus.session(5, "50+", 90)
     history = ""
     asked: Counter[str] = Counter()
     for turn, step in enumerate(session.steps, 1):
