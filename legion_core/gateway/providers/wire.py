@@ -6,14 +6,18 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 import msgspec
 
+from legion_core.gateway.providers.line import Exchange, LineError, Undecodable
+from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlow, Lines
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
 from legion_core.gateway.types import Chunk, Finished, Usage
 from legion_core.kernel.clock import Clock
@@ -28,15 +32,18 @@ from legion_core.kernel.errors import (
 )
 from legion_core.kernel.faults import fault
 
-if TYPE_CHECKING:
-    import httpx
-
-CLOSE_S: Final = 1.0  # leaving a stream cancels it upstream within this time
 DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
-CLOSING_TURNS: Final = 16  # two for each of six nested generators, and some to spare
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # of an answer that is not a stream
 ERROR_BYTES_MAX: Final = 64 * 1024
 STREAM_BYTES_MAX: Final = 512 * 1024 * 1024
+
+_URL_SAFE: Final = "/:?#[]@!$&'()*+,;=%~-._"
+_USUAL: Final = {
+    "content-type": "application/json",
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "user-agent": "legion-workbench",
+}
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -65,20 +72,6 @@ class Reader(Protocol[E_contra]):
     def so_far(self) -> Usage | None:
         """What the provider has counted before the end; None where its wire tells only at the end."""
         ...
-
-
-class Chunks:
-    """One answer's chunks; see `Counting` for what they know beside."""
-
-    def __init__(self, chunks: AsyncGenerator[Chunk, None], so_far: Callable[[], Usage | None]) -> None:
-        self.counted = so_far
-        self._chunks = chunks
-
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self
-
-    def __anext__(self) -> Awaitable[Chunk]:
-        return self._chunks.__anext__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +131,8 @@ class Wire:
         self._secrets = secrets
         self._limits = limits
         self._sign = sign
-        self._client: httpx.AsyncClient | None = None
+        self._carrier: Carrier | None = None
         self._is_closed = False
-        self._opening = asyncio.Lock()
 
     @property
     def is_loopback(self) -> bool:
@@ -165,11 +157,14 @@ class Wire:
         return await self._whole("POST", path, body, kind)
 
     async def _whole(self, method: str, path: str, body: bytes, kind: type[T]) -> T:
-        async with (
-            self._deadline(self._limits.answer_s, "gave no whole answer"),
-            self._response(method, path, body) as response,
-        ):
-            raw = await self._bounded(response, BODY_BYTES_MAX)
+        until_s = _now_s() + self._limits.answer_s
+        async with self._exchange(method, path, body, until_s, self._limits.answer_s) as exchange:
+            try:
+                raw = await self._bounded(exchange, BODY_BYTES_MAX, until_s)
+            except TimeoutError as error:
+                raise TimedOut(
+                    f"{self.name} gave no whole answer within {self._limits.answer_s:g} s."
+                ) from error
         try:
             return msgspec.json.decode(raw, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -180,78 +175,21 @@ class Wire:
         self, path: str, body: bytes, parser: Parser[E], reader: Reader[E]
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         """POST and read the streamed answer; see `Provider.stream` for what may be raised and when."""
-        async with (
-            self._response("POST", path, body, is_stream=True) as response,
-            aclosing(self._chunks(response, parser, reader)) as chunks,
-        ):
-            yield Chunks(chunks, reader.so_far)
+        limit_s = self._limits.first_event_s
+        async with self._exchange("POST", path, body, _now_s() + limit_s, limit_s) as exchange:
+            chunks = Chunks(self, exchange, parser, reader, self._limits)
+            yield chunks
+            await chunks.drain()
 
-    async def _chunks(
-        self, response: "httpx.Response", parser: Parser[E], reader: Reader[E]
-    ) -> AsyncGenerator[Chunk, None]:
-        seen = 0
-        try:
-            async with aclosing(self._events(response, parser)) as events:
-                async for event in events:
-                    fault("providers.stream")
-                    for chunk in reader.read(event):
-                        if isinstance(chunk, Finished):
-                            try:
-                                yield chunk
-                            finally:  # also where the caller stops at this chunk, as it may
-                                await _drain(events)
-                            return
-                        yield chunk
-                        seen += 1
-        except (StreamBroken, TimedOut) as error:
-            # The connection broke, but the wire's own end may have been there already.
-            if (finished := reader.at_end()) is None:
-                if isinstance(error, StreamBroken):
-                    raise StreamBroken(error.message, hint=error.hint, chunks_seen=seen) from error
-                raise
-        else:
-            finished = reader.at_end()
-        if finished is None:
-            raise StreamBroken(f"{self.name} ended its stream before the answer's end.", chunks_seen=seen)
-        yield finished
+    def broke(self, error: LineError, seen: int) -> StreamBroken:
+        """A connection that was lost in the middle of an answer, or a body that cannot be read."""
+        if isinstance(error, Undecodable):
+            return StreamBroken(
+                f"{self.name} sent a compressed stream that cannot be read.", chunks_seen=seen
+            )
+        return StreamBroken(f"The connection to {self.name} broke: {self._why(error)}.", chunks_seen=seen)
 
-    async def _events(self, response: "httpx.Response", parser: Parser[E]) -> AsyncGenerator[E, None]:
-        limit_s, size = self._limits.first_event_s, 0
-        head: bytes | None = b""  # what came before the first event; None once there was one
-        loop = asyncio.get_running_loop()
-        silent_until = loop.time() + limit_s
-        async with aclosing(_pieces(response)) as pieces:
-            while (piece := await self._next(pieces, silent_until, limit_s)) is not None:
-                size += len(piece)
-                if size > STREAM_BYTES_MAX:
-                    raise Malformed(f"{self.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
-                if events := parser.feed(piece):
-                    for event in events:
-                        yield event
-                    head, limit_s = None, self._limits.idle_s
-                    silent_until = loop.time() + limit_s
-                elif head is not None and len(head) < ERROR_BYTES_MAX:
-                    head += piece
-        for event in parser.close():
-            head = None
-            yield event
-        if head:
-            raise self._not_a_stream(head)
-
-    async def _next(self, pieces: AsyncIterator[bytes], silent_until: float, limit_s: float) -> bytes | None:
-        import httpx
-
-        try:
-            async with asyncio.timeout_at(silent_until):
-                return await anext(pieces, None)
-        except TimeoutError as error:
-            raise TimedOut(f"{self.name} sent nothing for {limit_s:g} s.") from error
-        except httpx.DecodingError as error:
-            raise StreamBroken(f"{self.name} sent a compressed stream that cannot be read.") from error
-        except httpx.HTTPError as error:
-            raise StreamBroken(f"The connection to {self.name} broke: {self._why(error)}.") from error
-
-    def _not_a_stream(self, head: bytes) -> ProviderError:
+    def not_a_stream(self, head: bytes) -> ProviderError:
         """Another program on that port, a login page, or an error with status 200."""
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             answer = msgspec.json.decode(head)
@@ -267,78 +205,71 @@ class Wire:
         )
 
     @asynccontextmanager
-    async def _response(
-        self, method: str, path: str, body: bytes, *, is_stream: bool = False
-    ) -> AsyncGenerator["httpx.Response", None]:
+    async def _exchange(
+        self, method: str, path: str, body: bytes, until_s: float, limit_s: float
+    ) -> AsyncGenerator[Exchange, None]:
         """An answer with status 2xx; anything else raises what it stands for."""
-        client = await self._open_client()
-        import httpx
-
-        request = client.build_request(
-            method, self.base_url + path, content=body or None, headers={"content-type": "application/json"}
-        )
+        carrier = await self._open()
+        # What a path may hold stays as it is; what no request line may carry is quoted.
+        url = percent(self.base_url + path, safe=_URL_SAFE)
+        headers = {**_USUAL, **self._headers}
         if self._sign is not None:
             async with self._deadline(self._limits.answer_s, "could not be signed in to"):
-                request.headers.update(await self._sign(method, str(request.url), body))
-        limit_s = self._limits.first_event_s if is_stream else self._limits.answer_s
+                headers |= {
+                    name.lower(): value for name, value in (await self._sign(method, url, body)).items()
+                }
         try:
             fault("providers.connect")
-            async with self._deadline(limit_s, "did not answer"):
-                response = await client.send(request, stream=True)
-        except httpx.ConnectTimeout as error:
+            exchange = await carrier.send(method, url, headers, body, until_s)
+        except TimeoutError as error:
+            raise TimedOut(f"{self.name} did not answer within {limit_s:g} s.") from error
+        except ConnectTooSlow as error:
             raise TimedOut(f"{self.name} at {self.base_url} could not be reached in time.") from error
-        except httpx.PoolTimeout as error:
+        except AllTaken as error:
             raise Unavailable(f"All connections to {self.name} are in use.") from error
-        except httpx.HTTPError as error:
+        except Undecodable as error:
+            raise self.broke(error, 0) from error
+        except LineError as error:
             raise ConnectionLost(
                 f"{self.name} at {self.base_url} could not be reached: {self._why(error)}.",
                 hint="Is it running, and is the address right?" if self.is_loopback else "",
             ) from error
         try:
-            if not response.is_success:
-                raise await self._refusal(response)
-            yield response
+            if not 200 <= exchange.status < 300:
+                raise await self._refusal(exchange)
+            yield exchange
         finally:
-            is_whole = response.is_closed
-            with suppress(TimeoutError, httpx.HTTPError):
-                async with asyncio.timeout(CLOSE_S):
-                    await response.aclose()
-            if not is_whole:
-                # The library leaves the closing of its own nested generators to the loop: give it its turns, so
-                # that nothing of this request outlives it. Seen with httpx 0.28.
-                for _ in range(CLOSING_TURNS):
-                    await asyncio.sleep(0)
+            await exchange.aclose()
 
-    async def _refusal(self, response: "httpx.Response") -> Exception:
+    async def _refusal(self, exchange: Exchange) -> Exception:
         try:
-            async with self._deadline(self._limits.idle_s, "did not finish its error"):
-                body = await self._bounded(response, ERROR_BYTES_MAX, is_cut=True)
-        except (TimedOut, ConnectionLost, Malformed):
+            until_s = _now_s() + self._limits.idle_s
+            body = await self._bounded(exchange, ERROR_BYTES_MAX, until_s, is_cut=True)
+        except (TimeoutError, ConnectionLost, Malformed):
             body = b""
         return refusal(
-            response.status_code,
-            {name.lower(): value for name, value in response.headers.items()},
+            exchange.status,
+            exchange.headers,
             body,
             who=self.name,
             now=self._clock.utc_now(),
             secrets=self._secrets,
         )
 
-    async def _bounded(self, response: "httpx.Response", limit: int, *, is_cut: bool = False) -> bytes:
-        import httpx
-
+    async def _bounded(
+        self, exchange: Exchange, limit: int, until_s: float, *, is_cut: bool = False
+    ) -> bytes:
         held = bytearray()
         try:
-            async with aclosing(_pieces(response)) as pieces:
-                async for piece in pieces:
-                    held += piece
-                    if len(held) > limit:
-                        if is_cut:
-                            return bytes(held[:limit])
-                        raise Malformed(f"{self.name} answered with more than {limit} bytes.")
-        except httpx.DecodingError as error:
+            while (piece := await exchange.next(until_s)) is not None:
+                held += piece
+                if len(held) > limit:
+                    if is_cut:
+                        return bytes(held[:limit])
+                    raise Malformed(f"{self.name} answered with more than {limit} bytes.")
+        except Undecodable as error:
             raise Malformed(f"{self.name} sent a compressed answer that cannot be read.") from error
-        except httpx.HTTPError as error:
+        except LineError as error:
             raise ConnectionLost(f"The connection to {self.name} broke: {self._why(error)}.") from error
         return bytes(held)
 
@@ -350,31 +281,18 @@ class Wire:
         except TimeoutError as error:
             raise TimedOut(f"{self.name} {what} within {seconds:g} s.") from error
 
-    async def _open_client(self) -> "httpx.AsyncClient":
-        async with self._opening:
-            if self._is_closed:
-                raise ConnectionLost(f"{self.name} is closed.")
-            if self._client is None:
-                # Importing the library and loading the certificates takes a tenth of a second the loop cannot give.
-                self._client = await asyncio.to_thread(self._make_client)
-            return self._client
-
-    def _make_client(self) -> "httpx.AsyncClient":
-        import httpx
-
-        waits = self._limits
-        return httpx.AsyncClient(
-            # Reads are bounded by our own deadlines, which know what a silence means.
-            timeout=httpx.Timeout(
-                connect=waits.connect_s, write=waits.idle_s, read=None, pool=waits.connect_s
-            ),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
+    async def _open(self) -> Carrier:
+        if self._is_closed:
+            raise ConnectionLost(f"{self.name} is closed.")
+        if self._carrier is None:
+            self._carrier = Lines(self.base_url, self._limits.connect_s)
             # Nothing on this machine is ever reached through a proxy of the environment.
-            trust_env=not self.is_loopback,
-            verify=self.base_url.startswith("https:"),
-            follow_redirects=False,
-            headers={"accept-encoding": "identity", "user-agent": "legion-workbench", **self._headers},
-        )
+            if not self.is_loopback:
+                from legion_core.gateway.providers.proxied import Proxied, has_proxy
+
+                if has_proxy(urlsplit(self.base_url).scheme, self.host):
+                    self._carrier = Proxied(self._limits.connect_s)
+        return self._carrier
 
     def _why(self, error: Exception) -> str:
         return quote(str(error), self._secrets) or type(error).__name__
@@ -382,9 +300,103 @@ class Wire:
     async def aclose(self) -> None:
         """Close every connection; idempotent."""
         self._is_closed = True
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            await carrier.aclose()
+
+
+class Chunks(Generic[E]):
+    """One answer's chunks as they come; see `Counting` for what it knows beside."""
+
+    def __init__(
+        self, wire: Wire, exchange: Exchange, parser: Parser[E], reader: Reader[E], limits: Limits
+    ) -> None:
+        self.counted: Callable[[], Usage | None] = reader.so_far
+        self._wire = wire
+        self._exchange = exchange
+        self._parser = parser
+        self._reader = reader
+        self._limit_s = limits.first_event_s
+        self._idle_s = limits.idle_s
+        self._silent_until_s = _now_s() + self._limit_s
+        self._ready = deque[Chunk]()
+        self._events = deque[E]()
+        self._head: bytes | None = b""  # what came before the first event; None once there was one
+        self._size = 0
+        self._seen = 0
+        self._is_closed = False  # the body's end was read
+        self._is_over = False
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        while not self._ready:
+            if self._is_over:
+                raise StopAsyncIteration
+            if not self._events and not self._is_closed:
+                await self._read()
+            self._interpret()
+        chunk = self._ready.popleft()
+        if isinstance(chunk, Finished):
+            self._is_over = True
+            self._ready.clear()
+        else:
+            self._seen += 1
+        return chunk
+
+    async def drain(self) -> None:
+        """Read on to the body's end, which has mostly arrived: only then can the connection serve again."""
+        if not self._is_over:
+            return
+        with suppress(LineError, TimeoutError):
+            until_s = _now_s() + DRAIN_S
+            while await self._exchange.next(until_s) is not None:
+                pass
+
+    async def _read(self) -> None:
+        """The next piece of the body, as events."""
+        try:
+            piece = await self._exchange.next(self._silent_until_s)
+        except TimeoutError as error:
+            told = TimedOut(f"{self._wire.name} sent nothing for {self._limit_s:g} s.")
+            self._conclude(told, error)
+            return
+        except LineError as error:
+            self._conclude(self._wire.broke(error, self._seen), error)
+            return
+        if piece is None:
+            self._is_closed = True
+            self._events.extend(self._parser.close())
+            if not self._events and self._head:
+                raise self._wire.not_a_stream(self._head)
+            return
+        self._size += len(piece)
+        if self._size > STREAM_BYTES_MAX:
+            raise Malformed(f"{self._wire.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
+        if events := self._parser.feed(piece):
+            self._events.extend(events)
+            self._head, self._limit_s = None, self._idle_s
+            self._silent_until_s = _now_s() + self._idle_s
+        elif self._head is not None and len(self._head) < ERROR_BYTES_MAX:
+            self._head += piece
+
+    def _interpret(self) -> None:
+        """The chunks of one event; behind the last event the answer is concluded."""
+        if self._events:
+            fault("providers.stream")
+            self._ready.extend(self._reader.read(self._events.popleft()))
+        elif self._is_closed and not self._is_over:
+            name = self._wire.name
+            told = StreamBroken(f"{name} ended its stream before the answer's end.", chunks_seen=self._seen)
+            self._conclude(told, None)
+
+    def _conclude(self, error: ProviderError, cause: Exception | None) -> None:
+        """The connection broke, but the wire's own end may have been there already."""
+        finished = self._reader.at_end()
+        if finished is None:
+            raise error from cause
+        self._ready.append(finished)
 
 
 def is_loopback(host: str) -> bool:
@@ -397,13 +409,5 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def _drain(events: AsyncGenerator[object, None]) -> None:
-    """Read on to the body's end, which has mostly arrived: only then can the connection serve again."""
-    with suppress(ProviderError, TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in events:
-                pass
-
-
-def _pieces(response: "httpx.Response") -> AsyncGenerator[bytes, None]:
-    return cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,146 @@
+"""The connections to one provider: taken, given back, bounded. Through a proxy of the environment goes `proxied`.
+
+Idle ones are kept for 30 s and no timer watches them: one that is too old is closed when it would be used.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from legion_core.gateway.providers.line import Exchange, Line, LineError, head_of
+
+LINES_MAX: Final = 100
+IDLE_MAX: Final = 20
+IDLE_S: Final = 30.0
+
+
+class CannotConnect(LineError):
+    """Nobody took the connection."""
+
+
+class ConnectTooSlow(LineError):
+    """The connection was not made in time."""
+
+
+class AllTaken(LineError):
+    """Every connection there may be is in use, for too long."""
+
+
+class Carrier(Protocol):
+    """What takes a request to a provider."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, until_s: float
+    ) -> Exchange:
+        """The answer once its head is there. LineError, or TimeoutError at `until_s` by the loop's clock."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; idempotent."""
+        ...
+
+
+class Lines:
+    """Connections of our own to one host; see `Carrier`."""
+
+    def __init__(self, base_url: str, connect_s: float) -> None:
+        parts = urlsplit(base_url)
+        self._is_tls = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._is_tls else 80)
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        is_usual = self._port == (443 if self._is_tls else 80)
+        self._named = shown if is_usual else f"{shown}:{self._port}"
+        self._connect_s = connect_s
+        self._context: ssl.SSLContext | None = None
+        self._idle = list[Line]()
+        self._busy = set[Line]()
+        self._places = asyncio.Semaphore(LINES_MAX)
+        self._is_closed = False
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, until_s: float
+    ) -> Exchange:
+        """See `Carrier`."""
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        head = head_of(method, target, self._named, tuple(headers.items()), len(body))
+        line = await self._taken()
+        await line.exchange(head, body, until_s)
+        return line
+
+    async def aclose(self) -> None:
+        """See `Carrier`."""
+        self._is_closed = True
+        for line in (*self._idle, *self._busy):
+            line.drop()
+        self._idle.clear()
+        await asyncio.sleep(0)  # the transports close their sockets with the next turn
+
+    async def _taken(self) -> Line:
+        await self._place()
+        try:
+            line = self._kept() or await self._connected()
+        except BaseException:
+            self._places.release()
+            raise
+        self._busy.add(line)
+        return line
+
+    async def _place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise AllTaken("no connection came free") from error
+
+    def _kept(self) -> Line | None:
+        horizon_s = asyncio.get_running_loop().time() - IDLE_S
+        while self._idle:
+            line = self._idle.pop()
+            if line.free_since_s > horizon_s and line.is_usable:
+                return line
+            line.drop()
+        return None
+
+    async def _connected(self) -> Line:
+        loop = asyncio.get_running_loop()
+        if self._is_tls and self._context is None:
+            # Loading the certificates takes longer than the loop can give.
+            self._context = await asyncio.to_thread(tls_context)
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, line = await loop.create_connection(
+                    lambda: Line(self._freed),
+                    self._host,
+                    self._port,
+                    ssl=self._context,
+                    server_hostname=self._host if self._is_tls else None,
+                )
+        except TimeoutError as error:
+            raise ConnectTooSlow("no connection in time") from error
+        except (OSError, ssl.SSLError, UnicodeError) as error:
+            raise CannotConnect(str(error) or type(error).__name__) from error
+        return line
+
+    def _freed(self, line: Line, may_go_on: bool) -> None:
+        self._busy.discard(line)
+        self._places.release()
+        if may_go_on and not self._is_closed and len(self._idle) < IDLE_MAX:
+            self._idle.append(line)
+        else:
+            line.drop()
+
+
+def tls_context() -> ssl.SSLContext:
+    """What the certificates of a provider are held against. Blocks for some 30 ms."""
+    import httpx
+
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
