@@ -34,13 +34,16 @@ test:
 	for code in $$fast $$rest; do case $$code in 0|3) ;; *) exit $$code;; esac; done; \
 	if [ $$fast = 3 ] || [ $$rest = 3 ]; then exit 3; fi
 
+# The types are checked beside the tests: neither fills two cores.
 check:
 	@$(PREPARE) check
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; exit 1; }
-	@.venv/bin/basedpyright
-	@$(PY) -m pytest -q $(FAST)
+	@types=$$(mktemp); .venv/bin/basedpyright >"$$types" 2>&1 & checker=$$!; \
+	$(PY) -m pytest -q $(FAST); tests=$$?; \
+	wait $$checker; typed=$$?; cat "$$types"; rm -f "$$types"; \
+	[ $$typed = 0 ] || exit $$typed; exit $$tests
 
 floors:
 	@$(PREPARE) test

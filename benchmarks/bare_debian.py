@@ -29,10 +29,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "legion-bare"
-MIRROR = "http://deb.debian.org/debian"
 BROUGHT = ("ca-certificates", "git", "make", "python3.11", "python3-venv")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-INSIDE = "/root/legion-workbench"
+HOME = "/home/me"
+INSIDE = f"{HOME}/legion-workbench"
 READY_S, TEST_S, WINDOW_S, STOP_S = 900, 3000, 120, 60
 # What tells the package managers where to look and whom to trust.
 REGISTRY_WORDS = re.compile(r"(?i)^(pip_|uv_|ssl_cert|requests_ca|curl_ca|git_ssl|https?_proxy|no_proxy)")
@@ -46,7 +46,7 @@ def base_system(suite: str) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         include = "--include=" + ",".join(BROUGHT)
-        subprocess.run(["debootstrap", "--variant=minbase", include, suite, folder, MIRROR], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", include, suite, folder], check=True)
         subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", f"{kept}.new", "."], check=True)
     Path(f"{kept}.new").rename(kept)
     return kept
@@ -80,7 +80,7 @@ def surroundings(**more: str) -> dict[str, str]:
     """The environment of a fresh log-in, and what leads to the package registries."""
     leads = {name: value for name, value in os.environ.items() if REGISTRY_WORDS.match(name)}
     leads.pop("PIP_FIND_LINKS", None)
-    home = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    home = {"HOME": HOME, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
     return {**leads, **home, "LANG": "C.UTF-8", "TERM": "dumb", **more}
 
 
@@ -114,7 +114,6 @@ def is_ready(port: int) -> bool:
 
 def ended(running: subprocess.Popen[str], place: Path) -> int | str:
     """How `make run` ends when the user stops it."""
-    inside = f"{place}/root"
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes()
@@ -127,7 +126,7 @@ def ended(running: subprocess.Popen[str], place: Path) -> int | str:
         return running.wait(STOP_S)
     except subprocess.TimeoutExpired:
         running.kill()
-        return f"still there after {STOP_S} s ({inside})"
+        return f"still there after {STOP_S} s"
 
 
 def run_headless(place: Path) -> dict[str, Any]:
@@ -143,7 +142,7 @@ def run_headless(place: Path) -> dict[str, Any]:
             return {"failure": "`make run` did not get ready", "exit": running.poll()}
         time.sleep(0.2)
     ready_s = round(time.monotonic() - began_s, 1)
-    token = next((place / "root").rglob("legion*/token")).read_text(encoding="utf-8").strip()
+    token = next((place / HOME.lstrip("/")).rglob("legion*/token")).read_text(encoding="utf-8").strip()
     said = ask(port, token)
     exit_status = ended(running, place)
     failure = "" if said.strip() else "the model said nothing"
@@ -179,9 +178,9 @@ def run_tests(place: Path) -> dict[str, Any]:
 
 # The X server takes a number nobody has; then a window manager, `make run`, and a hand on the keyboard.
 WINDOW = f"""
-Xvfb -displayfd 3 -nolisten tcp 3>/root/display &
-until [ -s /root/display ]; do sleep 0.1; done
-export DISPLAY=":$(cat /root/display)"
+Xvfb -displayfd 3 -nolisten tcp 3>{HOME}/display &
+until [ -s {HOME}/display ]; do sleep 0.1; done
+export DISPLAY=":$(cat {HOME}/display)"
 openbox &
 make run & workbench=$!
 for i in $(seq {WINDOW_S}); do
@@ -198,11 +197,11 @@ echo "ended with $?"
 
 def run_window(place: Path) -> dict[str, Any]:
     """`make run` where there is a display: the window opens, and Ctrl+Q closes it."""
-    script = place / "root" / "window.sh"
+    script = place / HOME.lstrip("/") / "window.sh"
     script.write_text(WINDOW, encoding="utf-8")
     began_s = time.monotonic()
     done = subprocess.run(
-        words_inside(place, "sh /root/window.sh"),
+        words_inside(place, f"sh {HOME}/window.sh"),
         env=surroundings(LEGION_PORT=str(free_port())),
         text=True,
         capture_output=True,

@@ -55,16 +55,23 @@ def texts() -> tuple[tuple[str, str], ...]:
     )
 
 
-def imports(tree: ast.AST) -> set[str]:
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All nodes of a tree; kept, because every rule reads them."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def imports(tree: ast.AST) -> frozenset[str]:
     """Dotted names a tree imports, anywhere in it; `from a import b` gives both `a` and `a.b`."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def dotted(node: ast.AST) -> str:
@@ -80,6 +87,6 @@ def strings(tree: ast.AST) -> list[tuple[int, str]]:
     """`(line, text)` of every string constant."""
     return [
         (node.lineno, node.value)
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]

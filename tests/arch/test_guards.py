@@ -70,6 +70,7 @@ def _without_qt(folder: Path, files: dict[str, str], *options: str) -> subproces
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "two processes"])
 def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(
     tmp_path: Path, options: tuple[str, ...]
@@ -91,6 +92,7 @@ def test_without_qt_the_rest_runs_and_the_count_of_the_others_is_told(
     assert run.returncode == 3
 
 
+@pytest.mark.slow
 def test_without_qt_a_failure_is_still_a_failure(tmp_path: Path) -> None:
     run = _without_qt(
         tmp_path, {"test_bad.py": "def test_it(): assert False\n", "test_q.py": "import PySide6\n"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.arch.source import ROOT, Module, dotted, imports, module, product, strings, texts
+from tests.arch.source import ROOT, Module, dotted, imports, module, nodes, product, strings, texts
 
 Rule = Callable[[Iterable[Module]], list[str]]
 
@@ -53,7 +53,7 @@ def widgets_that_wait(modules: Iterable[Module]) -> list[str]:
         f"{each.path}:{node.lineno} waits inside a widget"
         for each in modules
         if each.path.startswith(("app/views/", "app/widgets/"))
-        for node in ast.walk(each.tree)
+        for node in nodes(each.tree)
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.AsyncFunctionDef)
     ]
 
@@ -63,7 +63,7 @@ def dangerous_code(modules: Iterable[Module]) -> list[str]:
     found = []
     for each in modules:
         found += [f"{each.path} imports {name}" for name in imports(each.tree) & DANGEROUS_MODULES]
-        for node in ast.walk(each.tree):
+        for node in nodes(each.tree):
             if not isinstance(node, ast.Call):
                 continue
             is_shell = any(
@@ -93,7 +93,7 @@ def second_openers_of_links(modules: Iterable[Module]) -> list[str]:
         {
             each.path
             for each in modules
-            for node in ast.walk(each.tree)
+            for node in nodes(each.tree)
             if isinstance(node, ast.Name) and node.id in URL_OPENERS
         }
     )
@@ -106,7 +106,7 @@ def quantities_without_a_unit(modules: Iterable[Module]) -> list[str]:
     for each in modules:
         if each.path.startswith(FOREIGN_WORDS):
             continue
-        for node in ast.walk(each.tree):
+        for node in nodes(each.tree):
             named: list[tuple[int, str]] = []
             if isinstance(node, ast.arg):
                 named = [(node.lineno, node.arg)]
@@ -122,7 +122,7 @@ def unfinished_places(modules: Iterable[Module]) -> list[str]:
     """What ships is finished. A class that others derive from may leave a method to them."""
     modules = tuple(modules)
     classes = [
-        (each, node) for each in modules for node in ast.walk(each.tree) if isinstance(node, ast.ClassDef)
+        (each, node) for each in modules for node in nodes(each.tree) if isinstance(node, ast.ClassDef)
     ]
     bases = {dotted(base).rpartition(".")[2] for _, node in classes for base in node.bases}
     left_to_others = {
@@ -161,7 +161,7 @@ def unused_or_unknown_fault_sites(modules: Iterable[Module]) -> list[str]:
     called: set[str] = set()
     for each in modules:
         uses_faults = any(name.startswith("legion_core.kernel.faults") for name in imports(each.tree))
-        for node in ast.walk(each.tree):
+        for node in nodes(each.tree):
             is_fault = (
                 isinstance(node, ast.Call) and dotted(node.func) in {"fault", "faults.fault"} and node.args
             )
@@ -183,13 +183,13 @@ def events_nobody_publishes(modules: Iterable[Module]) -> list[str]:
     kinds = {
         node.name: each.path
         for each in modules
-        for node in ast.walk(each.tree)
+        for node in nodes(each.tree)
         if isinstance(node, ast.ClassDef) and any(dotted(base) == "Event" for base in node.bases)
     }
     made = {
         dotted(node.func).rpartition(".")[2]
         for each in modules
-        for node in ast.walk(each.tree)
+        for node in nodes(each.tree)
         if isinstance(node, ast.Call)
     }
     return [f"{path}: {name} is never published" for name, path in kinds.items() if name not in made]

@@ -19,11 +19,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return plants.reports(PLANTS, tmp_path_factory.mktemp("plants"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAID)
 def test_the_guard_names_what_a_planted_window_test_did(reports: dict[str, str], name: str) -> None:
     assert SAID[name] in reports[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", plants.honest(PLANTS))
 def test_the_guards_let_an_honest_window_test_pass(reports: dict[str, str], name: str) -> None:
     assert reports[name] == ""

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -55,10 +56,23 @@ def _threads() -> set[threading.Thread]:
     }
 
 
+def _children_of(pid: int) -> list[psutil.Process]:
+    """All descendants. Linux tells each thread's children; elsewhere every process of the machine is read."""
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if not lists:
+        return psutil.Process().children(recursive=True) if pid == os.getpid() else []
+    found: list[psutil.Process] = []
+    for listed in lists:
+        with contextlib.suppress(OSError, psutil.Error):  # a thread or a child may end while it is read
+            for child in map(int, listed.read_text().split()):
+                found += [psutil.Process(child), *_children_of(child)]
+    return found
+
+
 def _children() -> set[psutil.Process]:
     """Living descendants; a process that ended but was not yet reaped by its parent is not a leak of work."""
     found: set[psutil.Process] = set()
-    for child in psutil.Process().children(recursive=True):
+    for child in _children_of(os.getpid()):
         with contextlib.suppress(psutil.Error):
             command = " ".join(child.cmdline())
             if child.status() != psutil.STATUS_ZOMBIE and not any(

@@ -48,6 +48,7 @@ def test_commands_go_through_the_running_engine(legion_home: Path, upstream: Ups
         assert next(row for row in rows if row["name"] == "box-a")["circuit"] == "open"
 
 
+@pytest.mark.slow
 def test_a_second_start_on_the_same_home_names_the_first(legion_home: Path) -> None:
     with Started(legion_home) as node:
         ran = legion(legion_home, "start")
@@ -59,6 +60,7 @@ def test_a_second_start_on_the_same_home_names_the_first(legion_home: Path) -> N
     assert as_json.error["code"] == "conflict"
 
 
+@pytest.mark.slow
 def test_stop_ends_it_and_waits_for_its_end(legion_home: Path) -> None:
     with Started(legion_home) as node:
         ran = legion(legion_home, "stop", "--json")
@@ -67,6 +69,7 @@ def test_stop_ends_it_and_waits_for_its_end(legion_home: Path) -> None:
         assert node.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_said_and_nothing_else_happens(legion_home: Path) -> None:
     with Started(legion_home):
         ran = legion(legion_home, "model", "list", LEGION_TOKEN="lgn_wrong-0123456789")
@@ -75,6 +78,7 @@ def test_a_wrong_token_is_said_and_nothing_else_happens(legion_home: Path) -> No
     assert "LEGION_TOKEN" in ran.err
 
 
+@pytest.mark.slow
 def test_the_variable_is_the_token_for_both_sides(legion_home: Path) -> None:
     token = "mine-0123456789abcdef"
     with Started(legion_home, LEGION_TOKEN=token):
@@ -82,6 +86,7 @@ def test_the_variable_is_the_token_for_both_sides(legion_home: Path) -> None:
         assert legion(legion_home, "model", "list").status == 1
 
 
+@pytest.mark.slow
 def test_a_record_of_a_dead_engine_is_ignored(legion_home: Path) -> None:
     with Started(legion_home) as node:
         record = (legion_home / "run" / "node.json").read_bytes()
@@ -93,6 +98,7 @@ def test_a_record_of_a_dead_engine_is_ignored(legion_home: Path) -> None:
     assert legion(legion_home, "model", "list").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.allow_leak("processes", reason="the engine goes on by itself until it is told to stop")
 def test_detached_it_answers_when_the_command_returns(legion_home: Path) -> None:
     started = legion(legion_home, "start", "--detach", "--port", "0", "--json")
@@ -107,6 +113,7 @@ def test_detached_it_answers_when_the_command_returns(legion_home: Path) -> None
     assert Home(legion_home).read_node() is None
 
 
+@pytest.mark.slow
 def test_detached_it_says_why_it_could_not_start(legion_home: Path) -> None:
     import socket
 
@@ -118,6 +125,7 @@ def test_detached_it_says_why_it_could_not_start(legion_home: Path) -> None:
     assert f"Port {port} is held by" in ran.err
 
 
+@pytest.mark.slow
 def test_full_mode_is_not_pretended(legion_home: Path) -> None:
     ran = legion(legion_home, "start", "--full")
 

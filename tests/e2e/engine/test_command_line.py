@@ -135,6 +135,7 @@ def test_a_task_that_cannot_be_run_is_an_error_in_plain_words(
     assert inside(home, "task", "list", "--json").data == []
 
 
+@pytest.mark.slow
 def test_an_extension_is_created_runs_and_its_test_passes(home: Path) -> None:
     made = inside(home, "extension", "create", "mine", "--json").data
 
@@ -168,6 +169,7 @@ def test_an_extension_is_created_runs_and_its_test_passes(home: Path) -> None:
     assert tested.returncode == 0, tested.stdout
 
 
+@pytest.mark.slow
 def test_an_edit_of_an_extension_is_in_force_at_the_next_call(home: Path) -> None:
     inside(home, "extension", "create", "mine")
     path = home / "extensions" / "mine" / "runner.py"
