@@ -286,10 +286,12 @@ def _functions(
     found: dict[str, Function] = {}
     problems: list[str] = []
     home = runner.__name__ if isinstance(runner, types.ModuleType) else None
-    for name, call in inspect.getmembers(runner, callable):
+    # Not `inspect.getmembers`: it reads `__weakref__`, which Python before 3.11.3 breaks on a slotted dataclass.
+    for name in (name for name in dir(runner) if not name.startswith("_")):
+        call = getattr(runner, name, None)
         traits = getattr(call, TRAITS, None)
         is_own = home is not None and inspect.isfunction(call) and call.__module__ == home
-        if name.startswith("_") or inspect.isclass(call) or not (traits or is_own):
+        if not callable(call) or inspect.isclass(call) or not (traits or is_own):
             continue
         dotted = f"{place}.{name}"
         try:
