@@ -224,7 +224,6 @@ async def _assemble(
         providers=lambda: inventory.providers,
         is_local_only=lambda: settings.config.privacy.local_only,
         is_spread=lambda: settings.config.routing.spread,
-        on_health=lambda _: None,  # told by the circuits themselves
         traffic=traffic,
     )
     gateway = Gateway(

@@ -16,7 +16,7 @@ from legion_core.gateway.continuation import Asked, asked_of, is_whole_json
 from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.next_lane import next_lane
 from legion_core.gateway.patience import Patience
-from legion_core.gateway.providers.base import Counting, Provider
+from legion_core.gateway.providers.base import Counted, Provider
 from legion_core.gateway.reading import Given, Reading, Ready
 from legion_core.gateway.routing.health import Health, Ticket
 from legion_core.gateway.traffic import Traffic
@@ -61,7 +61,6 @@ class Failover:
         providers: Mapping[str, Provider],
         health: Health,
         clock: Clock,
-        on_health: Callable[[str], None],
         traffic: Traffic | None = None,
         paces: Paces | None = None,
         extend: Callable[[Request, Lane], Awaitable[None]] | None = None,
@@ -72,7 +71,6 @@ class Failover:
         self._providers = providers
         self._health = health
         self._clock = clock
-        self._on_health = on_health
         self._traffic = traffic
         self._paces = paces or Paces()
         self._extend = extend
@@ -167,7 +165,8 @@ class Failover:
                             break
                 finally:
                     patience.close()
-                    trial.counted = chunks.counted() if isinstance(chunks, Counting) else None
+                    counted: Counted | None = getattr(chunks, "counted", None)
+                    trial.counted = counted() if counted is not None else None
             if finished is None:
                 raise StreamBroken(f"{lane.name} ended its answer without saying so.")
             trial.outcome = "succeeded"
@@ -204,10 +203,7 @@ class Failover:
     def _end(self, trial: "_Trial", asked: Asked, reading: Reading, finished: Finished | None) -> None:
         """Write the attempt down, however it ended."""
         lane, now_s = trial.lane, self._clock.monotonic_s()
-        before = self._health.of(lane.instance)
         self._health.end(trial.ticket, trial.error, now_s, is_cancelled=trial.outcome == "cancelled")
-        if self._health.of(lane.instance) != before:
-            self._on_health(lane.instance)
         usage = trial.usage(finished, reading.tokens, self._decision.estimated_tokens)
         why = trial.error.message if trial.error is not None else ""
         why = why or ("It went on by instruction: degraded." if asked.is_degraded else "")

@@ -28,6 +28,7 @@ class Patience:
         self._waits_since_s = 0.0
         self._turn_since_s = self._loop.time()
         self._waiter: asyncio.Task[object] | None = None
+        self._is_waiting = False
         self._cancelling = 0
         self._is_first = True
         self._stalled_s = 0.0
@@ -35,17 +36,16 @@ class Patience:
     async def next(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
         """The next chunk, None at the end; TimedOut if the lane fell silent."""
         started_s = self._waits_since_s = self._loop.time()
-        self._waiter = asyncio.current_task()
-        assert self._waiter is not None
-        self._cancelling = self._waiter.cancelling()
+        self._is_waiting = True
         try:
             chunk = await anext(chunks, None)
         except asyncio.CancelledError as error:
-            if self._stalled_s and self._waiter.uncancel() <= self._cancelling:
+            waiter = self._waiter
+            if self._stalled_s and waiter is not None and waiter.uncancel() <= self._cancelling:
                 raise TimedOut(f"{self._who} fell silent for {self._stalled_s:.1f} s.") from error
             raise
         finally:
-            self._waiter = None
+            self._is_waiting = False
         now_s = self._loop.time()
         if self._is_first:
             self._is_first = False  # loading a model and reading a long prompt is no pause between tokens
@@ -73,6 +73,9 @@ class Patience:
     def _arm(self) -> None:
         limit_s = self._limit_s
         if limit_s is not None:
+            # One task reads an attempt to its end.
+            self._waiter = asyncio.current_task()
+            self._cancelling = self._waiter.cancelling() if self._waiter is not None else 0
             self._timer = self._loop.call_later(limit_s, self._look)
 
     def _look(self) -> None:
@@ -80,8 +83,8 @@ class Patience:
         limit_s = self._limit_s
         if limit_s is None:
             return
-        silent_s = self._loop.time() - self._waits_since_s if self._waiter is not None else 0.0
-        if self._waiter is not None and silent_s >= limit_s and self._may_give_up():
+        silent_s = self._loop.time() - self._waits_since_s if self._is_waiting else 0.0
+        if self._is_waiting and self._waiter is not None and silent_s >= limit_s and self._may_give_up():
             self._stalled_s = silent_s
             self._waiter.cancel()
             return

@@ -55,7 +55,6 @@ class Pipeline:
         providers: Callable[[], Mapping[str, Provider]],
         is_local_only: Callable[[], bool],
         is_spread: Callable[[], bool],
-        on_health: Callable[[str], None],
         traffic: Traffic | None = None,
     ) -> None:
         self._clock = clock
@@ -71,7 +70,6 @@ class Pipeline:
         self._providers = providers
         self._is_local_only = is_local_only
         self._is_spread = is_spread
-        self._on_health = on_health
         self._traffic = traffic
         self._paces = Paces()
 
@@ -101,7 +99,6 @@ class Pipeline:
                 self._providers(),
                 self._health,
                 self._clock,
-                self._on_health,
                 self._traffic,
                 self._paces,
                 extend=self._budget.extend,

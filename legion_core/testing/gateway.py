@@ -89,7 +89,6 @@ async def open_gateway(
         providers=lambda: inventory.providers,
         is_local_only=lambda: False,
         is_spread=lambda: False,
-        on_health=lambda _: None,
     )
     gateway = Gateway(
         clock,

@@ -1,8 +1,8 @@
 """What a provider is: something that turns a canonical request into a stream of chunks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import msgspec
 
@@ -25,13 +25,9 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
 
 
-@runtime_checkable
-class Counting(Protocol):
-    """A stream of chunks that knows what its provider has counted before the end, where the wire tells so early."""
-
-    def counted(self) -> Usage | None:
-        """Tokens counted by the provider so far; None if it has said nothing."""
-        ...
+# What a stream of chunks may carry as `counted`: the tokens its provider has counted before the end, where the wire
+# tells so early; None if it has said nothing.
+Counted = Callable[[], Usage | None]
 
 
 class Provider(Protocol):
@@ -52,6 +48,7 @@ class Provider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Open the answer; leaving the context cancels it upstream within a second.
 
+        The iterator may have an attribute `counted`; see `Counted`.
         `prefix` is answer text already given by another attempt: the stream goes on behind it and does not repeat
         it. Exactly one `Finished` ends the iterator; anything less raises `StreamBroken` or `WorkerDied`.
         """

@@ -7,7 +7,7 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 import asyncio
 import ipaddress
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from legion_core.gateway.providers.base import Counted
 from legion_core.gateway.providers.line import Exchange, LineError, Undecodable
 from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlow, Lines
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
@@ -306,12 +307,12 @@ class Wire:
 
 
 class Chunks(Generic[E]):
-    """One answer's chunks as they come; see `Counting` for what it knows beside."""
+    """One answer's chunks as they come; see `Counted` for what it knows beside."""
 
     def __init__(
         self, wire: Wire, exchange: Exchange, parser: Parser[E], reader: Reader[E], limits: Limits
     ) -> None:
-        self.counted: Callable[[], Usage | None] = reader.so_far
+        self.counted: Counted = reader.so_far
         self._wire = wire
         self._exchange = exchange
         self._parser = parser

@@ -252,7 +252,7 @@ class Health:
         if is_cancelled:
             after = before.released() if ticket.is_probe else before
         else:
-            after = after_error(before, error, now_s, self._chance())
+            after = after_error(before, error, now_s, self._chance() if error is not None else 0.0)
         self.set(ticket.instance, after)
 
     def of(self, instance: str) -> Circuit:

@@ -12,6 +12,7 @@ TOKENS_MIN = 16  # a shorter answer says nothing about speed
 WEIGHT = 0.3  # of the newest answer; ours: five answers outweigh the past
 STEP = 1.2  # speeds are told apart in steps of a fifth
 ENOUGH_TOKENS_PER_S = 200.0  # faster than anybody reads or acts: what is above is equal
+ENOUGH_STEP = math.ceil(math.log(ENOUGH_TOKENS_PER_S, STEP))
 
 
 @dataclass(slots=True)
@@ -60,4 +61,5 @@ class Speeds:
 
 
 def _step(tokens_per_s: float) -> int:
-    return round(math.log(max(tokens_per_s, 1e-3), STEP))
+    # What is above the bound is equal: it must not have the lanes put in order anew.
+    return min(round(math.log(max(tokens_per_s, 1e-3), STEP)), ENOUGH_STEP)
