@@ -16,6 +16,7 @@ import msgspec
 from legion_core.api.activity import Activity
 from legion_core.api.actors import Actors
 from legion_core.api.asker import GatewayAsker
+from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
@@ -24,11 +25,13 @@ from legion_core.api.llm import Llm
 from legion_core.api.models import LOCAL, Models, Shelf
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
+from legion_core.api.rbac import RbacDoor
 from legion_core.api.routes import Routes
 from legion_core.api.schedules import Schedules
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
+from legion_core.api.tokens import Tokens
 from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
 from legion_core.api.webhooks import Hooks
 from legion_core.engine.builtin.table import Occasions, make_builtins
@@ -62,11 +65,17 @@ from legion_core.kernel.config import load
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, system_rng
-from legion_core.kernel.ports import LOCAL_OWNER, Authorizer, NoRetriever, OwnerOnly
+from legion_core.kernel.ports import LOCAL_OWNER, Authorizer, NoRetriever
 from legion_core.kernel.settings_schema import Config, Instance, Model
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
 from legion_core.models.store import ModelStore, find_starter
+from legion_core.rbac.audit import AuditLog
+from legion_core.rbac.audit_key import open_key
+from legion_core.rbac.audit_store import MIGRATIONS as AUDIT
+from legion_core.rbac.service import Rbac
+from legion_core.rbac.tokens import MIGRATIONS as RBAC
+from legion_core.rbac.tokens import read_now
 from legion_core.storage.home import Home
 from legion_core.storage.logs import open_log
 from legion_core.storage.secrets import Secrets
@@ -183,7 +192,7 @@ async def _assemble(
 ) -> Node:
     """Make every part from the bottom up; each pushes its own end onto `stack`."""
     clock, rng, supervisor = SystemClock(), system_rng(), Supervisor()
-    ids, bus, authorizer = Ids(clock, rng), EventBus(clock), OwnerOnly()
+    ids, bus = Ids(clock, rng), EventBus(clock)
     health = Health(lambda name: _tell_provider(bus, name), rng.random)
 
     loaded = await asyncio.to_thread(load, place.config_path, env)
@@ -195,11 +204,13 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *ENGINE, *SCHEDULES),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *ENGINE, *SCHEDULES, *AUDIT, *RBAC),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
     stack.push_async_callback(database.close)
+    audit, rbac = await _rbac(place, clock, ids, bus, supervisor, database, secrets, stack)
+    authorizer = rbac.authorizer
 
     prices = Prices(clock, own=lambda: _own_prices(settings.config))
     inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name), price_of=prices.of)
@@ -305,6 +316,7 @@ async def _assemble(
         token=token,
         token_path="" if env.get("LEGION_TOKEN") else str(place.token_path),
         examine=lambda: doctor.examine(),
+        client=rbac.principal,
     )
     doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
     providers = Providers(
@@ -327,8 +339,35 @@ async def _assemble(
         settings=settings,
         secrets=secret_names,
         ops=ops,
+        tokens=Tokens(rbac),
+        rbac=RbacDoor(rbac),
+        audit=Audit(audit),
     )
     return Node(legion, place, clock, ids, supervisor)
+
+
+async def _rbac(
+    place: Home,
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    supervisor: Supervisor,
+    database: Database,
+    secrets: Secrets,
+    stack: AsyncExitStack,
+) -> tuple[AuditLog, Rbac]:
+    """Who may do what, and the log of what was decided; both last as long as the journal."""
+    rng = system_rng()
+    audit = AuditLog(
+        clock, supervisor, database, place.root, lambda: open_key(place.root, secrets, database, rng)
+    )
+    rbac = Rbac(
+        clock, ids, rng, bus, database, place.root, audit, lambda: read_now(place.journal_path, clock, rng)
+    )
+    stack.push_async_callback(audit.aclose)
+    stack.push_async_callback(rbac.aclose)
+    await rbac.start()
+    return audit, rbac
 
 
 @dataclass(slots=True)

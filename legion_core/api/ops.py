@@ -31,6 +31,7 @@ class Ops:
         token: str,
         token_path: str,
         examine: Examine,
+        client: Callable[[str], Principal | None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._bus = bus
@@ -41,6 +42,7 @@ class Ops:
         self._token = token
         self._token_path = token_path
         self._examine = examine
+        self._client = client
         self._started_at: datetime = clock.utc_now()
         self._started_s = clock.monotonic_s()
         self._last = bus.subscribe(AnswerEnded, size_max=1, coalesce=lambda _: "last")
@@ -83,10 +85,19 @@ class Ops:
         """Return if `who` may; else raise Denied. The one call every surface goes through."""
         self._authorizer.authorise(who, path, action)
 
+    def may(self, who: Principal, path: str, action: str) -> bool:
+        """The same as a yes or no, for lists of what `who` could do."""
+        return self._authorizer.may(who, path, action)
+
+    def named(self, name: str) -> Principal:
+        """Who a stored name is now; a name that is nobody's any more may do nothing."""
+        return self._authorizer.named(name)
+
     def principal(self, token: str) -> Principal:
-        """Whose token this is, compared in constant time; NOBODY if nobody's."""
-        is_owner = hmac.compare_digest(token.encode(), self._token.encode())
-        return OWNER if is_owner and token else NOBODY
+        """Whose token this is, the owner's or a client's, compared in constant time; NOBODY if nobody's."""
+        if hmac.compare_digest(token.encode(), self._token.encode()):
+            return OWNER if token else NOBODY
+        return self._client(token) or NOBODY
 
     def _latest(self) -> ChatMessage | None:
         for event in self._last.take_nowait():
