@@ -18,29 +18,29 @@ _ERROR: Final = {"$ref": "#/components/schemas/Error"}
 _TEXT: Final[Schema] = {"type": "string"}
 _MODEL: Final[Schema] = {"type": "string", "description": "`auto` or empty lets the router choose."}
 _PARTS: Final[Schema] = {"type": "array", "items": {"type": "object"}, "minItems": 1}
-_STREAM: Final[Schema] = {"type": "boolean"}
-_TOKENS: Final[Schema] = {"type": "integer", "minimum": 1}
-_TOOLS: Final[Schema] = {"type": "array", "items": {"type": "object"}}
+_STREAM: Final[Schema] = {"type": ["boolean", "null"]}
+_TOKENS: Final[Schema] = {"type": ["integer", "null"], "minimum": 1}
+_SYSTEM: Final[Schema] = {"type": ["string", "null"]}
+_TOOLS: Final[Schema] = {"type": ["array", "null"], "items": {"type": "object"}}
 
 
 def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": properties}
 
 
-def _messages(*roles: str) -> Schema:
+def _messages(*roles: str, least: int = 1) -> Schema:
     message = _object(("role",), role={"type": "string", "enum": list(roles)})
-    return {"type": "array", "minItems": 1, "items": message}
+    return {"type": "array", "minItems": least, "items": message}
 
 
-_CONTENTS: Final[Schema] = {
-    "type": "array",
-    "minItems": 1,
-    "items": _object(("parts",), role={"type": "string", "enum": ["user", "model"]}, parts=_PARTS),
-}
+_CONTENT: Final[Schema] = _object(
+    ("parts",), role={"type": ["string", "null"], "enum": ["user", "model", "function", None]}, parts=_PARTS
+)
+_CONTENTS: Final[Schema] = {"anyOf": [{"type": "array", "minItems": 1, "items": _CONTENT}, _CONTENT]}
 _ANTHROPIC: Final[dict[str, Schema]] = {
     "model": _MODEL,
     "messages": _messages("user", "assistant", "system"),
-    "system": {"anyOf": [_TEXT, _PARTS]},
+    "system": {"anyOf": [_SYSTEM, {"type": "array", "items": {"type": "object"}}]},
     "tools": _TOOLS,
 }
 
@@ -51,14 +51,14 @@ BODIES: Final[dict[str, Schema]] = {
         messages=_messages("system", "developer", "user", "assistant", "tool"),
         stream=_STREAM,
         max_completion_tokens=_TOKENS,
-        temperature={"type": "number", "minimum": 0, "maximum": 2},
+        temperature={"type": ["number", "null"], "minimum": 0, "maximum": 2},
         tools=_TOOLS,
     ),
     "openai_responses": _object(
         ("input",),
         model=_MODEL,
         input={"anyOf": [{"type": "string", "minLength": 1}, _PARTS]},
-        instructions=_TEXT,
+        instructions=_SYSTEM,
         stream=_STREAM,
         max_output_tokens=_TOKENS,
         tools=_TOOLS,
@@ -67,17 +67,24 @@ BODIES: Final[dict[str, Schema]] = {
         ("messages", "max_tokens"), **_ANTHROPIC, max_tokens=_TOKENS, stream=_STREAM
     ),
     "anthropic_count_tokens": _object(("messages",), **_ANTHROPIC),
-    "ollama_chat": _object((), model=_MODEL, messages=_messages("system", "user", "assistant", "tool"), stream=_STREAM),
-    "ollama_generate": _object((), model=_MODEL, prompt=_TEXT, system=_TEXT, stream=_STREAM),
+    # Without messages or a prompt the call only wakes the model.
+    "ollama_chat": _object(
+        (),
+        model=_MODEL,
+        messages={"anyOf": [_messages("system", "user", "assistant", "tool", least=0), {"type": "null"}]},
+        stream=_STREAM,
+    ),
+    "ollama_generate": _object((), model=_MODEL, prompt=_SYSTEM, system=_SYSTEM, stream=_STREAM),
     "GenerateContent": _object(
         ("contents",),
         contents=_CONTENTS,
-        systemInstruction=_object(("parts",), parts=_PARTS),
         tools=_TOOLS,
-        generationConfig={"type": "object"},
+        generationConfig={"type": ["object", "null"]},
     ),
     "CountTokens": _object(
-        (), contents=_CONTENTS, generateContentRequest=_object(("contents",), contents=_CONTENTS)
+        (),
+        contents={"anyOf": [*_CONTENTS["anyOf"], {"type": "null"}]},
+        generateContentRequest={"anyOf": [_object(("contents",), contents=_CONTENTS), {"type": "null"}]},
     ),
 }  # fmt: skip
 
@@ -97,6 +104,11 @@ ERRORS: Final[dict[str, Schema]] = {
         type={"const": "error"},
         error=_object(("type", "message"), type=_TEXT, message=_TEXT),
     ),
+    "JsonRpcError": _object(
+        ("jsonrpc", "error"),
+        jsonrpc={"const": "2.0"},
+        error=_object(("code", "message"), code={"type": "integer"}, message=_TEXT),
+    ),
     "OllamaError": _object(("error",), error=_TEXT),
     "GeminiError": _object(
         ("error",),
@@ -113,6 +125,7 @@ class Shape:
     body: Schema | None = None
     streams: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
+    error_kinds: tuple[str, ...] = ("application/json",)
 
 
 OWN: Final = Shape(_ERROR)
@@ -126,6 +139,8 @@ def shape_of(operation: Operation) -> Shape:
     method = path.rpartition(":")[2] if "/models/{" in path else ""
     question = method.removeprefix("stream")
     body = BODIES.get(operation.name) or BODIES.get(question[:1].upper() + question[1:])
+    if path == "/mcp":
+        return Shape(_either("JsonRpcError"), error_kinds=("application/json", "text/plain"))
     if path.startswith("/api/"):
         is_stream = operation.name in ("ollama_chat", "ollama_generate", "ollama_pull")
         return Shape(_either("OllamaError"), body, (LINES,) if is_stream else ())

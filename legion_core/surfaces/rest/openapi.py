@@ -7,7 +7,7 @@ import msgspec
 
 from legion_core import __version__
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw
-from legion_core.surfaces.rest.dialect_shapes import ERRORS, shape_of
+from legion_core.surfaces.rest.dialect_shapes import ERRORS, Shape, shape_of
 from legion_core.surfaces.rest.failures import Fault, fault
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
@@ -102,7 +102,7 @@ def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
             {"type": "object"} if operation.body is dict else by_type[repr(operation.body)]
         )
         described["requestBody"] = {
-            "required": True,
+            "required": _has_required(operation, shape.body),
             "content": {
                 "application/json": {"schema": schema, "example": msgspec.to_builtins(operation.body_example)}
             },
@@ -114,11 +114,23 @@ def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
         if (status in _DIALECTS_ONLY and status not in shape.statuses) or (is_open and status not in _OPEN):
             continue
         described["responses"].setdefault(
-            status, {"description": words, "content": {"application/json": {"schema": shape.error}}}
+            status, {"description": words, "content": _contents(shape, also_text=is_open)}
         )
-    if is_open:
-        described["responses"]["503"]["content"]["text/plain"] = {"schema": {"type": "string"}}
     return described
+
+
+def _contents(shape: Shape, *, also_text: bool) -> dict[str, Any]:
+    kinds = dict.fromkeys((*shape.error_kinds, *(("text/plain",) if also_text else ())))
+    text = {"schema": {"type": "string"}}
+    return {kind: text if kind == "text/plain" else {"schema": shape.error} for kind in kinds}
+
+
+def _has_required(operation: Operation, body: dict[str, Any] | None) -> bool:
+    """Whether a request without a body, which is read as `{}`, is refused."""
+    if body is not None or operation.body is dict:
+        return bool(body and body["required"])
+    info = msgspec.inspect.type_info(operation.body)
+    return not isinstance(info, msgspec.inspect.StructType) or any(field.required for field in info.fields)
 
 
 def _answer(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def _answer(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
         example = {"data": example, "meta": {"at": "2026-03-14T09:26:53.589Z"}}
     content = {"schema": schema or {"type": "string"}, "example": example}
     if not operation.is_enveloped and operation.media_type == "application/json" and not schema:
-        content["schema"] = {"type": "object"}
+        content["schema"] = {"type": "array" if isinstance(example, list) else "object"}
     kinds: dict[str, Any] = {operation.media_type: content}
     for kind in (*operation.media_types, *shape_of(operation).streams):
         kinds[kind] = {"schema": {"type": "object"} if kind == "application/json" else {"type": "string"}}

@@ -80,15 +80,15 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
 async def apply_chain(desk: Desk, call: Call) -> Reply:
     """A version is kept only if nothing is wrong with it; the same document again gives the version there is."""
     body = call.read(dict[str, Any])
-    if set(body) == {"text"}:
-        return Reply(await desk.legion.chains.apply(_text(body["text"]), call.who), status=201)
+    if "text" in body:
+        return Reply(await desk.legion.chains.apply(_text(body), call.who), status=201)
     return Reply(await desk.legion.chains.apply_value(body, call.who), status=201)
 
 
 async def check_chain(desk: Desk, call: Call) -> Reply:
     """Nothing is kept."""
     body = call.read(dict[str, Any])
-    text = _text(body["text"]) if set(body) == {"text"} else msgspec.json.encode(body).decode()
+    text = _text(body) if "text" in body else msgspec.json.encode(body).decode()
     return Reply(Checked(faults=await desk.legion.chains.validate(text)))
 
 
@@ -154,10 +154,11 @@ async def list_runs_of(desk: Desk, call: Call) -> Reply:
     return Reply(page.runs, meta={"limit": limit, "next": page.next or None})
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput("`text` is a text.")
-    return value
+def _text(body: dict[str, Any]) -> str:
+    text = body["text"]
+    if not isinstance(text, str) or len(body) > 1:
+        raise InvalidInput("`text` is the whole chain as YAML, and stands alone.")
+    return text
 
 
 _READ, _WRITE = ("chains", "read"), ("chains", "write")

@@ -28,12 +28,13 @@ async def list_attempts(desk: Desk, call: Call) -> Reply:
 async def summarise(desk: Desk, call: Call) -> Reply:
     """Added up."""
     by = cast(By, call.choice("by", BYS))
-    return Reply(await desk.legion.llm.ledger_summary(by, _day(call.query.get("since", ""))))
+    since = call.query.get("since")
+    return Reply(await desk.legion.llm.ledger_summary(by, "" if since is None else _day(since)))
 
 
 def _day(word: str) -> str:
     try:
-        return date.fromisoformat(word).isoformat() if word else ""
+        return date.fromisoformat(word).isoformat()
     except ValueError as error:
         raise InvalidInput("`since` is not a day.", hint="Write it as 2026-03-14.") from error
 

@@ -10,7 +10,7 @@ from legion_core.gateway.dialects.ollama import CHAT, GENERATE, only_wakes
 from legion_core.gateway.dialects.ollama_answer import dated, render_waking
 from legion_core.kernel.errors import LegionError, NotFound, Unsupported
 from legion_core.surfaces.rest.calls import Call, Desk, Handler, Operation, Raw, Streamed
-from legion_core.surfaces.rest.operations.dialects import PINS, TEXTS_MAX, answered, failed
+from legion_core.surfaces.rest.operations.dialects import PINS, TEXTS_MAX, answered, check_headers, failed
 from legion_core.surfaces.rest.operations.model_lists import BEGINNING, FREE
 
 VERSION = "0.13.0"  # of the server whose protocol this is: clients ask for one that is new enough
@@ -28,6 +28,10 @@ def answering(name: str) -> Handler:
     async def handle(desk: Desk, call: Call) -> Raw | Streamed:
         woken = only_wakes(call.body, is_chat=is_chat)
         if woken is not None:
+            try:
+                check_headers(call.headers)
+            except LegionError as error:
+                return failed(desk.legion.llm.dialects[name], error, desk.ids.new("req"))
             return Raw(render_waking(*woken, created=desk.clock.utc_now(), is_chat=is_chat))
         return answered(desk, call, desk.legion.llm.dialects[name])
 

@@ -80,7 +80,7 @@ async def explain_edge(desk: Desk, call: Call) -> Reply:
     word = call.path["edge"]
     if not (word.isascii() and word.isdecimal() and len(word) < 8):
         raise InvalidInput("An edge is named by its place in the document, from 0.")
-    return Reply(await desk.legion.chains.explain(call.path["id"], int(word), call.query.get("key", "")))
+    return Reply(await desk.legion.chains.explain(call.path["id"], int(word), call.query.get("at", "")))
 
 
 _READ, _WRITE = ("chains", "read"), ("chains", "write")
@@ -207,7 +207,9 @@ OPERATIONS = (
                 ],
             },
         ),
-        query=(Parameter("key", "The time the task before it ran under this key; the last if absent."),),
+        query=(
+            Parameter("at", "The key of the task before it, of which time is meant; the last if absent."),
+        ),
     ),
     Operation(
         method="GET",
