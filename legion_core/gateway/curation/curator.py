@@ -1,0 +1,530 @@
+"""One conversation's curation: fed with what is new, it says what the next request would carry.
+
+    curator.add(messages) ──▶ curator.view() ──▶ View(messages, edits, tokens before and after)
+
+The view is a function of the messages and of where `view` was asked for, nothing else: fed again in the same way it
+gives the same view. Between two epochs it only grows at its end, so the provider's cache keeps its beginning. An epoch
+edits everything at once, when what may be sent is used up and breaking the cache is repaid; see `docs/curation.md`.
+Work between epochs is that of the new messages; an epoch looks once at what is still in the view.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from legion_core.gateway.curation.archive import Archive, Piece
+from legion_core.gateway.curation.plan import payback_turns, plan, strategy_of
+from legion_core.gateway.curation.render import listing, placeholder, shown, weight
+from legion_core.gateway.curation.rounds import Exchange, Level, Reader, Round, Said
+from legion_core.gateway.curation.types import CurationSettings, Edit, Recalled, View
+from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+
+CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
+CONTEXT_SHARE = 0.85
+COLD_SHARE = 0.5  # of the history, what an epoch aims at before the first row of `shares`
+LISTS_GROWTH = 1.6  # once the lists are so much more than when all were one, they are made one again
+LISTS_GROWTH_TOKENS = 1_000
+ANCHORS_TRIED = 4
+LIST_LEAST = 0.8  # of the goal
+GAIN_LEAST = 0.1  # an epoch that takes less than this from the view is put off
+STUB = "[moved out of the conversation: recall {key}]"
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What a row of `shares` has cost so far, sent and with nothing done, in tokens and in money."""
+
+    row: int = -1
+    sent: int = 0
+    naive: int = 0
+    paid: float = 0.0
+    naive_paid: float = 0.0
+
+
+@dataclass(slots=True)
+class _Shown:
+    """The view as it stands: messages with their ids, and tokens."""
+
+    messages: list[Message] = field(default_factory=list[Message])
+    ids: list[str] = field(default_factory=list[str])
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list of what was moved, and the call in whose result it stands."""
+
+    anchor: Round
+    exchange: Exchange
+    text: str
+    tokens: int
+
+
+class Curator:
+    """See the module. Not safe for two tasks at once; its owner takes turns."""
+
+    def __init__(
+        self,
+        count: Callable[[str], int],
+        settings: CurationSettings | None = None,
+        system: tuple[str, ...] = (),
+    ) -> None:
+        self._settings = settings or CurationSettings()
+        self._count = count
+        self._reader = Reader(count)
+        self._system_tokens = sum(count(text) for text in system)
+        self._naive = self._system_tokens
+        self._segments: list[Said] = []
+        self._live: list[Round] = []  # rounds with something of them in the view
+        self._rounds: list[Round] = []
+        self._waiting: list[tuple[str, Message]] = []  # an answer whose results are still coming
+        self._latest = dict[str, list[tuple[Round, Exchange]]]()
+        self._same = dict[int, tuple[Round, Exchange]]()
+        self._shown = _Shown(tokens=self._system_tokens)
+        self._cached_tokens = 0  # of the view, what the last request already carried
+        self._cached_naive = 0
+        self._spent = _Spent()
+        self._edits: list[Edit] = []
+        self._told_edits = 0
+        self._epoch = 0
+        self._turn_seen = 0
+        self._last_at_s: float | None = None
+        self._not_before = 0  # tokens of the view below which no epoch is tried again
+        self._message_count = 0
+        self._lists: list[_List] = []
+        self._listed_tokens = self._listed_whole = 0
+        self.archive = Archive()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Every edit made so far."""
+        return tuple(self._edits)
+
+    @property
+    def turns(self) -> int:
+        """Answers so far."""
+        return len(self._rounds)
+
+    def add(self, messages: Sequence[Message], ids: Sequence[str] | None = None) -> None:
+        """Take what was said since; `ids` name the messages, by default by their place."""
+        for place, message in enumerate(messages):
+            message_id = ids[place] if ids is not None else f"m{self._message_count}"
+            self._message_count += 1
+            self._naive += self._reader.weight(message)
+            if message.role == "assistant":
+                self._close()
+                self._waiting = [(message_id, message)]
+            elif message.role == "tool":
+                self._take_results(message_id, message)
+            elif any(isinstance(block, ToolResultBlock) for block in message.content):
+                results = tuple(block for block in message.content if isinstance(block, ToolResultBlock))
+                said = tuple(block for block in message.content if not isinstance(block, ToolResultBlock))
+                self._take_results(message_id, Message(role="tool", content=results))
+                if said:
+                    self._hear(message_id, Message(role="user", content=said))
+            else:
+                self._hear(message_id, message)
+
+    def view(self, at_s: float | None = None) -> View:
+        """What the next request carries. Asked twice without anything new, it says the same and edits nothing.
+
+        `at_s` is the request's moment on any clock in seconds: after a pause in which the provider's cache ran out, an
+        epoch costs nothing.
+        """
+        self._close()
+        turn = len(self._rounds) + 1
+        if turn != self._turn_seen and self._settings.is_on:
+            is_cold = (
+                self._last_at_s is not None and at_s is not None and at_s - self._last_at_s > CACHE_TTL_S
+            )
+            self._consider(turn, is_cold)
+            self._turn_seen = turn
+            self._last_at_s = at_s if at_s is not None else self._last_at_s
+        edits = tuple(self._edits[self._told_edits :])
+        self._told_edits = len(self._edits)
+        return View(
+            messages=tuple(self._shown.messages),
+            ids=tuple(self._shown.ids),
+            naive_tokens=self._naive,
+            curated_tokens=self._shown.tokens,
+            edits=edits,
+            epoch=self._epoch,
+        )
+
+    def recall(self, text: str, limit: int = 3) -> tuple[Recalled, ...]:
+        """Removed pieces: by a key as written in a placeholder, or those that hold a path, a quote or most words."""
+        return self.archive.recall(text, limit)
+
+    def keep(self, ids: Sequence[str]) -> bool:
+        """Give the rounds of these messages back whole, and leave them alone from now on; False if there are none."""
+        wanted = set(ids)
+        found = [round_ for round_ in self._rounds if wanted & set(round_.ids)]
+        for round_ in found:
+            round_.is_kept = True
+            round_.level = Level.RAW
+            if round_ not in self._live:
+                self._live.append(round_)
+        if found:
+            self._live.sort(key=lambda round_: round_.index)
+            self._render()
+        return bool(found)
+
+    def undo(self, number: int) -> bool:
+        """Take back the edit of that number: its messages are kept as they were."""
+        if not 1 <= number <= len(self._edits):
+            return False
+        return self.keep(self._edits[number - 1].ids)
+
+    # What is new
+
+    def _take_results(self, message_id: str, message: Message) -> None:
+        if self._waiting:
+            self._waiting.append((message_id, message))
+            return
+        for block in message.content:
+            text = block.text if not isinstance(block, ToolUseBlock) and hasattr(block, "text") else ""  # pyright: ignore[reportAttributeAccessIssue]
+            self._stray(message_id, str(text))
+
+    def _hear(self, message_id: str, message: Message) -> None:
+        self._close()
+        said = self._reader.said_by_user((message_id,), (message,))
+        last = self._segments[-1] if self._segments else None
+        if last is not None and not last.rounds and last.messages:
+            last.ids += said.ids
+            last.messages += said.messages
+            last.tokens += said.tokens
+        else:
+            self._segments.append(said)
+        self._show(said.messages, said.ids, said.tokens)
+
+    def _close(self) -> None:
+        """Make a round of the answer that was waiting for results."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        ids = [message_id for message_id, _ in waiting]
+        round_, strays = self._reader.round_of(ids, waiting[0][1], [message for _, message in waiting[1:]])
+        for text in strays:
+            self._stray(ids[-1], text)
+        if not self._segments:
+            self._segments.append(Said((), (), 0))
+        self._segments[-1].rounds.append(round_)
+        self._rounds.append(round_)
+        self._live.append(round_)
+        self._note_covered(round_)
+        self._show(round_.messages, round_.ids, round_.tokens)
+
+    def _show(self, messages: Sequence[Message], ids: Sequence[str], tokens: int) -> None:
+        self._shown.messages += messages
+        self._shown.ids += _ids_for(messages, ids)
+        self._shown.tokens += tokens
+
+    def _stray(self, message_id: str, text: str) -> None:
+        """A result without a call or a call without a result: no provider takes it, so it is moved."""
+        key = f"#s{len(self.archive) + 1}"
+        self.archive.put(key, Piece(text, (message_id,)))
+        self._edit(
+            "drop_and_archive", (message_id,), self._count(text), "a call or a result without the other", key
+        )
+
+    def _note_covered(self, round_: Round) -> None:
+        for exchange in round_.exchanges:
+            if exchange.result.is_error:
+                continue
+            call = exchange.call
+            if call.key:
+                before = self._latest.get(call.key, [])
+                left = list[tuple[Round, Exchange]]()
+                for earlier in before:
+                    if call.covers(earlier[1].call):
+                        earlier[1].is_covered = True
+                        earlier[0].covered = all(e.is_covered for e in earlier[0].exchanges)
+                    else:
+                        left.append(earlier)
+                self._latest[call.key] = [*left[-20:], (round_, exchange)]
+            if exchange.fingerprint and exchange.tokens > 8:
+                same = self._same.get(exchange.fingerprint)
+                if same is not None and same[0] is not round_:
+                    same[1].is_covered = same[1].is_repeated = True
+                    same[0].repeated = all(e.is_repeated for e in same[0].exchanges)
+                    same[0].covered = all(e.is_covered for e in same[0].exchanges)
+                self._same[exchange.fingerprint] = (round_, exchange)
+
+    # When
+
+    def _consider(self, turn: int, is_cold: bool) -> None:
+        settings, spent = self._settings, self._spent
+        row, share, turns_left = self._row(turn)
+        if row != spent.row:
+            self._spent = spent = _Spent(row=row)
+        if is_cold:
+            self._cached_tokens = self._cached_naive = 0
+        tokens, naive = self._shown.tokens, self._naive
+        window = settings.context_tokens
+        is_forced = window is not None and tokens > CONTEXT_SHARE * window
+        is_due = share is not None and spent.sent + tokens > share * (spent.naive + naive)
+        if (is_due or is_cold or is_forced) and tokens > max(
+            settings.least_tokens, 0 if is_forced else self._not_before
+        ):
+            goal = settings.after_share * (share or COLD_SHARE / settings.after_share) * naive
+            if window is not None:
+                goal = min(goal, settings.after_share * window)
+            self._try_epoch(goal, turns_left, is_forced)
+        self._pay()
+
+    def _row(self, turn: int) -> tuple[int, float | None, float]:
+        """The row of `shares` a turn is in, its share, and how many turns it still lasts."""
+        row, share, end = -1, None, float("inf")
+        for place, (begins, allowed) in enumerate(self._settings.shares):
+            if turn >= begins:
+                row, share = place, allowed
+            else:
+                end = begins - turn
+                break
+        return row, share, end
+
+    def _pay(self) -> None:
+        """Note what this request costs, and what it would have cost with nothing done."""
+        prices, spent = self._settings.prices, self._spent
+        spent.sent += self._shown.tokens
+        spent.naive += self._naive
+        spent.paid += _cost(prices.cache_read, prices.cache_write, self._cached_tokens, self._shown.tokens)
+        spent.naive_paid += _cost(prices.cache_read, prices.cache_write, self._cached_naive, self._naive)
+        self._cached_tokens, self._cached_naive = self._shown.tokens, self._naive
+
+    def _try_epoch(self, goal: float, turns_left: float, is_forced: bool) -> None:
+        """Edit what came since the last list; where that is not enough, everything."""
+        untouched = len(self._rounds) - self._settings.raw_rounds
+        rounds = [round_ for round_ in self._live if round_.index < untouched]
+        since = self._lists[-1].anchor.index if self._lists else -1
+        late = [round_ for round_ in rounds if round_.index > since and not round_.is_listed]
+        if (
+            self._lists
+            and late
+            and self._listed_tokens <= LISTS_GROWTH * self._listed_whole + LISTS_GROWTH_TOKENS
+        ):
+            told = sum(
+                round_.said_tokens + (0 if round_.is_covered else round_.line_tokens) for round_ in late
+            )
+            room = goal - self._shown.tokens + sum(_held(round_, round_.level) for round_ in late)
+            if self._edit_rounds(late, max(room, told / 0.7), turns_left, is_forced, is_whole=False):
+                return
+        if rounds:
+            tail = sum(round_.tokens for round_ in self._rounds[untouched:])
+            fixed = self._system_tokens + sum(segment.tokens for segment in self._segments) + tail
+            # What the user said may alone be more than the goal: the list of what was moved has its part all the same.
+            room = max(goal - fixed, LIST_LEAST * goal)
+            if self._edit_rounds(rounds, room, turns_left, is_forced, is_whole=True):
+                return
+        self._not_before = int(self._shown.tokens * 1.05)
+
+    def _edit_rounds(
+        self,
+        rounds: Sequence[Round],
+        room: float,
+        turns_left: float,
+        is_forced: bool,
+        *,
+        is_whole: bool,
+    ) -> bool:
+        """Bring `rounds` into `room` tokens, unless that gains too little or costs too much."""
+        answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
+        made = plan(rounds, int(room), answers)
+        before, live, lists = self._shown, self._live, self._lists
+        levels = {round_.index: round_.level for round_ in rounds}
+        for round_ in rounds:
+            round_.level = min(round_.level, made.levels[round_.index])
+        self._live = [r for r in self._live if r.level > Level.GONE or r.is_answer]
+        listed = [r for r in rounds if r.level is Level.LISTED]
+        anchor = self._anchor(rounds)
+        self._lists = [] if is_whole else [*lists]
+        if anchor is not None:
+            text = listing(listed, made, is_first=not self._lists)
+            self._lists.append(_List(anchor[0], anchor[1], text, self._count(text)))
+        self._render()
+        common = self._common_tokens(before)
+        is_worth_it = before.tokens - self._shown.tokens >= GAIN_LEAST * before.tokens
+        if not is_worth_it or not (is_forced or self._is_repaid(before, common, turns_left)):
+            for round_ in rounds:
+                round_.level = levels[round_.index]
+            self._live, self._shown, self._lists = live, before, lists
+            return False
+        for round_ in rounds:
+            round_.is_listed = round_.level is Level.LISTED
+            round_.has_line = round_.level > Level.LISTED or round_.index in made.lines
+        self._not_before, self._cached_tokens = 0, common
+        self._epoch += 1
+        self._listed_tokens = sum(made.tokens for made in self._lists)
+        if is_whole:
+            self._listed_whole = self._listed_tokens
+        self._tell_edits(rounds, levels)
+        return True
+
+    def _is_repaid(self, before: _Shown, common: int, turns_left: float) -> bool:
+        """Whether the row of turns stays cheaper than leaving it all alone, or will be again before it ends."""
+        prices, spent = self._settings.prices, self._spent
+        read, write = prices.cache_read, prices.cache_write
+        left_alone = _cost(read, write, self._cached_tokens, before.tokens)
+        edited = _cost(read, write, common, self._shown.tokens)
+        naive = _cost(read, write, self._cached_naive, self._naive)
+        if spent.row >= 0 and spent.paid + edited <= spent.naive_paid + naive:
+            return True
+        return payback_turns(edited - left_alone, read * (before.tokens - self._shown.tokens)) <= turns_left
+
+    def _common_tokens(self, before: _Shown) -> int:
+        """Tokens of the beginning that the last request and the edited view share."""
+        tokens = self._system_tokens
+        for old, new in zip(before.messages, self._shown.messages, strict=False):
+            if old is not new and old != new:
+                break
+            tokens += self._reader.weight(old)
+        return min(tokens, self._cached_tokens)
+
+    # What it looks like
+
+    def _render(self) -> None:
+        """Make the view anew from the rounds' levels and the lists."""
+        view = _Shown(tokens=self._system_tokens)
+        anchors = {made.anchor.index: made for made in self._lists}
+        for place, segment in enumerate(self._segments):
+            is_open = place == len(self._segments) - 1
+            _put(view, segment.messages, segment.ids, segment.tokens)
+            is_empty = bool(segment.messages)
+            stub: Round | None = None
+            for round_ in segment.rounds:
+                if (made := anchors.get(round_.index)) is not None:
+                    self._put_placeholder(view, round_, made.exchange, made.text, is_open)
+                    is_empty = False
+                elif round_.level > Level.LISTED or round_.is_answer:
+                    messages = shown(round_, is_open)
+                    _put(view, messages, round_.ids, self._tokens_at(round_, messages))
+                    is_empty = False
+                else:
+                    stub = round_
+            if is_empty and stub is not None and not is_open:
+                exchange = _smallest([stub])[1]
+                self._put_placeholder(view, stub, exchange, STUB.format(key=exchange.key), is_open)
+        self._shown = view
+
+    def _put_placeholder(
+        self, view: _Shown, round_: Round, exchange: Exchange, text: str, is_open: bool
+    ) -> None:
+        messages = placeholder(round_, exchange, text, is_open)
+        _put(view, messages, round_.ids[:1] + round_.ids[-1:], weight(messages, self._count))
+
+    def _anchor(self, rounds: Sequence[Round]) -> tuple[Round, Exchange] | None:
+        """The call in whose result the list of what was moved stands: a late one, of those with short arguments."""
+        late = list[Round]()
+        for round_ in reversed(rounds):
+            if not round_.is_answer and round_.level <= Level.LISTED:
+                late.append(round_)
+                if len(late) == ANCHORS_TRIED:
+                    break
+        return _smallest(late) if late else None
+
+    def _tokens_at(self, round_: Round, messages: Sequence[Message]) -> int:
+        if round_.level is Level.RAW or messages is round_.messages:
+            return round_.tokens
+        if not round_.is_answer and not round_.signed:
+            return round_.bare_tokens if round_.level is Level.BARE else round_.distilled_tokens
+        return weight(messages, self._count)
+
+    # What was done
+
+    def _tell_edits(self, rounds: Sequence[Round], before: dict[int, Level]) -> None:
+        resolved = {
+            round_.index
+            for segment in self._segments[:-1]
+            if segment.rounds and segment.rounds[-1].is_answer
+            for round_ in segment.rounds
+        }
+        for round_ in rounds:
+            was, now = before[round_.index], round_.level
+            if now >= was:
+                continue
+            removed = _held(round_, was) - _held(round_, now)
+            if was is Level.RAW and round_.thinking_tokens:
+                key = f"#t{round_.index + 1}"
+                self.archive.put(key, Piece(_thinking_of(round_), round_.ids[:1], "thinking"))
+                self._edit("strip_thinking", round_.ids[:1], round_.thinking_tokens, "thinking", key)
+                removed -= round_.thinking_tokens
+            if now >= Level.BARE:
+                continue
+            self._put_away(round_, now)
+            strategy = (
+                "fold_resolved_exchanges"
+                if round_.is_answer
+                else strategy_of(round_, now, round_.index in resolved)
+            )
+            key = round_.exchanges[0].key if round_.exchanges else round_.key
+            note = ", ".join(exchange.call.label for exchange in round_.exchanges) or "an answer"
+            self._edit(strategy, round_.ids, removed, note, key)
+
+    def _put_away(self, round_: Round, level: Level) -> None:
+        for exchange in round_.exchanges:
+            self.archive.put(
+                exchange.key,
+                Piece(exchange.result.text, round_.ids[1:], exchange.call.label + " " + exchange.call.thing),
+            )
+            if level <= Level.LISTED:
+                arguments = Piece(exchange.use.arguments, round_.ids[:1], exchange.call.name)
+                self.archive.put(f"{exchange.key}c", arguments)
+        if (level <= Level.LISTED and round_.text) or round_.is_answer:
+            self.archive.put(round_.key, Piece(round_.text, round_.ids[:1]))
+
+    def _edit(self, strategy: str, ids: tuple[str, ...], tokens: int, note: str, key: str) -> None:
+        self._edits.append(
+            Edit(
+                number=len(self._edits) + 1,
+                epoch=self._epoch,
+                strategy=strategy,  # pyright: ignore[reportArgumentType]
+                ids=ids,
+                tokens_removed=tokens,
+                note=note,
+                archive_key=key,
+            )
+        )
+
+
+def _put(view: _Shown, messages: Sequence[Message], ids: Sequence[str], tokens: int) -> None:
+    view.messages += messages
+    view.ids += _ids_for(messages, ids)
+    view.tokens += tokens
+
+
+def _ids_for(messages: Sequence[Message], ids: Sequence[str]) -> list[str]:
+    """An id for each message; where a round came in more messages than it is shown in, the last ones are left out."""
+    return [ids[min(place, len(ids) - 1)] for place in range(len(messages))]
+
+
+def _smallest(rounds: Sequence[Round]) -> tuple[Round, Exchange]:
+    pairs = [(round_, exchange) for round_ in rounds for exchange in round_.exchanges]
+    return min(pairs, key=lambda pair: len(pair[1].use.arguments))
+
+
+def _held(round_: Round, level: Level) -> int:
+    match level:
+        case Level.RAW:
+            return round_.tokens
+        case Level.BARE:
+            return round_.bare_tokens
+        case Level.DISTILLED:
+            return round_.distilled_tokens
+        case Level.LISTED:
+            return min(round_.tokens, round_.line_tokens + round_.said_tokens)
+        case Level.GONE:
+            return 0
+
+
+def _thinking_of(round_: Round) -> str:
+    blocks = [block.text for block in round_.messages[0].content if isinstance(block, ThinkingBlock)]
+    from legion_core.gateway.curation.rounds import without_thinking
+
+    text = "".join(block.text for block in round_.messages[0].content if isinstance(block, TextBlock))
+    tagged = text[: len(text) - len(without_thinking(text))]
+    return "".join(blocks) + tagged
+
+
+def _cost(read: float, write: float, cached: int, tokens: int) -> float:
+    """What a request costs in fresh-token equivalents when its first `cached` tokens lie in the cache."""
+    cached = min(cached, tokens)
+    return read * cached + write * (tokens - cached)

@@ -1,0 +1,125 @@
+"""Extracts of tool results: some of their lines, as they stand there, chosen by rules and checked against the original.
+
+Nothing here says what a result means. An extract quotes whole lines, or beginnings of lines marked by `…`, in their
+order; the only thing added is a count of lines. `is_true` checks an extract against the original without knowing how
+it was made: what fails is not used, and the original stays.
+"""
+
+import re
+from collections.abc import Sequence
+
+LINE_CHARS_MAX = 200
+HITS_PER_WORD_MAX = 12  # from the end: what a command says last is its outcome
+EDGE_LINES = 2
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+# What an agent comes back for, strongest first: how it ended, what failed, what was counted, names and places. Found
+# by plain search, because a pattern over every line costs milliseconds.
+_WORDS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (9, ("exit code", "Exit code", "exit status", "exited with", "exit_code", "returncode", "return code", "Exit status")),
+    (8, ("FAILED", "FAIL", " failed", " passed", "Failed", "failures", "timed out", "Killed", "Segmentation")),
+    (6, ("rror", "ERROR", "xception", "Traceback", "panic", "ssert", "FATAL", "fatal", "denied", "ot found", "refused")),
+    (4, ("arning", " match", "Found ", "found ", "otal", "count", "changed", "insertion", "deletion", "results")),
+    (3, ("version", "Version", "commit", "port", "_id", " id", "id:", "id=", "://", "key", "KEY", "oken", "hash", "DECI", "ecided")),
+    (2, ("def ", "class ", "func ", "fn ", "function ", "interface ", "export ", "struct ", "import ", "## ", " = ")),
+)  # fmt: skip
+
+
+def chosen_lines(text: str, chars_max: int, least_weight: int = 0, *, has_edges: bool = True) -> list[str]:
+    """Lines of `text` worth keeping in about `chars_max` characters, in order; long ones cut, with `…` at the end.
+
+    With `has_edges` the first and the last lines count as telling. Work is bounded: a few plain searches over the text.
+    """
+    weights = dict[int, int]()  # by where the line begins
+    if has_edges:
+        _add_edges(text, weights)
+    for weight, words in _WORDS:
+        if weight < least_weight or len(weights) > 60:
+            break
+        for word in words:
+            place = len(text)
+            for _ in range(HITS_PER_WORD_MAX):
+                place = text.rfind(word, 0, place)
+                if place < 0:
+                    break
+                begin = text.rfind("\n", 0, place) + 1
+                weights[begin] = max(weights.get(begin, 0), weight)
+                place = begin
+    left, taken, seen = chars_max, list[tuple[int, str]](), set[str]()
+    for begin in sorted(weights, key=lambda begin: (-weights[begin], -begin)):
+        if weights[begin] < least_weight or left <= 0:
+            break
+        line = _line_at(text, begin)
+        if not line.strip() or line in seen or len(line) + 1 > left + 40:
+            continue
+        seen.add(line)
+        taken.append((begin, line))
+        left -= len(line) + 1
+    return [line for _, line in sorted(taken)]
+
+
+def is_true(extract: Sequence[str], original: str) -> bool:
+    """Whether each line of `extract` is a line of `original`, or with `…` behind it a line's beginning, in this order."""
+    place = 0
+    for line in extract:
+        place = _found(line, original, place)
+        if place < 0:
+            return False
+    return True
+
+
+def line_count(text: str) -> int:
+    """Lines as an editor counts them."""
+    return text.count("\n") + (0 if text.endswith("\n") or not text else 1)
+
+
+def fingerprint(text: str) -> str:
+    """The text without what only a screen shows: equal fingerprints are equal to a reader, digits included."""
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    return "\n".join([line.rstrip() for line in text.strip().split("\n")])
+
+
+def _add_edges(text: str, weights: dict[int, int]) -> None:
+    begin = 0
+    for _ in range(EDGE_LINES):
+        weights[begin] = 3
+        begin = text.find("\n", begin) + 1
+        if begin == 0:
+            break
+    end = len(text.rstrip())
+    for _ in range(EDGE_LINES + 1):
+        begin = text.rfind("\n", 0, max(0, end)) + 1
+        weights[begin] = max(weights.get(begin, 0), 5)
+        end = begin - 1
+        if begin == 0:
+            break
+
+
+def _line_at(text: str, begin: int) -> str:
+    end = text.find("\n", begin)
+    end = len(text) if end < 0 else end
+    if end - begin > LINE_CHARS_MAX:
+        return text[begin : begin + LINE_CHARS_MAX] + "…"
+    return text[begin:end].rstrip()
+
+
+def _found(line: str, original: str, place: int) -> int:
+    """Where `line` ends in `original` behind `place`; -1 if it is none of its lines."""
+    for literal, is_cut in ((line, False), (line[:-1], True)):
+        if is_cut and not line.endswith("…"):
+            break
+        at = original.find(literal, place)
+        while at >= 0:
+            end = at + len(literal)
+            begins = at == 0 or original[at - 1] == "\n"
+            ends = is_cut or not original[end : _end_of_line(original, end)].strip()
+            if begins and ends:
+                return end
+            at = original.find(literal, at + 1)
+    return -1
+
+
+def _end_of_line(text: str, place: int) -> int:
+    end = text.find("\n", place)
+    return len(text) if end < 0 else end

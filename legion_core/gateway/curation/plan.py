@@ -1,0 +1,117 @@
+"""What stays: how much of each round the view keeps when so many tokens are left for them. Decides, does nothing.
+
+Newest first, and what no later call shows better. What an agent comes back for is kept as long as it fits: which calls
+were made to which things, how they ended, what was decided and what did not work; then the newest results themselves,
+as extracts or whole.
+"""
+
+from collections.abc import Sequence
+
+from legion_core.gateway.curation.rounds import Level, Round
+from legion_core.gateway.curation.types import Strategy
+
+SAID_SHARE = 0.7  # of what is left, at most for telling sentences
+LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
+ASIDE_SHARE = 0.1  # of what is then left, at most for other sentences
+WHOLE_SHARE = 0.6  # of what is then left, at most for one result as it is
+
+
+class Plan:
+    """Levels by round index; `lines`, `quotes` and `asides` are the rounds of which the list has a line, words, more words."""
+
+    __slots__ = ("asides", "levels", "lines", "quotes")
+
+    def __init__(self) -> None:
+        self.levels = dict[int, Level]()
+        self.lines = set[int]()
+        self.quotes = set[int]()
+        self.asides = set[int]()
+
+
+def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
+    """How much of each of `rounds` (in order, none of them of the untouched end) fits into `tokens_left`.
+
+    `answers_least`: the tokens that the answers among them take at least. A level is never above the one it has.
+    """
+    made = Plan()
+    left = tokens_left - answers_least
+    for round_ in rounds:
+        if round_.is_kept:
+            made.levels[round_.index] = min(round_.level, Level.BARE)
+            left -= round_.bare_tokens
+        else:
+            made.levels[round_.index] = Level.GONE
+    newest_first = [round_ for round_ in reversed(rounds) if not round_.is_kept]
+    room, newest = max(left, 0), rounds[-1].index + 1
+    said_left, list_left = room * SAID_SHARE, room * LIST_SHARE
+    for round_ in newest_first:
+        if round_.said and not round_.is_answer and round_.said_tokens <= said_left:
+            made.quotes.add(round_.index)
+            made.levels[round_.index] = Level.LISTED
+            said_left -= round_.said_tokens
+            list_left -= round_.said_tokens
+            left -= round_.said_tokens
+    for round_ in sorted(newest_first, key=lambda round_: (newest - round_.index) / round_.horizon):
+        if round_.is_answer or round_.is_covered or not round_.has_line:
+            continue
+        tokens = round_.line_tokens
+        if tokens <= list_left:
+            made.lines.add(round_.index)
+            made.levels[round_.index] = Level.LISTED
+            list_left -= tokens
+            left -= tokens
+    aside_left = max(0.0, left) * ASIDE_SHARE
+    for round_ in newest_first:
+        if round_.aside and not round_.is_answer and round_.aside_tokens <= aside_left:
+            made.asides.add(round_.index)
+            made.levels[round_.index] = Level.LISTED
+            aside_left -= round_.aside_tokens
+            left -= round_.aside_tokens
+    _grow(newest_first, made, left)
+    return made
+
+
+def _grow(newest_first: Sequence[Round], made: Plan, left: float) -> None:
+    """Spend what is left on the newest rounds: whole where that leaves something for others, else as extracts."""
+    for round_ in newest_first:
+        if left <= 0:
+            return
+        if round_.is_covered and not round_.is_answer:
+            continue
+        index = round_.index
+        held = (
+            (round_.line_tokens if index in made.lines else 0)
+            + (round_.said_tokens if index in made.quotes else 0)
+            + (round_.aside_tokens if index in made.asides else 0)
+        )
+        if round_.level >= Level.BARE and round_.bare_tokens - held <= left * WHOLE_SHARE:
+            level, tokens = Level.BARE, round_.bare_tokens
+        elif round_.level >= Level.DISTILLED and round_.distilled_tokens - held <= left * WHOLE_SHARE:
+            level, tokens = Level.DISTILLED, round_.distilled_tokens
+        else:
+            continue
+        made.levels[index] = level
+        made.lines.discard(index)
+        made.quotes.discard(index)
+        made.asides.discard(index)
+        left -= tokens - held
+
+
+def strategy_of(round_: Round, level: Level, is_resolved: bool) -> Strategy:
+    """By which of the six a round comes to `level`."""
+    if level is Level.BARE:
+        return "strip_thinking"
+    if level is Level.DISTILLED:
+        return "distill_tool_result"
+    if round_.covered and not round_.repeated:
+        return "evict_superseded"
+    if round_.repeated:
+        return "dedup_similar"
+    return "fold_resolved_exchanges" if is_resolved else "drop_and_archive"
+
+
+def payback_turns(now_extra: float, saved_a_turn: float) -> float:
+    """After how many turns an edit has earned what breaking the cached prefix costs."""
+    if now_extra <= 0:
+        return 0.0
+    return now_extra / saved_a_turn if saved_a_turn > 0 else float("inf")

@@ -1,0 +1,90 @@
+"""The words of context curation: settings, the edits made, and the view that is left."""
+
+from typing import Literal
+
+import msgspec
+
+from legion_core.gateway.types import Message
+
+Strategy = Literal[
+    "strip_thinking",
+    "distill_tool_result",
+    "fold_resolved_exchanges",
+    "evict_superseded",
+    "dedup_similar",
+    "drop_and_archive",
+]
+STRATEGIES: tuple[Strategy, ...] = (
+    "strip_thinking",
+    "distill_tool_result",
+    "fold_resolved_exchanges",
+    "evict_superseded",
+    "dedup_similar",
+    "drop_and_archive",
+)
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token costs, as a share of a fresh input token's price. Source: Anthropic's price page, five-minute cache."""
+
+    cache_read: float = 0.1
+    cache_write: float = 1.25
+
+
+class CurationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When to edit and how far.
+
+    `shares`: from which turn on the view should be at most which share of the whole history, added up over the turns
+    of its row. `least_tokens`: a view below it is left alone. `context_tokens`: the model's window; the view is kept
+    under 85 % of it whatever the turn.
+    """
+
+    shares: tuple[tuple[int, float], ...] = ((5, 0.5), (10, 0.32), (20, 0.18), (50, 0.026))
+    after_share: float = (
+        0.5  # an epoch cuts down to this part of what is allowed, so that the next one is far away
+    )
+    least_tokens: int = 600
+    context_tokens: int | None = None
+    raw_rounds: int = 1  # rounds at the end that are never touched
+    prices: Prices = Prices()
+    is_on: bool = True
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing taken out of the view, and where it went.
+
+    `ids` are the messages it was taken from, `archive_key` gives it back by `recall`; several pieces of one message
+    have keys of their own. `tokens_removed` is net of what was put in its place.
+    """
+
+    number: int
+    epoch: int
+    strategy: Strategy
+    ids: tuple[str, ...]
+    tokens_removed: int
+    note: str
+    archive_key: str
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be sent now: `messages`, and for each the id of the message it came from.
+
+    Both token figures include the system text. `edits` are those this call made; `epoch` counts the times there were
+    any.
+    """
+
+    messages: tuple[Message, ...]
+    ids: tuple[str, ...]
+    naive_tokens: int
+    curated_tokens: int
+    edits: tuple[Edit, ...] = ()
+    epoch: int = 0
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    """A removed piece, verbatim. `score` is 1 for a piece asked for by its key."""
+
+    key: str
+    text: str
+    ids: tuple[str, ...]
+    score: float
