@@ -105,6 +105,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "A provider that dies mid-stream is replaced and the client's stream goes on.",
         "kept",
     ),
+    Requirement(
+        "gateway.coding-clients",
+        "Claude Code, Codex and opencode work through the gateway, also when an upstream is killed on the way.",
+        "kept",
+    ),
     Requirement("gateway.fleet", "Requests are dispatched to pooled workstation GPUs."),
     Requirement("gateway.standalone", "The gateway is usable by itself.", "kept"),
     # Providers of the gateway

@@ -62,7 +62,9 @@ def asked_of(lane: Lane, request: Request, text: str, tokens: int) -> Asked:
 def _less(request: Request, tokens: int, spare: int) -> Request:
     """The request with what is left of its allowance, and without a form that only a whole answer can have.
 
-    A grammar for JSON is applied to what is generated: it would make the rest an object of its own.
+    A grammar for JSON is applied to what is generated: it would make the rest an object of its own. Thinking comes
+    before the words, which have begun: a provider refuses a budget for it behind them, and one that is as large as the
+    client's allowance would not fit into what is left.
     """
     params, system = request.params, request.system
     if params.json_schema is not None or params.json_mode:
@@ -71,7 +73,9 @@ def _less(request: Request, tokens: int, spare: int) -> Request:
             shape += f" It matches this JSON Schema: {msgspec.json.encode(params.json_schema).decode()}"
         system = (*system, shape)
     left = None if params.max_tokens is None else max(1, params.max_tokens - tokens) + spare
-    params = msgspec.structs.replace(params, max_tokens=left, json_schema=None, json_mode=False)
+    params = msgspec.structs.replace(
+        params, max_tokens=left, json_schema=None, json_mode=False, thinking_budget_tokens=None
+    )
     return msgspec.structs.replace(request, params=params, system=system)
 
 

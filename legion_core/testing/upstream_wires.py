@@ -20,10 +20,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Die:
-    """The connection ends just before event `at_event`: by FIN in good order, or by RST."""
+    """The connection ends just before event `at_event`: by FIN in good order, by RST, or because its process is killed."""
 
     at_event: int
-    by: Literal["fin", "rst"] = "fin"
+    by: Literal["fin", "rst", "kill"] = "fin"
 
 
 @dataclass(frozen=True, slots=True)

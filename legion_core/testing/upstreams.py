@@ -11,6 +11,8 @@ Each question takes the next plan; the last one serves all after it. `requests` 
 import asyncio
 import fcntl
 import json
+import os
+import signal
 import socket
 import struct
 import sys
@@ -329,6 +331,9 @@ async def _break(
         case Die():
             pass
     await writer.drain()
+    if fault.by == "kill":
+        await _arrived(writer)
+        os.kill(os.getpid(), signal.SIGKILL)
     if fault.by == "rst":
         await _arrived(writer)
         _reset(writer)
