@@ -1,14 +1,15 @@
 """The route table as an ASGI application; the one wall where handlers' failures become answers."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from legion_core.kernel.clock import iso
 from legion_core.kernel.errors import LegionError
-from legion_core.surfaces.rest.calls import Call, Client, Desk, Headers, Operation, Raw, Reply, Streamed
+from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Reply, Streamed
+from legion_core.surfaces.rest.client import AsgiClient
 from legion_core.surfaces.rest.failures import body_of, fault, fault_of, retry_after, status_of, unexpected
 from legion_core.surfaces.rest.guard import ABORT, WHO
 from legion_core.surfaces.rest.methods import Methods, allow
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
-def build(desk: Desk, operations: tuple[Operation, ...]) -> "Starlette":
+def build(desk: Desk, operations: tuple[Operation, ...]) -> "Application":
     """The application behind the guard. Slashes are never redirected: a redirect is built from the Host header."""
     from starlette.applications import Starlette
     from starlette.responses import Response
@@ -32,37 +33,68 @@ def build(desk: Desk, operations: tuple[Operation, ...]) -> "Starlette":
     methods = Methods(operations)
     routes = [
         Route(
-            operation.path, Endpoint(desk, operation, once), methods=[operation.method], name=operation.name
+            operation.path,
+            Endpoint(desk, operation, once, methods),
+            methods=[operation.method],
+            name=operation.name,
         )
         for operation in operations
     ]
 
     async def unknown(request: "Request", error: Exception) -> "Response":
         status = int(getattr(error, "status_code", 404))
-        what = (
-            fault(405, "method_not_allowed", f"{request.method} is not used at this address.")
-            if status == 405
-            else fault(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
-        )
-        headers = {"allow": allow(methods.at(request.url.path))} if status == 405 else None
-        return Response(body_of(what), status_code=status, media_type="application/json", headers=headers)
+        if status == 405:
+            raw = _unused(request.scope, methods)
+            return Response(raw.body, status_code=405, media_type=raw.media_type, headers=dict(raw.headers))
+        what = fault(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
+        return Response(body_of(what), status_code=status, media_type="application/json")
 
     application = Starlette(debug=False, routes=routes, exception_handlers={404: unknown, 405: unknown})
     application.router.redirect_slashes = False
-    return application
+    # Where most of the traffic goes is found without walking the table.
+    hot = {
+        (operation.method, operation.path): Endpoint(desk, operation, once, methods)
+        for operation in operations
+        if operation.tag == "dialects" and "{" not in operation.path
+    }
+    return Application(application, hot)
+
+
+class Application:
+    """The route table as an ASGI application, with a short way to the routes most traffic goes to."""
+
+    def __init__(self, table: "Starlette", hot: "Mapping[tuple[str, str], Endpoint]") -> None:
+        self.routes = table.routes
+        self._table = table
+        self._hot = hot
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """See the module."""
+        endpoint = self._hot.get((scope["method"], scope["path"]))
+        await (self._table if endpoint is None else endpoint)(scope, receive, send)
+
+
+def _unused(scope: "Scope", methods: Methods) -> Raw:
+    what = fault(405, "method_not_allowed", f"{scope['method']} is not used at this address.")
+    return Raw(body_of(what), status=405, headers=(("allow", allow(methods.at(scope["path"]))),))
 
 
 class Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, desk: Desk, operation: Operation, once: Once) -> None:
+    def __init__(self, desk: Desk, operation: Operation, once: Once, methods: Methods) -> None:
         self._desk = desk
         self._operation = operation
         self._once = once
+        self._methods = methods
+        self._rivals = methods.rivals(operation)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Read, authorise, handle, answer. Cancellation goes through: the client is gone or the server stops."""
-        client = AsgiClient(send, self._desk)
+        client = AsgiClient(scope, send, self._desk)
+        if any(pattern.match(scope["path"]) for pattern in self._rivals):
+            await client.whole(_unused(scope, self._methods))
+            return
         try:
             call = _call(scope, await _body(receive))
             if self._operation.right is not None:
@@ -71,7 +103,7 @@ class Endpoint:
             if isinstance(outcome, Raw):
                 await client.whole(outcome)
                 return
-            async with Presence(receive, self._desk.supervisor) as presence:
+            async with Presence(scope, receive, self._desk.supervisor) as presence:
                 client.presence = presence
                 await outcome.write(client)
         except ClientGone:
@@ -142,96 +174,14 @@ async def _body(receive: "Receive") -> bytes:
 
 
 def _call(scope: "Scope", body: bytes) -> Call:
-    from starlette.requests import Request
-
-    request = Request(scope)
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers.setdefault(name, value)
-    path: Mapping[str, str] = {name: str(value) for name, value in request.path_params.items()}
-    return Call(who=scope[WHO], path=path, query=dict(request.query_params), headers=headers, body=body)
-
-
-class AsgiClient(Client):
-    """The far end of one request; see `calls.Client`."""
-
-    def __init__(self, send: "Send", desk: Desk) -> None:
-        self._send = send
-        self._desk = desk
-        self._is_finished = False
-        self._last_sent_s = 0.0
-        self._quiet: asyncio.Task[None] | None = None
-        self.presence: Presence | None = None
-        self.status = 0
-
-    @property
-    def has_started(self) -> bool:
-        """Whether the head is out."""
-        return self.status != 0
-
-    async def whole(self, raw: Raw) -> None:
-        """See `calls.Client`."""
-        self.close()
-        if self.presence is not None:
-            self.presence.settle()
-        await self._begin(raw.status, raw.media_type, raw.headers, len(raw.body))
-        self._is_finished = True
-        await self._write(raw.body, more=False)
-
-    async def start(self, status: int, media_type: str, headers: Headers = ()) -> None:
-        """See `calls.Client`."""
-        await self._begin(status, media_type, headers, None)
-
-    async def _begin(self, status: int, media_type: str, headers: Headers, length: int | None) -> None:
-        pairs = [(b"content-type", media_type.encode())]
-        if length is not None:
-            pairs.append((b"content-length", str(length).encode()))
-        pairs += [(name.encode("ascii"), _header_value(value)) for name, value in headers]
-        self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
-
-    async def send(self, chunk: bytes) -> None:
-        """See `calls.Client`; ClientStuck if the client stops reading."""
-        self._last_sent_s = self._desk.clock.monotonic_s()
-        await self._write(chunk, more=True)
-
-    async def _write(self, chunk: bytes, *, more: bool) -> None:
-        try:
-            async with asyncio.timeout(self._desk.limits.write_s):
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
-        except TimeoutError as error:
-            raise ClientStuck("The client stopped reading.") from error
-
-    def say_when_quiet(self, comment: Callable[[], bytes]) -> None:
-        """See `calls.Client`."""
-        self._quiet = self._desk.supervisor.spawn("rest.quiet", self._say(comment))
-
-    async def _say(self, comment: Callable[[], bytes]) -> None:
-        quiet_s = self._desk.limits.quiet_s
-        while True:
-            waited_s = self._desk.clock.monotonic_s() - self._last_sent_s
-            if waited_s >= quiet_s:
-                await self.send(comment())
-                waited_s = 0.0
-            await asyncio.sleep(quiet_s - waited_s)
-
-    async def finish(self, last: bytes = b"") -> None:
-        """See `calls.Client`."""
-        if self._is_finished:
-            return
-        self._is_finished = True
-        self.close()
-        if self.presence is not None:
-            self.presence.settle()
-        await self._write(last, more=False)
-
-    def close(self) -> None:
-        """End the comments; idempotent."""
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
-
-
-def _header_value(text: str) -> bytes:
-    """Printable Latin-1 on one line: names of models and instances come from configuration files."""
-    return "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace")
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    query: bytes = scope["query_string"]
+    return Call(
+        who=scope[WHO],
+        path={name: str(value) for name, value in scope.get("path_params", {}).items()},
+        query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
+        headers=headers,
+        body=body,
+    )

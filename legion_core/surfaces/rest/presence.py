@@ -1,14 +1,18 @@
 """Notices that a client went away while we work for it, and cancels that work at once."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from legion_core.kernel.errors import TimedOut
 from legion_core.kernel.supervise import Supervisor
 
 if TYPE_CHECKING:
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
+
+# In the ASGI scope, put there by the wire: tells a callback when the connection goes, and gives what takes it back.
+WATCH: Final = "legion.watch"
 
 
 class ClientGone(Exception):
@@ -25,9 +29,12 @@ class Presence:
     Made like `asyncio.timeout`: a cancellation from elsewhere (the server stops) stays a cancellation.
     """
 
-    def __init__(self, receive: "Receive", supervisor: Supervisor) -> None:
+    def __init__(self, scope: "Scope", receive: "Receive", supervisor: Supervisor) -> None:
+        """Where the wire tells of a connection's end by itself, nothing is spawned to listen for it."""
         self._receive = receive
         self._supervisor = supervisor
+        self._tells: Callable[[Callable[[], None]], Callable[[], None]] | None = scope.get(WATCH)
+        self._forget: Callable[[], None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._worker: asyncio.Task[object] | None = None
         self._is_gone = False
@@ -35,12 +42,18 @@ class Presence:
 
     async def __aenter__(self) -> Self:
         self._worker = asyncio.current_task()
-        self._watch = self._supervisor.spawn("rest.presence", self._listen())
+        if self._tells is not None:
+            self._forget = self._tells(self._gone)
+        else:
+            self._watch = self._supervisor.spawn("rest.presence", self._listen())
         return self
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._gone()
+
+    def _gone(self) -> None:
         if not self._is_settled and self._worker is not None:
             self._is_gone = True
             self._worker.cancel()
@@ -53,6 +66,8 @@ class Presence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.settle()
+        if self._forget is not None:
+            self._forget()
         if self._watch is not None:
             self._watch.cancel()
         if not self._is_gone or self._worker is None:

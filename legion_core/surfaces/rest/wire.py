@@ -19,9 +19,11 @@ from uvicorn.server import ServerState  # noqa: TID253
 
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.redact import redact
+from legion_core.surfaces.rest.client import FLOW
 from legion_core.surfaces.rest.failures import body_of, fault
 from legion_core.surfaces.rest.guard import ABORT, SECURITY_HEADERS, TARGET
 from legion_core.surfaces.rest.limits import Limits
+from legion_core.surfaces.rest.presence import WATCH
 
 log = logging.getLogger("legion.rest")
 
@@ -44,6 +46,7 @@ class Door:
         self.limits = limits
         self.waiting: dict[BoundedProtocol, None] = {}
         self._clock = clock
+        self._dated = (0, b"")
         self.log = logging.getLogger("legion.rest.wire")
         if not self.log.filters:
             self.log.addFilter(_wanted)
@@ -54,7 +57,11 @@ class Door:
 
     def date(self) -> bytes:
         """The Date header's value now: uvicorn's own is set by a timer that we do not run."""
-        return format_datetime(self._clock.utc_now(), usegmt=True).encode()
+        now = self._clock.utc_now()
+        second = int(now.timestamp())
+        if self._dated[0] != second:
+            self._dated = second, format_datetime(now, usegmt=True).encode()
+        return self._dated[1]
 
 
 def _wanted(record: logging.LogRecord) -> bool:
@@ -88,6 +95,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._refusal = (400, "The request is not valid HTTP/1.1.")
+        self._watchers: dict[int, Callable[[], None]] = {}
+        self._watchers_so_far = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Bound the time to the first request, and the number of connections."""
@@ -110,6 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._door.waiting.pop(self, None)
         super().connection_lost(exc)
+        self._tell_gone()
 
     def data_received(self, data: bytes) -> None:
         """Parse, within the bounds."""
@@ -160,7 +170,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._is_in_body = True
         self._head_bytes = 0
-        self.scope.update({TARGET: self.url, ABORT: self.transport.abort})  # pyright: ignore[reportCallIssue, reportArgumentType]
+        ours = {TARGET: self.url, ABORT: self.transport.abort, WATCH: self._watch, FLOW: self.flow}
+        self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]
         self.server_state.default_headers = [(b"date", self._door.date())]
         self._arm(self._limits.body_s)
         super().on_headers_complete()
@@ -189,6 +200,23 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._has_begun:
                 self._expect_head()
         super().on_response_complete()
+
+    def _watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_gone` once, when the client is gone; gives what takes that back."""
+        self._watchers_so_far += 1
+        number = self._watchers_so_far
+        self._watchers[number] = on_gone
+        if self.transport.is_closing():
+            self.loop.call_soon(self._tell_gone)
+        return lambda: self._forget_watcher(number)
+
+    def _forget_watcher(self, number: int) -> None:
+        self._watchers.pop(number, None)
+
+    def _tell_gone(self) -> None:
+        watchers, self._watchers = self._watchers, {}
+        for on_gone in watchers.values():
+            on_gone()
 
     def _stop_parsing(self, status: int, why: str) -> NoReturn:
         self._refusal = (status, why)
@@ -239,6 +267,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         cycle.disconnected = True
         cycle.message_event.set()
+        self._tell_gone()
         return cycle.response_started
 
 

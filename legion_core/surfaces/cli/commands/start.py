@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, TimedOut, Unavailable, Unsupported
@@ -34,7 +36,17 @@ def start(setting: Setting, args: argparse.Namespace) -> Outcome:
         raise already_running(setting.home, record)
     if args.detach:
         return _detach(setting, args)
-    return asyncio.run(_serve(setting, args))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(setting, args))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed: a window has Qt's loop, this has nothing to share."""
+    if find_spec("uvloop") is None:
+        return None
+    from uvloop import new_event_loop
+
+    return new_event_loop
 
 
 def already_running(home: Home, record: NodeRecord) -> Conflict:

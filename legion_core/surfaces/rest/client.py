@@ -1,0 +1,125 @@
+"""The far end of one request, over ASGI; see `calls.Client`."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from legion_core.surfaces.rest.calls import Client, Desk, Headers, Raw
+from legion_core.surfaces.rest.presence import ClientStuck, Presence
+
+if TYPE_CHECKING:
+    from starlette.types import Scope, Send
+
+FLOW: Final = "legion.flow"  # whether the client reads as fast as we write, put there by the wire
+
+
+class Flow(Protocol):
+    """The state of a connection's way out."""
+
+    write_paused: bool
+
+
+class AsgiClient(Client):
+    """Writes one answer; `close` when it is over, however it ended."""
+
+    def __init__(self, scope: "Scope", send: "Send", desk: Desk) -> None:
+        self._send = send
+        self._desk = desk
+        self._flow: Flow | None = scope.get(FLOW)
+        self._is_finished = False
+        self._last_sent_s = 0.0
+        self._comment: Callable[[], bytes] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._saying: asyncio.Task[None] | None = None
+        self.presence: Presence | None = None
+        self.status = 0
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the head is out."""
+        return self.status != 0
+
+    async def whole(self, raw: Raw) -> None:
+        """See `calls.Client`."""
+        self.close()
+        if self.presence is not None:
+            self.presence.settle()
+        await self._begin(raw.status, raw.media_type, raw.headers, len(raw.body))
+        self._is_finished = True
+        await self._write(raw.body, more=False)
+
+    async def start(self, status: int, media_type: str, headers: Headers = ()) -> None:
+        """See `calls.Client`."""
+        await self._begin(status, media_type, headers, None)
+
+    async def _begin(self, status: int, media_type: str, headers: Headers, length: int | None) -> None:
+        pairs = [(b"content-type", media_type.encode())]
+        if length is not None:
+            pairs.append((b"content-length", str(length).encode()))
+        pairs += [(name.encode("ascii"), _header_value(value)) for name, value in headers]
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def send(self, chunk: bytes) -> None:
+        """See `calls.Client`; ClientStuck if the client stops reading."""
+        self._last_sent_s = self._desk.clock.monotonic_s()
+        await self._write(chunk, more=True)
+
+    async def _write(self, chunk: bytes, *, more: bool) -> None:
+        if self._flow is not None and not self._flow.write_paused:  # nothing to wait for
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+            return
+        try:
+            async with asyncio.timeout(self._desk.limits.write_s):
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except TimeoutError as error:
+            raise ClientStuck("The client stopped reading.") from error
+
+    def say_when_quiet(self, comment: Callable[[], bytes]) -> None:
+        """See `calls.Client`."""
+        self._comment = comment
+        self._look_again(self._desk.limits.quiet_s)
+
+    def _look_again(self, in_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(in_s, self._look)
+
+    def _look(self) -> None:
+        """One timer looks now and then whether it was quiet: nothing is set or unset for a chunk."""
+        self._timer = None
+        quiet_s = self._desk.limits.quiet_s
+        waited_s = self._desk.clock.monotonic_s() - self._last_sent_s
+        if waited_s < quiet_s:
+            self._look_again(quiet_s - waited_s)
+            return
+        self._saying = self._desk.supervisor.spawn("rest.quiet", self._say())
+
+    async def _say(self) -> None:
+        if self._comment is not None and not self._is_finished:
+            await self.send(self._comment())
+            self._look_again(self._desk.limits.quiet_s)
+
+    async def finish(self, last: bytes = b"") -> None:
+        """See `calls.Client`."""
+        if self._is_finished:
+            return
+        self._is_finished = True
+        self.close()
+        if self.presence is not None:
+            self.presence.settle()
+        await self._write(last, more=False)
+
+    def close(self) -> None:
+        """End the comments; idempotent."""
+        self._comment = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._saying is not None:
+            self._saying.cancel()
+            self._saying = None
+
+
+def _header_value(text: str) -> bytes:
+    """Printable Latin-1 on one line: names of models and instances come from configuration files."""
+    shown = text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+    return shown.encode("latin-1", "replace")
