@@ -1,4 +1,4 @@
-"""A Debian with Python 3.11, git and make and nothing else: do `make run` and `make test` do everything there?
+"""A Debian with Python, git and make and nothing else: do `make run` and `make test` do everything there?
 
     python -m benchmarks.bare_debian [--suite bookworm] [--keep]
 
@@ -29,7 +29,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "legion-bare"
-BROUGHT = ("ca-certificates", "git", "make", "python3.11", "python3-venv")
+BROUGHT = ("ca-certificates", "git", "make", "python3", "python3-venv")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 HOME = "/home/me"
 INSIDE = f"{HOME}/legion-workbench"
