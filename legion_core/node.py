@@ -22,6 +22,7 @@ from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
 from legion_core.api.llm import Llm
+from legion_core.api.mcp import Mcp
 from legion_core.api.models import LOCAL, Models, Shelf
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
@@ -84,6 +85,8 @@ from legion_core.workers.frames import Load
 from legion_core.workers.supervisor import Worker, command_for
 
 if TYPE_CHECKING:
+    from legion_core.agent.mcp.service import Servers
+    from legion_core.api.mcp_service import McpService
     from legion_core.engine.actor_host import ActorHost
     from legion_core.engine.messages import Messages
     from legion_core.engine.schedule_service import Scheduler
@@ -92,6 +95,8 @@ if TYPE_CHECKING:
     from legion_core.surfaces.rest.server import RestServer
 
 log = logging.getLogger("legion.node")
+
+SERVERS = "mcp-servers.json"
 
 
 class Node:
@@ -322,23 +327,36 @@ async def _assemble(
     providers = Providers(
         inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0
     )
+    llm, tasks, chains = Llm(gateway, Dialects(clock)), Tasks(engine), Chains(engine)
+    extensions = Extensions(engine.registry, place.root / "extensions", actors)
+    mcp = Mcp(
+        lambda: _mcp(
+            place, clock, ids, bus, supervisor, ops, secrets, tasks, chains, extensions, models, llm
+        ),
+        lambda: _servers(place, clock, bus, supervisor, secrets, engine, env),
+        lambda: ops.url,
+    )
+    stack.push_async_callback(mcp.stop)
+    if await asyncio.to_thread((place.root / SERVERS).exists):
+        supervisor.spawn("mcp servers", mcp.servers.load())
     legion = Legion(
         events=bus,
         chat=gateway.chat,
-        llm=Llm(gateway, Dialects(clock)),
+        llm=llm,
         models=models,
         providers=providers,
         routes=Routes(gateway, providers, Measures(database, clock), traffic, clock, lambda: settings.config),
-        tasks=Tasks(engine),
-        chains=Chains(engine),
+        tasks=tasks,
+        chains=chains,
         activity=Activity(database),
-        extensions=Extensions(engine.registry, place.root / "extensions", actors),
+        extensions=extensions,
         actors=actors,
         schedules=schedules,
         hooks=hooks,
         settings=settings,
         secrets=secret_names,
         ops=ops,
+        mcp=mcp,
         tokens=Tokens(rbac),
         rbac=RbacDoor(rbac),
         audit=Audit(audit),
@@ -489,6 +507,62 @@ def _targets(engine: Engine, database: Database) -> "Targets":
 
     chains = ChainTargets(engine)
     return Targets(engine, database, system_rng(), chains=lambda: chains)
+
+
+def _mcp(
+    place: Home,
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    supervisor: Supervisor,
+    ops: Ops,
+    secrets: Secrets,
+    tasks: Tasks,
+    chains: Chains,
+    extensions: Extensions,
+    models: Models,
+    llm: Llm,
+) -> "McpService":
+    """What other programs may call: brought in when the first of them, or the user, asks."""
+    from legion_core.api import mcp_sources as sources
+    from legion_core.api.mcp_calls import Approvals, CallList
+    from legion_core.api.mcp_grants import Grants
+    from legion_core.api.mcp_service import McpService
+    from legion_core.api.mcp_tools import Catalogue
+
+    functions = sources.Functions(extensions, tasks, supervisor)
+    found = (
+        sources.WorkbenchTools(ops, tasks, chains, models, llm),
+        sources.ModelTools(llm, ids),
+        functions,
+        sources.ChainTools(chains, functions.risks, supervisor),
+    )
+    return McpService(
+        clock,
+        bus,
+        Catalogue(clock, found),
+        CallList(clock, ids, bus),
+        Approvals(clock, ids, bus),
+        Grants(place.root / "mcp-clients.json"),
+        ops.authorise,
+        secrets.known,
+    )
+
+
+def _servers(
+    place: Home,
+    clock: SystemClock,
+    bus: EventBus,
+    supervisor: Supervisor,
+    secrets: Secrets,
+    engine: Engine,
+    env: Mapping[str, str],
+) -> "Servers":
+    """Other people's MCP servers, whose tools become functions of the engine."""
+    from legion_core.agent.mcp.service import Servers
+
+    path = place.root / SERVERS
+    return Servers(clock, bus, supervisor, secrets.get, engine.registry, path, env)
 
 
 def _local(

@@ -18,6 +18,7 @@ class FunctionRow(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     retries: int
     runs_in: Literal["loop", "thread", "cpu"]
+    risk: Literal["", "read", "write", "danger"] = ""
 
 
 class ExtensionRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -137,4 +137,5 @@ def _function(function: Function) -> FunctionRow:
         timeout_s=function.traits.timeout_s,
         retries=function.traits.retry.max,
         runs_in=function.pool,
+        risk=function.traits.risk,
     )

@@ -8,6 +8,7 @@ from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
+from legion_core.api.mcp import Mcp
 from legion_core.api.models import Models
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
@@ -43,6 +44,7 @@ class Legion:
     schedules: Schedules
     hooks: Hooks
     actors: Actors
+    mcp: Mcp
     tokens: Tokens
     rbac: RbacDoor
     audit: Audit

@@ -20,6 +20,7 @@ from legion_core.engine.types import EffectClass, Retry
 from legion_core.storage.sqlite import Connection
 
 Level = Literal["debug", "info", "warning", "error"]
+Risk = Literal["", "read", "write", "danger"]
 Work = Callable[[Connection], None]
 
 TIMEOUT_S = 300.0
@@ -42,12 +43,16 @@ class Traits:
 
     `retry` is for failures (a task may bring its own). `cpu` runs a blocking function in a process of its own,
     which can be killed at its time-out; a thread cannot.
+
+    `risk` is what it may do when a model or another program calls it: `read` changes nothing, `danger` asks the user
+    each time. Empty: `read` for what is `pure`, else `write`.
     """
 
     effect: EffectClass = "plain"
     timeout_s: float = TIMEOUT_S
     retry: Retry = NO_RETRY
     cpu: bool = False
+    risk: Risk = ""
 
     def __post_init__(self) -> None:
         assert self.timeout_s > 0
@@ -62,6 +67,7 @@ def function(
     retry_delay_s: float = 1.0,
     retry_delay_max_s: float = 30.0,
     cpu: bool = False,
+    risk: Risk = "",
 ) -> Callable[[F], F]:
     """Mark a function of a runner. See `Traits`; a retry waits `retry_delay_s`, then twice as long each time."""
     traits = Traits(
@@ -69,6 +75,7 @@ def function(
         timeout_s=timeout_s,
         retry=Retry(max=retries, delay_s=retry_delay_s, delay_max_s=retry_delay_max_s),
         cpu=cpu,
+        risk=risk,
     )
 
     def mark(call: F) -> F:

@@ -84,6 +84,15 @@ class Registry:
         self._installed: dict[str, Extension] | None = None
         self.on_change: Callable[[], None] | None = None  # a folder was imported anew, or is gone
 
+    def offer(self, extension: Extension) -> None:
+        """Take an extension from somebody who makes functions at run time, in place of what they gave before."""
+        before = self._builtin.get(extension.name)
+        for name in before.functions if before is not None else ():
+            self._functions.pop(name, None)
+        self._builtin[extension.name] = extension
+        self._functions.update(extension.functions)
+        self._changed()
+
     def known(self, name: str) -> Function | None:
         """The function if it can be told at once: built in, or installed and imported before. Touches no disk."""
         return self._functions.get(name)

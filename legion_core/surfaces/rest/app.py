@@ -184,4 +184,5 @@ def _call(scope: "Scope", body: bytes) -> Call:
         query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
         headers=headers,
         body=body,
+        raw_headers=tuple(scope["headers"]),
     )

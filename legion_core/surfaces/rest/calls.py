@@ -46,6 +46,7 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    raw_headers: tuple[tuple[bytes, bytes], ...] = ()  # as they came, repeated ones too
 
     def read(self, kind: type[T]) -> T:
         """The body as `kind`; InvalidInput says which field is wrong."""

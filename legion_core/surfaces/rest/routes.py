@@ -13,6 +13,7 @@ from legion_core.surfaces.rest.operations import (
     health,
     hooks,
     ledger,
+    mcp_endpoint,
     metrics,
     model_lists,
     models,
@@ -59,5 +60,6 @@ def operations() -> tuple[Operation, ...]:
         *hooks.OPERATIONS,
         *settings.OPERATIONS,
         *events.OPERATIONS,
+        *mcp_endpoint.OPERATIONS,
     )
     return (*table, openapi.operation(table))

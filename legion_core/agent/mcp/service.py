@@ -1,0 +1,468 @@
+"""Other people's servers as tools of ours: registered and approved by the user, started when called, ended when idle.
+
+    add → (look: start once, read its tools) → approve a fingerprint → its tools are functions `mcp.SERVER.TOOL`
+
+The SDK is loaded when the first server is connected to. An approved server's functions are known from disk.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from legion_core.agent.mcp import prints
+from legion_core.agent.mcp.book import Book, Entry
+from legion_core.agent.mcp.functions import extension_of, result_of
+from legion_core.agent.mcp.types import Difference, ServerChanged, ServerRow, ServerSpec, State, ToolInfo
+from legion_core.engine.registry import NAME, Registry
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    LegionError,
+    LimitReached,
+    NotFound,
+    Unavailable,
+)
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ports import Principal
+from legion_core.kernel.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from legion_core.agent.mcp.link import Link
+    from legion_core.agent.mcp.pipe import Ending
+    from legion_core.agent.mcp.web import Kept, SignIn
+
+SERVERS_MAX = 50
+IDLE_S = 600.0
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MAX_S = 60.0
+TIMEOUT_S_MAX = 3_600.0
+RESULT_CHARS_MAX = 400_000
+WORDS_MAX = 200
+_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+_REFERENCE = re.compile(r"^(keyring|env|vault)://")
+# Names by which a program is made to run something else than what the user read.
+_LOADERS = re.compile(
+    r"(?i)^(LD_|DYLD_|PYTHONSTARTUP$|NODE_OPTIONS$|BASH_ENV$|ENV$|PERL5OPT$|RUBYOPT$|LEGION_)"
+)
+
+
+class _Live:
+    """What is known of one server in this run."""
+
+    def __init__(self) -> None:
+        self.link: Link | None = None
+        self.opening = asyncio.Lock()
+        self.raw: tuple[dict[str, Any], ...] | None = None
+        self.problem = ""
+        self.said = ""
+        self.software = ""
+        self.protocol = ""
+        self.starts = 0
+        self.failures = 0
+        self.not_before_s = 0.0
+        self.used_s = 0.0
+        self.running = 0
+
+
+class Servers:
+    """See the module. `secret` turns a reference into its value; `env` is what this process was started with."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        bus: EventBus,
+        supervisor: Supervisor,
+        secret: Callable[[str], Awaitable[str]],
+        registry: Registry,
+        path: Path,
+        env: Mapping[str, str],
+    ) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._supervisor = supervisor
+        self._secret = secret
+        self._registry = registry
+        self._book = Book(path)
+        self._env = env
+        self._live: dict[str, _Live] = {}
+        self._idle: asyncio.Task[None] | None = None
+        self.sign_in: Callable[[str], SignIn] | None = None  # who can take the user to a server's sign-in
+        self.kept: Callable[[str], Kept] | None = None
+
+    # Looking
+
+    async def load(self) -> None:
+        """Make the functions of approved servers known; starts nothing."""
+        self._offer(await self._book.all())
+
+    async def list(self) -> tuple[ServerRow, ...]:
+        """By name, as far as is known without starting any."""
+        return tuple(self._row(entry) for _, entry in sorted((await self._book.all()).items()))
+
+    async def get(self, name: str) -> ServerRow:
+        """One of them; NotFound."""
+        return self._row(await self._entry(name))
+
+    # Deciding: the user alone
+
+    async def add(self, spec: ServerSpec, who: Principal) -> ServerRow:
+        """Register a server, in place of one of the same name; nothing of it is started or approved by this."""
+        _owner(who)
+        checked(spec)
+        entries = await self._book.all()
+        if spec.name not in entries and len(entries) >= SERVERS_MAX:
+            raise LimitReached(f"{SERVERS_MAX} servers are registered already, which is the limit.")
+        before = entries.get(spec.name)
+        await self._close(spec.name)
+        self._live.pop(spec.name, None)
+        entry = msgspec.structs.replace(before, spec=spec) if before is not None else Entry(spec=spec)
+        await self._book.put(entry)
+        await self.load()
+        return self._told(entry)
+
+    async def look(self, name: str, who: Principal) -> ServerRow:
+        """Start it, or start it anew, and read what it offers, so that the user can decide."""
+        _owner(who)
+        entry = await self._entry(name)
+        await self._close(name)
+        live = self._of(name)
+        live.not_before_s = 0.0
+        await self._open(entry)
+        return self._told(entry)
+
+    async def approve(self, name: str, fingerprint: str, who: Principal) -> ServerRow:
+        """The user's yes to exactly what this fingerprint stands for; Conflict if it is not that any more."""
+        _owner(who)
+        entry = await self._entry(name)
+        live = self._of(name)
+        if live.raw is None:
+            raise Conflict(
+                f"{name} was not looked at yet.", hint=f"`legion mcp server look {name}` shows its tools."
+            )
+        tools = _prints(live.raw)
+        now = prints.whole_print(entry.spec, tools)
+        if fingerprint != now:
+            raise Conflict(
+                f"{name} is not what you saw: it changed in the meantime.",
+                hint="Look at it again, then decide.",
+            )
+        entry = msgspec.structs.replace(
+            entry,
+            launch=prints.launch_print(entry.spec),
+            tools=tools,
+            raw=live.raw,
+            approved_at=self._clock.utc_now(),
+        )
+        await self._book.put(entry)
+        await self.load()
+        return self._told(entry)
+
+    async def switch(self, name: str, is_on: bool, who: Principal) -> ServerRow:
+        """Let it be called, or not."""
+        _owner(who)
+        entry = await self._entry(name)
+        entry = msgspec.structs.replace(entry, spec=msgspec.structs.replace(entry.spec, is_on=is_on))
+        await self._book.put(entry)
+        if not is_on:
+            await self._close(name)
+        await self.load()
+        return self._told(entry)
+
+    async def remove(self, name: str, who: Principal) -> None:
+        """End it and forget it."""
+        _owner(who)
+        await self._entry(name)
+        await self._close(name)
+        self._live.pop(name, None)
+        await self._book.remove(name)
+        await self.load()
+
+    # Calling
+
+    async def call(self, name: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a tool; what it gives is marked as a stranger's word. Denied unless it is what the user said yes to."""
+        entry = await self._entry(name)
+        if not entry.spec.is_on:
+            raise Denied(f"{name} is switched off.", hint=f"`legion mcp server on {name}` switches it on.")
+        live = self._of(name)
+        self._may(entry, live)
+        if live.link is None or not live.link.is_open:
+            await self._open(entry)
+        self._may(entry, live)
+        link = live.link
+        assert link is not None
+        live.running += 1
+        try:
+            result = await link.call(tool, arguments)
+        finally:
+            live.running -= 1
+            live.used_s = self._clock.monotonic_s()
+        return result_of(name, tool, result, entry.spec.result_chars_max)
+
+    def _may(self, entry: Entry, live: _Live) -> None:
+        name = entry.spec.name
+        if not entry.launch:
+            raise Denied(
+                f"{name} was never approved.", hint=f"`legion mcp server look {name}`, then approve it."
+            )
+        changed = self._difference(entry, live)
+        if changed != Difference():
+            raise Denied(
+                f"{name} is not what you approved: {words_of(changed)}.",
+                hint=f"`legion mcp server look {name}` shows it; approve it anew if you still trust it.",
+            )
+
+    # Connecting
+
+    async def _open(self, entry: Entry) -> None:
+        from legion_core.agent.mcp.link import Link
+
+        live, spec = self._of(entry.spec.name), entry.spec
+        async with live.opening:
+            if live.link is not None and live.link.is_open:
+                return
+            wait_s = live.not_before_s - self._clock.monotonic_s()
+            if wait_s > 0:
+                raise Unavailable(
+                    f"{spec.name} failed {live.failures} times: {live.problem}",
+                    hint=f"It is tried again in {wait_s:.0f} s.",
+                    retry_after_s=wait_s,
+                )
+            self._tell(spec.name, "starting")
+            transport = await self._transport(spec)
+            link = Link(
+                spec,
+                transport,
+                self._supervisor,
+                on_over=lambda ended: self._over(spec.name, ended),
+                on_change=lambda: self._changed(spec.name),
+            )
+            try:
+                await link.open()
+                raw = tuple(sorted(await link.tools(), key=lambda tool: str(tool.get("name"))))
+            except LegionError as error:
+                await link.close()
+                self._failed(live, error.sentence())
+                self._tell(spec.name, "failed")
+                raise
+            live.link, live.raw, live.problem, live.failures = link, raw, "", 0
+            live.software, live.protocol = prints.cleaned(link.software, 120), link.protocol
+            live.starts += 1
+            live.used_s = self._clock.monotonic_s()
+            if self._idle is None or self._idle.done():
+                self._idle = self._supervisor.spawn("mcp.idle", self._end_idle())
+        self._tell(spec.name, self._row(entry).state)
+
+    async def _transport(self, spec: ServerSpec) -> "Callable[[Ending], AbstractAsyncContextManager[Any]]":
+        env = {name: await self._value(value) for name, value in spec.env.items()}
+        headers = {name: await self._value(value) for name, value in spec.headers.items()}
+        if spec.command:
+            from legion_core.agent.mcp.pipe import child_environment, piped
+
+            child = child_environment(self._env, env)
+            return lambda ending: piped(spec, child, self._supervisor, ending)
+        from legion_core.agent.mcp.web import webbed
+
+        sign_in = self.sign_in(spec.name) if spec.oauth and self.sign_in is not None else None
+        kept = self.kept(spec.name) if spec.oauth and self.kept is not None else None
+        return lambda ending: webbed(spec, headers, sign_in=sign_in, kept=kept)
+
+    async def _value(self, text: str) -> str:
+        return await self._secret(text) if _REFERENCE.match(text) else text
+
+    def _over(self, name: str, ended: "Link") -> None:
+        live = self._live.get(name)
+        if live is None or live.link is not ended:
+            return
+        live.link = None
+        live.said = prints.cleaned(ended.ending.said.decode("utf-8", "replace"))
+        if ended.ending.problem:
+            self._failed(live, ended.ending.problem)
+            self._tell(name, "failed")
+        else:
+            self._tell(name, "asleep")
+
+    def _failed(self, live: _Live, problem: str) -> None:
+        live.failures += 1
+        live.problem = prints.cleaned(problem, 600)
+        pause_s = min(BACKOFF_FIRST_S * 2 ** (live.failures - 1), BACKOFF_MAX_S)
+        live.not_before_s = self._clock.monotonic_s() + pause_s
+
+    def _changed(self, name: str) -> None:
+        """It says that its tools changed: read them, and from then on nothing is called that nobody approved."""
+        self._supervisor.spawn("mcp.reread", self._reread(name))
+
+    async def _reread(self, name: str) -> None:
+        live = self._live.get(name)
+        if live is None or live.link is None:
+            return
+        raw = tuple(sorted(await live.link.tools(), key=lambda tool: str(tool.get("name"))))
+        if raw != live.raw:
+            live.raw = raw
+            self._tell(name, self._row(await self._entry(name)).state)
+
+    async def _end_idle(self) -> None:
+        """End what nobody called for a while; runs only while something is connected."""
+        while any(live.link is not None for live in self._live.values()):
+            now_s = self._clock.monotonic_s()
+            due = [live.used_s + IDLE_S - now_s for live in self._live.values() if live.link is not None]
+            await asyncio.sleep(max(min(due), 1.0))
+            now_s = self._clock.monotonic_s()
+            for name, live in tuple(self._live.items()):
+                if live.link is not None and not live.running and live.used_s + IDLE_S <= now_s:
+                    await self._close(name)
+
+    async def _close(self, name: str) -> None:
+        live = self._live.get(name)
+        if live is not None and live.link is not None:
+            link, live.link = live.link, None
+            await link.close()
+
+    async def stop(self) -> None:
+        """End them all; idempotent."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        for name in tuple(self._live):
+            await self._close(name)
+
+    # Telling
+
+    def _of(self, name: str) -> _Live:
+        return self._live.setdefault(name, _Live())
+
+    async def _entry(self, name: str) -> Entry:
+        entries = await self._book.all()
+        if name not in entries:
+            there = ", ".join(sorted(entries)) or "none"
+            raise NotFound(f"There is no server {name[:80]!r}.", hint=f"Registered: {there}.")
+        return entries[name]
+
+    def _difference(self, entry: Entry, live: _Live) -> Difference:
+        if not entry.launch:
+            return Difference()
+        tools = _prints(live.raw) if live.raw is not None else entry.tools
+        return prints.difference(entry.spec, tools, entry.launch, entry.tools)
+
+    def _row(self, entry: Entry) -> ServerRow:
+        spec, live = entry.spec, self._live.get(entry.spec.name) or _Live()
+        raw = live.raw if live.raw is not None else entry.raw
+        tools, changed = _prints(raw), self._difference(entry, live)
+        return ServerRow(
+            name=spec.name,
+            spec=spec,
+            state=_state(entry, live, changed),
+            fingerprint=prints.whole_print(spec, tools) if live.raw is not None or entry.launch else "",
+            approved=prints.whole_print_of(entry.launch, entry.tools) if entry.launch else "",
+            tools=_infos(spec.name, raw),
+            difference=changed,
+            software=live.software,
+            protocol=live.protocol,
+            starts=live.starts,
+            failures=live.failures,
+            problem=live.problem,
+            said=live.said,
+            approved_at=entry.approved_at,
+        )
+
+    def _told(self, entry: Entry) -> ServerRow:
+        row = self._row(entry)
+        self._tell(row.name, row.state)
+        return row
+
+    def _tell(self, name: str, state: State) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(ServerChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=name, state=state))
+
+    def _offer(self, entries: Mapping[str, Entry]) -> None:
+        """Make the approved tools functions of the engine."""
+        offered = [
+            (info, entry.spec)
+            for entry in entries.values()
+            if entry.launch and entry.spec.is_on
+            for info in _infos(entry.spec.name, entry.raw)
+        ]
+        self._registry.offer(extension_of(offered, self.call))
+
+
+def _state(entry: Entry, live: _Live, changed: Difference) -> State:
+    if not entry.spec.is_on:
+        return "off"
+    if live.link is None and live.problem:
+        return "failed"
+    if not entry.launch:
+        return "waiting" if live.raw is not None else "new"
+    if changed != Difference():
+        return "changed"
+    return "ready" if live.link is not None else "asleep"
+
+
+def checked(spec: ServerSpec) -> None:
+    """Whether this can be a server at all; InvalidInput names the field."""
+    if not NAME.match(spec.name):
+        raise InvalidInput("`name` is lower-case letters, digits and underscores, beginning with a letter.")
+    if bool(spec.command) == bool(spec.url):
+        raise InvalidInput("A server is a program (`command`) or an address (`url`), one of the two.")
+    words = (*spec.command, spec.cwd, *spec.env.values(), *spec.headers.values())
+    if len(spec.command) > WORDS_MAX or any("\0" in word or len(word) > 8_192 for word in words):
+        raise InvalidInput(
+            f"`command` has at most {WORDS_MAX} words, none with a zero byte or over 8,192 characters."
+        )
+    if spec.command and not spec.command[0].strip():
+        raise InvalidInput("`command` begins with a program.")
+    for name in spec.env:
+        if not _ENV_NAME.match(name):
+            raise InvalidInput(f"{name[:60]!r} is not the name of a variable.")
+        if _LOADERS.match(name):
+            raise InvalidInput(f"{name} changes which program is run; it cannot be set here.")
+    if spec.url:
+        parts = urlsplit(spec.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise InvalidInput("`url` is an http or https address without a password in it.")
+    if not 1.0 <= spec.timeout_s <= TIMEOUT_S_MAX:
+        raise InvalidInput(f"`timeout_s` is from 1 to {TIMEOUT_S_MAX:.0f}.")
+    if not 100 <= spec.result_chars_max <= RESULT_CHARS_MAX:
+        raise InvalidInput(f"`result_chars_max` is from 100 to {RESULT_CHARS_MAX:,}.")
+
+
+def words_of(changed: Difference) -> str:
+    """What changed, in words."""
+    parts = [
+        f"{verb} {', '.join(prints.cleaned(name, 60) for name in names[:5])}{' …' if len(names) > 5 else ''}"
+        for verb, names in (
+            ("new:", changed.added),
+            ("gone:", changed.removed),
+            ("changed:", changed.changed),
+        )
+        if names
+    ]
+    if changed.is_launch_changed:
+        parts.append("how it is started")
+    return "; ".join(parts)
+
+
+def _prints(raw: tuple[dict[str, Any], ...]) -> dict[str, str]:
+    return {str(tool.get("name", "")): prints.tool_print(tool) for tool in raw}
+
+
+def _infos(server: str, raw: tuple[dict[str, Any], ...]) -> tuple[ToolInfo, ...]:
+    functions = prints.function_names(server, [str(tool.get("name", "")) for tool in raw])
+    return tuple(prints.tool_info(tool, functions[str(tool.get("name", ""))]) for tool in raw)
+
+
+def _owner(who: Principal) -> None:
+    """A file, a model, another program or a narrower token never decides what is started on this computer."""
+    if who.carrier not in ("owner", "local"):
+        raise Denied(
+            f"{who.name} may not change which servers are used: only the owner may.",
+            hint="Do it in the window, or by the owner's own command line.",
+        )

