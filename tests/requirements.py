@@ -77,6 +77,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "engine.spool", "A JSONL spool on disk keeps messages through a broker outage and drains in order."
     ),
     Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
+    Requirement("engine.tries", "Every try of a task is kept: when it began, when it ended and how.", "kept"),
     Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address.", "kept"),
     Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe.", "kept"),
     Requirement("engine.cache-lite", "Lite mode has an in-memory cache."),
@@ -105,6 +106,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "A provider that dies mid-stream is replaced and the client's stream goes on.",
         "kept",
     ),
+    Requirement("gateway.sdks", "The official libraries parse every answer of the gateway.", "kept"),
     Requirement(
         "gateway.coding-clients",
         "Claude Code, Codex and opencode work through the gateway, also when an upstream is killed on the way.",
@@ -160,6 +162,19 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     # Surfaces
     Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP."),
+    Requirement(
+        "connect.byte-equal",
+        "A program that was connected and let go has its files back byte for byte.",
+        "kept",
+    ),
+    Requirement(
+        "connect.only-our-keys",
+        "Where others changed a file since, only our own keys are taken out, and this is said.",
+        "kept",
+    ),
+    Requirement(
+        "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
+    ),
     Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed."),
     Requirement("cli.start", "`legion start` starts the engine.", "kept"),
     Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),
