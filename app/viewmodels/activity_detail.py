@@ -1,8 +1,7 @@
 """The inspector of the Activity page: all there is about one task or request, loaded when it is looked at."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +10,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.bridge import Bridge
 from app.viewmodels.activity import ActivityViewModel
-from app.viewmodels.waterfall import Try, Waterfall, of_request, of_run, of_task
+from app.viewmodels.waterfall import Waterfall, of_request, of_run, of_task
 from legion_core.api.activity_types import ActivityQuery, ActivityRow
 from legion_core.api.task_types import SETTLED, Line, TaskView
 from legion_core.api.tasks import TaskFinished, TaskStarted, TaskWaits
 from legion_core.api.types import Event, LedgerRow
 
 HOPS_MAX = 200
-TRIES_KEPT = 1000
 LINES_SHOWN = 500
 CAN_RETRY = frozenset({"failed", "dead", "blocked", "expired", "unknown"})
 RELOAD_PAUSE_MS = 200
@@ -66,7 +64,6 @@ class ActivityDetailViewModel(QObject):
         self.now = now
         self.detail: Detail | None = None
         self._key = ""
-        self._tries: OrderedDict[str, tuple[Try, ...]] = OrderedDict()
         self._pause = QTimer(self)
         self._pause.setObjectName("activity.detail")
         self._pause.setSingleShot(True)
@@ -83,7 +80,7 @@ class ActivityDetailViewModel(QObject):
             return Waterfall()
         if detail.row.kind == "request":
             return of_request(detail.attempts)
-        return of_task(detail.row, self._tries.get(detail.row.id, ()), self.now())
+        return of_task(detail.row, detail.task.tries if detail.task else (), self.now())
 
     @property
     def run_fall(self) -> Waterfall:
@@ -134,18 +131,8 @@ class ActivityDetailViewModel(QObject):
 
     def _on_facts(self, facts: Sequence[Event]) -> None:
         shown = self.detail.row.id if self.detail else ""
-        for fact in facts:
-            if isinstance(fact, TaskStarted):
-                held = self._tries.get(fact.id, ()) if fact.attempt > 1 else ()
-                self._tries[fact.id] = (*held, Try(number=fact.attempt, started_at=fact.at_utc))
-                self._tries.move_to_end(fact.id)
-            elif isinstance(fact, TaskWaits | TaskFinished) and (held := self._tries.get(fact.id)):
-                last = replace(held[-1], ended_at=held[-1].ended_at or fact.at_utc, status=fact.status)
-                self._tries[fact.id] = (*held[:-1], last)
-            if isinstance(fact, TaskStarted | TaskWaits | TaskFinished) and fact.id == shown:
-                self._pause.start()
-        while len(self._tries) > TRIES_KEPT:
-            self._tries.popitem(last=False)
+        if any(getattr(fact, "id", "") == shown for fact in facts):
+            self._pause.start()
 
 
 async def _detail(legion: Any, key: str) -> Detail | None:

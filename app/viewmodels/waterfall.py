@@ -7,6 +7,7 @@ from datetime import datetime
 from app.viewmodels import wording
 from app.viewmodels.activity_words import OUTCOMES, TASK_PILLS
 from legion_core.api.activity_types import ActivityRow
+from legion_core.api.task_types import Attempt
 from legion_core.api.types import LedgerRow
 
 ROWS_MAX = 40
@@ -15,6 +16,8 @@ STATE_COLOURS = {
     "cancelled": "line.strong", "skipped": "line.strong",
 }  # fmt: skip
 WAIT = "line.strong"
+PAUSE_S = 0.05  # a shorter one is no pause to a reader
+OUTCOME_WORDS = {"given_back": "given back", "lost": "lost with its process"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,6 @@ class Waterfall:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One try of a task as it was watched: when it began, when it ended (None: not yet), and how."""
-
-    number: int
-    started_at: datetime
-    ended_at: datetime | None = None
-    status: str = "running"
-
-
 def of_request(attempts: Sequence[LedgerRow]) -> Waterfall:
     """A request's attempts: the wait for the first word, and the words."""
     if not attempts:
@@ -85,8 +78,11 @@ def of_request(attempts: Sequence[LedgerRow]) -> Waterfall:
     return _fit(rows)  # fmt: skip
 
 
-def of_task(row: ActivityRow, tries: Sequence[Try], now: datetime) -> Waterfall:
-    """A task's way: waiting, its tries as far as they were watched, the last one always."""
+def of_task(row: ActivityRow, tries: Sequence[Attempt], now: datetime) -> Waterfall:
+    """A task's way: waiting, each try and the pauses between; `tries` are those before the one the row tells of.
+
+    Of a journal of an older version they may be missing: then they and the pauses are one bar.
+    """
     if row.started_at is None and row.ended_at is None and row.state != "waiting":
         return Waterfall()
     origin = row.at
@@ -95,39 +91,39 @@ def of_task(row: ActivityRow, tries: Sequence[Try], now: datetime) -> Waterfall:
         return max(0.0, (moment - origin).total_seconds())
 
     rows: list[Fall] = []
-    watched = [found for found in tries if found.ended_at is not None and found.number < row.attempts]
-    begun = watched[0].started_at if watched and watched[0].number == 1 else row.started_at
+    begun = tries[0].started_at if tries else row.started_at
     end_of_wait = at(begun) if begun else at(row.ended_at or now)
-    is_first_known = row.attempts <= 1 or (bool(watched) and watched[0].number == 1)
-    label = "Waits" if is_first_known else "Waits and earlier tries" if row.attempts == 2 else f"{row.attempts - 1} tries before"  # fmt: skip
+    is_known = row.attempts <= 1 or bool(tries)
+    label = "Waits" if is_known else "Waits and earlier tries" if row.attempts == 2 else f"{row.attempts - 1} tries before"  # fmt: skip
     rows.append(_row(label, (Part(0.0, end_of_wait, WAIT),), end_of_wait))
     held = end_of_wait
-    for found in watched:
+    for number, found in enumerate(tries, 1):
         start, end = at(found.started_at), at(found.ended_at or now)
-        if start - held > 0.05 and found.number > 1:
-            rows.append(_row("Pause", (Part(held, start, WAIT),), start - held))
-        rows.append(_row(f"Try {found.number}", (Part(start, end, "err.mark"),), end - start, "failed", True))
+        _pause(rows, held, start)
+        is_failed = found.outcome not in ("given_back", "cancelled")
+        colour = "err.mark" if is_failed else WAIT
+        note = OUTCOME_WORDS.get(found.outcome, found.outcome)
+        rows.append(_row(f"Try {number}", (Part(start, end, colour),), end - start, note, is_failed))
         held = end
-    if row.started_at is not None:
-        start = at(row.started_at)
-        if watched and start - held > 0.05:
-            rows.append(_row("Pause", (Part(held, start, WAIT),), start - held))
-        end = at(row.ended_at) if row.ended_at else at(now)
-        if row.status == "retry_wait" or row.status == "queued":
-            rows.append(_row("Waits again", (Part(start, end, WAIT),), end - start))
-        else:
-            name = "Runs" if row.attempts <= 1 else f"Try {row.attempts}"
-            word = TASK_PILLS[row.status][0].lower() if row.state == "failed" else ""
-            rows.append(
-                _row(
-                    name,
-                    (Part(start, end, STATE_COLOURS[row.state]),),
-                    end - start,
-                    word,
-                    row.state == "failed",
-                )
-            )
+    if row.started_at is None:
+        return _fit(rows)
+    if row.status in ("retry_wait", "queued"):
+        is_told = bool(tries) and tries[-1].ended_at is not None
+        start = held if is_told else at(row.started_at)
+        rows.append(_row("Waits again", (Part(start, at(now), WAIT),), at(now) - start))
+        return _fit(rows)
+    start, end = at(row.started_at), at(row.ended_at or now)
+    _pause(rows, held, start)
+    name = "Runs" if row.attempts <= 1 and not tries else f"Try {max(row.attempts, len(tries) + 1)}"
+    word = TASK_PILLS[row.status][0].lower() if row.state == "failed" else ""
+    part = Part(start, end, STATE_COLOURS[row.state])
+    rows.append(_row(name, (part,), end - start, word, row.state == "failed"))
     return _fit(rows)
+
+
+def _pause(rows: list[Fall], held: float, start: float) -> None:
+    if len(rows) > 1 and start - held > PAUSE_S:
+        rows.append(_row("Pause", (Part(held, start, WAIT),), start - held))
 
 
 def of_run(hops: Sequence[ActivityRow], now: datetime) -> Waterfall:

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from legion_core.engine.orders import Accepted, Line, Order
-from legion_core.engine.types import ENDED, EffectClass, Reason, Retry, TaskStatus
+from legion_core.engine.types import ENDED, Attempt, EffectClass, Reason, Retry, TaskStatus
 
 __all__ = [
     "SETTLED",
     "STATUSES",
     "Accepted",
+    "Attempt",
     "Line",
     "Order",
     "Reason",
@@ -49,7 +50,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskView(TaskRow, frozen=True, kw_only=True):
-    """A task opened: what it was given and what it gave."""
+    """A task opened: what it was given and what it gave. `tries` are the earlier ones, oldest first."""
 
     args: Any = None
     result: Any = None
@@ -58,6 +59,7 @@ class TaskView(TaskRow, frozen=True, kw_only=True):
     idempotency_key: str = ""
     timeout_s: float | None = None
     depth: int = 0
+    tries: tuple[Attempt, ...] = ()
 
 
 class TaskPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from legion_core.engine.events import (
     TaskWaits,
 )
 from legion_core.engine.service import Engine
-from legion_core.engine.types import Task, legacy_status
+from legion_core.engine.types import Attempt, Task, legacy_status
 from legion_core.kernel.errors import InvalidInput, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, Principal
 
@@ -110,9 +110,18 @@ def view_of(task: Task) -> TaskView:
             "idempotency_key": task.idempotency_key,
             "timeout_s": task.timeout_s,
             "depth": task.depth,
+            "tries": _earlier(task),
         },
         TaskView,
     )
+
+
+def _earlier(task: Task) -> tuple[Attempt, ...]:
+    """The tries the task's own dates do not tell of: while it waits again, they tell of one that is over."""
+    if task.status in ("queued", "retry_wait"):
+        return task.tries
+    own = (task.attempt, task.started_at)
+    return tuple(each for each in task.tries if (each.number, each.started_at) != own)
 
 
 def _shared(task: Task) -> dict[str, Any]:

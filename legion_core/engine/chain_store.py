@@ -383,6 +383,7 @@ def _forget(connection: Connection, run: str) -> None:
         f"DELETE FROM run_origins WHERE task IN {mine}",  # noqa: S608
         f"DELETE FROM task_logs WHERE task IN {mine}",  # noqa: S608
         f"DELETE FROM effects WHERE task IN {mine}",  # noqa: S608
+        f"DELETE FROM task_attempts WHERE task IN {mine}",  # noqa: S608
         "DELETE FROM tasks INDEXED BY tasks_run WHERE run = ? AND run <> ''",
         "DELETE FROM run_steps WHERE run = ?",
         "DELETE FROM runs WHERE id = ?",

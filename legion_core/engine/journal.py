@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from legion_core.engine import attempts
 from legion_core.engine.chain_migrations import MIGRATIONS as CHAINS
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Line
@@ -70,6 +71,7 @@ MIGRATIONS = (
         """,
     ),
     *CHAINS,
+    *attempts.MIGRATIONS,
 )
 
 
@@ -240,17 +242,24 @@ def end(
 ) -> bool:
     """Write what became of a held task and let it go; False if this process does not hold it any more."""
     is_over = state.status not in ("queued", "retry_wait")
+    reason = None if state.reason is None else _encode(state.reason)
     args: tuple[Value, ...] = (
         state.status, state.attempt, state.is_redelivered, state.due_ms,
-        None if state.reason is None else _encode(state.reason), result, now_ms if is_over else None,
+        reason, result, now_ms if is_over else None,
         lease.n, owner, lease.fencing,
     )  # fmt: skip
-    return execute(connection, _END, args) == 1
+    was_held = execute(connection, _END, args) == 1
+    if was_held and not is_over:
+        outcome = "failed" if state.status == "retry_wait" else "given_back"
+        attempts.record(connection, lease.id, lease.attempt, lease.started_ms, now_ms, outcome, reason)
+    return was_held
 
 
 def change(connection: Connection, task_id: str, state: State, now_ms: int) -> None:
     """Write what became of a task nobody runs: refused, cancelled, asked for again, taken from a dead process."""
     is_over = state.status in ("blocked", "skipped", "cancelled", "expired", "unknown", "dead", "failed")
+    if state.status == "queued":
+        attempts.record_row(connection, task_id, now_ms)
     execute(
         connection,
         "UPDATE tasks SET status = ?, attempt = ?, is_redelivered = ?, due = ?, reason = ?, ended = ?, owner = NULL, "
@@ -331,6 +340,7 @@ def purge(connection: Connection, before_ms: int, count_max: int) -> int:
     for n, task_id in found:
         execute(connection, "DELETE FROM task_logs WHERE task = ?", [task_id])
         execute(connection, "DELETE FROM effects WHERE task = ?", [task_id])
+        attempts.forget(connection, task_id)
         execute(connection, "DELETE FROM tasks WHERE n = ?", [n])
     return len(found)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from legion_core.engine import attempts
 from legion_core.engine.journal import NO_RETRY
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Line
@@ -150,7 +151,7 @@ def get(connection: Connection, task_id: str) -> Task:
     found = row(connection, f"SELECT {_TASK} FROM tasks WHERE id = ?", [task_id])  # noqa: S608
     if found is None:
         raise _unknown(task_id)
-    task = _task(found)
+    task = msgspec.structs.replace(_task(found), tries=attempts.of_task(connection, task_id))
     if task.status == "queued":
         reason = because("task.queued", ahead=_ahead(connection, task), queue=task.queue)
         return msgspec.structs.replace(task, reason=task.reason or reason)

@@ -45,4 +45,11 @@ MIGRATIONS = (
         CREATE INDEX deliveries_at ON deliveries(hook, n);
         """,
     ),
+    Migration(
+        name="schedules-0002",
+        sql="""
+        CREATE INDEX occurrences_task ON occurrences(task) WHERE task <> '';
+        CREATE INDEX occurrences_run ON occurrences(run) WHERE run <> '';
+        """,
+    ),
 )

@@ -127,11 +127,25 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     delay_max_s: float = 30.0
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a task.
+
+    `outcome`: `failed`, `given_back` (its process stopped), `lost` (its process died), or how the task had ended when a
+    person had it tried again.
+    """
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str = "running"
+    reason: Reason | None = None
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded execution of a function. `key` is its unique place in its run; both empty outside a chain.
 
     `attempt` counts from 1 with the first lease. `fencing` grows with every lease, so that a worker that lost its
-    lease cannot write. Times are UTC.
+    lease cannot write. `tries` are the earlier ones, where it is read alone. Times are UTC.
     """
 
     id: str
@@ -162,6 +176,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    tries: tuple[Attempt, ...] = ()
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,7 +122,7 @@ def _operation(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
 def _contents(shape: Shape, *, also_text: bool) -> dict[str, Any]:
     kinds = dict.fromkeys((*shape.error_kinds, *(("text/plain",) if also_text else ())))
     text = {"schema": {"type": "string"}}
-    return {kind: text if kind == "text/plain" else {"schema": shape.error} for kind in kinds}
+    return {kind: {"schema": shape.error} if kind.endswith("json") else text for kind in kinds}
 
 
 def _has_required(operation: Operation, body: dict[str, Any] | None) -> bool:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.viewmodels.activity_words import why_slow, words_of
-from app.viewmodels.waterfall import Try, of_request, of_run, of_task
+from app.viewmodels.waterfall import of_request, of_run, of_task
 from legion_core.api.activity_types import ActivityRow
-from legion_core.api.task_types import Reason
+from legion_core.api.task_types import Attempt, Reason
 from legion_core.api.types import LedgerRow, Usage
 
 NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
@@ -48,17 +48,36 @@ def test_a_task_shows_its_wait_and_its_run() -> None:
     assert [row.note for row in fall.rows] == ["4.0 s", "1.0 s"]
 
 
-def test_tries_that_were_watched_stand_with_their_pauses() -> None:
+def test_earlier_tries_stand_with_their_pauses() -> None:
     tries = (
-        Try(number=1, started_at=after(1), ended_at=after(2), status="retry_wait"),
-        Try(number=2, started_at=after(4), ended_at=after(5), status="succeeded"),
+        Attempt(number=1, started_at=after(1), ended_at=after(2), outcome="failed"),
+        Attempt(number=2, started_at=after(2.5), ended_at=after(3), outcome="lost"),
     )
-    fall = of_task(task(attempts=2, attempts_max=3), tries, NOW)
-    assert [row.label for row in fall.rows] == ["Waits", "Try 1", "Pause", "Try 2"]
+    fall = of_task(task(attempts=3, attempts_max=3), tries, NOW)
+    assert [row.label for row in fall.rows] == ["Waits", "Try 1", "Pause", "Try 2", "Pause", "Try 3"]
     assert fall.rows[1].is_failed
+    assert "lost with its process" in fall.rows[3].note
 
 
-def test_tries_that_nobody_watched_are_one_bar() -> None:
+def test_tries_of_a_task_that_was_given_back_or_begun_anew_by_hand_are_counted_through() -> None:
+    tries = (
+        Attempt(number=1, started_at=after(1), ended_at=after(2), outcome="failed"),
+        Attempt(number=1, started_at=after(2), ended_at=after(3), outcome="given_back"),
+    )
+    fall = of_task(task(attempts=1), tries, NOW)
+    assert [row.label for row in fall.rows] == ["Waits", "Try 1", "Try 2", "Pause", "Try 3"]
+    assert not fall.rows[2].is_failed
+
+
+def test_a_task_between_two_tries_waits_from_the_end_of_the_last() -> None:
+    tries = (Attempt(number=1, started_at=after(1), ended_at=after(2), outcome="failed"),)
+    waiting = task(state="waiting", status="retry_wait", started_at=after(1), ended_at=None, took_s=None)
+    fall = of_task(waiting, tries, after(10))
+    assert [row.label for row in fall.rows] == ["Waits", "Try 1", "Waits again"]
+    assert (fall.rows[-1].parts[0].start_s, fall.rows[-1].parts[0].end_s) == (2.0, 10.0)
+
+
+def test_tries_that_nobody_wrote_down_are_one_bar() -> None:
     fall = of_task(task(attempts=3, attempts_max=3), (), NOW)
     assert [row.label for row in fall.rows] == ["2 tries before", "Try 3"]
 
