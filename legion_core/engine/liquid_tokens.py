@@ -14,13 +14,15 @@ Kind = Literal["text", "output", "tag"]
 Word = Literal["string", "number", "name", "op"]
 
 _OPEN = re.compile(r"\{\{|\{%")
-_OUTPUT = re.compile(r"""\{\{(-?)((?:"[^"]*"|'[^']*'|-(?!\}\})|[^"'}-]|\}(?!\}))*+)(-?)\}\}""")
-_TAG = re.compile(r"""\{%(-?)((?:"[^"]*"|'[^']*'|-(?!%\})|[^"'%-]|%(?!\}))*+)(-?)%\}""")
-_COMMENT_TAG = re.compile(r"\{%(-?)\s*+(#(?:-(?!%\})|[^%-]|%(?!\}))*+)(-?)%\}")
+# Only single characters are repeated possessively: Python before 3.11.4 misreads a possessive group of alternatives.
+# These need none: each alternative begins with another character, so there is one way to read a text.
+_OUTPUT = re.compile(r"""\{\{(-?)((?:"[^"]*"|'[^']*'|-(?!\}\})|[^"'}-]|\}(?!\}))*)(-?)\}\}""")
+_TAG = re.compile(r"""\{%(-?)((?:"[^"]*"|'[^']*'|-(?!%\})|[^"'%-]|%(?!\}))*)(-?)%\}""")
+_COMMENT_TAG = re.compile(r"\{%(-?)\s*+(#(?:-(?!%\})|[^%-]|%(?!\}))*)(-?)%\}")
 _END_RAW = re.compile(r"\{%(-?)\s*+endraw\s*+(-?)%\}")
 _END_COMMENT = re.compile(r"\{%(-?)\s*+(end)?comment\s*+(-?)%\}")
 _WORDS = re.compile(
-    r"""\s++|(?P<string>"[^"]*+"|'[^']*+')|(?P<number>-?\d++(?:\.\d++)?+)|(?P<name>[A-Za-z_][\w-]*+\??)"""
+    r"""\s++|(?P<string>"[^"]*+"|'[^']*+')|(?P<number>-?\d++(?:\.\d++)?)|(?P<name>[A-Za-z_][\w-]*+\??)"""
     r"""|(?P<op>==|!=|<>|<=|>=|\.\.|[<>|:,.\[\]()=])"""
 )
 
