@@ -18,6 +18,7 @@ from legion_core.api.actors import Actors
 from legion_core.api.asker import GatewayAsker
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
+from legion_core.api.connect import Connect, Desk
 from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
@@ -360,6 +361,12 @@ async def _assemble(
         tokens=Tokens(rbac),
         rbac=RbacDoor(rbac),
         audit=Audit(audit),
+        connect=Connect(
+            lambda: Desk(place.root, env, clock, lambda: ops.url or f"http://127.0.0.1:{settings.config.server.port}"),
+            Tokens(rbac),
+            Audit(audit),
+            bus,
+        ),
     )
     return Node(legion, place, clock, ids, supervisor)
 

@@ -175,6 +175,19 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
     ),
+    Requirement(
+        "connect.byte-equal",
+        "A program that was connected and let go has its files back byte for byte.",
+        "kept",
+    ),
+    Requirement(
+        "connect.only-our-keys",
+        "Where others changed a file since, only our own keys are taken out, and this is said.",
+        "kept",
+    ),
+    Requirement(
+        "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
+    ),
     Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed."),
     Requirement("cli.start", "`legion start` starts the engine.", "kept"),
     Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),

@@ -6,6 +6,7 @@ from legion_core.api.activity import Activity
 from legion_core.api.actors import Actors
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
+from legion_core.api.connect import Connect
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.mcp import Mcp
@@ -48,3 +49,4 @@ class Legion:
     tokens: Tokens
     rbac: RbacDoor
     audit: Audit
+    connect: Connect
