@@ -272,6 +272,7 @@ async def _assemble(
         config=lambda: settings.config, asker=GatewayAsker(gateway, ids), begin=begin,
     )  # fmt: skip
 
+    engine.record_by(audit.ordered)
     schedules, hooks = _occasions(clock, ids, bus, supervisor, authorizer, database, engine, secrets)
     actors = _actors(clock, supervisor, database, engine, place.root / "extensions")
     stack.push_async_callback(actors.stop)
@@ -323,7 +324,9 @@ async def _assemble(
         token_path="" if env.get("LEGION_TOKEN") else str(place.token_path),
         examine=lambda: doctor.examine(),
         client=rbac.principal,
+        ends_in_s=rbac.ends_in_s,
     )
+    rbac.on_end = ops.end_token
     doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
     providers = Providers(
         inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0

@@ -1,6 +1,6 @@
 """The audit log: what was decided and done, checked and taken out."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -86,8 +86,8 @@ class Audit:
         found, place = await self._log.verify()
         return _check(found, KEY_PLACES.get(place, place))
 
-    async def export(self, write: Callable[[bytes], object], *, after: int = 0) -> int:
-        """Give every entry behind `after` to `write`, as lines of JSON, oldest first; how many there were."""
+    async def export(self, write: Callable[[bytes], Awaitable[None]], *, after: int = 0) -> int:
+        """Give every entry behind `after` to `write`, as lines of JSON, oldest first, a page at a time; how many there were."""
         return await self._log.export(write, after=after)
 
     def _made(self, kind: str, path: str, action: str, outcome: str, detail: str, who: str) -> Note:

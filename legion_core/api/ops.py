@@ -32,6 +32,7 @@ class Ops:
         token_path: str,
         examine: Examine,
         client: Callable[[str], Principal | None] = lambda _: None,
+        ends_in_s: Callable[[Principal], float | None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._bus = bus
@@ -43,6 +44,8 @@ class Ops:
         self._token_path = token_path
         self._examine = examine
         self._client = client
+        self._ends_in_s = ends_in_s
+        self._drop: Callable[[str], object] | None = None
         self._started_at: datetime = clock.utc_now()
         self._started_s = clock.monotonic_s()
         self._last = bus.subscribe(AnswerEnded, size_max=1, coalesce=lambda _: "last")
@@ -98,6 +101,19 @@ class Ops:
         if hmac.compare_digest(token.encode(), self._token.encode()):
             return OWNER if token else NOBODY
         return self._client(token) or NOBODY
+
+    def ends_in_s(self, who: Principal) -> float | None:
+        """How long what `who` showed is still good for; None for ever."""
+        return self._ends_in_s(who)
+
+    def on_token_end(self, drop: Callable[[str], object] | None) -> None:
+        """Call `drop` with a token's id once it is revoked, before whoever revoked it is answered; None for nobody."""
+        self._drop = drop
+
+    def end_token(self, token: str) -> None:
+        """Close what is open for a token."""
+        if self._drop is not None:
+            self._drop(token)
 
     def _latest(self) -> ChatMessage | None:
         for event in self._last.take_nowait():

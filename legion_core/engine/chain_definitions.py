@@ -16,12 +16,15 @@ from legion_core.storage.sqlite import Connection, Database
 
 if TYPE_CHECKING:
     from legion_core.engine.chain import Chain
+    from legion_core.engine.steps import Recorder
 
 T = TypeVar("T")
 
 
 class Hands(Protocol):
     """The dispatcher, as chains need it: places for new tasks, and what is to be done once they are durable."""
+
+    recorder: "Recorder | None"
 
     def room(self) -> Room:
         """Keep places for a transaction; `settle` or `release` gives them back."""

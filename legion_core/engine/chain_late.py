@@ -16,7 +16,7 @@ from legion_core.engine.reasons import because
 from legion_core.engine.transforms import ModelAsk, Rendered
 from legion_core.engine.types import Json, Reason
 from legion_core.kernel.errors import LegionError
-from legion_core.kernel.ports import Asker, Principal
+from legion_core.kernel.ports import ACTING, Asker
 from legion_core.storage.calls import in_thread
 from legion_core.storage.sqlite import Connection, Database
 
@@ -47,7 +47,7 @@ async def made_late(database: Database, asker: Asker, lease: Lease) -> bytes | R
 
 async def _asked(asker: Asker, lease: Lease, plan: Plan, payload: dict[str, Json], ask: ModelAsk) -> Rendered:
     """A model's answer made into arguments; one that does not fit is asked for again, so often as the transform says."""
-    who = Principal(name=lease.who, carrier="local")
+    who = ACTING.get()  # whoever ordered the task, with what they may do now
     question = ask
     for left in range(ask.retries, -1, -1):
         try:

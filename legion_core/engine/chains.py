@@ -30,7 +30,7 @@ from legion_core.engine.types import Reason
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, LimitReached, TimedOut
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
-from legion_core.kernel.ports import Asker, Authorizer, Principal
+from legion_core.kernel.ports import OWNER, Asker, Authorizer, Principal
 from legion_core.storage.calls import in_thread
 from legion_core.storage.sqlite import Connection, Database
 
@@ -119,6 +119,8 @@ class Chains(Definitions):
         self._note_ready(state.id)
 
         def begin(connection: Connection, room: Room) -> tuple[str, Followed]:
+            if who.name != OWNER.name and not is_dry and self._work.recorder is not None:
+                self._work.recorder(connection, [(who.name, f"chains/{name}", state.id)])
             return state.id, self._writer_hops().start(connection, state, None, room)
 
         return begin

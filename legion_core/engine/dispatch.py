@@ -32,13 +32,14 @@ from legion_core.engine.queues import Queues
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Registry
 from legion_core.engine.runner import Outcome, Raised, Returned, Runner
-from legion_core.engine.steps import Done, Ending, Step, write_ending, write_step
+from legion_core.engine.steps import Done, Ending, Recorder, Step, write_ending, write_step
 from legion_core.engine.types import Reason, TaskStatus
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.errors import Conflict, LegionError, LimitReached
+from legion_core.kernel.errors import Conflict, Denied, LegionError, LimitReached
 from legion_core.kernel.events import Event, EventBus
 from legion_core.kernel.faults import fault
 from legion_core.kernel.ids import Rng
+from legion_core.kernel.ports import ACTING, LOCAL_OWNER, Authorizer, OwnerOnly
 from legion_core.kernel.supervise import Supervisor
 from legion_core.storage.home import process_started
 from legion_core.storage.sqlite import Database
@@ -99,6 +100,7 @@ class Dispatcher:
         places: Places,
         follower: Follower,
         on_death: Callable[[str], None],
+        rights: Authorizer | None = None,
     ) -> None:
         self._clock = clock
         self._rng = rng
@@ -112,6 +114,10 @@ class Dispatcher:
         self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
         self._cpu = CpuPool(places.processes)
         self._runner = Runner(self._cpu, self._thread_freed)
+        self.rights: Authorizer = rights or OwnerOnly()
+        self.recorder: Recorder | None = (
+            None  # writes down what others than the owner order, where they order it
+        )
         self._queues = Queues(
             {"default": places.loop, "threads": places.threads, "processes": self._cpu.size},
             stuck=lambda queue: self._runner.stuck if queue == "threads" else 0,
@@ -298,6 +304,7 @@ class Dispatcher:
             now_ms=now_ms,
             rng=self._rng,
             only_mine=not self.is_serving,
+            record=self.recorder,
         )
         try:
             future = self._database.write_nowait(work, durability=None if step.is_promise else "process")
@@ -619,6 +626,8 @@ class Dispatcher:
             reason = because("task.function_unknown", task=lease.task)
             return Raised(reason, error.sentence(), may_retry=False)
         fault("engine.run")
+        if (denied := self._take_rights(lease)) is not None:
+            return denied
         timeout_s = lease.timeout_s or function.traits.timeout_s
         args = lease.args
         if lease.run and args == LATE:
@@ -627,6 +636,21 @@ class Dispatcher:
                 return made
             args = made
         return await self._runner.run(function, args, running.context, timeout_s)
+
+    def _take_rights(self, lease: Lease) -> Raised | None:
+        """Act for whoever ordered the task, with what they may do now: a token may have been revoked since."""
+        who = LOCAL_OWNER
+        if lease.who != LOCAL_OWNER.name:
+            who = self.rights.named(lease.who)
+            try:
+                self.rights.authorise(who, f"tasks/{lease.task.replace('.', '/')}", "run")
+            except Denied as error:
+                reason = because(
+                    "task.denied", who=lease.who, task=lease.task, rule=error.message.rstrip(".")
+                )
+                return Raised(reason, reason.sentence, may_retry=False)
+        ACTING.set(who)  # of this task's own context alone
+        return None
 
     async def _late_arguments(self, lease: Lease, timeout_s: float) -> bytes | Raised:
         try:

@@ -169,7 +169,8 @@ class Scheduler:
         """One run more, outside its timing and whatever its overlap policy says."""
         self._authorizer.authorise(who, "schedules", "run")
         found = await self.get(name)
-        begin = await self._targets.prepare(_owner_of(found), found.spec.target, found.spec.args)
+        maker = self._authorizer.named(found.who)
+        begin = await self._targets.prepare(maker, found.spec.target, found.spec.args)
         now_ms = self._now_ms()
 
         def work(connection: Connection) -> tuple[Occurrence, Started]:
@@ -310,7 +311,8 @@ class Scheduler:
 
     async def _begin(self, schedule: Stored) -> Begin | Reason:
         try:
-            return await self._targets.prepare(_owner_of(schedule), schedule.spec.target, schedule.spec.args)
+            who = self._authorizer.named(schedule.who)  # what they may do now, not when they made it
+            return await self._targets.prepare(who, schedule.spec.target, schedule.spec.args)
         except LegionError as error:
             return because("schedule.refused", what=error.sentence())
 
@@ -489,11 +491,6 @@ class Scheduler:
 
     def _now_ms(self) -> int:
         return at_ms(self._clock.utc_now())
-
-
-def _owner_of(schedule: Stored) -> Principal:
-    # Who made it was known when it was added; rights are asked again at each run, by name.
-    return Principal(name=schedule.who, carrier="local")
 
 
 def _free_moment(connection: Connection, schedule: Stored, moment: int) -> int:

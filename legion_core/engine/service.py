@@ -30,6 +30,7 @@ from legion_core.engine.machine import (
 from legion_core.engine.orders import Accepted, Line, Order
 from legion_core.engine.reasons import because
 from legion_core.engine.registry import Pool, Registry
+from legion_core.engine.steps import Recorder
 from legion_core.engine.types import ENDED, Task, TaskStatus
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, InvalidInput, LimitReached, TimedOut
@@ -104,8 +105,13 @@ class Engine:
             places,
             self.chains,
             self._peer_died,
+            authorizer,
         )
         self.chains.bind(self._work)
+
+    def record_by(self, recorder: Recorder) -> None:
+        """Have `recorder` write down what others than the owner order, in the transaction that accepts it."""
+        self._work.recorder = recorder
 
     # Accepting
 

@@ -4,6 +4,7 @@ Accepting, ending, following chains and taking the next tasks happen in one step
 it or nothing, and one fsync serves them all.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,12 @@ from legion_core.engine.types import ENDED
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.faults import fault
 from legion_core.kernel.ids import Rng
+from legion_core.kernel.ports import OWNER
 from legion_core.storage.failures import translated
 from legion_core.storage.sqlite import Connection
+
+# Who ordered what, and its id: `(who, path, id)`. Part of the transaction that accepts it.
+Recorder = Callable[[Connection, Sequence[tuple[str, str, str]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,14 @@ class Done:
 
 
 def write_step(
-    connection: Connection, step: Step, owner: str, now_ms: int, rng: Rng, *, only_mine: bool
+    connection: Connection,
+    step: Step,
+    owner: str,
+    now_ms: int,
+    rng: Rng,
+    *,
+    only_mine: bool,
+    record: Recorder | None = None,
 ) -> Done:
     """Write it all and take what was asked for; the order within is the order of the fields."""
     done = Done(outbox_read=step.outbox_read)
@@ -100,7 +112,7 @@ def write_step(
             journal.change(connection, task_id, expired, now_ms)
             done.expired.append((task_id, expired))
     if step.inserts:
-        done.accepted = journal.insert(connection, step.inserts, owner)
+        done.accepted = _accept(connection, step.inserts, owner, record)
     may_be_suspect = step.claims.with_suspect
     for queue, count in step.claims.counts.items():
         leases = journal.claim(
@@ -120,6 +132,15 @@ def write_step(
     if step.is_look or step.is_due:
         done.next_due_ms = lookup.next_due(connection)
     return done
+
+
+def _accept(
+    connection: Connection, tasks: Sequence[NewTask], owner: str, record: Recorder | None
+) -> list[Lease | str]:
+    accepted = journal.insert(connection, tasks, owner)
+    if record is not None and (strange := [task for task in tasks if task.who != OWNER.name]):
+        record(connection, [(task.who, f"tasks/{task.task.replace('.', '/')}", task.id) for task in strange])
+    return accepted
 
 
 def write_ending(

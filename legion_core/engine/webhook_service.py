@@ -214,7 +214,7 @@ class Webhooks:
         else:
             args = cast("Mapping[str, Any]", body) if isinstance(body, dict) else {"body": body}
         try:
-            return await self._targets.prepare(Principal(name=hook.who, carrier="local"), spec.target, args)
+            return await self._targets.prepare(self._authorizer.named(hook.who), spec.target, args)
         except (NotFound, InvalidInput, Denied, Unsupported) as error:
             return because("schedule.refused", what=error.sentence())
 

@@ -8,7 +8,7 @@ is recorded.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -82,6 +82,31 @@ class AuditLog:
             raise Denied("What would be recorded cannot be: the key of the audit log is not at hand.")
         store.append(connection, self._key.value, self._now_us(), [_tidy(note) for note in notes])
         self._since_anchor += len(notes)
+
+    def ordered(self, connection: Connection, orders: Sequence[tuple[str, str, str]]) -> None:
+        """Write down who ordered which task or chain, `(who, path, id)`, in the transaction that accepts it.
+
+        Where the key is not at hand it is written soon after instead: an order of somebody else must not fail for that.
+        """
+        notes = [
+            Note(
+                kind=f"{path.partition('/')[0].rstrip('s')}.ordered",
+                who=who,
+                path=path,
+                action="run",
+                detail=order,
+            )
+            for who, path, order in orders
+        ]
+        if self._key is None:
+            self._pending.extend((note, None) for note in notes)
+        else:
+            self.record_in(connection, notes)
+
+    def warm(self) -> None:
+        """Have the key at hand soon: there is somebody whose orders will be recorded."""
+        if self._key is None:
+            self._supervisor.spawn("audit key", self.ready())
 
     async def note(self, note: Note) -> None:
         """Record it durably. Where that fails the action it is about must not happen: the error says why."""
@@ -201,16 +226,16 @@ class AuditLog:
 
         return await in_thread("audit file", work)
 
-    async def export(self, write: Callable[[bytes], object], *, after: int = 0) -> int:
-        """Give every entry behind `after` to `write` as lines of JSON, oldest first; how many there were."""
+    async def export(self, write: Callable[[bytes], Awaitable[None]], *, after: int = 0) -> int:
+        """Give every entry behind `after` to `write` as lines of JSON, oldest first, a page at a time; how many there were."""
         await self.flush()
         count = 0
         while True:
             page = await self._database.read(
                 lambda connection, after=after: _first(store.every(connection, after), store.PAGE)
             )
-            for entry in page:
-                write(line_of(entry))
+            if page:
+                await write(b"".join(map(line_of, page)))
             count += len(page)
             if len(page) < store.PAGE:
                 return count

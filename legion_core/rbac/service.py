@@ -100,6 +100,7 @@ class Rbac:
         self._looked_s = -LOOK_S
         self._seen: tuple[int, int, int, int] = (0, 0, 0, 0)
         self._used: dict[str, int] = {}
+        self.on_end: Callable[[str], None] | None = None  # closes what is open for a token that ended
         self._refused: dict[tuple[str, str, str], float] = {}
         self.authorizer = PolicyAuthorizer(
             clock, denied=self._on_denied, granted=self._on_granted, refresh=self._refresh
@@ -113,6 +114,8 @@ class Rbac:
             self._put(kept)
         self._seen = await asyncio.to_thread(self._look)
         self._reread(is_start=True)
+        if any(token.revoked_ms is None for token in tokens):
+            self._audit.warm()
 
     async def aclose(self) -> None:
         """Keep when tokens were last used."""
@@ -132,6 +135,13 @@ class Rbac:
             return None
         self._used[token.id] = self._now_ms()
         return Principal(name=token.subject, carrier="token", token=token.id)
+
+    def ends_in_s(self, who: Principal) -> float | None:
+        """How long a token is still good for; None for ever."""
+        token = self.authorizer.tokens.get(who.token)
+        if token is None or token.expires_ms is None:
+            return None
+        return max(0.0, (token.expires_ms - self._now_ms()) / 1000)
 
     async def create_token(
         self, who: Principal, name: str, scopes: Sequence[str], client: str, expires_s: float | None
@@ -175,6 +185,8 @@ class Rbac:
 
         ended = await self._database.write(work)
         await self._tokens_changed("token revoked")
+        if self.on_end is not None:
+            self.on_end(ended.id)
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(
             TokenEnded(at_utc=at_utc, at_mono_s=at_mono_s, token=ended.id, subject=ended.subject)

@@ -2,7 +2,8 @@
 
 `webhook.outbound.send` delivers to somebody else's webhook.
 
-Everything heavy is asked for when a task runs: a workbench without schedules and webhooks loads none of it.
+Everything heavy is asked for when a task runs: a workbench without schedules and webhooks loads none of it. What a task
+begins is begun for whoever ordered the task (`ACTING`), with no more rights than they have.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from legion_core.engine.builtin.http import Fetched, HttpRequests
 from legion_core.engine.extension import Context, function
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.ports import Principal
+from legion_core.kernel.ports import ACTING
 
 if TYPE_CHECKING:
     from legion_core.engine.messages import Messages
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 class ScheduleEntries:
     """The runner `schedule.entry`."""
 
-    def __init__(self, scheduler: "Callable[[], Scheduler]", who: Principal) -> None:
+    def __init__(self, scheduler: "Callable[[], Scheduler]") -> None:
         self._scheduler = scheduler
-        self._who = who
 
     @function()
     async def add(
@@ -56,23 +56,23 @@ class ScheduleEntries:
             name=name, target=target, args=args or {}, cron=cron, zone=zone, every_s=every_s, missed=missed,
             overlap=overlap,
         )  # fmt: skip
-        kept = await self._scheduler().add(self._who, spec)
+        kept = await self._scheduler().add(ACTING.get(), spec)
         return {"id": kept.id, "name": name}
 
     @function(effect="pure")
     async def pause(self, name: str) -> dict[str, object]:
         """Take up none of its moments."""
-        return {"name": name, "state": (await self._scheduler().pause(self._who, name)).state}
+        return {"name": name, "state": (await self._scheduler().pause(ACTING.get(), name)).state}
 
     @function(effect="pure")
     async def resume(self, name: str) -> dict[str, object]:
         """Go on with its next moment."""
-        return {"name": name, "state": (await self._scheduler().resume(self._who, name)).state}
+        return {"name": name, "state": (await self._scheduler().resume(ACTING.get(), name)).state}
 
     @function()
     async def remove(self, name: str) -> dict[str, object]:
         """Forget it."""
-        await self._scheduler().remove(self._who, name)
+        await self._scheduler().remove(ACTING.get(), name)
         return {"removed": name}
 
     @function(effect="pure")
@@ -87,9 +87,8 @@ class ScheduleEntries:
 class InboundHooks:
     """The runner `webhook.inbound`."""
 
-    def __init__(self, hooks: "Callable[[], Webhooks]", who: Principal) -> None:
+    def __init__(self, hooks: "Callable[[], Webhooks]") -> None:
         self._hooks = hooks
-        self._who = who
 
     @function()
     async def add(
@@ -112,13 +111,13 @@ class InboundHooks:
         from legion_core.engine.webhook_types import HookSpec
 
         spec = HookSpec(name=name, target=target, args=args or {}, scheme=scheme, secret=secret)
-        await self._hooks().add(self._who, spec)
+        await self._hooks().add(ACTING.get(), spec)
         return {"name": name, "path": f"/hooks/{name}"}
 
     @function()
     async def remove(self, name: str) -> dict[str, object]:
         """Close it."""
-        await self._hooks().remove(self._who, name)
+        await self._hooks().remove(ACTING.get(), name)
         return {"removed": name}
 
     @function(effect="pure")
@@ -171,9 +170,8 @@ class OutboundHooks:
 class Topics:
     """The runner `message.topic`."""
 
-    def __init__(self, messages: "Callable[[], Messages]", who: Principal) -> None:
+    def __init__(self, messages: "Callable[[], Messages]") -> None:
         self._messages = messages
-        self._who = who
 
     @function()
     async def publish(self, topic: str, message: Any = None) -> dict[str, object]:
@@ -183,16 +181,15 @@ class Topics:
             topic: words with dots between, such as orders.paid
             message: what they get
         """
-        tasks = await self._messages().publish(self._who, topic, message)
+        tasks = await self._messages().publish(ACTING.get(), topic, message)
         return {"topic": topic, "tasks": tasks}
 
 
 class Inputs:
     """The runner `absorb.input`."""
 
-    def __init__(self, messages: "Callable[[], Messages]", who: Principal) -> None:
+    def __init__(self, messages: "Callable[[], Messages]") -> None:
         self._messages = messages
-        self._who = who
 
     @function(timeout_s=3600.0)
     async def dispatch(
@@ -208,4 +205,4 @@ class Inputs:
             input: an address, or the path of a file
             metadata: goes along
         """
-        return await self._messages().absorb(self._who, input, metadata or {}, context.task_id)
+        return await self._messages().absorb(ACTING.get(), input, metadata or {}, context.task_id)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from legion_core.engine.extension import Context, function
 from legion_core.kernel.errors import InvalidInput
-from legion_core.kernel.ports import Asker, Principal
+from legion_core.kernel.ports import ACTING, Asker
 
 log = logging.getLogger("legion.task")
 
@@ -69,9 +69,8 @@ class DesktopNotes:
 class Questions:
     """The runner `llm.chat`."""
 
-    def __init__(self, asker: Callable[[], Asker], who: Principal) -> None:
+    def __init__(self, asker: Callable[[], Asker]) -> None:
         self._asker = asker
-        self._who = who
 
     @function(timeout_s=600.0)
     async def ask(self, prompt: str, system: str = "", model: str = "") -> dict[str, object]:
@@ -84,5 +83,5 @@ class Questions:
         """
         if not prompt.strip() or len(prompt) > PROMPT_CHARS_MAX:
             raise InvalidInput(f"`prompt` holds 1 to {PROMPT_CHARS_MAX:,} characters.")
-        text = await self._asker().ask(self._who, prompt, system=system, model=model)
+        text = await self._asker().ask(ACTING.get(), prompt, system=system, model=model)
         return {"text": text}

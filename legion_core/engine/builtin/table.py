@@ -17,7 +17,7 @@ from legion_core.engine.builtin.occasions import (
 from legion_core.engine.builtin.shell import Commands
 from legion_core.engine.builtin.small import DesktopNotes, LogMessages, Notify, Questions
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.ports import LOCAL_OWNER, Asker
+from legion_core.kernel.ports import Asker
 from legion_core.kernel.settings_schema import Engine
 
 if TYPE_CHECKING:
@@ -59,15 +59,15 @@ def make_builtins(
         "log.message": LogMessages(),
         "shell.command": Commands(lambda: config().shell.allow),
         "notify.desktop": DesktopNotes(notify),
-        "llm.chat": Questions(asker, LOCAL_OWNER),
+        "llm.chat": Questions(asker),
         "file.text": Files(home, lambda: config().files.allow),
     }
     if occasions is not None:
         runners |= {
-            "schedule.entry": ScheduleEntries(occasions.scheduler, LOCAL_OWNER),
-            "webhook.inbound": InboundHooks(occasions.hooks, LOCAL_OWNER),
+            "schedule.entry": ScheduleEntries(occasions.scheduler),
+            "webhook.inbound": InboundHooks(occasions.hooks),
             "webhook.outbound": OutboundHooks(clock, http, occasions.secret),
-            "message.topic": Topics(occasions.messages, LOCAL_OWNER),
-            "absorb.input": Inputs(occasions.messages, LOCAL_OWNER),
+            "message.topic": Topics(occasions.messages),
+            "absorb.input": Inputs(occasions.messages),
         }
     return Builtins(runners=runners, http=http)

@@ -4,11 +4,13 @@ Order: address (Host, Origin), then who asks, then the body's bounds. It is one 
 application, so a route cannot be added outside of it.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from legion_core.api.types import NOBODY, Principal
+from legion_core.kernel.ports import ACTING
 from legion_core.surfaces.rest import gate
 from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
 from legion_core.surfaces.rest.gate import OwnAddress, Refusal
@@ -45,6 +47,7 @@ class Guard:
         limits: Limits,
         tally: Tally,
         methods_at: Callable[[str], frozenset[str]] | None = None,
+        ends_in_s: Callable[[Principal], float | None] = lambda _: None,
     ) -> None:
         self._app = app
         self._methods_at = methods_at or _any_method
@@ -52,6 +55,8 @@ class Guard:
         self._principal = principal
         self._body_bytes_max = limits.body_bytes_max
         self._tally = tally
+        self._ends_in_s = ends_in_s
+        self._open: dict[str, dict[asyncio.Task[Any], Scope]] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """See the module."""
@@ -79,7 +84,37 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
             await send(message)
 
-        await self._app(scope, bounded, hardened)
+        ACTING.set(who)  # of this request's own context
+        if who.carrier == "token":
+            await self._held(scope, who, bounded, hardened)
+        else:
+            await self._app(scope, bounded, hardened)
+
+    async def _held(self, scope: "Scope", who: Principal, receive: "Receive", send: "Send") -> None:
+        """Answer a client's token while it is good: at its end, or once it is revoked, the connection is dropped."""
+        task = asyncio.current_task()
+        assert task is not None
+        left_s = self._ends_in_s(who)
+        timer = None
+        if left_s is not None:
+            timer = asyncio.get_running_loop().call_later(left_s, _end, task, scope)
+        held = self._open.setdefault(who.token, {})
+        held[task] = scope
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            held.pop(task, None)
+            if not held:
+                self._open.pop(who.token, None)
+
+    def drop(self, token: str) -> int:
+        """End every request that is under way for a token; how many there were."""
+        held = self._open.pop(token, {})
+        for task, scope in held.items():
+            _end(task, scope)
+        return len(held)
 
     def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
         method, headers = scope["method"], scope["headers"]
@@ -113,7 +148,7 @@ class Guard:
                     401,
                     "denied",
                     "The request carries no valid token.",
-                    "Send the token of LEGION_HOME/token as `Authorization: Bearer …`.",
+                    "Send the token of LEGION_HOME/token, or one made by `legion token create`, as `Authorization: Bearer …`.",
                 ),
                 NOBODY,
             )
@@ -122,6 +157,12 @@ class Guard:
 
 def _any_method(path: str) -> frozenset[str]:
     return gate.METHODS
+
+
+def _end(task: "asyncio.Task[Any]", scope: "Scope") -> None:
+    if (abort := scope.get(ABORT)) is not None:
+        abort()
+    task.cancel()
 
 
 def _is_signed(scope: "Scope") -> bool:

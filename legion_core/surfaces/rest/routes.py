@@ -3,6 +3,7 @@
 from legion_core.surfaces.rest import openapi
 from legion_core.surfaces.rest.calls import Operation
 from legion_core.surfaces.rest.operations import (
+    audit,
     chains,
     conversations,
     dialects,
@@ -23,6 +24,7 @@ from legion_core.surfaces.rest.operations import (
     previews,
     privacy,
     providers,
+    rbac,
     responses,
     routes,
     runs,
@@ -59,6 +61,8 @@ def operations() -> tuple[Operation, ...]:
         *schedules.OPERATIONS,
         *hooks.OPERATIONS,
         *settings.OPERATIONS,
+        *rbac.OPERATIONS,
+        *audit.OPERATIONS,
         *events.OPERATIONS,
         *mcp_endpoint.OPERATIONS,
     )

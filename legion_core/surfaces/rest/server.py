@@ -113,9 +113,11 @@ class RestServer:
         operations = (*routes.operations(), *self._extra)
         application = app.build(desk, operations)
         methods_at = Methods(operations).at
+        ops = desk.legion.ops
         guard = Guard(
-            application, listening.own, desk.legion.ops.principal, desk.limits, desk.tally, methods_at
+            application, listening.own, ops.principal, desk.limits, desk.tally, methods_at, ops.ends_in_s
         )
+        ops.on_token_end(guard.drop)
         config = Config(
             guard,
             http="httptools",
@@ -137,6 +139,7 @@ class RestServer:
     async def stop(self, deadline_s: float = 5.0) -> None:
         """Take no more requests, let those under way end within the deadline, cancel the rest. Idempotent."""
         self._desk.feed.close()
+        self._desk.legion.ops.on_token_end(None)
         self._forget_knocks()
         if self._opening is not None:
             self._opening.cancel()

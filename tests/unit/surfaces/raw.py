@@ -31,6 +31,12 @@ class Ops:
         self.asked.append(token)
         return OWNER if token == TOKEN else NOBODY
 
+    def on_token_end(self, drop: object) -> None:
+        self.drop = drop
+
+    def ends_in_s(self, who: Principal) -> float | None:
+        return None
+
     def authorise(self, who: Principal, path: str, action: str) -> None:
         self.authorised.append((who, path, action))
         OwnerOnly().authorise(who, path, action)
