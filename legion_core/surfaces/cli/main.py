@@ -169,6 +169,12 @@ def _command(command: str | None, action: str | None) -> Run:
             from legion_core.surfaces.cli.commands.worker import worker
 
             return worker
+        case "curate":
+            from legion_core.surfaces.cli.commands.curate import curate
+
+            return curate
+        case "connect":
+            return _connections(str(action))
         case "config" | "secret" | "token":
             return _configuration(command, str(action))
         case _:
@@ -189,6 +195,19 @@ def _configuration(command: str, action: str) -> Run:
         ("token", "show"): configuration.show_token,
     }
     return table[command, action]
+
+
+def _connections(action: str) -> Run:
+    from legion_core.surfaces.cli.commands import connect
+
+    table: dict[str, Run] = {
+        "list": connect.listing,
+        "preview": connect.preview,
+        "apply": connect.apply,
+        "undo": connect.undo,
+        "key": connect.key,
+    }
+    return table[action]
 
 
 def _chains(action: str) -> Run:

@@ -53,7 +53,9 @@ def parser() -> Parser:
     _models(commands)
     _providers(commands)
     _configuration(commands)
+    _connections(commands)
     _conversations(commands)
+    _curate(commands)
     return top
 
 
@@ -342,6 +344,28 @@ def _configuration(commands: "Group") -> None:
     token.add_parser("show", help="print it")
 
 
+def _connections(commands: "Group") -> None:
+    connect = _group(commands, "connect", "let other programs on this computer use this workbench")
+    connect.add_parser("list", help="which programs, and whether they are connected")
+    for action, words in (
+        ("preview", "what would be written into its files"),
+        ("apply", "write it, and keep a copy of what was there"),
+    ):
+        one = connect.add_parser(action, help=words)
+        one.add_argument("client", metavar="CLIENT", help="such as cursor, vscode, zed or claude-code")
+        one.add_argument(
+            "--models",
+            action=argparse.BooleanOptionalAction,
+            help="also as a model endpoint (default: where this changes nothing else)",
+        )
+        one.add_argument("--http", action="store_true", help="by address instead of by command")
+    for action, words in (
+        ("undo", "take out what was written, and revoke its key"),
+        ("key", "print its key, for its own settings"),
+    ):
+        connect.add_parser(action, help=words).add_argument("client", metavar="CLIENT")
+
+
 def _conversations(commands: "Group") -> None:
     conversation = _group(commands, "conversation", "chats kept here")
     listed = conversation.add_parser("list", help="pinned first, then the latest")
@@ -357,3 +381,15 @@ def _conversations(commands: "Group") -> None:
     private.add_argument("id", metavar="ID")
     private.add_argument("state", choices=("on", "off"), nargs="?", default="on")
     conversation.add_parser("delete", help="move it to the trash").add_argument("id", metavar="ID")
+
+
+def _curate(commands: "Group") -> None:
+    curate = commands.add_parser(
+        "curate",
+        help="what curation would do to a transcript, turn by turn",
+        description="Reads OpenAI or Anthropic messages, Claude Code sessions and Codex rollouts, one JSON value a line.",
+    )
+    curate.add_argument("file", metavar="FILE.jsonl")
+    curate.add_argument("--context", metavar="TOKENS", type=int, help="the window of the model it is meant for")
+    curate.add_argument("--out", metavar="FILE", help="a line for each request: what would be sent, and the edits")
+    curate.add_argument("--archive", metavar="FILE", help="what left the view, by the keys that recall it")
