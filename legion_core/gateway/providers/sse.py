@@ -5,7 +5,6 @@ the end of a chunk waits for the next byte); an event is given out at a blank li
 of the stream is dropped; UTF-8 is decoded line by line, with replacement.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,8 +15,7 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `event` is empty where the stream names none; `id` is the last one seen, also by earlier events."""
 
     data: str
@@ -87,6 +85,11 @@ class Lines:
         self._searched = len(buffer)
         return lines
 
+    @property
+    def is_between(self) -> bool:
+        """Whether the last byte ended a line, and the first bytes of all have been seen."""
+        return not self._buffer and not self._is_first and not self._skip_lf
+
     def close(self) -> bytes:
         """What was left behind the last line's end; empty if the stream ended with a line's end."""
         rest = bytes(self._buffer)
@@ -108,12 +111,29 @@ class SseParser:
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that are now complete."""
         events = list[SseEvent]()
+        if chunk.startswith(b"data: ") and self._is_plain(chunk):
+            # Nearly always a piece is one event of one line, or some of them.
+            for data in chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: "):
+                events.append(SseEvent(data, "", self._id))
+            return events
         for line in self._lines.feed(chunk):
             if not line:
                 self._dispatch(events)
             elif line[0] != 0x3A:  # a colon starts a comment
                 self._field(line)
         return events
+
+    def _is_plain(self, chunk: bytes) -> bool:
+        """Whether `chunk` is whole events that are one line of data each, and nothing waits from before."""
+        return (
+            chunk.endswith(b"\n\n")
+            and not self._data
+            and not self._event
+            and self._lines.is_between
+            and b"\r" not in chunk
+            and chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1)
+            and self._retry_ms is None
+        )
 
     def close(self) -> list[SseEvent]:
         """Nothing: an event without its blank line is dropped."""
