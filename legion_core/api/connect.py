@@ -151,7 +151,7 @@ class Desk:
             return Offer(
                 command=(*own, "mcp", "--client", client),
                 base=base(),
-                key_command=(*own, "connect", "key", client),
+                key_command=(*own, "connect", "key", client, *("--home" for _ in extra), *extra.values()),
                 key_path=str(self._keys / client),
                 env=extra,
             )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import ChainDoor
     from legion_core.surfaces.cli.hooks import HookDoor
+    from legion_core.surfaces.cli.keys import KeyDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -209,6 +210,11 @@ class Backend(Protocol):
     @property
     def hooks(self) -> "HookDoor":
         """Addresses at which others deliver."""
+        ...
+
+    @property
+    def keys(self) -> "KeyDoor":
+        """Tokens of other programs."""
         ...
 
     @property

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import LocalChains
     from legion_core.surfaces.cli.hooks import LocalHooks
+    from legion_core.surfaces.cli.keys import LocalKeys
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
 T = TypeVar("T")
@@ -305,6 +306,12 @@ class LocalBackend(Backend):
         from legion_core.surfaces.cli.hooks import LocalHooks
 
         return LocalHooks(self._run, lambda: self._door().hooks)
+
+    @property
+    def keys(self) -> "LocalKeys":
+        from legion_core.surfaces.cli.keys import LocalKeys
+
+        return LocalKeys(self._run, lambda: self._door().tokens)
 
     @property
     def schedules(self) -> "LocalSchedules":

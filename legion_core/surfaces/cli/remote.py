@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import RemoteChains
     from legion_core.surfaces.cli.hooks import RemoteHooks
+    from legion_core.surfaces.cli.keys import RemoteKeys
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -314,6 +315,12 @@ class RemoteBackend(Backend):
         from legion_core.surfaces.cli.hooks import RemoteHooks
 
         return RemoteHooks(self._wire)
+
+    @property
+    def keys(self) -> "RemoteKeys":
+        from legion_core.surfaces.cli.keys import RemoteKeys
+
+        return RemoteKeys(self._wire)
 
     @property
     def schedules(self) -> "RemoteSchedules":

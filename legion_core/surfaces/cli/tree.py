@@ -363,7 +363,10 @@ def _connections(commands: "Group") -> None:
         ("undo", "take out what was written, and revoke its key"),
         ("key", "print its key, for its own settings"),
     ):
-        connect.add_parser(action, help=words).add_argument("client", metavar="CLIENT")
+        one = connect.add_parser(action, help=words)
+        one.add_argument("client", metavar="CLIENT")
+        if action == "key":  # programs that run this command may not know LEGION_HOME
+            one.add_argument("--home", metavar="DIR", default="", help="of this data directory")
 
 
 def _conversations(commands: "Group") -> None:
