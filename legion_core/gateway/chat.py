@@ -15,7 +15,7 @@ from legion_core.gateway.conversation_types import (
 )
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.pipeline import Pipeline
-from legion_core.gateway.types import Message, Pins, Request, TextBlock
+from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
@@ -24,6 +24,8 @@ from legion_core.kernel.supervise import Supervisor
 
 if TYPE_CHECKING:
     from legion_core.gateway.export import Format
+
+PICTURES_MAX = 8  # of one message of a chat that is kept here
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ class Chat:
         *,
         parent_id: str | None = None,
         pins: Pins | None = None,
+        images: tuple[ImageBlock, ...] = (),
         who: Principal = LOCAL_OWNER,
     ) -> Turn:
-        """Ask below `parent_id`, or at the end of the conversation, or in a new one."""
-        question = _question(text)
+        """Ask below `parent_id`, or at the end of the conversation, or in a new one; `images` are shown with the words."""
+        question = _question(text, images)
         if conversation_id is None:
             conversation_id = (await self._conversations.create()).id
         elif parent_id is None:
@@ -84,11 +87,16 @@ class Chat:
     async def edit(
         self, message_id: str, text: str, *, pins: Pins | None = None, who: Principal = LOCAL_OWNER
     ) -> Turn:
-        """Ask again in other words, beside the first question: both branches stay."""
+        """Ask again in other words and with the same pictures, beside the first question: both branches stay."""
         before = await self._conversations.message(message_id)
         if before.role != "user":
             raise InvalidInput("Only your own message can be edited.", hint="Regenerate the answer instead.")
-        return await self._take_on(before.conversation_id, (_question(text),), before.parent_id, pins, who)
+        images: tuple[ImageBlock, ...] = ()
+        if before.pictures:
+            said = await self._conversations.history(before.conversation_id, before.id)
+            images = tuple(block for block in said[-1].content if isinstance(block, ImageBlock))
+        question = _question(text, images)
+        return await self._take_on(before.conversation_id, (question,), before.parent_id, pins, who)
 
     async def regenerate(
         self, message_id: str, *, pins: Pins | None = None, who: Principal = LOCAL_OWNER
@@ -215,7 +223,12 @@ class Chat:
         )
 
 
-def _question(text: str) -> Message:
-    if not text.strip():
+def _question(text: str, images: tuple[ImageBlock, ...] = ()) -> Message:
+    if not text.strip() and not images:
         raise InvalidInput("The message is empty.", hint="Type something first.")
-    return Message(role="user", content=(TextBlock(text=text),))
+    if len(images) > PICTURES_MAX:
+        raise InvalidInput(
+            f"A message shows {PICTURES_MAX} pictures at most.", hint="Send the rest in another."
+        )
+    words = (TextBlock(text=text),) if text.strip() else ()
+    return Message(role="user", content=(*words, *images))

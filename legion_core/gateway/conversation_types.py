@@ -16,6 +16,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     Siblings share a parent: `variant` counts from 1 among `variants`, `siblings` are their ids in order of making.
     An answer carries its `request_id`, its `attempts`, its `seams` and, if it failed, its `error` sentence.
+    `pictures` counts those shown with a question.
     """
 
     id: str
@@ -23,6 +24,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str | None
     role: Literal["user", "assistant", "tool"]
     text: str
+    pictures: int = 0
     thinking: str = ""
     status: MessageStatus = "complete"
     created_at: datetime
@@ -43,7 +45,10 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the conversation list; `snippet` is the last text, or the match between «» when searching."""
+    """A row of the conversation list; `snippet` is the last text, or the match between «» when searching.
+
+    `is_private`: nothing of it leaves this machine.
+    """
 
     id: str
     title: str
@@ -55,6 +60,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     is_pinned: bool = False
     is_running: bool = False
     is_trashed: bool = False
+    is_private: bool = False
     draft: str = ""
 
 

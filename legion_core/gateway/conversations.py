@@ -15,6 +15,7 @@ from legion_core.gateway.conversation_types import ChatMessage, Conversation, Co
 from legion_core.gateway.types import (
     Attempt,
     Block,
+    ImageBlock,
     Message,
     Seam,
     TextBlock,
@@ -94,7 +95,8 @@ _decode_record = msgspec.json.Decoder(AnswerRecord).decode
 _decode_blocks = msgspec.json.Decoder(tuple[Block, ...]).decode
 
 _LIST = """
-    SELECT id, title, snippet, updated_at, created_at, message_count, tier, is_pinned, trashed_at, draft
+    SELECT id, title, snippet, updated_at, created_at, message_count, tier, is_pinned, trashed_at, draft,
+        EXISTS(SELECT 1 FROM private_conversations WHERE private_conversations.id = conversations.id)
     FROM conversations
 """
 
@@ -490,6 +492,7 @@ def _chat_message(stored: Row, conversation_id: str, siblings: dict[str, list[st
         parent_id=None if parent_id is None else str(parent_id),
         role=str(role),  # pyright: ignore[reportArgumentType] - written by us from the same Literal
         text=str(text),
+        pictures=_pictures(_bytes(content)) if role == "user" else 0,
         thinking=_thinking(_bytes(content)),
         status=str(status),  # pyright: ignore[reportArgumentType]
         created_at=datetime.fromisoformat(str(created_at)),
@@ -516,6 +519,12 @@ def _thinking(content: bytes) -> str:
     return "".join(block.text for block in _decode_blocks(content) if isinstance(block, ThinkingBlock))
 
 
+def _pictures(content: bytes) -> int:
+    if b'"image"' not in content:
+        return 0
+    return sum(isinstance(block, ImageBlock) for block in _decode_blocks(content))
+
+
 def _title(connection: Connection, conversation_id: str) -> tuple[str, bool]:
     found = row(connection, "SELECT title, is_title_auto FROM conversations WHERE id = ?", [conversation_id])
     if found is None:
@@ -531,9 +540,8 @@ def _conversation(connection: Connection, conversation_id: str) -> Conversation:
 
 
 def _conversation_row(found: Row) -> Conversation:
-    (conversation_id, title, snippet, updated_at, created_at, count, tier, is_pinned, trashed_at, draft) = (
-        found
-    )
+    conversation_id, title, snippet, updated_at, created_at, count, tier = found[:7]
+    is_pinned, trashed_at, draft, is_private = found[7:]
     return Conversation(
         id=str(conversation_id),
         title=str(title),
@@ -544,6 +552,7 @@ def _conversation_row(found: Row) -> Conversation:
         tier=str(tier),
         is_pinned=bool(is_pinned),
         is_trashed=trashed_at is not None,
+        is_private=bool(is_private),
         draft=str(draft),
     )
 

@@ -13,6 +13,15 @@ MIGRATIONS = (
         name="privacy-0001",
         sql="CREATE TABLE private_conversations(id TEXT PRIMARY KEY) WITHOUT ROWID;",
     ),
+    Migration(
+        name="privacy-0002",
+        # Whoever deletes a conversation for good takes its mark with it.
+        sql="""
+        CREATE TRIGGER private_of_deleted AFTER DELETE ON conversations BEGIN
+            DELETE FROM private_conversations WHERE id = old.id;
+        END;
+        """,
+    ),
 )
 
 

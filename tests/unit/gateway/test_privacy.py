@@ -8,6 +8,7 @@ import pytest
 from legion_core.gateway.types import Pins, Tier
 from legion_core.kernel.errors import Unavailable
 from legion_core.kernel.ports import LOCAL_OWNER
+from legion_core.storage.sqlite import execute
 from legion_core.testing.gateway import GatewayUnderTest, ask, open_gateway
 from legion_core.testing.scripted import ScriptedProvider, say
 from tests.support.aio import run
@@ -69,5 +70,29 @@ def test_a_local_answer_that_breaks_off_is_not_continued_elsewhere(tmp_path: Pat
 
             assert answer.closed.stop_reason == "error"
             assert cloud.calls == []
+
+    run(scenario())
+
+
+def test_the_list_tells_the_mark_and_a_conversation_deleted_for_good_takes_it_along(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            chat, privacy = under_test.gateway.chat, under_test.gateway.privacy
+            kept, gone = await chat.create("kept"), await chat.create("gone")
+            await privacy.mark(kept.id, True)
+            await privacy.mark(gone.id, True)
+            assert {row.title: row.is_private for row in await chat.list()} == {"kept": True, "gone": True}
+
+            await chat.trash(gone.id)
+            assert await privacy.is_private(gone.id), "it may still be taken back"
+            await under_test.database.write(
+                lambda connection: execute(
+                    connection, "UPDATE conversations SET trashed_at = '2000' WHERE id = ?", [gone.id]
+                )
+            )
+            assert await under_test.gateway.conversations.purge_trash() == 1
+
+            assert not await privacy.is_private(gone.id)
+            assert (await chat.open(kept.id)).conversation.is_private
 
     run(scenario())
