@@ -360,8 +360,7 @@ class ChildProcess:
                 self.kill("it closed its output and stayed")
         finally:
             self.exit_code = self._process.returncode if waited else None
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            await self._close_stdin()
             self._dead.set()
             for id_ in list(self._flights):
                 self._finish(id_, self._death())
@@ -370,6 +369,14 @@ class ChildProcess:
             if not self._loaded.done():
                 self._loaded.set_result(self._death())
             self._on_death(self)
+
+    async def _close_stdin(self) -> None:
+        """Close the pipe and hear how that went: Debian's Python 3.11.2 logs a broken one that nobody asked about."""
+        if (stdin := self._process.stdin) is not None:
+            stdin.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(STDERR_WAIT_S):
+                    await stdin.wait_closed()
 
     def _death(self) -> WorkerDied:
         how = f"was ended: {self._fault}" if self._fault else exit_words(self.exit_code)
