@@ -1,6 +1,6 @@
 # `make run` opens the workbench and `make test` proves it; both install what is missing first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check floors grab bundle lock clean
+.PHONY: help run test check conformance floors grab bundle lock clean
 
 # Any Python that runs can prepare; which one the environment is made of is decided in packaging/prepare.py.
 # Each is tried by running it, because a version manager's shim may exist and still refuse.
@@ -16,14 +16,15 @@ FAST = -n logical --maxprocesses 4 --dist worksteal -m "not slow and not model a
 REST = -m "slow or model or xvfb"
 
 help:
-	@echo "make run      open the workbench (first time: install everything)"
-	@echo "make test     run every test"
-	@echo "make check    format, lint, contracts, types and the fast tests"
-	@echo "make floors   measure every promised figure at full count and write docs/figures.md (ONLY=id for one)"
-	@echo "make grab     draw every page into docs/pictures"
-	@echo "make bundle   build the application folder dist/legion-workbench"
-	@echo "make lock     resolve the locks anew"
-	@echo "make clean    remove what was built, keep .venv"
+	@echo "make run          open the workbench (first time: install everything)"
+	@echo "make test         run every test"
+	@echo "make check        format, lint, contracts, types and the fast tests"
+	@echo "make conformance  the official MCP suite, both revisions, server and client"
+	@echo "make floors       measure every promised figure at full count and write docs/figures.md (ONLY=id for one)"
+	@echo "make grab         draw every page into docs/pictures"
+	@echo "make bundle       build the application folder dist/legion-workbench"
+	@echo "make lock         resolve the locks anew"
+	@echo "make clean        remove what was built, keep .venv"
 
 run:
 	@$(PREPARE) run
@@ -44,6 +45,10 @@ check:
 	$(PY) -m pytest -q $(FAST); tests=$$?; \
 	wait $$checker; typed=$$?; cat "$$types"; rm -f "$$types"; \
 	[ $$typed = 0 ] || exit $$typed; exit $$tests
+
+conformance:
+	@$(PREPARE) test
+	@$(PY) -m legion_core.testing.mcp_suite
 
 floors:
 	@$(PREPARE) test

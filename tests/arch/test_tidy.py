@@ -26,6 +26,7 @@ FOREIGN_WORDS = (
     "legion_core/workers/engines/",
 )
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError")
+POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)[*+?]\+")
 HEX_COLOUR = re.compile(r"(?<![\w&])#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})(?![\w-])")
 # Where these files were made is nobody's business: machine paths, hosts of package registries, tickets.
 WORKPLACE = re.compile(
@@ -204,6 +205,23 @@ def pure_modules_not_in_the_contract(modules: Iterable[Module]) -> list[str]:
     return [f"{name} says it is pure, but no contract holds it" for name in sorted(claimed - set(listed))]
 
 
+def what_the_oldest_python_misreads(modules: Iterable[Module]) -> list[str]:
+    """Debian 12 has Python 3.11.2: it misreads possessive groups, and `getmembers` of slotted dataclasses."""
+    found = []
+    for each in modules:
+        found += [
+            f"{each.path}:{line} repeats a group possessively"
+            for line, text in strings(each.tree)
+            if POSSESSIVE_GROUP.search(text) and "(?" in text
+        ]
+        found += [
+            f"{each.path}:{node.lineno} calls getmembers"
+            for node in nodes(each.tree)
+            if isinstance(node, ast.Call) and dotted(node.func) == "inspect.getmembers"
+        ]
+    return found
+
+
 PLANTS: dict[Rule, tuple[str, str]] = {
     view_models_that_draw: ("app/viewmodels/planted.py", "from PySide6.QtWidgets import QLabel"),
     widgets_that_wait: ("app/widgets/planted.py", "class W:\n    async def go(self):\n        await x"),
@@ -219,6 +237,7 @@ PLANTS: dict[Rule, tuple[str, str]] = {
     ),
     events_nobody_publishes: ("legion_core/planted.py", "class Forgotten(Event): ..."),
     pure_modules_not_in_the_contract: ("legion_core/planted.py", '"""Pure fancy."""'),
+    what_the_oldest_python_misreads: ("legion_core/planted.py", "PATTERN = r'(?:a|b)*+'"),
 }
 
 
