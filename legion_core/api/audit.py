@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
@@ -79,10 +78,10 @@ class Audit:
         found = await self._log.page(below=below, limit=limit, kind=kind, who=who, outcome=outcome)
         return tuple(_row(entry) for entry in found)
 
-    async def verify(self, file: Path | None = None) -> AuditCheck:
-        """Check all of it, or a file of entries that were exported or moved out."""
-        if file is not None:
-            return _check(await self._log.verify_file(file), "")
+    async def verify(self, lines: bytes | None = None) -> AuditCheck:
+        """Check all of it, or `lines` of entries that were exported or moved out."""
+        if lines is not None:
+            return _check(await self._log.verify_lines(lines), "")
         found, place = await self._log.verify()
         return _check(found, KEY_PLACES.get(place, place))
 

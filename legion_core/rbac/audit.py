@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.errors import Denied, InvalidInput, LegionError, NotFound
+from legion_core.kernel.errors import Denied, InvalidInput, LegionError
 from legion_core.kernel.files import write_atomically
 from legion_core.kernel.redact import redact
 from legion_core.kernel.supervise import Supervisor
 from legion_core.rbac import audit_store as store
-from legion_core.rbac.audit_chain import Entry, Finding, Mark, Note, check
+from legion_core.rbac.audit_chain import Entry, Finding, Mark, Note, check, mark_of
 from legion_core.rbac.audit_key import OpenKey, SealKey
 from legion_core.storage.calls import in_thread
 from legion_core.storage.sqlite import Connection, Database
@@ -207,20 +207,17 @@ class AuditLog:
 
         return await self._database.read(work), key.place
 
-    async def verify_file(self, path: Path) -> Finding:
-        """Check a file of entries that were exported or moved out: that they hang together, and were written with the key."""
+    async def verify_lines(self, content: bytes) -> Finding:
+        """Check entries that were exported or moved out: that they hang together, and were written with the key."""
         await self.ready()
         key = self._key
         assert key is not None
 
         def work() -> Finding:
-            entries = read_lines(path)
-            first = entries[0] if entries else None
-            if first is None:
+            entries = read_lines(content)
+            if not entries:
                 return Finding(0)
-            from legion_core.rbac.audit_chain import mark_of
-
-            base = mark_of(key.value, "base", first.seq - 1, first.prev)
+            base = mark_of(key.value, "base", entries[0].seq - 1, entries[0].prev)
             head = mark_of(key.value, "head", entries[-1].seq, entries[-1].hash)
             return check(entries, key.value, base, head)
 
@@ -348,12 +345,8 @@ def line_of(entry: Entry) -> bytes:
     return msgspec.json.encode(told) + b"\n"
 
 
-def read_lines(path: Path) -> list[Entry]:
-    """The entries of an exported file; NotFound, InvalidInput."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror}.") from error
+def read_lines(content: bytes) -> list[Entry]:
+    """The entries of an exported file; InvalidInput names the line that is none."""
     entries: list[Entry] = []
     for number, text in enumerate(content.splitlines(), 1):
         try:
@@ -364,7 +357,7 @@ def read_lines(path: Path) -> list[Entry]:
             }  # fmt: skip
             entries.append(msgspec.convert(told, Entry))
         except (msgspec.DecodeError, ValueError) as error:
-            raise InvalidInput(f"Line {number} of {path.name} is no entry of an audit log.") from error
+            raise InvalidInput(f"Line {number} is no entry of an audit log.") from error
     return entries
 
 

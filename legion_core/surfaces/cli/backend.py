@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.chains import ChainDoor
     from legion_core.surfaces.cli.hooks import HookDoor
     from legion_core.surfaces.cli.keys import KeyDoor
+    from legion_core.surfaces.cli.rights import RightsDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -205,6 +206,11 @@ class Backend(Protocol):
     @property
     def chains(self) -> "ChainDoor":
         """Which task follows which."""
+        ...
+
+    @property
+    def rights(self) -> "RightsDoor":
+        """Who may do what, and what was done."""
         ...
 
     @property

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.chains import LocalChains
     from legion_core.surfaces.cli.hooks import LocalHooks
     from legion_core.surfaces.cli.keys import LocalKeys
+    from legion_core.surfaces.cli.rights import LocalRights
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
 T = TypeVar("T")
@@ -300,6 +301,12 @@ class LocalBackend(Backend):
         from legion_core.surfaces.cli.chains import LocalChains
 
         return LocalChains(self._run, lambda: self._door().chains)
+
+    @property
+    def rights(self) -> "LocalRights":
+        from legion_core.surfaces.cli.rights import LocalRights
+
+        return LocalRights(self._run, self._door)
 
     @property
     def hooks(self) -> "LocalHooks":

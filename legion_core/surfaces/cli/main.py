@@ -175,13 +175,15 @@ def _command(command: str | None, action: str | None) -> Run:
             return curate
         case "connect":
             return _connections(str(action))
-        case "config" | "secret" | "token":
+        case "config" | "secret" | "token" | "rbac" | "audit":
             return _configuration(command, str(action))
         case _:
             return _rest(command, str(action))
 
 
 def _configuration(command: str, action: str) -> Run:
+    if command in ("rbac", "audit") or (command == "token" and action != "show"):
+        return _rights(command, action)
     from legion_core.surfaces.cli.commands import configuration
 
     table: dict[tuple[str, str], Run] = {
@@ -208,6 +210,22 @@ def _connections(action: str) -> Run:
         "key": connect.key,
     }
     return table[action]
+
+
+def _rights(command: str, action: str) -> Run:
+    from legion_core.surfaces.cli.commands import rights
+
+    table: dict[tuple[str, str], Run] = {
+        ("rbac", "check"): rights.check,
+        ("rbac", "policy"): rights.policy,
+        ("audit", "verify"): rights.verify,
+        ("audit", "list"): rights.listing,
+        ("audit", "export"): rights.export,
+        ("token", "list"): rights.list_tokens,
+        ("token", "create"): rights.create_token,
+        ("token", "revoke"): rights.revoke_token,
+    }
+    return table[command, action]
 
 
 def _chains(action: str) -> Run:

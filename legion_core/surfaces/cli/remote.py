@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.chains import RemoteChains
     from legion_core.surfaces.cli.hooks import RemoteHooks
     from legion_core.surfaces.cli.keys import RemoteKeys
+    from legion_core.surfaces.cli.rights import RemoteRights
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
 
@@ -309,6 +310,12 @@ class RemoteBackend(Backend):
         from legion_core.surfaces.cli.chains import RemoteChains
 
         return RemoteChains(self._wire)
+
+    @property
+    def rights(self) -> "RemoteRights":
+        from legion_core.surfaces.cli.rights import RemoteRights
+
+        return RemoteRights(self._wire)
 
     @property
     def hooks(self) -> "RemoteHooks":

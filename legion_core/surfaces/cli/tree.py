@@ -340,8 +340,51 @@ def _configuration(commands: "Group") -> None:
     )
     secret.add_parser("list", help="names only")
     secret.add_parser("remove", help="forget one").add_argument("name", metavar="NAME")
-    token = _group(commands, "token", "the owner's token")
-    token.add_parser("show", help="print it")
+    _rights(commands)
+
+
+def _rights(commands: "Group") -> None:
+    token = _group(commands, "token", "the owner's token, and those of clients")
+    token.add_parser("show", help="print the owner's")
+    tokens = token.add_parser("list", help="those of clients; never their secrets")
+    tokens.add_argument("--all", action="store_true", help="also those that ended")
+    create = token.add_parser("create", help="make one for a client; its secret is printed this once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--scope",
+        metavar="SCOPE",
+        action="append",
+        default=[],
+        help="what it may do at most: GLOB:ACTION, such as tasks/http/*:run, or chat, mcp, connected-app, read, tasks; may be repeated",
+    )
+    create.add_argument("--client", metavar="WORDS", default="", help="whom it is for")
+    create.add_argument("--expires", metavar="SPAN", default="", help="such as 90d or 12h (default: never)")
+    token.add_parser("revoke", help="end one, at once").add_argument("name", metavar="NAME")
+    rbac = _group(commands, "rbac", "who may do what")
+    check = rbac.add_parser("check", help="may SUBJECT do ACTION at PATH, and which rule says so")
+    check.add_argument("subject", metavar="SUBJECT", help="owner, or the name of a token")
+    check.add_argument("path", metavar="PATH", help="such as tasks/http/request/get")
+    check.add_argument("verb", metavar="ACTION", help="such as run")
+    policy = rbac.add_parser("policy", help="the policy in force")
+    policies = policy.add_subparsers(
+        dest="policy_action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    policies.add_parser("show", help="print it")
+    apply = policies.add_parser("apply", help="put one in force, whole or not at all")
+    apply.add_argument("file", metavar="FILE", help="TOML; - is standard input")
+    apply.add_argument("--dry-run", action="store_true", help="only say what would change")
+    policies.add_parser("remove", help="have none")
+    audit = _group(commands, "audit", "what was decided and done")
+    verify = audit.add_parser("verify", help="is the log whole, and if not, which entry is the first bad one")
+    verify.add_argument("--file", metavar="FILE", default="", help="check a file that was exported or moved out")
+    listed = audit.add_parser("list", help="newest first")
+    listed.add_argument("--limit", metavar="N", type=int, default=50)
+    listed.add_argument("--kind", metavar="WORD", default="", help="such as token, or access.denied")
+    listed.add_argument("--who", metavar="SUBJECT", default="", help="only what this one did")
+    listed.add_argument("--outcome", metavar="WORD", default="", help="such as denied")
+    export = audit.add_parser("export", help="all of it as lines of JSON")
+    export.add_argument("--out", metavar="FILE", default="", help="to a file")
+    export.add_argument("--after", metavar="N", type=int, default=0, help="only entries behind this one")
 
 
 def _connections(commands: "Group") -> None:
