@@ -175,19 +175,6 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
     ),
-    Requirement(
-        "connect.byte-equal",
-        "A program that was connected and let go has its files back byte for byte.",
-        "kept",
-    ),
-    Requirement(
-        "connect.only-our-keys",
-        "Where others changed a file since, only our own keys are taken out, and this is said.",
-        "kept",
-    ),
-    Requirement(
-        "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
-    ),
     Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed."),
     Requirement("cli.start", "`legion start` starts the engine.", "kept"),
     Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),
@@ -195,6 +182,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("rest.port", "The REST interface answers on port 4567 under /api/v1.", "kept"),
     Requirement("rest.tasks", "GET /api/v1/tasks lists tasks.", "kept"),
     Requirement("rest.openapi", "The REST interface has an OpenAPI 3.1 description.", "kept"),
+    Requirement(
+        "rest.described", "Every answer of the HTTP surface is one its description has, and none is a failure.", "kept"
+    ),
     # Knowledge
     Requirement("knowledge.retrieval", "Retrieval adds what is known to a request."),
     Requirement("knowledge.embeddings", "Texts are found by meaning through embeddings."),

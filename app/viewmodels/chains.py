@@ -248,17 +248,8 @@ class ChainsViewModel(QObject):
         places, given = self._recall(f"chains/places/{old}"), self._kept_input(old)
 
         async def ask(legion: "Legion") -> ChainRow:
-            view = await legion.chains.show(old)
-            text = _renamed(view.text, old, new)
-            try:
-                document = await legion.chains.parse(text)
-                if document.get("name") != new:
-                    raise ValueError(new)
-                row = await legion.chains.apply(text)
-            except ValueError:
-                row = await legion.chains.apply_value({**view.document, "name": new})
-            await legion.chains.delete(old)
-            return row
+            await legion.chains.rename(old, new)
+            return next(row for row in await legion.chains.list() if row.name == new)
 
         def done(row: ChainRow) -> None:
             self._remember(f"chains/places/{new}", places)
@@ -421,15 +412,6 @@ class ChainsViewModel(QObject):
     def _told(self, facts: Sequence[Event]) -> None:
         if facts:
             self._again.start()
-
-
-def _renamed(text: str, old: str, new: str) -> str:
-    lines = text.splitlines()
-    for at, line in enumerate(lines):
-        if line.startswith("name:"):
-            lines[at] = line.replace(old, new, 1)
-            break
-    return "\n".join(lines) + "\n"
 
 
 def _loaded(text: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from legion_core.api.chain_types import (
     ChainView,
     EdgeExplained,
     NodePayload,
+    Renamed,
     Rendering,
     RunPage,
     RunRow,
@@ -84,6 +85,13 @@ class Chains:
     async def delete(self, name: str, who: Principal = LOCAL_OWNER) -> None:
         """Take it away; runs under way go on with the version they began with. NotFound."""
         await self._chains.delete(who, name)
+
+    async def rename(self, old: str, new: str, who: Principal = LOCAL_OWNER) -> Renamed:
+        """Another name, for its versions, its past runs and the schedules, webhooks and chains that start it.
+
+        NotFound; InvalidInput where the name is none; Conflict where it is taken. Runs under way keep the old name.
+        """
+        return await self._chains.rename(who, old, new)
 
     async def run(
         self,

@@ -7,7 +7,7 @@ from legion_core.engine import chain_store as store
 from legion_core.engine.following import Followed, Room
 from legion_core.engine.registry import Function, Registry
 from legion_core.engine.run_events import ChainChanged
-from legion_core.engine.run_types import ChainFault, ChainRow, ChainVersion, ChainView
+from legion_core.engine.run_types import ChainFault, ChainRow, ChainVersion, ChainView, Renamed
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import Event, EventBus
 from legion_core.kernel.ports import Authorizer, Principal
@@ -121,6 +121,27 @@ class Definitions:
         if not await self._database.write(lambda connection: store.delete(connection, name)):
             raise store.unknown_chain(name)
         self._changed(name, 0)
+
+    async def rename(self, who: Principal, old: str, new: str) -> Renamed:
+        """Give it another name, with its past runs and all that starts it by name; what runs goes on under the old one.
+
+        NotFound; InvalidInput where the name is none; Conflict where it is taken.
+        """
+        for name in (old, new):
+            self._authorizer.authorise(who, f"chains/{name}", "write")
+        now_ms = self._work.now_ms()
+
+        def work(connection: Connection) -> Renamed:
+            from legion_core.engine.chain_renaming import rename
+
+            return rename(connection, old, new, who.name, now_ms)
+
+        renamed = await self._database.write(work)
+        self._changed(new, renamed.version)
+        self._changed(old, 0)
+        for name in renamed.chains:
+            self._changed(name, (await self.view(name)).version)
+        return renamed
 
     async def exists(self, name: str) -> None:
         """Raises NotFound where there is no chain of that name."""

@@ -33,6 +33,15 @@ class ChainView(ChainRow, frozen=True, kw_only=True):
     text: str
 
 
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+    """What had to follow: the version now, and the names of schedules, webhooks and chains that start it."""
+
+    version: int
+    schedules: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
+    chains: tuple[str, ...] = ()
+
+
 class ChainVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One of the versions that were applied under a name."""
 

@@ -20,6 +20,7 @@ from legion_core.api.chain_types import (
     EdgeView,
     NodePayload,
     NodeView,
+    Renamed,
     Rendering,
     RunPage,
     RunRow,
@@ -126,6 +127,13 @@ class FakeChains:
         self.calls.append(("delete", name))
         self.texts.pop(name)
         self.bus.publish(ChainChanged(name=name, version=0, **self._stamp()))
+
+    async def rename(self, old: str, new: str) -> Renamed:
+        self.calls.append(("rename", f"{old} {new}"))
+        self.texts[new] = [text.replace(f"name: {old}", f"name: {new}") for text in self.texts.pop(old)]
+        for name, version in ((new, len(self.texts[new])), (old, 0)):
+            self.bus.publish(ChainChanged(name=name, version=version, **self._stamp()))
+        return Renamed(version=len(self.texts[new]))
 
     def _row(self, name: str) -> ChainRow:
         chain = parsed(self.texts[name][-1])

@@ -7,7 +7,7 @@ import msgspec
 
 from legion_core import __version__
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw
-from legion_core.surfaces.rest.dialect_shapes import ERRORS, Shape, shape_of
+from legion_core.surfaces.rest.dialect_shapes import ERRORS, EVENT_STREAM, Shape, shape_of
 from legion_core.surfaces.rest.failures import Fault, fault
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
@@ -149,6 +149,8 @@ def _answer(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, Any] = {operation.media_type: content}
     for kind in (*operation.media_types, *shape_of(operation).streams):
         kinds[kind] = {"schema": {"type": "object"} if kind == "application/json" else {"type": "string"}}
+    for kind in kinds.keys() & {EVENT_STREAM}:
+        del kinds[kind]["schema"]  # 3.1 has no words for the events of a stream
     return {"description": operation.summary, "content": kinds}
 
 

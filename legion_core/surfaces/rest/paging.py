@@ -1,18 +1,48 @@
-"""Cursors: opaque to the client, an offset to us."""
+"""What lists share: how many, from where on, only which; and how long to wait for one of them. A cursor is opaque to the client."""
 
 import base64
 import binascii
 
 from legion_core.kernel.errors import InvalidInput
-from legion_core.surfaces.rest.calls import Call, Parameter
+from legion_core.surfaces.rest.calls import Call, Desk, Parameter
+from legion_core.surfaces.rest.limits import Limits
 
 PAGE_DEFAULT = 50
+PAGE_MAX = Limits().page_max
 OFFSET_MAX = 10_000_000
 
 PAGE_PARAMETERS = (
-    Parameter("limit", "How many at most.", {"type": "integer", "minimum": 1, "default": PAGE_DEFAULT}),
+    Parameter(
+        "limit",
+        "How many at most.",
+        {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+    ),
     Parameter("cursor", "The `meta.next` of the page before."),
 )
+
+
+WAIT_MAX_S = 60
+WAIT_PARAMETER = Parameter(
+    "wait_s",
+    "Wait so long for its end.",
+    {"type": "integer", "minimum": 0, "maximum": WAIT_MAX_S, "default": 0},
+)
+
+
+def wait_of(call: Call) -> float:
+    """How long the client would wait, in seconds; 0 for not at all."""
+    return float(call.number("wait_s", default=0, minimum=0, maximum=WAIT_MAX_S))
+
+
+def limit_of(desk: Desk, call: Call) -> int:
+    """How many the client wants, of a list whose cursor is its own."""
+    most = desk.limits.page_max
+    return call.number("limit", default=min(PAGE_DEFAULT, most), maximum=most)
+
+
+def chosen(call: Call, name: str, choices: tuple[str, ...]) -> str:
+    """One of the words from the query; empty if absent."""
+    return call.choice(name, choices) if name in call.query else ""
 
 
 def page_of(call: Call, maximum: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from legion_core.api.chain_types import (
     ChainRow,
     ChainVersion,
     ChainView,
+    Renamed,
     Rendering,
     RunRow,
     RunView,
@@ -18,7 +19,7 @@ from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.examples import AT
 from legion_core.surfaces.rest.operations.runs import RUN, RUN_ROW, RUN_VIEW
-from legion_core.surfaces.rest.paging import PAGE_DEFAULT, PAGE_PARAMETERS
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, chosen, limit_of
 
 VERSION_MAX = 1_000_000_000
 Text = Annotated[str, msgspec.Meta(max_length=8 << 20)]
@@ -50,6 +51,12 @@ class DraftBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     chain: dict[str, Any] | Text
     input: Any = None
     pins: dict[str, Any] = {}
+
+
+class RenameBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The new name."""
+
+    to: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class RenderBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +127,11 @@ async def list_versions(desk: Desk, call: Call) -> Reply:
     return Reply(await desk.legion.chains.versions(call.path["name"]))
 
 
+async def rename_chain(desk: Desk, call: Call) -> Reply:
+    """What starts it by name follows; runs under way keep the old name."""
+    return Reply(await desk.legion.chains.rename(call.path["name"], call.read(RenameBody).to, call.who))
+
+
 async def delete_chain(desk: Desk, call: Call) -> Reply:
     """Runs under way go on."""
     await desk.legion.chains.delete(call.path["name"], call.who)
@@ -142,12 +154,10 @@ async def run_chain(desk: Desk, call: Call) -> Reply:
 
 async def list_runs_of(desk: Desk, call: Call) -> Reply:
     """Newest first; of a chain that is gone too."""
-    limit = call.number(
-        "limit", default=min(PAGE_DEFAULT, desk.limits.page_max), maximum=desk.limits.page_max
-    )
+    limit = limit_of(desk, call)
     page = await desk.legion.chains.runs(
         call.path["name"],
-        status=call.query.get("status", ""),
+        status=chosen(call, "status", RUN_STATUSES),
         limit=limit,
         cursor=call.query.get("cursor", ""),
     )
@@ -271,6 +281,18 @@ OPERATIONS = (
                 {"type": "integer", "minimum": 0, "maximum": VERSION_MAX, "default": 0},
             ),
         ),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/rename",
+        name="rename_chain",
+        summary="Give a chain another name",
+        handler=rename_chain,
+        right=_WRITE,
+        answer=Renamed,
+        example=Renamed(version=3, schedules=("morning",)),
+        body=RenameBody,
+        body_example=RenameBody(to="fetch-and-say"),
     ),
     Operation(
         method="DELETE",

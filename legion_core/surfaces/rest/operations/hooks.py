@@ -9,7 +9,7 @@ from legion_core.kernel.errors import Denied
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Raw, Reply
 from legion_core.surfaces.rest.examples import AT
 from legion_core.surfaces.rest.failures import body_of, fault
-from legion_core.surfaces.rest.paging import PAGE_DEFAULT, PAGE_PARAMETERS
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, limit_of
 
 
 class HookBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -78,9 +78,7 @@ async def resume_hook(desk: Desk, call: Call) -> Reply:
 
 async def list_deliveries(desk: Desk, call: Call) -> Reply:
     """Latest first."""
-    limit = call.number(
-        "limit", default=min(PAGE_DEFAULT, desk.limits.page_max), maximum=desk.limits.page_max
-    )
+    limit = limit_of(desk, call)
     page = await desk.legion.hooks.deliveries(
         call.path["name"], limit=limit, cursor=call.query.get("cursor", "")
     )

@@ -17,9 +17,7 @@ from legion_core.api.task_types import Reason
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.examples import AT
-from legion_core.surfaces.rest.paging import PAGE_DEFAULT, PAGE_PARAMETERS
-
-WAIT_MAX_S = 60
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, WAIT_PARAMETER, chosen, limit_of, wait_of
 
 
 class ReplayBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -37,12 +35,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def list_runs(desk: Desk, call: Call) -> Reply:
     """Newest first."""
-    limit = call.number(
-        "limit", default=min(PAGE_DEFAULT, desk.limits.page_max), maximum=desk.limits.page_max
-    )
+    limit = limit_of(desk, call)
     page = await desk.legion.chains.runs(
         call.query.get("chain", ""),
-        status=call.query.get("status", ""),
+        status=chosen(call, "status", RUN_STATUSES),
         limit=limit,
         cursor=call.query.get("cursor", ""),
     )
@@ -51,10 +47,10 @@ async def list_runs(desk: Desk, call: Call) -> Reply:
 
 async def show_run(desk: Desk, call: Call) -> Reply:
     """With its nodes and edges; `wait_s` waits so long for its end, and answers with what there is then."""
-    wait_s = call.number("wait_s", default=0, minimum=0, maximum=WAIT_MAX_S)
+    wait_s = wait_of(call)
     run = call.path["id"]
     if wait_s:
-        return Reply(await desk.legion.chains.wait_at_most(run, float(wait_s)))
+        return Reply(await desk.legion.chains.wait_at_most(run, wait_s))
     return Reply(await desk.legion.chains.get_run(run))
 
 
@@ -145,13 +141,7 @@ OPERATIONS = (
         right=_READ,
         answer=RunView,
         example=RUN_VIEW,
-        query=(
-            Parameter(
-                "wait_s",
-                "Wait so long for its end.",
-                {"type": "integer", "minimum": 0, "maximum": WAIT_MAX_S, "default": 0},
-            ),
-        ),
+        query=(WAIT_PARAMETER,),
     ),
     Operation(
         method="POST",

@@ -14,7 +14,7 @@ from legion_core.api.schedule_types import (
     ScheduleSpec,
 )
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
-from legion_core.surfaces.rest.paging import PAGE_DEFAULT, PAGE_PARAMETERS
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, limit_of
 
 FIRES_MAX = 1_000
 
@@ -102,9 +102,7 @@ async def run_schedule(desk: Desk, call: Call) -> Reply:
 
 async def list_occurrences(desk: Desk, call: Call) -> Reply:
     """Latest first."""
-    limit = call.number(
-        "limit", default=min(PAGE_DEFAULT, desk.limits.page_max), maximum=desk.limits.page_max
-    )
+    limit = limit_of(desk, call)
     page = await desk.legion.schedules.runs(
         call.path["name"], limit=limit, cursor=call.query.get("cursor", "")
     )

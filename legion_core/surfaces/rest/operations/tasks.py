@@ -8,9 +8,7 @@ from legion_core.api.task_types import STATUSES, Accepted, Line, Order, Reason, 
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.examples import AT
-from legion_core.surfaces.rest.paging import PAGE_DEFAULT, PAGE_PARAMETERS
-
-WAIT_MAX_S = 60
+from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, WAIT_PARAMETER, chosen, limit_of, wait_of
 
 
 class TaskBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,11 +55,9 @@ async def submit_batch(desk: Desk, call: Call) -> Reply:
 
 async def list_tasks(desk: Desk, call: Call) -> Reply:
     """Newest first."""
-    limit = call.number(
-        "limit", default=min(PAGE_DEFAULT, desk.limits.page_max), maximum=desk.limits.page_max
-    )
+    limit = limit_of(desk, call)
     page = await desk.legion.tasks.list(
-        status=call.query.get("status", ""),
+        status=chosen(call, "status", STATUSES),
         task=call.query.get("task", ""),
         run=call.query.get("run", ""),
         limit=limit,
@@ -72,10 +68,10 @@ async def list_tasks(desk: Desk, call: Call) -> Reply:
 
 async def show_task(desk: Desk, call: Call) -> Reply:
     """With arguments and result; `wait_s` waits so long for its end, and answers with what there is then."""
-    wait_s = call.number("wait_s", default=0, minimum=0, maximum=WAIT_MAX_S)
+    wait_s = wait_of(call)
     task_id = call.path["id"]
     if wait_s:
-        return Reply(await desk.legion.tasks.wait_at_most(task_id, float(wait_s)))
+        return Reply(await desk.legion.tasks.wait_at_most(task_id, wait_s))
     return Reply(await desk.legion.tasks.get(task_id))
 
 
@@ -195,13 +191,7 @@ OPERATIONS = (
         right=_READ,
         answer=TaskView,
         example=VIEW,
-        query=(
-            Parameter(
-                "wait_s",
-                "Wait so long for its end.",
-                {"type": "integer", "minimum": 0, "maximum": WAIT_MAX_S, "default": 0},
-            ),
-        ),
+        query=(WAIT_PARAMETER,),
     ),
     Operation(
         method="GET",
