@@ -130,12 +130,10 @@ def _lines(told: dict[str, Any]) -> tuple[int | None, int | None]:
         ends = [end for end in cast("list[object]", span) if isinstance(end, int)]
         if len(ends) == 2:
             return ends[0], ends[1]
-    first = next(
-        (told[key] for key in ("offset", "start_line", "start", "line_start") if _is_int(told.get(key))), None
-    )
-    last = next((told[key] for key in ("end_line", "end", "line_end") if _is_int(told.get(key))), None)
-    limit = told.get("limit")
-    if last is None and _is_int(limit):
+    first = _number(told, ("offset", "start_line", "start", "line_start"))
+    last = _number(told, ("end_line", "end", "line_end"))
+    limit = _number(told, ("limit",))
+    if last is None and limit is not None:
         first = 1 if first is None else first
         last = first + limit - 1
     if first is None and last is not None:
@@ -143,5 +141,9 @@ def _lines(told: dict[str, Any]) -> tuple[int | None, int | None]:
     return first, last
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _number(told: dict[str, Any], keys: tuple[str, ...]) -> int | None:
+    for key in keys:
+        value = told.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None

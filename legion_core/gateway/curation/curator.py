@@ -12,20 +12,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.archive import Archive, Piece
-from legion_core.gateway.curation.plan import payback_turns, plan, strategy_of
+from legion_core.gateway.curation.plan import HOT_TURNS, payback_turns, plan, strategy_of
 from legion_core.gateway.curation.render import listing, placeholder, shown, weight
-from legion_core.gateway.curation.rounds import Exchange, Level, Reader, Round, Said
+from legion_core.gateway.curation.rounds import (
+    Exchange,
+    Level,
+    Reader,
+    Round,
+    Said,
+    text_of,
+    weighs,
+    without_thinking,
+)
 from legion_core.gateway.curation.types import CurationSettings, Edit, Recalled, View
-from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolResultBlock
 
 CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
 CONTEXT_SHARE = 0.85
 COLD_SHARE = 0.5  # of the history, what an epoch aims at before the first row of `shares`
-LISTS_GROWTH = 1.6  # once the lists are so much more than when all were one, they are made one again
-LISTS_GROWTH_TOKENS = 1_000
+LISTS_GROWTH = (
+    0.6  # of the goal: once the lists are so much more than when all were one, they are made one again
+)
 ANCHORS_TRIED = 4
 LIST_LEAST = 0.8  # of the goal
-GAIN_LEAST = 0.1  # an epoch that takes less than this from the view is put off
+LIST_LEAST_TOKENS = 5_000
+LIST_LEAST_SHARE = 0.06  # of the history, as long as that is less
+HOT_TOKENS = 5_000
+GAIN_LEAST = 0.2  # an epoch that takes less than this from the view is put off
 STUB = "[moved out of the conversation: recall {key}]"
 
 
@@ -181,11 +194,12 @@ class Curator:
             self._waiting.append((message_id, message))
             return
         for block in message.content:
-            text = block.text if not isinstance(block, ToolUseBlock) and hasattr(block, "text") else ""  # pyright: ignore[reportAttributeAccessIssue]
-            self._stray(message_id, str(text))
+            self._stray(message_id, text_of(block))
 
     def _hear(self, message_id: str, message: Message) -> None:
         self._close()
+        if not any(weighs(block) for block in message.content):
+            return  # no provider takes a message without content
         said = self._reader.said_by_user((message_id,), (message,))
         last = self._segments[-1] if self._segments else None
         if last is not None and not last.rounds and last.messages:
@@ -300,19 +314,27 @@ class Curator:
         if (
             self._lists
             and late
-            and self._listed_tokens <= LISTS_GROWTH * self._listed_whole + LISTS_GROWTH_TOKENS
+            and self._cached_tokens
+            and self._listed_tokens <= self._listed_whole + LISTS_GROWTH * goal
         ):
             told = sum(
                 round_.said_tokens + (0 if round_.is_covered else round_.line_tokens) for round_ in late
             )
             room = goal - self._shown.tokens + sum(_held(round_, round_.level) for round_ in late)
-            if self._edit_rounds(late, max(room, told / 0.7), turns_left, is_forced, is_whole=False):
+            hot = sum(round_.bare_tokens for round_ in late[-HOT_TURNS:] if round_.has_reads)
+            if self._edit_rounds(
+                late, max(room, told / 0.7 + min(hot, HOT_TOKENS)), turns_left, is_forced, is_whole=False
+            ):
                 return
+            if not is_forced:
+                rounds = []
         if rounds:
             tail = sum(round_.tokens for round_ in self._rounds[untouched:])
             fixed = self._system_tokens + sum(segment.tokens for segment in self._segments) + tail
             # What the user said may alone be more than the goal: the list of what was moved has its part all the same.
-            room = max(goal - fixed, LIST_LEAST * goal)
+            room = max(
+                goal - fixed, LIST_LEAST * goal, min(LIST_LEAST_TOKENS, LIST_LEAST_SHARE * self._naive)
+            )
             if self._edit_rounds(rounds, room, turns_left, is_forced, is_whole=True):
                 return
         self._not_before = int(self._shown.tokens * 1.05)
@@ -392,23 +414,21 @@ class Curator:
             stub: Round | None = None
             for round_ in segment.rounds:
                 if (made := anchors.get(round_.index)) is not None:
-                    self._put_placeholder(view, round_, made.exchange, made.text, is_open)
+                    self._put_placeholder(view, round_, made.exchange, made.text)
                     is_empty = False
                 elif round_.level > Level.LISTED or round_.is_answer:
-                    messages = shown(round_, is_open)
+                    messages = shown(round_)
                     _put(view, messages, round_.ids, self._tokens_at(round_, messages))
                     is_empty = False
                 else:
                     stub = round_
             if is_empty and stub is not None and not is_open:
                 exchange = _smallest([stub])[1]
-                self._put_placeholder(view, stub, exchange, STUB.format(key=exchange.key), is_open)
+                self._put_placeholder(view, stub, exchange, STUB.format(key=exchange.key))
         self._shown = view
 
-    def _put_placeholder(
-        self, view: _Shown, round_: Round, exchange: Exchange, text: str, is_open: bool
-    ) -> None:
-        messages = placeholder(round_, exchange, text, is_open)
+    def _put_placeholder(self, view: _Shown, round_: Round, exchange: Exchange, text: str) -> None:
+        messages = placeholder(exchange, text)
         _put(view, messages, round_.ids[:1] + round_.ids[-1:], weight(messages, self._count))
 
     def _anchor(self, rounds: Sequence[Round]) -> tuple[Round, Exchange] | None:
@@ -424,7 +444,7 @@ class Curator:
     def _tokens_at(self, round_: Round, messages: Sequence[Message]) -> int:
         if round_.level is Level.RAW or messages is round_.messages:
             return round_.tokens
-        if not round_.is_answer and not round_.signed:
+        if not round_.is_answer:
             return round_.bare_tokens if round_.level is Level.BARE else round_.distilled_tokens
         return weight(messages, self._count)
 
@@ -517,11 +537,9 @@ def _held(round_: Round, level: Level) -> int:
 
 def _thinking_of(round_: Round) -> str:
     blocks = [block.text for block in round_.messages[0].content if isinstance(block, ThinkingBlock)]
-    from legion_core.gateway.curation.rounds import without_thinking
-
     text = "".join(block.text for block in round_.messages[0].content if isinstance(block, TextBlock))
-    tagged = text[: len(text) - len(without_thinking(text))]
-    return "".join(blocks) + tagged
+    is_tagged = without_thinking(text) != text  # the whole text then, so that it comes back as it was
+    return "".join(blocks) + (text if is_tagged else "")
 
 
 def _cost(read: float, write: float, cached: int, tokens: int) -> float:

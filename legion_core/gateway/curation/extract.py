@@ -50,7 +50,9 @@ def chosen_lines(text: str, chars_max: int, least_weight: int = 0, *, has_edges:
         if weights[begin] < least_weight or left <= 0:
             break
         line = _line_at(text, begin)
-        if not line.strip() or line in seen or len(line) + 1 > left + 40:
+        if len(line) > left + 40 and not taken and left > 40:
+            line = line[:left] + "…"
+        if not line.strip() or line in seen or len(line) + 1 > left + 41:
             continue
         seen.add(line)
         taken.append((begin, line))

@@ -10,22 +10,25 @@ from collections.abc import Sequence
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
 
+HOT_TURNS = 1  # behind the untouched end: what was read there is being worked on
+HOT_SHARE = 0.45  # of what is left, at most for it
 SAID_SHARE = 0.7  # of what is left, at most for telling sentences
 LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
-ASIDE_SHARE = 0.1  # of what is then left, at most for other sentences
+ASIDE_SHARE = 0.05  # of what is then left, at most for other sentences
 WHOLE_SHARE = 0.6  # of what is then left, at most for one result as it is
 
 
 class Plan:
     """Levels by round index; `lines`, `quotes` and `asides` are the rounds of which the list has a line, words, more words."""
 
-    __slots__ = ("asides", "levels", "lines", "quotes")
+    __slots__ = ("asides", "hot", "levels", "lines", "quotes")
 
     def __init__(self) -> None:
         self.levels = dict[int, Level]()
         self.lines = set[int]()
         self.quotes = set[int]()
         self.asides = set[int]()
+        self.hot = set[int]()
 
 
 def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
@@ -36,39 +39,67 @@ def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
     made = Plan()
     left = tokens_left - answers_least
     for round_ in rounds:
-        if round_.is_kept:
-            made.levels[round_.index] = min(round_.level, Level.BARE)
-            left -= round_.bare_tokens
-        else:
-            made.levels[round_.index] = Level.GONE
+        made.levels[round_.index] = min(round_.level, Level.BARE) if round_.is_kept else Level.GONE
+        left -= round_.bare_tokens if round_.is_kept else 0
     newest_first = [round_ for round_ in reversed(rounds) if not round_.is_kept]
-    room, newest = max(left, 0), rounds[-1].index + 1
-    said_left, list_left = room * SAID_SHARE, room * LIST_SHARE
+    newest = rounds[-1].index + 1
+    left -= _keep_hot(newest_first, made, newest, HOT_SHARE * left)
+    newest_first = [round_ for round_ in newest_first if round_.index not in made.hot]
+    room = max(left, 0)
+    said = _quote(newest_first, made, room * SAID_SHARE)
+    lines = _list(newest_first, made, newest, room * LIST_SHARE - said)
+    left -= said + lines
+    left -= _quote_asides(newest_first, made, max(0.0, left) * ASIDE_SHARE)
+    _grow(newest_first, made, left)
+    return made
+
+
+def _keep_hot(newest_first: Sequence[Round], made: Plan, newest: int, most: float) -> int:
+    """Files that were read just now stay whole; gives the tokens spent, as all of these do."""
+    spent = 0
     for round_ in newest_first:
-        if round_.said and not round_.is_answer and round_.said_tokens <= said_left:
+        if newest - round_.index > HOT_TURNS or round_.level < Level.BARE or round_.is_covered:
+            break
+        if round_.has_reads and spent + round_.bare_tokens <= most:
+            made.levels[round_.index] = Level.BARE
+            made.hot.add(round_.index)
+            spent += round_.bare_tokens
+    return spent
+
+
+def _quote(newest_first: Sequence[Round], made: Plan, most: float) -> int:
+    """Telling sentences."""
+    spent = 0
+    for round_ in newest_first:
+        if round_.said and not round_.is_answer and spent + round_.said_tokens <= most:
             made.quotes.add(round_.index)
             made.levels[round_.index] = Level.LISTED
-            said_left -= round_.said_tokens
-            list_left -= round_.said_tokens
-            left -= round_.said_tokens
+            spent += round_.said_tokens
+    return spent
+
+
+def _list(newest_first: Sequence[Round], made: Plan, newest: int, most: float) -> int:
+    """A line for each call, first for those whose outcome still holds."""
+    spent = 0
     for round_ in sorted(newest_first, key=lambda round_: (newest - round_.index) / round_.horizon):
         if round_.is_answer or round_.is_covered or not round_.has_line:
             continue
-        tokens = round_.line_tokens
-        if tokens <= list_left:
+        if spent + round_.line_tokens <= most:
             made.lines.add(round_.index)
             made.levels[round_.index] = Level.LISTED
-            list_left -= tokens
-            left -= tokens
-    aside_left = max(0.0, left) * ASIDE_SHARE
+            spent += round_.line_tokens
+    return spent
+
+
+def _quote_asides(newest_first: Sequence[Round], made: Plan, most: float) -> int:
+    """Sentences that tell less."""
+    spent = 0
     for round_ in newest_first:
-        if round_.aside and not round_.is_answer and round_.aside_tokens <= aside_left:
+        if round_.aside and not round_.is_answer and spent + round_.aside_tokens <= most:
             made.asides.add(round_.index)
             made.levels[round_.index] = Level.LISTED
-            aside_left -= round_.aside_tokens
-            left -= round_.aside_tokens
-    _grow(newest_first, made, left)
-    return made
+            spent += round_.aside_tokens
+    return spent
 
 
 def _grow(newest_first: Sequence[Round], made: Plan, left: float) -> None:

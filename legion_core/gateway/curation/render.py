@@ -22,21 +22,21 @@ HEADER = (
 HEADER_AGAIN = "[Moved out like those before it. Quoted below, newest last:]"
 
 
-def bare(round_: Round, is_open: bool = False) -> tuple[Message, ...]:
+def bare(round_: Round) -> tuple[Message, ...]:
     """The round without its thinking; where that leaves nothing, as it is.
 
-    While what the user asked for is still worked on (`is_open`) a provider wants the thoughts it signed back.
+    Thoughts that a provider signed go too: it wants back only those of the last answer, which is never touched.
     """
-    if not round_.thinking_tokens or (is_open and round_.signed):
+    if not round_.thinking_tokens:
         return round_.messages
     content = _without_thoughts(round_.messages[0])
     return (Message(role="assistant", content=content), *round_.messages[1:]) if content else round_.messages
 
 
-def distilled(round_: Round, is_open: bool = False) -> tuple[Message, ...]:
+def distilled(round_: Round) -> tuple[Message, ...]:
     """The round with checked extracts in the place of long results."""
     extracts = {exchange.use.id: exchange.extract for exchange in round_.exchanges if exchange.extract}
-    first, *results = bare(round_, is_open)
+    first, *results = bare(round_)
     return (first, *(_with_results(message, extracts) for message in results))
 
 
@@ -52,11 +52,10 @@ def shortened(round_: Round) -> tuple[Message, ...]:
     return (Message(role="assistant", content=(told,)),)
 
 
-def placeholder(round_: Round, exchange: Exchange, text: str, is_open: bool) -> tuple[Message, ...]:
+def placeholder(exchange: Exchange, text: str) -> tuple[Message, ...]:
     """One call of a round that was moved, with `text` for its result."""
-    call: tuple[Block, ...] = (*(round_.signed if is_open else ()), exchange.use)
     result = ToolResultBlock(call_id=exchange.use.id, text=text)
-    return (Message(role="assistant", content=call), Message(role="tool", content=(result,)))
+    return (Message(role="assistant", content=(exchange.use,)), Message(role="tool", content=(result,)))
 
 
 def listing(rounds: Sequence[Round], made: Plan, *, is_first: bool) -> str:
@@ -85,24 +84,24 @@ def weight(messages: Sequence[Message], count: Callable[[str], int]) -> int:
     return tokens
 
 
-def shown(round_: Round, is_open: bool) -> tuple[Message, ...]:
+def shown(round_: Round) -> tuple[Message, ...]:
     """What of the round stands in its own place; the same objects as long as it looks the same."""
     level = round_.level
     if level is Level.RAW:
         return round_.messages
-    if round_.rendered is not None and round_.rendered[:2] == (level, is_open):
-        return round_.rendered[2]
-    messages = _at_level(round_, level, is_open)
-    round_.rendered = (level, is_open, messages)
+    if round_.rendered is not None and round_.rendered[0] is level:
+        return round_.rendered[1]
+    messages = _at_level(round_, level)
+    round_.rendered = (level, messages)
     return messages
 
 
-def _at_level(round_: Round, level: Level, is_open: bool) -> tuple[Message, ...]:
+def _at_level(round_: Round, level: Level) -> tuple[Message, ...]:
     if level is Level.BARE:
-        return bare(round_, is_open)
+        return bare(round_)
     if round_.is_answer:
         return shortened(round_)
-    return distilled(round_, is_open) if level is Level.DISTILLED else ()
+    return distilled(round_) if level is Level.DISTILLED else ()
 
 
 def _without_thoughts(message: Message) -> tuple[Block, ...]:

@@ -11,6 +11,7 @@ from enum import IntEnum
 from legion_core.gateway.curation.calls import Call, Kind, read_call
 from legion_core.gateway.curation.extract import chosen_lines, fingerprint, is_true, line_count
 from legion_core.gateway.types import (
+    Block,
     ImageBlock,
     Message,
     TextBlock,
@@ -25,7 +26,7 @@ EXTRACT_CHARS_LEAST = 240
 EXTRACT_CHARS_MAX = 1_600
 LINE_CHARS = 160  # of a result, in the list of what was moved
 OUTCOME_CHARS = 1_200  # of how a command ended
-WRITTEN_CHARS = 240  # of what an edit put into a file
+WRITTEN_CHARS = 480  # of what an edit put into a file
 SENTENCE_CHARS = 320
 SENTENCES_MAX = 6
 WORTH_DISTILLING_TOKENS = 120
@@ -96,14 +97,13 @@ class Round:
     aside_tokens: int = 0
     level: Level = Level.RAW
     is_kept: bool = False  # by hand
-    signed: tuple[ThinkingBlock, ...] = ()
     covered: bool = False  # later rounds show all that this one shows, as it is now
     repeated: bool = False  # and the same, word for word
     line_tokens: int = 0
     has_line: bool = True  # until an epoch has no room for it
     is_listed: bool = False  # in a list that stands
     horizon: int = 1  # turns for which its line is likely to be wanted
-    rendered: tuple[Level, bool, tuple[Message, ...]] | None = None
+    rendered: tuple[Level, tuple[Message, ...]] | None = None
 
     @property
     def key(self) -> str:
@@ -114,6 +114,11 @@ class Round:
     def is_answer(self) -> bool:
         """Whether it calls nothing: it ends what the user asked for."""
         return not self.exchanges
+
+    @property
+    def has_reads(self) -> bool:
+        """Whether it shows files."""
+        return any(exchange.call.kind == "read" for exchange in self.exchanges)
 
     @property
     def is_covered(self) -> bool:
@@ -156,19 +161,9 @@ class Reader:
         self, ids: Sequence[str], answer: Message, results: Sequence[Message]
     ) -> tuple[Round, list[str]]:
         """The round of an answer and the messages with its results; and what of it stands alone, as text."""
-        strays = list[str]()
-        given = dict[str, ToolResultBlock]()
-        for message in results:
-            for block in message.content:
-                if not isinstance(block, ToolResultBlock):
-                    strays.append(_text_of(block))
-                elif block.call_id in given:
-                    strays.append(block.text)
-                else:
-                    given[block.call_id] = block
-        exchanges, kept = list[Exchange](), list[object]()
+        given, strays = _given(results)
+        exchanges, kept = list[Exchange](), list[Block]()
         thinking = text = ""
-        signed = list[ThinkingBlock]()
         for block in answer.content:
             match block:
                 case ToolUseBlock():
@@ -182,23 +177,21 @@ class Reader:
                     continue
                 case ThinkingBlock():
                     thinking += block.text
-                    if block.signature:
-                        signed.append(block)
                 case TextBlock():
                     text += block.text
                 case _:
                     pass
             kept.append(block)
         strays += [block.text for block in given.values()]
-        if not exchanges and not any(_weighs(block) for block in kept):
-            kept = [TextBlock(text="(no text)")] if not answer.content or strays else kept
+        if not exchanges and not any(weighs(block) for block in kept):
+            kept = [TextBlock(text="(no text)")]
         is_whole = (
             len(kept) == len(answer.content)
             and not strays
             and all(a is b for a, b in zip(kept, answer.content, strict=True))
         )
-        content = answer.content if is_whole else tuple(kept)  # pyright: ignore[reportArgumentType]
-        messages: list[Message] = [Message(role="assistant", content=content)]  # pyright: ignore[reportArgumentType]
+        content = answer.content if is_whole else tuple(kept)
+        messages: list[Message] = [Message(role="assistant", content=content)]
         if is_whole:
             messages = [answer, *results]
         elif exchanges:
@@ -228,7 +221,6 @@ class Reader:
             said_tokens=said_tokens,
             aside=aside,
             aside_tokens=aside_tokens,
-            signed=tuple(signed),
         )
         round_.line_tokens = sum(exchange.line_tokens for exchange in exchanges)
         round_.horizon = max((HORIZONS[exchange.call.kind] for exchange in exchanges), default=1)
@@ -292,11 +284,11 @@ class Reader:
                 if written
                 else []
             )
-        brief = list[str]()
-        if call.kind in ("run", "other") or exchange.result.is_error:
-            brief = chosen_lines(text, OUTCOME_CHARS, 8, has_edges=False)
-        if sum(map(len, brief)) < LINE_CHARS:
-            brief = chosen_lines(text, LINE_CHARS, 3, has_edges=call.kind in ("run", "other"))
+        if call.kind in ("read", "search") and not exchange.result.is_error:
+            return []
+        brief = [_outcome(line) for line in chosen_lines(text, OUTCOME_CHARS, 8, has_edges=False)]
+        if sum(map(len, brief)) < LINE_CHARS // 2:
+            brief = chosen_lines(text, LINE_CHARS, 3)
         return [line.strip() for line in brief] if is_true(brief, text) else []
 
     def _said(self, text: str, exchanges: Sequence[Exchange]) -> tuple[str, int, str, int]:
@@ -313,9 +305,27 @@ class Reader:
         return said, self._count(said) + 1, aside, self._count(aside) + 1
 
 
+def _outcome(line: str) -> str:
+    """Which test failed; why, stands behind the dash in the archive."""
+    name, dash, _ = line.partition(" - ")
+    return f"{name}…" if dash and name.startswith(("FAILED ", "ERROR ")) else line
+
+
 def _sentences(text: str) -> list[str]:
     found = (match.group(0).strip() for match in _SENTENCE.finditer(without_thinking(text)))
     return [sentence for sentence in found if sentence]
+
+
+def _given(results: Sequence[Message]) -> tuple[dict[str, ToolResultBlock], list[str]]:
+    """Results by the id of their call, and what is no first result of one."""
+    given, strays = dict[str, ToolResultBlock](), list[str]()
+    for message in results:
+        for block in message.content:
+            if isinstance(block, ToolResultBlock) and block.call_id not in given:
+                given[block.call_id] = block
+            else:
+                strays.append(text_of(block))
+    return given, strays
 
 
 def without_thinking(text: str) -> str:
@@ -325,11 +335,13 @@ def without_thinking(text: str) -> str:
     return text
 
 
-def _weighs(block: object) -> bool:
+def weighs(block: object) -> bool:
+    """Whether a provider would see anything of it."""
     return not isinstance(block, TextBlock) or bool(block.text)
 
 
-def _text_of(block: object) -> str:
+def text_of(block: object) -> str:
+    """All words of a block."""
     match block:
         case TextBlock() | ThinkingBlock() | ToolResultBlock():
             return block.text
