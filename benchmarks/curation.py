@@ -291,6 +291,9 @@ def floors_of(result: dict[str, Any]) -> dict[str, Any]:
             flat[f"worst_under_floor_{name}"] = round(max(0.0, floor - ours[bucket]["worst_seed"]), 2)
     if not ours:
         return flat
+    flat["worst_under_floor"] = max(
+        (value for name, value in flat.items() if name.startswith("worst_under_floor_")), default=0.0
+    )
     rows = list(ours.values())
     kinds: dict[str, list[int]] = {}
     for row in rows:

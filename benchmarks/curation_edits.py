@@ -141,7 +141,7 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
     """Histories until so many edits were made."""
     rng = Random(seed)
     edits = views = histories = refused = 0
-    unverbatim = lost = 0
+    unverbatim = lost = orphans = 0
     first = ""
     while edits < edits_wanted:
         histories += 1
@@ -175,6 +175,7 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
                 view = curator.view(at_s)
             views += 1
             wrong = [fault for fault in faults(view.messages) if not fault.startswith("begins")]
+            orphans += sum("result" in fault for fault in wrong)
             if wrong:
                 refused += 1
                 first = first or f"seed {seed} history {histories}: {wrong[0]}"
@@ -202,6 +203,7 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
         "edits": edits,
         "views": views,
         "histories": histories,
+        "orphans": orphans,
         "refused": refused,
         "unverbatim": unverbatim,
         "lost": lost,
@@ -221,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
         done = pool.starmap(play, [(seed, -(-options.edits // parts)) for seed in range(parts)])
     total = {
         name: sum(each[name] for each in done)
-        for name in ("edits", "views", "histories", "refused", "unverbatim", "lost")
+        for name in ("edits", "views", "histories", "orphans", "refused", "unverbatim", "lost")
     }
     total["first_fault"] = next((each["first_fault"] for each in done if each["first_fault"]), "")
     print(json.dumps(total))

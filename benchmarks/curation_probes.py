@@ -157,7 +157,11 @@ def falsehoods(session: Session, reading: Reading, order: dict[int, CallTruth]) 
     found: list[str] = []
     for call_id, text in reading.written:
         own = session.calls.get(call_id)
-        starts = [(match.start(), order.get(int(match[1]))) for match in _ITEM.finditer(text)]
+        starts = [
+            (match.start(), order.get(int(match[1])))
+            for match in _ITEM.finditer(text)
+            if own is None or text[match.start() :].split("\n", 1)[0].removesuffix("…") not in own.text
+        ]
         pieces = [(0, own), *starts] if not starts or starts[0][0] > 0 else starts
         for place, (begin, truth) in enumerate(pieces):
             end = pieces[place + 1][0] if place + 1 < len(pieces) else len(text)

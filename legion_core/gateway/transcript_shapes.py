@@ -16,6 +16,8 @@ from legion_core.gateway.types import (
     ToolUseBlock,
 )
 
+NOTHING = "(no text)"
+
 
 def as_recorded(
     transcript: Transcript, messages: Sequence[Message], ids: Sequence[str], entries: Mapping[str, Entry]
@@ -43,7 +45,21 @@ def as_recorded(
         else:
             shown.append(_anthropic(messages[at].role, blocks))
         at = end
-    return shown if is_openai else _merged(shown)
+    return [_filled(message, is_openai) for message in (shown if is_openai else _merged(shown))]
+
+
+def _filled(message: JsonObject, is_openai: bool) -> JsonObject:
+    """No provider takes a message in which nothing is said: an answer of thoughts alone gets a word beside them."""
+    content = message.get("content")
+    if is_openai:
+        is_empty = not content and not message.get("tool_calls") and not message.get("function_call")
+        return message | {"content": NOTHING} if is_empty and message.get("role") != "tool" else message
+    if isinstance(content, str):
+        return message if content else message | {"content": NOTHING}
+    parts = _listed(content or [])
+    if any(part.get("type") not in {"thinking", "redacted_thinking"} for part in parts):
+        return message
+    return message | {"content": [*parts, {"type": "text", "text": NOTHING}]}
 
 
 def _openai(message: Message) -> list[JsonObject]:

@@ -61,6 +61,7 @@ class Transcript:
     system: list[str] = field(default_factory=list[str])
     system_raw: list[JsonObject] = field(default_factory=list[JsonObject])
     passed_over: int = 0
+    is_aside: bool = False  # the whole file is a subagent's conversation
 
     @property
     def turns(self) -> int:
@@ -76,7 +77,7 @@ def read_transcript(data: bytes, name: str = "the file") -> Transcript:
             f"{name} holds no message.", hint="One JSON message a line, as OpenAI or Anthropic write them."
         )
     shape = _shape([value for _, value in values])
-    found = Transcript(shape=shape)
+    found = Transcript(shape=shape, is_aside=all(value.get("isSidechain", True) for _, value in values))
     for line, value in values:
         try:
             _take(found, line, value)
@@ -178,7 +179,7 @@ def _take(found: Transcript, line: int, value: JsonObject) -> None:
     if found.shape == "claude-code":
         kind = value.get("type")
         message = value.get("message")
-        is_aside = value.get("isSidechain") or value.get("isMeta")
+        is_aside = (value.get("isSidechain") and not found.is_aside) or value.get("isMeta")
         if kind not in {"user", "assistant"} or not isinstance(message, dict) or is_aside:
             if kind is None and "role" not in value:
                 raise Wrong("it is neither a message nor a line of a Claude Code session")

@@ -40,6 +40,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "doctor",
         "chat",
         "chat prompt",
+        "curate",
         "task run",
         "task list",
         "task show",
