@@ -111,9 +111,9 @@ class Functions:
             while True:
                 view = await self._tasks.wait_at_most(accepted.id, LOOK_S)
                 lines = await self._tasks.logs(accepted.id)
-                for line in lines[seen:]:
+                for count, line in enumerate(lines[seen:], seen + 1):
                     await reporter.log(line.level, line.text)
-                    await reporter.progress(line.number + 1, None, line.text)
+                    await reporter.progress(count, None, line.text)
                 seen = len(lines)
                 if view.status in SETTLED:
                     is_over = True

@@ -41,6 +41,7 @@ class Link:
         on_over: "Callable[[Link], None]" = lambda _: None,
         on_change: Callable[[], None] = lambda: None,
         mode: str = "auto",
+        start_s: float = START_S,
         elicit: Any = None,
     ) -> None:
         self._spec = spec
@@ -49,6 +50,7 @@ class Link:
         self._on_over = on_over
         self._on_change = on_change
         self._mode = mode
+        self._start_s = start_s
         self._elicit = elicit
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -62,11 +64,11 @@ class Link:
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = self._supervisor.spawn(f"mcp.{self._spec.name}", self._keep(opened))
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(self._start_s):
                 await asyncio.shield(opened)
         except TimeoutError as error:
             await self.close()
-            raise TimedOut(f"{self._spec.name} did not answer within {START_S:.0f} s.") from error
+            raise TimedOut(f"{self._spec.name} did not answer within {self._start_s:.0f} s.") from error
         except asyncio.CancelledError:
             self._closing.set()
             raise

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import ChainDoor
     from legion_core.surfaces.cli.hooks import HookDoor
+    from legion_core.surfaces.cli.mcp import McpDoor
     from legion_core.surfaces.cli.keys import KeyDoor
     from legion_core.surfaces.cli.rights import RightsDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
@@ -211,6 +212,11 @@ class Backend(Protocol):
     @property
     def rights(self) -> "RightsDoor":
         """Who may do what, and what was done."""
+        ...
+
+    @property
+    def mcp(self) -> "McpDoor":
+        """Tools for other programs, and other people's servers."""
         ...
 
     @property

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import LocalChains
     from legion_core.surfaces.cli.hooks import LocalHooks
+    from legion_core.surfaces.cli.mcp import LocalMcp
     from legion_core.surfaces.cli.keys import LocalKeys
     from legion_core.surfaces.cli.rights import LocalRights
     from legion_core.surfaces.cli.schedules import LocalSchedules
@@ -307,6 +308,12 @@ class LocalBackend(Backend):
         from legion_core.surfaces.cli.rights import LocalRights
 
         return LocalRights(self._run, self._door)
+
+    @property
+    def mcp(self) -> "LocalMcp":
+        from legion_core.surfaces.cli.mcp import LocalMcp
+
+        return LocalMcp(self._run, lambda: self._door().mcp)
 
     @property
     def hooks(self) -> "LocalHooks":

@@ -165,6 +165,8 @@ def _command(command: str | None, action: str | None) -> Run:
             return _chains(str(action))
         case "schedule" | "hook":
             return _occasions(command, str(action))
+        case "mcp":
+            return _mcp(action)
         case "worker":
             from legion_core.surfaces.cli.commands.worker import worker
 
@@ -179,6 +181,22 @@ def _command(command: str | None, action: str | None) -> Run:
             return _configuration(command, str(action))
         case _:
             return _rest(command, str(action))
+
+
+def _mcp(action: str | None) -> Run:
+    from legion_core.surfaces.cli.commands import mcp
+
+    table: dict[str | None, Run] = {
+        None: mcp.serve,
+        "tools": mcp.tools,
+        "calls": mcp.calls,
+        "allow": mcp.allow,
+        "forbid": mcp.forbid,
+        "reset": mcp.reset,
+        "grants": mcp.grants,
+        "server": mcp.server,
+    }
+    return table[action]
 
 
 def _configuration(command: str, action: str) -> Run:

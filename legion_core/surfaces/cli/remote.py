@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import RemoteChains
     from legion_core.surfaces.cli.hooks import RemoteHooks
+    from legion_core.surfaces.cli.mcp import RemoteMcp
     from legion_core.surfaces.cli.keys import RemoteKeys
     from legion_core.surfaces.cli.rights import RemoteRights
     from legion_core.surfaces.cli.schedules import RemoteSchedules
@@ -316,6 +317,12 @@ class RemoteBackend(Backend):
         from legion_core.surfaces.cli.rights import RemoteRights
 
         return RemoteRights(self._wire)
+
+    @property
+    def mcp(self) -> "RemoteMcp":
+        from legion_core.surfaces.cli.mcp import RemoteMcp
+
+        return RemoteMcp(self._wire)
 
     @property
     def hooks(self) -> "RemoteHooks":

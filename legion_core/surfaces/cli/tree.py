@@ -55,6 +55,7 @@ def parser() -> Parser:
     _configuration(commands)
     _connections(commands)
     _conversations(commands)
+    _mcp(commands)
     _curate(commands)
     return top
 
@@ -255,6 +256,50 @@ def _chains(commands: "Group") -> None:
     replay.add_argument("--from", dest="node", metavar="NODE", required=True)
     replay.add_argument("--wait", action="store_true", help="wait for its end and print how it went")
     chain.add_parser("delete", help="take it away; its runs are kept").add_argument("name", metavar="NAME")
+
+
+def _mcp(commands: "Group") -> None:
+    mcp = commands.add_parser("mcp", help="tools for other programs (MCP), over standard input and output")
+    mcp.add_argument("--http", action="store_true", help="over HTTP: say where, and serve if no workbench runs")
+    actions = mcp.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
+    tools = actions.add_parser("tools", help="all of them, and what a client may do with them")
+    tools.add_argument("--client", metavar="NAME", default="owner", help="whose token (default owner)")
+    calls = actions.add_parser("calls", help="what was called, newest first")
+    calls.add_argument("--limit", metavar="N", type=int, default=50)
+    for action, words in (
+        ("allow", "let a client call tools that do more than read"),
+        ("forbid", "hide tools from a client"),
+    ):
+        one = actions.add_parser(action, help=words)
+        one.add_argument("tools", metavar="TOOL", nargs="+", help="a name, or a pattern with *")
+        one.add_argument("--client", metavar="NAME", default="owner", help="whose token; * is every client")
+    reset = actions.add_parser("reset", help="back to what only reads")
+    reset.add_argument("--client", metavar="NAME", default="owner")
+    actions.add_parser("grants", help="what was allowed and forbidden")
+    server = actions.add_parser("server", help="other people's servers, whose tools you can use")
+    verbs = server.add_subparsers(dest="verb", metavar="ACTION", required=True, parser_class=Parser)
+    add = verbs.add_parser("add", help="register one: --url URL, or -- PROGRAM WORD …")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--url", metavar="URL", default="")
+    add.add_argument("--header", metavar="NAME=VALUE", action="append", default=[])
+    add.add_argument(
+        "--env", metavar="NAME=VALUE", action="append", default=[], help="a value may be keyring://… or env://…"
+    )
+    add.add_argument("--cwd", metavar="DIR", default="")
+    add.add_argument("--timeout", metavar="S", type=float, default=120.0, help="of one call (default 120)")
+    add.add_argument("words", metavar="PROGRAM", nargs="*", help="the program and its words, after --")
+    verbs.add_parser("list", help="all of them, and how they are")
+    for verb, words in (
+        ("show", "its tools as they are known"),
+        ("look", "start it and read its tools"),
+        ("on", "let it be used"),
+        ("off", "do not use it"),
+        ("remove", "forget it"),
+    ):
+        verbs.add_parser(verb, help=words).add_argument("name", metavar="NAME")
+    approve = verbs.add_parser("approve", help="trust it as `look` showed it")
+    approve.add_argument("name", metavar="NAME")
+    approve.add_argument("fingerprint", metavar="FINGERPRINT", help="as `look` showed it")
 
 
 def _models(commands: "Group") -> None:

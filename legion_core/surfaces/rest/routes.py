@@ -14,6 +14,7 @@ from legion_core.surfaces.rest.operations import (
     health,
     hooks,
     ledger,
+    mcp,
     mcp_endpoint,
     metrics,
     model_lists,
@@ -64,6 +65,7 @@ def operations() -> tuple[Operation, ...]:
         *rbac.OPERATIONS,
         *audit.OPERATIONS,
         *events.OPERATIONS,
+        *mcp.OPERATIONS,
         *mcp_endpoint.OPERATIONS,
     )
     return (*table, openapi.operation(table))

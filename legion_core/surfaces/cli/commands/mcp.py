@@ -1,0 +1,261 @@
+"""`legion mcp …`: our tools for other programs, and other people's servers for ours."""
+
+import argparse
+import http.client
+from typing import TYPE_CHECKING
+
+from legion_core.kernel.errors import InvalidInput
+from legion_core.surfaces.cli import words
+from legion_core.surfaces.cli.outcome import Outcome, Setting
+
+if TYPE_CHECKING:
+    from legion_core.agent.mcp.types import ServerRow
+
+DESCRIPTION_CHARS = 300
+
+
+def serve(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """Without an action: MCP over standard input and output, or with `--http` where it is served."""
+    return _http(setting) if args.http else _stdio(setting)
+
+
+def _stdio(setting: Setting) -> Outcome:
+    """Carry frames to the running node, else answer them by a node of this process. Prints nothing but frames."""
+    from urllib.parse import urlsplit
+
+    from legion_core.surfaces.cli.connect import address, is_answering, token
+    from legion_core.surfaces.mcp.shim import CONNECT_S, Shim, stdio
+
+    source, sink = stdio()
+    home = setting.home
+    record = home.read_node()
+    if record is not None and record.port is not None and is_answering(record):
+        where = urlsplit(address(record))
+        shim = Shim(
+            lambda: http.client.HTTPConnection(str(where.hostname), where.port, timeout=CONNECT_S),
+            token(home, setting.env),
+            source,
+            sink,
+        )
+        shim.run()
+    else:
+        import asyncio
+
+        asyncio.run(_own_node(setting, source, sink))
+    return Outcome(None)
+
+
+async def _own_node(setting: Setting, source: "object", sink: "object") -> None:
+    from legion_core.api.types import OWNER
+    from legion_core.kernel.supervise import Supervisor
+    from legion_core.surfaces.mcp.stdio import serve
+
+    supervisor = Supervisor()
+    async with setting.open_node(setting.home.root, env=setting.env, serve=False) as node:
+        supervisor.spawn("tasks", node.legion.tasks.work())
+        try:
+            await serve(node.legion, supervisor, OWNER, source, sink)  # pyright: ignore[reportArgumentType]
+        finally:
+            await supervisor.stop()
+
+
+def _http(setting: Setting) -> Outcome:
+    """Where other programs reach it; a node is started in the foreground if none runs."""
+    from legion_core.surfaces.cli.connect import running
+
+    found = running(setting.home, setting.env)
+    if found is None:
+        from legion_core.surfaces.cli.commands.start import start
+
+        setting.say("No workbench runs, so one is started here. MCP is at /mcp of its address.")
+        given = argparse.Namespace(full=False, host=None, port=None, detach=False)
+        return start(setting, given)
+    found.close()
+    status = setting.backend.mcp.status()
+    place = "LEGION_TOKEN" if setting.env.get("LEGION_TOKEN") else str(setting.home.token_path)
+    text = words.pairs(
+        [
+            ("Address", status.url),
+            ("Token", f"in {place}, as `Authorization: Bearer …`"),
+            ("Tools", str(status.tools)),
+            ("Clients", ", ".join(client.software or client.name for client in status.clients)),
+            ("Calls", f"{status.running} running, {status.waiting} waiting" if status.clients else ""),
+        ]
+    )
+    return Outcome(status, text)
+
+
+def tools(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`tools`: every tool, and what a client may do with it."""
+    rows = setting.backend.mcp.tools(args.client)
+    lines = [(row.name, row.risk, row.standing, _first(row.description)) for row in rows]
+    return Outcome(rows, words.table(("Tool", "Risk", f"For {args.client}", ""), lines))
+
+
+def calls(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`calls`: what was called, newest first."""
+    rows = setting.backend.mcp.calls(args.limit)
+    lines = [
+        (
+            row.started_at.astimezone().strftime("%H:%M:%S"),
+            row.client,
+            row.tool,
+            row.outcome,
+            f"{row.duration_s:.2f} s" if row.duration_s is not None else "",
+            row.message[:80] or row.arguments[:80],
+        )
+        for row in rows
+    ]
+    text = words.table(("Began", "Client", "Tool", "", "Took", ""), lines) if rows else "Nothing was called."
+    return Outcome(rows, text)
+
+
+def allow(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`allow`: let a client call tools that do more than read."""
+    grant = setting.backend.mcp.grant("allow", args.client, tuple(args.tools))
+    return Outcome(grant, f"{grant.client} may call {', '.join(grant.allow)}, and what only reads.")
+
+
+def forbid(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`forbid`: hide tools from a client."""
+    grant = setting.backend.mcp.grant("forbid", args.client, tuple(args.tools))
+    return Outcome(grant, f"{grant.client} does not see {', '.join(grant.deny)}.")
+
+
+def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`reset`: back to what only reads."""
+    grant = setting.backend.mcp.grant("reset", args.client, ())
+    return Outcome(grant, f"{grant.client} may call what only reads, and nothing else.")
+
+
+def grants(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`grants`: what was allowed and forbidden."""
+    rows = setting.backend.mcp.grants()
+    lines = [(row.client, ", ".join(row.allow), ", ".join(row.deny)) for row in rows]
+    text = (
+        words.table(("Client", "May call", "Does not see"), lines)
+        if rows
+        else "Every client may call what only reads."
+    )
+    return Outcome(rows, text)
+
+
+def server(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`server ACTION`: other people's servers."""
+    actions = {
+        "add": _add,
+        "list": _list,
+        "show": _show,
+        "look": _look,
+        "approve": _approve,
+        "on": _switch,
+        "off": _switch,
+        "remove": _remove,
+    }
+    return actions[args.verb](setting, args)
+
+
+def _add(setting: Setting, args: argparse.Namespace) -> Outcome:
+    from legion_core.agent.mcp.types import ServerSpec
+
+    command = tuple(args.words[1:] if args.words[:1] == ["--"] else args.words)
+    spec = ServerSpec(
+        name=args.name,
+        command=command,
+        env=_pairs(args.env, "--env"),
+        cwd=args.cwd,
+        url=args.url,
+        headers=_pairs(args.header, "--header"),
+        timeout_s=args.timeout,
+    )
+    row = setting.backend.mcp.add(spec)
+    return Outcome(
+        row,
+        f"{row.name} is registered; nothing was started. `legion mcp server look {row.name}` starts it once and shows its tools.",
+    )
+
+
+def _list(setting: Setting, args: argparse.Namespace) -> Outcome:
+    rows = setting.backend.mcp.servers()
+    lines = [(row.name, row.state, str(len(row.tools)), _launch(row), row.problem[:80]) for row in rows]
+    text = words.table(("Server", "State", "Tools", "Started as", ""), lines) if rows else "No servers."
+    return Outcome(rows, text)
+
+
+def _show(setting: Setting, args: argparse.Namespace) -> Outcome:
+    row = setting.backend.mcp.server(args.name)
+    return Outcome(row, _whole(row))
+
+
+def _look(setting: Setting, args: argparse.Namespace) -> Outcome:
+    row = setting.backend.mcp.look(args.name)
+    then = f"\n\nIf you trust it: legion mcp server approve {row.name} {row.fingerprint[:16]}"
+    return Outcome(row, _whole(row) + (then if row.fingerprint != row.approved else ""))
+
+
+def _approve(setting: Setting, args: argparse.Namespace) -> Outcome:
+    row = setting.backend.mcp.server(args.name)
+    if not row.fingerprint:
+        row = setting.backend.mcp.look(args.name)
+    if len(args.fingerprint) < 8 or not row.fingerprint.startswith(args.fingerprint):
+        raise InvalidInput(
+            f"{row.name} is not what you saw: its fingerprint is not {args.fingerprint}.",
+            hint=f"`legion mcp server look {row.name}` shows it and its fingerprint.",
+        )
+    row = setting.backend.mcp.approve(args.name, row.fingerprint)
+    return Outcome(row, f"{row.name} is approved: {len(row.tools)} tools, such as {row.tools[0].function}."
+                   if row.tools else f"{row.name} is approved; it has no tools.")  # fmt: skip
+
+
+def _switch(setting: Setting, args: argparse.Namespace) -> Outcome:
+    row = setting.backend.mcp.switch(args.name, args.verb == "on")
+    return Outcome(row, f"{row.name} is {args.verb}.")
+
+
+def _remove(setting: Setting, args: argparse.Namespace) -> Outcome:
+    setting.backend.mcp.remove(args.name)
+    return Outcome({"removed": args.name}, f"{args.name} is removed.")
+
+
+def _whole(row: "ServerRow") -> str:
+    head = words.pairs(
+        [
+            ("Server", row.name),
+            ("State", row.state),
+            ("Started as", _launch(row)),
+            ("Variables", ", ".join(row.spec.env)),
+            ("Says it is", row.software),
+            ("Problem", row.problem),
+            ("Fingerprint", row.fingerprint[:16]),
+            ("Approved", row.approved[:16]),
+        ]
+    )
+    parts = [head]
+    for tool in row.tools:
+        mark = " (new)" if tool.name in row.difference.added else ""
+        mark = " (changed)" if tool.name in row.difference.changed else mark
+        told = " ".join(tool.description.split())[:DESCRIPTION_CHARS]
+        parts.append(
+            "\n".join([f"{tool.function}{mark}", f"  {told}", *(f"  ! {each}" for each in tool.warnings)])
+        )
+    return "\n\n".join(parts)
+
+
+def _launch(row: "ServerRow") -> str:
+    import shlex
+
+    return shlex.join(row.spec.command) if row.spec.command else row.spec.url
+
+
+def _pairs(given: list[str], option: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, sign, value = each.partition("=")
+        if not sign or not name:
+            raise InvalidInput(f"{option} is NAME=VALUE, not {each[:60]!r}.")
+        found[name] = value
+    return found
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0][:80]
