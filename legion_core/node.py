@@ -25,6 +25,7 @@ from legion_core.api.facade import Legion
 from legion_core.api.llm import Llm
 from legion_core.api.mcp import Mcp
 from legion_core.api.models import LOCAL, Models, Shelf
+from legion_core.api.network import Network
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.rbac import RbacDoor
@@ -225,7 +226,8 @@ async def _assemble(
     budget = Budget(
         database, clock, lambda: _limits(settings.config), await asyncio.to_thread(owner_of_this_process)
     )
-    settings = Settings(place.config_path, env, loaded, bus, apply=lambda config: configure(config))
+    record = Audit(audit).changed
+    settings = Settings(place.config_path, env, loaded, bus, lambda config: configure(config), record)
     traffic = Traffic(bus)
     pipeline = Pipeline(
         clock,
@@ -312,7 +314,7 @@ async def _assemble(
     await configure(loaded.config)
     await gateway.start()
     supervisor.loop("unload idle models", models.unload_when_idle)
-    secret_names = SecretNames(secrets)
+    secret_names = SecretNames(secrets, record)
     ops = Ops(
         clock,
         bus,
@@ -364,6 +366,7 @@ async def _assemble(
         tokens=Tokens(rbac),
         rbac=RbacDoor(rbac),
         audit=Audit(audit),
+        network=Network(),
         connect=Connect(
             lambda: Desk(place.root, env, clock, lambda: ops.url or f"http://127.0.0.1:{settings.config.server.port}"),
             Tokens(rbac),

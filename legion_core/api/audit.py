@@ -10,6 +10,7 @@ from legion_core.rbac.audit import AuditLog
 from legion_core.rbac.audit_chain import Entry, Finding, Note
 from legion_core.rbac.tokens import moment
 
+WEIGHTY = ("engine.", "gateway.", "server.", "privacy.", "budget.", "transport.", "advanced.", "mode")
 KEY_PLACES = {
     "keyring": "the system's keyring",
     "file": "the encrypted file of secrets",
@@ -70,6 +71,17 @@ class Audit:
     ) -> None:
         """Record something soon; for facts, and for refusals."""
         self._log.note_nowait(self._made(kind, path, action, outcome, detail, who))
+
+    async def changed(self, kind: str, what: str, detail: str) -> None:
+        """Record what is about to be changed, for whoever the work at hand is done for.
+
+        What decides over rights, money, keys or what leaves this computer must be on disk before it is done; for the
+        rest (how the window looks) soon after is enough.
+        """
+        if kind.startswith("setting.") and not what.startswith(WEIGHTY):
+            self.note_nowait(kind, what, "write", detail=detail)
+        else:
+            await self.note(kind, what, "write", detail=detail)
 
     async def page(
         self, *, limit: int = 100, below: int = 0, kind: str = "", who: str = "", outcome: str = ""

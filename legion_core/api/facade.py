@@ -11,6 +11,7 @@ from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.mcp import Mcp
 from legion_core.api.models import Models
+from legion_core.api.network import Network
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.rbac import RbacDoor
@@ -49,4 +50,5 @@ class Legion:
     tokens: Tokens
     rbac: RbacDoor
     audit: Audit
+    network: Network
     connect: Connect

@@ -1,13 +1,15 @@
 """Secrets by name: set, removed, listed, never shown."""
 
+from legion_core.api.settings import Record, unrecorded
 from legion_core.storage.secrets import Secrets
 
 
 class SecretNames:
     """What the window and the command line may do with secrets; a value goes in and never comes out."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, record: Record | None = None) -> None:
         self._secrets = secrets
+        self._record = record or unrecorded
 
     async def names(self) -> tuple[str, ...]:
         """All names, sorted."""
@@ -15,10 +17,12 @@ class SecretNames:
 
     async def set(self, name: str, value: str) -> str:
         """Keep it and give the reference to write in the configuration; Denied where nothing can keep it safely."""
+        await self._record("secret.set", name, "")
         return await self._secrets.set(name, value)
 
     async def remove(self, name: str) -> None:
         """Forget it; NotFound if there is none."""
+        await self._record("secret.removed", name, "")
         await self._secrets.remove(name)
 
     async def backend(self) -> str:

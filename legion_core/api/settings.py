@@ -24,18 +24,33 @@ from legion_core.kernel.settings_schema import Config, Field, Instance, SettingV
 Apply = Callable[[Config], Awaitable[None]]
 
 
+# What is about to be changed: `(kind, what, detail)`. Where it cannot be recorded it raises, and nothing is changed.
+Record = Callable[[str, str, str], Awaitable[None]]
+
+
+async def unrecorded(kind: str, what: str, detail: str) -> None:
+    """For a workbench without an audit log."""
+
+
 class Settings:
     """Reads and changes `config.toml`; a change that is refused leaves the file as it was."""
 
     def __init__(
-        self, path: Path, env: Mapping[str, str], loaded: Loaded, bus: EventBus, apply: Apply
+        self,
+        path: Path,
+        env: Mapping[str, str],
+        loaded: Loaded,
+        bus: EventBus,
+        apply: Apply,
+        record: Record | None = None,
     ) -> None:
-        """`apply` puts a new configuration in force."""
+        """`apply` puts a new configuration in force; `record` writes down what is about to be changed, or refuses it."""
         self.path = path
         self._env = env
         self._loaded = loaded
         self._bus = bus
         self._apply = apply
+        self._record = record or unrecorded
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -61,6 +76,7 @@ class Settings:
         self._refuse_overridden(key)
         if isinstance(value, str) and leaf.type not in ("str", "choice", "path", "secret"):
             value = from_words(key, value)
+        await self._record("setting.changed", key, "" if leaf.type == "secret" else f"{value}"[:200])
         await self._change(lambda: set_value(self.path, key, value))
         self._tell(key)
         return self._row(leaf)
@@ -68,16 +84,19 @@ class Settings:
     async def reset(self, key: str) -> SettingRow:
         """Back to the default."""
         leaf = find_field(key)
+        await self._record("setting.reset", key, "")
         await self._change(lambda: reset_value(self.path, key))
         self._tell(key)
         return self._row(leaf)
 
     async def add_instance(self, instance: Instance) -> None:
         """Write a provider instance and put it in force."""
+        await self._record("provider.added", instance.name, f"{instance.kind} {instance.base_url}".strip())
         await self._change(lambda: add_instance(self.path, instance))
 
     async def remove_instance(self, name: str) -> None:
         """Take a provider instance out."""
+        await self._record("provider.removed", name, "")
         await self._change(lambda: remove_instance(self.path, name))
 
     async def reload(self) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from legion_core.kernel.clock import Clock
+from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import (
     ConnectionLost,
     Corrupt,
@@ -44,7 +45,7 @@ from legion_core.models.pull_part import (
     waiting_in,
     write_part,
 )
-from legion_core.models.pull_reach import check_peer, check_reach
+from legion_core.models.pull_reach import check_peer, check_reach, pinned
 from legion_core.models.sniff import SNIFF_BYTES, foreign
 from legion_core.models.store import ModelStore, StoredModel, check_name, file_sha256, name_for
 
@@ -356,16 +357,22 @@ class _Download:
             raise InvalidInput(f"The URL cannot be used: {error}.") from error
 
     async def _request(self, client: "httpx.AsyncClient", url: str, redirects: int) -> None:
+        import httpx
+
+        named = httpx.URL(url)
+        target_url, headers, extensions = named, dict[str, str](), dict[str, str]()
         if not self._wanted.allow_private:
             try:
-                await check_reach(url)
+                target_url, headers, extensions = pinned(url, await check_reach(url))
             except ConnectionLost as error:
                 raise _RetryError(error) from error
-        async with client.stream("GET", url, headers=self._headers()) as answer:
+        CONTACTS.note(named.host, named.port or (443 if named.scheme == "https" else 80), "model download")
+        sent = {**self._headers(), **headers}
+        async with client.stream("GET", target_url, headers=sent, extensions=extensions) as answer:
             if not self._wanted.allow_private:
                 check_peer(answer)
             if answer.has_redirect_location:
-                target = str(answer.url.join(answer.headers["location"]))
+                target = str(named.join(answer.headers["location"]))
                 if redirects == 0:
                     raise Unavailable("The server redirects in a circle.")
                 check_url(target)

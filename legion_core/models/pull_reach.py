@@ -26,8 +26,8 @@ class PrivateAddress(InvalidInput):
         self.host = host
 
 
-async def check_reach(url: str) -> None:
-    """Raise PrivateAddress if the URL's host is, or resolves to, a private address; ConnectionLost if it is not found.
+async def check_reach(url: str) -> str:
+    """The address to connect to. Raise PrivateAddress if the URL's host is, or resolves to, a private address; ConnectionLost if it is not found.
 
     One private address among many is enough: which one is used must not depend on luck.
     """
@@ -36,7 +36,7 @@ async def check_reach(url: str) -> None:
     if (written := _address(host)) is not None:
         if not is_public(written):
             raise PrivateAddress(host)
-        return
+        return written
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -44,6 +44,22 @@ async def check_reach(url: str) -> None:
         raise ConnectionLost(f"The address of {host} was not found: {error}.") from error
     if not all(is_public(str(entry[4][0])) for entry in found):
         raise PrivateAddress(host)
+    return str(found[0][4][0])
+
+
+def pinned(url: str, address: str) -> "tuple[httpx.URL, dict[str, str], dict[str, str]]":
+    """The request's URL at the address that was judged, with the headers and extensions that keep the host's name.
+
+    A name could have another address when the client asks for it again. Through a proxy the name must stay: it looks
+    it up by itself, and what it may ask is its own rule.
+    """
+    import httpx
+
+    target = httpx.URL(url)
+    if _has_proxy():
+        return target, {}, {}
+    named = {"Host": target.netloc.decode("ascii").rpartition("@")[2]}
+    return target.copy_with(host=address), named, {"sni_hostname": target.host}
 
 
 def _address(host: str) -> str | None:

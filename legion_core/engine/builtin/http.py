@@ -19,6 +19,7 @@ from legion_core.engine.extension import Context, function
 from legion_core.engine.reasons import because
 from legion_core.engine.types import Reason
 from legion_core.kernel.clock import Clock
+from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import ConnectionLost, Denied, InvalidInput, LimitReached, TimedOut
 from legion_core.storage.calls import in_thread
 
@@ -227,6 +228,7 @@ class HttpRequests:
         if not is_allowed(host, port, addresses, self._allow()):
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             raise AddressRefused(shown)
+        CONTACTS.note(host, port, "task")
         return {
             "method": method,
             "url": url.copy_with(host=addresses[0]),

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from legion_core.gateway.providers.line import Exchange, Line, LineError, head_of
+from legion_core.kernel.contacts import CONTACTS
 
 LINES_MAX: Final = 100
 IDLE_MAX: Final = 20
@@ -110,6 +111,7 @@ class Lines:
 
     async def _connected(self) -> Line:
         loop = asyncio.get_running_loop()
+        CONTACTS.note(self._host, self._port, "model provider")
         if self._is_tls and self._context is None:
             # Loading the certificates takes longer than the loop can give.
             self._context = await asyncio.to_thread(tls_context)

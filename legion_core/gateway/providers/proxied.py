@@ -15,6 +15,7 @@ from legion_core.gateway.providers.lines import (
     CannotConnect,
     ConnectTooSlow,
 )
+from legion_core.kernel.contacts import CONTACTS
 
 if TYPE_CHECKING:
     import httpx
@@ -44,6 +45,8 @@ class Proxied:
         client = await self._open()
         import httpx
 
+        target = httpx.URL(url)
+        CONTACTS.note(target.host, target.port or 443, "model provider")
         request = client.build_request(method, url, content=body or None, headers=dict(headers))
         try:
             async with asyncio.timeout_at(until_s):

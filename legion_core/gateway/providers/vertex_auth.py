@@ -13,6 +13,7 @@ import msgspec
 
 from legion_core.gateway.providers.extras import official
 from legion_core.gateway.providers.wire import is_loopback
+from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import BadCredentials, ConnectionLost, ProviderError
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -118,6 +119,7 @@ class _Transport:
 
         try:
             target = httpx.URL(url)
+            CONTACTS.note(target.host, target.port or 443, "sign-in")
             with httpx.Client(
                 timeout=timeout or TOKEN_WAIT_S,
                 follow_redirects=False,
