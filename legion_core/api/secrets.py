@@ -1,7 +1,12 @@
 """Secrets by name: set, removed, listed, never shown."""
 
 from legion_core.api.settings import Record, unrecorded
+from legion_core.kernel.errors import InvalidInput
 from legion_core.storage.secrets import Secrets
+
+
+# The key of the audit log: to show, replace or forget it would be to give up what the log is for.
+OWN = frozenset({"audit-key"})
 
 
 class SecretNames:
@@ -12,16 +17,18 @@ class SecretNames:
         self._record = record or unrecorded
 
     async def names(self) -> tuple[str, ...]:
-        """All names, sorted."""
-        return await self._secrets.names()
+        """All names, sorted, but for the workbench's own."""
+        return tuple(name for name in await self._secrets.names() if name not in OWN)
 
     async def set(self, name: str, value: str) -> str:
         """Keep it and give the reference to write in the configuration; Denied where nothing can keep it safely."""
+        _refuse_own(name)
         await self._record("secret.set", name, "")
         return await self._secrets.set(name, value)
 
     async def remove(self, name: str) -> None:
         """Forget it; NotFound if there is none."""
+        _refuse_own(name)
         await self._record("secret.removed", name, "")
         await self._secrets.remove(name)
 
@@ -33,3 +40,8 @@ class SecretNames:
     async def unlock(self, passphrase: str) -> None:
         """Open the secrets file; Denied if the passphrase is wrong."""
         await self._secrets.unlock(passphrase)
+
+
+def _refuse_own(name: str) -> None:
+    if name in OWN:
+        raise InvalidInput(f"{name!r} is the workbench's own.", hint="Choose another name.")
