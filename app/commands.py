@@ -62,6 +62,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("chat.find", "Find in this chat", "Ctrl+F", "search", group="Chat"),
     Command("chat.rename", "Rename this chat", "", "pencil", "chat", "Chat"),
     Command("chat.pin", "Pin or unpin this chat", "", "pin", "chat", "Chat"),
+    Command(
+        "chat.private",
+        "Keep this chat on this computer, or no longer",
+        "",
+        "lock",
+        group="Chat",
+        words="private secret local privacy",
+    ),
     Command("chat.trash", "Move this chat to Trash", "", "trash-2", "chat", "Chat", words="delete remove"),
     Command("chat.trash.show", "Show Trash", "", "archive", "always", "Chat", words="restore deleted"),
     Command(

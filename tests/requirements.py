@@ -106,6 +106,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "A provider that dies mid-stream is replaced and the client's stream goes on.",
         "kept",
     ),
+    Requirement(
+        "chat.private",
+        "A chat that is marked to be kept on this computer never leaves it, from its first word on.",
+        "kept",
+    ),
     Requirement("gateway.sdks", "The official libraries parse every answer of the gateway.", "kept"),
     Requirement(
         "gateway.coding-clients",
@@ -183,7 +188,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("rest.tasks", "GET /api/v1/tasks lists tasks.", "kept"),
     Requirement("rest.openapi", "The REST interface has an OpenAPI 3.1 description.", "kept"),
     Requirement(
-        "rest.described", "Every answer of the HTTP surface is one its description has, and none is a failure.", "kept"
+        "rest.described",
+        "Every answer of the HTTP surface is one its description has, and none is a failure.",
+        "kept",
     ),
     # Knowledge
     Requirement("knowledge.retrieval", "Retrieval adds what is known to a request."),

@@ -5,16 +5,17 @@ something was lost, and the chat is loaded again: what is shown is always what t
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
-from app.viewmodels.growth import grow
+from app.viewmodels.chat_draft import ChatDraft
+from app.viewmodels.chat_messages import HeldMessages
+from app.viewmodels.chat_tiers import TIER_CHOICES
+from app.viewmodels.chat_warm import Warming
 from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
@@ -32,45 +33,12 @@ from legion_core.api.types import (
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
+    from legion_core.api.types import ImageBlock
 
-DRAFT_PAUSE_MS = 400
 LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
-WARM_AGAIN_S = 60.0  # a model that is loaded already costs a load nothing, but not every key need ask
 EARLY_MAX = 512  # facts of a chat whose id is not known yet
 PENDING = "pending"  # id of a question shown before the engine took it on
 NEW_TITLE = "New chat"
-
-
-@dataclass(frozen=True, slots=True)
-class TierChoice:
-    """An entry of the tier selector: what it says, its explanation, and the pins it means."""
-
-    key: str
-    title: str
-    detail: str
-    tier: str = ""
-    pins: Pins | None = None
-
-
-TIER_CHOICES: tuple[TierChoice, ...] = (
-    TierChoice("auto", "Auto", "The nearest model that can answer"),
-    *(
-        TierChoice(f"max.{tier.word}", f"Auto, at most {tier.word}", detail, tier.word, Pins(tier_max=tier))
-        for tier, detail in (
-            (Tier.LOCAL, "Nothing leaves this computer"),
-            (Tier.DIRECT, "This computer and machines of yours"),
-            (Tier.FLEET, "Shared machines too"),
-            (Tier.CLOUD, "Cloud models too, no frontier ones"),
-        )
-    ),
-    *(
-        TierChoice(f"only.{tier.word}", f"Only {tier.word}", detail, tier.word, Pins(tier=tier))
-        for tier, detail in (
-            (Tier.CLOUD, "Skip nearer models"),
-            (Tier.FRONTIER, "The strongest models you have a key for"),
-        )
-    ),
-)
 
 
 class ChatViewModel(QObject):
@@ -96,6 +64,8 @@ class ChatViewModel(QObject):
     """An answer is complete; its last form. Comes once for each answer, also for chats not open."""
     draft_loaded = Signal(str)
     """Put this text in the composer."""
+    pictures_returned = Signal(object)
+    """A question was refused: these pictures were beside it."""
 
     def __init__(
         self,
@@ -108,37 +78,33 @@ class ChatViewModel(QObject):
         """`draft` is what a new chat begins with, `keep_draft` what remembers it: the engine knows no chat without a question."""
         super().__init__()
         self.setObjectName("viewmodel.chat")
-        self._new_draft = draft
-        self._keep_draft = keep_draft
-        self._answering: set[str] = set()
-        self._warmed_s = float("-inf")
         self._bridge = bridge
         self._now = now
+        self._answering: set[str] = set()
+        self._warming = Warming(bridge, now)
+        self._held = HeldMessages()
+        self._draft = ChatDraft(bridge, lambda: self.conversation_id, draft, keep_draft)
         self.conversation_id = ""
         self.title = NEW_TITLE
-        self.is_pinned = False
-        self.messages: list[ChatMessage] = []
-        self._lengths: dict[str, int] = {}
-        self._texts: dict[str, list[str]] = {}
-        self._thoughts: dict[str, list[str]] = {}
+        self.is_pinned: bool = False
+        self.is_private: bool = False
+        """Nothing of this chat leaves this computer."""
         self._live: dict[str, Live] = {}
         self._live_told_s = 0.0
         self._sending = False
         self._early: list[Event] = []
         self._pins: dict[str, Pins | None] = {}
         self._pin_titles: dict[str, str] = {}
-        self._draft = draft
-        self._draft_saved = ""
         self._generation = 0
-        self._pause = QTimer(self)
-        self._pause.setObjectName("chat.draft")
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(DRAFT_PAUSE_MS)
-        self._pause.timeout.connect(self.save_draft)
         bridge.watch(self._on_facts, AnswerStarted, AnswerOpened, AnswerGrew, AnswerJoined, AnswerEnded)
         bridge.lost.connect(self._on_lost)
 
     # What is so now
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The branch that is shown, in order."""
+        return self._held.all
 
     @property
     def is_new(self) -> bool:
@@ -148,7 +114,7 @@ class ChatViewModel(QObject):
     @property
     def running(self) -> ChatMessage | None:
         """The answer that is growing."""
-        return next((message for message in reversed(self.messages) if message.status == "streaming"), None)
+        return self._held.running
 
     @property
     def is_running(self) -> bool:
@@ -163,24 +129,17 @@ class ChatViewModel(QObject):
     @property
     def draft(self) -> str:
         """What stands in the composer."""
-        return self._draft
+        return self._draft.text
 
     @property
     def last_answer(self) -> ChatMessage | None:
         """The latest answer that is not growing."""
-        return next(
-            (
-                found
-                for found in reversed(self.messages)
-                if found.role == "assistant" and found.status != "streaming"
-            ),
-            None,
-        )
+        return self._held.last_answer
 
     @property
     def last_question(self) -> ChatMessage | None:
         """The latest message of the person."""
-        return next((found for found in reversed(self.messages) if found.role == "user"), None)
+        return self._held.last_question
 
     @property
     def pins(self) -> Pins | None:
@@ -193,18 +152,16 @@ class ChatViewModel(QObject):
         return self._pin_titles.get(self.conversation_id, TIER_CHOICES[0].title)
 
     def find(self, message_id: str) -> ChatMessage | None:
-        """A message by id, with the text it has now."""
-        return next((found for found in self.messages if found.id == message_id), None)
+        """A message by id, as it was when it last came whole."""
+        return self._held.find(message_id)
 
     def text_of(self, message_id: str) -> str:
         """The whole text of a message, growing ones included."""
-        message = self.find(message_id)
-        return "" if message is None else message.text + "".join(self._texts.get(message_id, []))
+        return self._held.text_of(message_id)
 
     def thinking_of(self, message_id: str) -> str:
         """The whole reasoning of an answer, growing ones included."""
-        message = self.find(message_id)
-        return "" if message is None else message.thinking + "".join(self._thoughts.get(message_id, []))
+        return self._held.thinking_of(message_id)
 
     def question_of(self, answer: ChatMessage) -> ChatMessage | None:
         """What the answer answers."""
@@ -215,14 +172,14 @@ class ChatViewModel(QObject):
     def start_new(self) -> None:
         """An empty chat, with what was last begun in one; it is kept only once something is sent."""
         self.save_draft()
-        draft = self._new_draft if self.conversation_id else ""
+        draft = self._draft.of_new if self.conversation_id else ""
         self._generation += 1
         self.conversation_id = ""
         self.title = NEW_TITLE
-        self.is_pinned = False
+        self.is_pinned = self.is_private = False
         self._show(())
         self._take_draft(draft)
-        self._keep_new(draft)
+        self._draft.keep_new(draft)
 
     def open(self, conversation_id: str) -> None:
         """Show a chat. Opening the one that is shown does nothing."""
@@ -236,10 +193,10 @@ class ChatViewModel(QObject):
         if self.conversation_id:
             self._load(self.conversation_id, takes_draft=False)
 
-    def send(self, text: str) -> bool:
-        """Ask; False where there is nothing to ask or an answer is still on its way."""
+    def send(self, text: str, images: "tuple[ImageBlock, ...]" = ()) -> bool:
+        """Ask, showing `images` too; False where there is nothing to ask or an answer is still on its way."""
         question = text.strip()
-        if not question or self.is_running:
+        if not (question or images) or self.is_running:
             return False
         self._sending = True
         self._early.clear()
@@ -251,20 +208,31 @@ class ChatViewModel(QObject):
                 parent_id=parent,
                 role="user",
                 text=question,
+                pictures=len(images),
                 created_at=self._now(),
             )
         )
-        if self.title == NEW_TITLE:
+        if self.title == NEW_TITLE and question:
             self.title = wording.title_of(question)
         conversation_id, pins, generation = self.conversation_id or None, self.pins, self._generation
-        self._set_draft_quietly("")
+        is_private = self.is_private
+        self._draft.put("")
         if conversation_id is None:
-            self._keep_new("")
+            self._draft.keep_new("")
+
+        async def ask(legion: "Legion") -> Turn:
+            place = conversation_id
+            if place is None and is_private:
+                # Marked before the first word of it can go anywhere.
+                place = (await legion.chat.create()).id
+                await legion.llm.keep_private(place, True)
+            return await legion.chat.send(place, question, parent_id=parent, pins=pins, images=images)
+
         self._bridge.launch(
             "chat.send",
-            lambda legion: legion.chat.send(conversation_id, question, parent_id=parent, pins=pins),
+            ask,
             lambda turn: self._on_turn(turn, generation),
-            lambda sentence: self._on_send_failed(question, sentence, generation),
+            lambda sentence: self._on_send_failed(question, images, sentence, generation),
         )
         self.state_changed.emit()
         return True
@@ -317,57 +285,33 @@ class ChatViewModel(QObject):
         """Let this model of this computer alone answer here."""
         self.pin_route(f"Only {name}", Pins(tier=Tier.LOCAL, model=name))
 
-    def take_row(self, title: str, is_pinned: bool) -> None:
-        """What the list says of the open chat: it may have been named or pinned elsewhere."""
-        if (title and title != self.title) or is_pinned != self.is_pinned:
-            self.title = title or self.title
-            self.is_pinned = is_pinned
+    def keep_private(self, is_private: bool) -> None:
+        """Keep this chat on this computer, or no longer; a new one is marked before its first question goes out."""
+        conversation_id = self.conversation_id
+        self.is_private = is_private
+        self.state_changed.emit()
+        if conversation_id:
+            self._bridge.launch(
+                "chat.private", lambda legion: legion.llm.keep_private(conversation_id, is_private)
+            )
+
+    def take_row(self, title: str, is_pinned: bool, is_private: bool) -> None:
+        """What the list says of the open chat: it may have been named, pinned or marked elsewhere."""
+        told = (title or self.title, is_pinned, is_private)
+        if told != (self.title, self.is_pinned, self.is_private):
+            self.title, self.is_pinned, self.is_private = told
             self.state_changed.emit()
 
     def set_draft(self, text: str) -> None:
         """Remember what stands in the composer; saved shortly after the last key."""
-        if text != self._draft:
-            if text and not self._draft:
-                self._warm()
-            self._draft = text
-            self._pause.start()
-
-    def _warm(self) -> None:
-        """Load the local model that would answer while the question is still being typed; failures say nothing."""
-        now_s, pins = self._now().timestamp(), self.pins
-        if pins is not None and pins.tier not in (None, Tier.LOCAL):
-            return  # no local model will be asked
-        if self.is_running or now_s - self._warmed_s < WARM_AGAIN_S or self._bridge.legion is None:
-            return
-        self._warmed_s = now_s
-
-        async def load(legion: "Legion") -> None:
-            lanes = await legion.llm.lanes()
-            wanted = pins.model if pins is not None else ""
-            local = [
-                lane for lane in lanes if lane.kind == "llamacpp" and "streaming" in lane.offer.capabilities
-            ]
-            found = next((lane for lane in local if lane.offer.id == wanted), local[0] if local else None)
-            if found is not None:
-                await legion.models.load(found.offer.id)
-
-        self._bridge.launch("chat.warm", load, lambda _: None, lambda _: None)
+        if text != self._draft.text:
+            if text and not self._draft.text and not self.is_running:
+                self._warming.begin(self.pins)
+            self._draft.type(text)
 
     def save_draft(self) -> None:
         """Write the draft now if it changed."""
-        self._pause.stop()
-        text, conversation_id = self._draft, self.conversation_id
-        if not conversation_id:
-            self._keep_new(text)
-        elif text != self._draft_saved:
-            self._draft_saved = text
-            self._bridge.launch("chat.draft", lambda legion: legion.chat.save_draft(conversation_id, text))
-
-    def _keep_new(self, text: str) -> None:
-        if text != self._new_draft:
-            self._new_draft = text
-            if self._keep_draft is not None:
-                self._keep_draft(text)
+        self._draft.save()
 
     # What comes back
 
@@ -390,6 +334,7 @@ class ChatViewModel(QObject):
         self.conversation_id = view.conversation.id
         self.title = view.conversation.title or NEW_TITLE
         self.is_pinned = view.conversation.is_pinned
+        self.is_private = view.conversation.is_private
         self._sending = False
         self._show(view.messages)
         if takes_draft:
@@ -404,11 +349,9 @@ class ChatViewModel(QObject):
             for kept in (self._pins, self._pin_titles):
                 if "" in kept:
                     kept[turn.conversation_id] = kept.pop("")  # type: ignore[assignment]
-        for at, message in enumerate(self.messages):
-            if message.id == PENDING:
-                self.messages[at] = turn.question
-                self.renamed_id.emit(PENDING, turn.question.id)
-                self.changed.emit(turn.question)
+        if self._held.rename(PENDING, turn.question):
+            self.renamed_id.emit(PENDING, turn.question.id)
+            self.changed.emit(turn.question)
         if self.find(turn.answer_id) is None:
             self._append(
                 ChatMessage(
@@ -426,17 +369,21 @@ class ChatViewModel(QObject):
         self._on_facts(early)
         self.state_changed.emit()
 
-    def _on_send_failed(self, question: str, sentence: str, generation: int) -> None:
+    def _on_send_failed(
+        self, question: str, images: "tuple[ImageBlock, ...]", sentence: str, generation: int
+    ) -> None:
         if generation != self._generation:
             self._bridge.refused.emit(sentence)
             return
         self._sending = False
-        self.messages = [message for message in self.messages if message.id != PENDING]
+        self._held.remove(PENDING)
         if not self.messages and not self.conversation_id:
             self.title = NEW_TITLE
         self.opened.emit()
         # The words must not be lost with the refusal.
         self._take_draft(question)
+        if images:
+            self.pictures_returned.emit(images)
         self._bridge.refused.emit(sentence)
         self.state_changed.emit()
 
@@ -512,17 +459,14 @@ class ChatViewModel(QObject):
             self.live_changed.emit(fact.answer_id, live)
 
     def _on_grew(self, fact: AnswerGrew) -> None:
-        if not self._is_mine(fact.conversation_id, fact) or fact.answer_id not in self._lengths:
+        if not self._is_mine(fact.conversation_id, fact):
             return
-        growth = grow(self._lengths[fact.answer_id], fact.at_char, fact.text)
+        growth = self._held.grow(fact)
+        if growth is None:
+            return
         if growth.is_lost:
             self.reload()
-            return
-        if growth.tail or fact.thinking:
-            self._lengths[fact.answer_id] += len(growth.tail)
-            self._texts.setdefault(fact.answer_id, []).append(growth.tail)
-            if fact.thinking:
-                self._thoughts.setdefault(fact.answer_id, []).append(fact.thinking)
+        elif growth.tail or fact.thinking:
             self.grew.emit(fact.answer_id, growth.tail, fact.thinking)
             self._tell_live(fact)
 
@@ -543,38 +487,18 @@ class ChatViewModel(QObject):
     # The messages held
 
     def _show(self, messages: Sequence[ChatMessage]) -> None:
-        self.messages = list(messages)
-        self._texts.clear()
-        self._thoughts.clear()
-        self._lengths = {message.id: len(message.text) for message in messages}
+        self._held.show(messages)
         self.opened.emit()
         self.state_changed.emit()
 
     def _append(self, message: ChatMessage) -> None:
-        self.messages.append(message)
-        self._lengths[message.id] = len(message.text)
+        self._held.append(message)
         self.appended.emit(message)
 
     def _replace(self, message: ChatMessage) -> None:
-        for at, found in enumerate(self.messages):
-            if found.id == message.id:
-                held, thought = self.text_of(message.id), self.thinking_of(message.id)
-                if message.status == "streaming" and len(message.text) < len(held):
-                    message = msgspec.structs.replace(message, text=held)
-                if len(message.thinking) < len(thought) and message.status == "streaming":
-                    message = msgspec.structs.replace(message, thinking=thought)
-                self.messages[at] = message
-                self._texts.pop(message.id, None)
-                self._thoughts.pop(message.id, None)
-                self._lengths[message.id] = len(message.text)
-                self.changed.emit(message)
-                return
+        if (new := self._held.replace(message)) is not None:
+            self.changed.emit(new)
 
     def _take_draft(self, text: str) -> None:
-        self._set_draft_quietly(text)
+        self._draft.put(text)
         self.draft_loaded.emit(text)
-
-    def _set_draft_quietly(self, text: str) -> None:
-        self._pause.stop()
-        self._draft = text
-        self._draft_saved = text

@@ -150,6 +150,16 @@ class ConversationsViewModel(QObject):
                 "conversation.pin", lambda legion: legion.chat.pin(conversation_id, not found.is_pinned)
             )
 
+    def toggle_private(self, conversation_id: str) -> None:
+        """Keep on this computer, or no longer."""
+        found = self.find(conversation_id)
+        if found is not None:
+            self._bridge.launch(
+                "conversation.private",
+                lambda legion: legion.llm.keep_private(conversation_id, not found.is_private),
+                lambda _: self.refresh(),
+            )
+
     def trash(self, conversation_id: str) -> None:
         """Move to the Trash; `trashed` tells when it is there."""
         title = self.title_of(conversation_id)

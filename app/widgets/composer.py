@@ -50,6 +50,8 @@ class Composer(QWidget):
     """The typed text without what was pasted as chips."""
     files_dropped = Signal(list)
     """Local paths."""
+    picture_pasted = Signal(object)
+    """A `QImage` from the clipboard, or one dropped that is no file."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +63,7 @@ class Composer(QWidget):
         self._running = False
         self._sendable = True
         self._pasted: list[tuple[Chip, str]] = []
+        self._attached: list[Chip] = []
         self._draft = QTimer(self)
         self._draft.setSingleShot(True)
         self._draft.setInterval(DRAFT_MS)
@@ -152,17 +155,26 @@ class Composer(QWidget):
         self._fit()
 
     def add_chip(self, chip: Chip) -> None:
-        """Attaches something of the caller's; the caller hears its `removed` and takes it off with `remove_chip`."""
+        """Attaches something of the caller's; the caller hears its `removed` and takes it off with `remove_chip`.
+
+        What is attached can be sent without a word.
+        """
+        chip.setParent(self._chips)
+        self._attached.append(chip)
         self._chip_row.addWidget(chip)
+        chip.show()
         self._chips.show()
+        self._show_button()
         self._fit()
 
     def remove_chip(self, chip: Chip) -> None:
         """Takes a chip off."""
+        self._attached = [each for each in self._attached if each is not chip]
         self._chip_row.removeWidget(chip)
         chip.hide()
         chip.deleteLater()
         self._chips.setVisible(self._chip_row.count() > 0)
+        self._show_button()
         self._fit()
 
     def _drop(self, chip: Chip) -> None:
@@ -202,7 +214,7 @@ class Composer(QWidget):
     def submit(self) -> None:
         """Sends what is there, unless there is nothing or an answer is still coming."""
         words = self.whole_text()
-        if not words or self._running or not self._sendable:
+        if not (words or self._attached) or self._running or not self._sendable:
             return
         self.last_sent = self.text()
         self.clear()
@@ -236,7 +248,8 @@ class Composer(QWidget):
         self.draft_changed.emit(self.text())
 
     def _show_button(self) -> None:
-        usable = self._running or (self._sendable and (bool(self._pasted) or not self.field.is_blank()))
+        holds = bool(self._pasted or self._attached) or not self.field.is_blank()
+        usable = self._running or (self._sendable and holds)
         wish = ("square" if self._running else "arrow-up", usable)
         if wish == self.button.property("wish"):
             return
@@ -367,6 +380,9 @@ class _Field(QTextEdit):
         if paths:
             self._composer.files_dropped.emit(paths)
             return
+        if source.hasImage() and not source.hasText():
+            self._composer.picture_pasted.emit(source.imageData())
+            return
         words = source.text()
         if len(words) > PASTE_BYTES_MAX or words.count("\n") > PASTE_LINES_MAX:
             self._composer.add_pasted(words)
@@ -375,7 +391,7 @@ class _Field(QTextEdit):
         self.ensureCursorVisible()
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
-        return source.hasText() or source.hasUrls()
+        return source.hasText() or source.hasUrls() or source.hasImage()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if self.canInsertFromMimeData(event.mimeData()):

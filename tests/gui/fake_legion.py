@@ -167,9 +167,15 @@ class FakeChat:
         return self.conversations[self.add(title)]
 
     async def send(
-        self, conversation_id: str | None, text: str, *, parent_id: str | None = None, pins: Any = None
+        self,
+        conversation_id: str | None,
+        text: str,
+        *,
+        parent_id: str | None = None,
+        pins: Any = None,
+        images: tuple[Any, ...] = (),
     ) -> Turn:
-        self.calls.append(("send", conversation_id, text, parent_id, pins))
+        self.calls.append(("send", conversation_id, text, parent_id, pins, *((images,) if images else ())))
         if self.refuse_send is not None:
             raise self.refuse_send
         cid = conversation_id or self.add(text[:40])
@@ -179,6 +185,7 @@ class FakeChat:
             parent_id=parent_id,
             role="user",
             text=text,
+            pictures=len(images),
             created_at=self.clock.now,
         )
         self.messages[cid].append(question)
@@ -313,7 +320,10 @@ CLOUD = Lane(
 
 
 class FakeLlm:
-    def __init__(self) -> None:
+    def __init__(self, chat: FakeChat) -> None:
+        self.chat = chat
+        self.marks: list[tuple[str, bool]] = []
+        self.served: tuple[Lane, ...] = (LANE, CLOUD)
         self.attempts: dict[str, tuple[Any, ...]] = {}
         self.sums: dict[str, tuple[SummaryRow, ...]] = {}
         self.limits: tuple[BudgetRow, ...] = ()
@@ -325,7 +335,12 @@ class FakeLlm:
         )
 
     async def lanes(self) -> tuple[Lane, ...]:
-        return (LANE, CLOUD)
+        return self.served
+
+    async def keep_private(self, conversation_id: str, is_private: bool = True) -> None:
+        self.marks.append((conversation_id, is_private))
+        held = self.chat.conversations
+        held[conversation_id] = msgspec.structs.replace(held[conversation_id], is_private=is_private)
 
     async def ledger(self, *, request: str = "") -> tuple[Any, ...]:
         return self.attempts.get(request, ())
@@ -764,7 +779,7 @@ class FakeLegion:
         self.clock = FakeClock()
         self.events = EventBus(self.clock)
         self.chat = FakeChat(self.events, self.clock)
-        self.llm = FakeLlm()
+        self.llm = FakeLlm(self.chat)
         self.models = FakeModels(self.events)
         self.providers = FakeProviders(self.events)
         self.routes = FakeRoutes(self.clock, self.providers, self.llm)

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 
+from app.views.chat.attaching import Attaching
 from app.views.parts import button, column, fill, label, row
 from app.views.services import Services
 from app.widgets.composer import Composer
@@ -29,6 +30,7 @@ class Composing(QWidget):
         self.composer.submitted.connect(self._submit)
         self.composer.stop_requested.connect(services.chat.stop)
         self.composer.field.textChanged.connect(self._changed)
+        self.attaching = Attaching(services, self.composer)
         self._banner = QWidget()
         self._banner.setObjectName("chat.editing")
         head = row(self._banner, (2, 0, 2, 6), 6)
@@ -108,7 +110,13 @@ class Composing(QWidget):
             self._end_edit()
             chat.edit(edited, words)
             self.composer.set_text(self._kept)
-        elif not chat.send(words):
+        else:
+            self._ask(words)
+
+    def _ask(self, words: str) -> None:
+        files, pictures = self.attaching.take()
+        whole = "\n\n".join(part for part in (words, files) if part)
+        if not self._services.chat.send(whole, pictures):
             self.composer.set_text(words)
 
     def _changed(self) -> None:

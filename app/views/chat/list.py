@@ -38,7 +38,7 @@ Index = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 TWO_LINES, CAPTION = 48, 30
 MARKS = re.compile(r"```\w*|[`*#>|]+")  # of markdown, which a one-line preview does not need
-MARGIN, PADDING, MARK = 6, 8, 20
+MARGIN, PADDING, MARK, LOCK = 6, 8, 20, 16
 
 
 class ChatRows(QAbstractListModel):
@@ -88,9 +88,10 @@ class ChatRows(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             tier = f", tier: {found.conversation.tier}" if found.conversation.tier else ""
             running = ", answering" if found.conversation.is_running else ""
-            return f"{title}{tier}{running}, {found.time}"
+            private = ", kept on this computer" if found.conversation.is_private else ""
+            return f"{title}{tier}{running}{private}, {found.time}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return title
+            return f"{title}\nKept on this computer" if found.conversation.is_private else title
         return None
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -154,7 +155,13 @@ class ChatDelegate(QStyledItemDelegate):
             painter, QRectF(right - time_width - 1, top, time_width + 2, line), row.time, "small", "text.tertiary",
             align=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
         )  # fmt: skip
-        words = QRectF(left + MARK, top, right - time_width - 8 - left - MARK, line)
+        end = right - time_width - 8
+        if conversation.is_private:
+            end -= LOCK
+            painter.drawPixmap(
+                round(end + 4), round(top + (line - 12) / 2), pixmap("lock", "text.secondary", 12, dpr)
+            )
+        words = QRectF(left + MARK, top, end - left - MARK, line)
         text(painter, words, conversation.title or "New chat", "uiStrong")
         snippet = QRectF(left + MARK, top + line + 1, right - left - MARK, look().px(16))
         _paint_snippet(painter, snippet, conversation.draft, conversation.snippet)

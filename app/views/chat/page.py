@@ -10,8 +10,9 @@ from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme.apply import look
-from app.theme.icons import tier_icon
-from app.viewmodels.chat import NEW_TITLE, TIER_CHOICES, TierChoice
+from app.theme.icons import set_icon, tier_icon
+from app.viewmodels.chat import NEW_TITLE
+from app.viewmodels.chat_tiers import TIER_CHOICES, TierChoice
 from app.viewmodels.trace import trace_of
 from app.views.chat.composing import Composing
 from app.views.chat.empty import Example, Examples, Greeting
@@ -99,6 +100,9 @@ class ChatPage(PageFrame):
         )
         self.tier_menu = self._make_tier_menu()
         self.tier_button.clicked.connect(self._open_tier_menu)
+        self.private_button = icon_button(
+            "lock-open", "chat.private", "Keep on this computer", self._toggle_private, checkable=True
+        )
         self.find_button = command_button("chat.find", "chat.find", lambda: self.run("chat.find"))
         self.inspector_button = icon_button(
             "panel-right",
@@ -115,6 +119,7 @@ class ChatPage(PageFrame):
             self.side_button,
             self.title,
             None,
+            self.private_button,
             self.tier_button,
             self.find_button,
             self.inspector_button,
@@ -235,9 +240,28 @@ class ChatPage(PageFrame):
         self.title.set_words(chat.title)
         self.tier_button.set_words(chat.pins_title)
         self.tier_button.setAccessibleName(f"Where answers may come from: {chat.pins_title}")
+        self._say_private()
         self.composing.set_running(chat.is_running)
         self.list.select(chat.conversation_id)
         self._services.status.show_answer(chat.last_answer)
+
+    def _say_private(self) -> None:
+        is_private = self._services.chat.is_private
+        self.private_button.setChecked(is_private)
+        set_icon(
+            self.private_button,
+            "lock" if is_private else "lock-open",
+            "accent.text" if is_private else "text.secondary",
+        )
+        told = (
+            "Kept on this computer: nothing of this chat leaves it" if is_private else "Keep on this computer"
+        )
+        self.private_button.setToolTip(told)
+        self.private_button.setAccessibleName(told)
+
+    def _toggle_private(self) -> None:
+        chat = self._services.chat
+        chat.keep_private(not chat.is_private)
 
     def _say_lead(self) -> None:
         words = self._services.status.words
@@ -325,6 +349,7 @@ class ChatPage(PageFrame):
             "chat.find": lambda: self.reading.find_here(),
             "chat.rename": self._rename_open,
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
+            "chat.private": self._toggle_private,
             "chat.trash": lambda: chats.trash(chat.conversation_id),
             "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
             "chat.export": lambda: self._export(chat.conversation_id),

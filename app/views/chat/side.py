@@ -61,7 +61,7 @@ class ChatSide(QWidget):
         """Show what the view-model has."""
         chats = self._services.chats
         if (open_row := chats.find(self._services.chat.conversation_id)) is not None:
-            self._services.chat.take_row(open_row.title, open_row.is_pinned)
+            self._services.chat.take_row(open_row.title, open_row.is_pinned, open_row.is_private)
         self.list.rows.show_rows(chats.rows)
         self.list.select(self._services.chat.conversation_id)
         is_empty = not chats.rows
@@ -100,6 +100,12 @@ class ChatSide(QWidget):
             menu.addAction(icon("pencil"), "Rename  F2", self.list.rename_current)
             pinned = found.conversation is not None and found.conversation.is_pinned
             menu.addAction(icon("pin"), "Unpin" if pinned else "Pin", lambda: chats.toggle_pin(found.id))
+            private = menu.addAction(
+                icon("lock"), "Keep on this computer", lambda: chats.toggle_private(found.id)
+            )
+            private.setCheckable(True)
+            private.setChecked(found.conversation is not None and found.conversation.is_private)
+            private.setToolTip("Nothing of this chat leaves this computer, whatever route is chosen")
             menu.addAction(icon("download"), "Export…", lambda: self._export(found.id))
             menu.addSeparator()
             menu.addAction(icon("trash-2"), "Move to Trash  Del", lambda: chats.trash(found.id))

@@ -31,7 +31,7 @@ def shown(
     return Message(
         id=message.id,
         role=message.role,
-        text=message.text if text is None else text,
+        text=_words(message, text),
         time=time,
         thinking=message.thinking if thinking is None else thinking,
         shows_thinking=shows_thinking,
@@ -42,6 +42,15 @@ def shown(
         seams=tuple(seam_of(seam) for seam in message.seams),
         note=WAITING if message.status == "streaming" and not message.text else "",
     )
+
+
+def _words(message: Any, text: str | None) -> str:
+    """The text, and how many pictures were shown beside it."""
+    words = message.text if text is None else text
+    if not message.pictures:
+        return words
+    told = f"[{wording.plural(message.pictures, 'picture')}]"
+    return f"{words}\n\n{told}" if words else told
 
 
 def failure(message: Any) -> Message | None:
