@@ -136,12 +136,18 @@ def node(upstream_port: int, more: str = "") -> Generator[Arm]:
 
 
 @contextlib.contextmanager
-def litellm(python: Path, upstream_port: int, more: tuple[dict[str, Any], ...] = ()) -> Generator[Arm]:
-    """LiteLLM's proxy."""
+def litellm(
+    python: Path,
+    upstream_port: int,
+    more: tuple[dict[str, Any], ...] = (),
+    fallbacks: tuple[dict[str, list[str]], ...] = (),
+    retries: int = 0,
+) -> Generator[Arm]:
+    """LiteLLM's proxy, with `more` deployments and the `fallbacks` of their groups."""
     with tempfile.TemporaryDirectory(prefix="litellm-bench-", ignore_cleanup_errors=True) as folder:
         place, port = Path(folder), _free_port()
         (place / "config.yaml").write_text(
-            json.dumps(_litellm_configuration(upstream_port, more)), encoding="utf-8"
+            json.dumps(_litellm_configuration(upstream_port, more, fallbacks, retries)), encoding="utf-8"
         )  # JSON is YAML
         log = (place / "bench.log").open("wb")
         quiet = {
@@ -182,17 +188,19 @@ def _configuration(port: int) -> str:
 def _instance(name: str, base_url: str, models: tuple[str, ...]) -> str:
     told = [
         f'[[gateway.instances]]\nname = "{name}"\nkind = "openai"\nbase_url = "{base_url}"\n'
-        + 'api_key = "env://BENCH_KEY"\ntier = "direct"\n'
+        'api_key = "env://BENCH_KEY"\ntier = "direct"\n'
     ]
     told += [
         f'[[gateway.instances.models]]\nid = "{model}"\ncontext = 32768\ncontinuation = "prefill"\n'
-        + 'capabilities = ["streaming", "tools", "structured_output"]\nprice = { input = 1.0, output = 2.0 }\n'
+        'capabilities = ["streaming", "tools", "structured_output"]\nprice = { input = 1.0, output = 2.0 }\n'
         for model in models
     ]
     return "".join(told)
 
 
-def _litellm_configuration(port: int, more: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+def _litellm_configuration(
+    port: int, more: tuple[dict[str, Any], ...], fallbacks: tuple[dict[str, list[str]], ...], retries: int
+) -> dict[str, Any]:
     def offered(name: str, side: str, model: str) -> dict[str, Any]:
         base = f"http://127.0.0.1:{port}/{side}/v1"
         return {
@@ -204,16 +212,16 @@ def _litellm_configuration(port: int, more: tuple[dict[str, Any], ...]) -> dict[
     return {
         "model_list": [*models, *(offered(cell, "a", cell) for cell in CELLS), *more],
         "litellm_settings": {
-            "num_retries": 0,
+            "num_retries": retries,
             "callbacks": [],
             "set_verbose": False,
             "stream_timeout": STALL_S,
         },
         "router_settings": {
-            "num_retries": 0,
+            "num_retries": retries,
             "disable_cooldowns": True,
             "stream_timeout": STALL_S,
-            "fallbacks": [{cell: ["backup"]} for cell in CELLS],
+            "fallbacks": [*({cell: ["backup"]} for cell in CELLS), *fallbacks],
         },
         "general_settings": {"master_key": KEY},
     }

@@ -74,7 +74,9 @@ class Failover:
         self._traffic = traffic
         self._paces = paces or Paces()
         self._extend = extend
-        self._barred = set[str]()  # lanes that take no attempt of this request any more
+        self._lanes = (*decision.candidates, *decision.spare)
+        self._spare = {lane.name for lane in decision.spare}  # lanes whose circuit alone is in the way
+        self._barred = set(self._spare)  # lanes that take no attempt of this request any more
         self._started_s = clock.monotonic_s()
         self._is_opened = False
         self._first_at_s: float | None = None
@@ -120,21 +122,53 @@ class Failover:
     async def _claim(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
         """The lane to try now and the right to; one that takes nothing since the decision is passed over."""
         while True:
-            open_lanes = [lane for lane in self._decision.candidates if lane.name not in self._barred]
+            open_lanes = [lane for lane in self._lanes if lane.name not in self._barred]
             has_text = self.given.chars > 0
-            lane = next_lane(open_lanes, self.attempts, error, has_text=has_text, current=current)
+            lane = self._next(open_lanes, error, has_text=has_text, current=current)
             if lane is None or lane.name in self._barred:
-                return None
-            try:
-                if self._extend is not None and (self.attempts or self._barred):
-                    await self._extend(self._request, lane)
-            except LimitReached:
+                return await self._spared(error, current)
+            if not await self._can_pay(lane):
                 self._barred.add(lane.name)
                 continue
             ticket = self._health.start(lane.instance, self._clock.monotonic_s())
             if ticket is not None:
                 return lane, ticket
             self._barred.add(lane.name)
+            self._spare.add(lane.name)
+
+    async def _can_pay(self, lane: Lane) -> bool:
+        try:
+            if self._extend is not None and (self.attempts or self._barred):
+                await self._extend(self._request, lane)
+        except LimitReached:
+            return False
+        return True
+
+    async def _spared(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
+        """Where nobody else is left: a lane whose circuit is open, but whose instance mostly answers."""
+        while True:
+            lanes = [lane for lane in self._lanes if lane.name in self._spare]
+            lane = self._next(lanes, error, has_text=self.given.chars > 0, current=current)
+            if lane is None or lane.name not in self._spare:
+                return None
+            ticket = None
+            if await self._can_pay(lane):
+                ticket = self._health.start(lane.instance, self._clock.monotonic_s(), is_spare=True)
+            if ticket is not None:
+                return lane, ticket
+            self._spare.discard(lane.name)
+
+    def _next(
+        self, lanes: Sequence[Lane], error: LegionError | None, *, has_text: bool, current: Lane | None = None
+    ) -> Lane | None:
+        return next_lane(
+            lanes,
+            self.attempts,
+            error,
+            has_text=has_text,
+            current=current,
+            is_flaky=lambda lane: self._health.mostly_answers(lane.instance),
+        )
 
     async def _attempt(self, lane: Lane, ticket: Ticket) -> AsyncGenerator[StreamEvent]:
         trial = self._begin(lane, ticket)
@@ -189,9 +223,9 @@ class Failover:
 
     def _patience(self, lane: Lane) -> Patience:
         def may_give_up() -> bool:
-            lanes = [each for each in self._decision.candidates if each != lane]
+            lanes = [each for each in self._lanes if each != lane]
             has_text = self.given.chars > 0
-            return next_lane(lanes, self.attempts, TimedOut(""), has_text=has_text) is not None
+            return self._next(lanes, TimedOut(""), has_text=has_text) is not None
 
         return Patience(
             lane.name,

@@ -1,6 +1,6 @@
 """Pure choice of where a request goes next after an attempt failed, by what its client has already."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from legion_core.gateway.continuation import can_continue, is_exact
@@ -20,6 +20,11 @@ from legion_core.kernel.errors import (
 # Enough for a way out, too few for a retry storm. Source: the catalogue of faults, B3.
 ATTEMPTS_MAX: Final = 4
 ATTEMPTS_PER_LANE_MAX: Final = 2
+# With those that ask a flaky lane once more. Six attempts at lanes that fail three times in ten leave one in a thousand.
+ATTEMPTS_AGAIN_MAX: Final = 6
+IN_PASSING: Final = frozenset(
+    {"unavailable", "connection_lost", "overloaded", "timed_out", "stream_broken", "worker_died"}
+)
 
 
 def next_lane(
@@ -29,15 +34,36 @@ def next_lane(
     *,
     has_text: bool,
     current: Lane | None = None,
+    is_flaky: Callable[[Lane], bool] = lambda _: False,
 ) -> Lane | None:
     """The lane to try now, or None to give up. `has_text`: the client has part of the answer's text.
 
     Before any text the candidates' own order holds. After it, those that go on to the letter come before those that
-    can only be told to; and where nobody else is left, the lane that broke off in the middle is asked once more.
+    can only be told to; and where nobody else is left, the lane that broke off in the middle is asked once more, and
+    then each other that failed in passing and `is_flaky`: it mostly answers.
     """
-    if len(attempts) >= ATTEMPTS_MAX or (error is not None and not _may_go_on(error)):
+    if error is not None and not _may_go_on(error):
         return None
-    may_return = current is not None and _tries(attempts, current) < ATTEMPTS_PER_LANE_MAX
+    if len(attempts) < ATTEMPTS_MAX:
+        lane = _new_lane(candidates, attempts, error, has_text=has_text, current=current)
+        if lane is not None:
+            return lane
+    if not attempts or len(attempts) >= ATTEMPTS_AGAIN_MAX:
+        return None
+    return _once_more(candidates, attempts, has_text=has_text, is_flaky=is_flaky)
+
+
+def _new_lane(
+    candidates: Sequence[Lane],
+    attempts: Sequence[Attempt],
+    error: LegionError | None,
+    *,
+    has_text: bool,
+    current: Lane | None,
+) -> Lane | None:
+    may_return = (
+        current is not None and current in candidates and _tries(attempts, current) < ATTEMPTS_PER_LANE_MAX
+    )
     # A child process that died is started afresh: its own lane is the nearest that can continue.
     if (
         isinstance(error, WorkerDied)
@@ -59,6 +85,32 @@ def next_lane(
     if current is not None and may_return and has_broken and attempts[-1].first_token_s is not None:
         return current if not has_text or can_continue(current) else None
     return None
+
+
+def _once_more(
+    candidates: Sequence[Lane],
+    attempts: Sequence[Attempt],
+    *,
+    has_text: bool,
+    is_flaky: Callable[[Lane], bool],
+) -> Lane | None:
+    failed = {(each.instance, each.model): each for each in attempts}
+    tried = [
+        lane
+        for lane in candidates
+        if (last := failed.get((lane.instance, lane.offer.id))) is not None
+        and last.outcome in IN_PASSING
+        # Nobody waits twice for a first word that did not come.
+        and not (last.outcome == "timed_out" and last.first_token_s is None)
+        and _tries(attempts, lane) < ATTEMPTS_PER_LANE_MAX
+        and is_flaky(lane)
+    ]
+    if has_text:
+        tried = [lane for lane in tried if is_exact(lane)] or [lane for lane in tried if can_continue(lane)]
+    # Not the one that failed just now, if there is another.
+    latest = attempts[-1]
+    tried.sort(key=lambda lane: (lane.instance, lane.offer.id) == (latest.instance, latest.model))
+    return tried[0] if tried else None
 
 
 def _may_go_on(error: LegionError) -> bool:

@@ -141,6 +141,7 @@ class Pipeline:
             requires=requires,
             # Of equal lanes one conversation keeps to one, whose cache knows it.
             seed=(request.conversation_id or request.id) if self._is_spread() else "",
+            spare=self._health.spare(now_s),
         )
 
     async def _with_history(self, request: Request, into: ChatMessage | None) -> Request:

@@ -147,6 +147,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = "native"
     client: str = ""
     is_private: bool = False
+    curate: bool | None = None  # None: as the conversation's switch or the settings say
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,13 +259,15 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates in the order they will be tried, and every other lane with the reason it is not among them.
 
-    The reasons are worked out when somebody looks at them.
+    The reasons are worked out when somebody looks at them. `spare` are lanes with an open circuit at an instance that
+    mostly answers: left out, and asked where every candidate has failed.
     """
 
     candidates: tuple[Lane, ...]
     left_out: Sequence[LeftOut]
     required: tuple[Capability, ...] = ()
     estimated_tokens: int = 0
+    spare: tuple[Lane, ...] = ()
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

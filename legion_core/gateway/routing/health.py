@@ -29,6 +29,9 @@ FAILURES_TO_OPEN = 3  # seed
 COOLDOWN_S = 60.0  # seed
 RATE_LIMIT_PAUSE_S = 10.0  # ours, where the provider names none; doubled each time in a row
 RATE_LIMIT_PAUSE_MAX_S = 600.0
+MOSTLY = 0.5  # of its latest attempts, about twenty: an instance that ends so many well is flaky and not dead
+LATEST = 20
+DOUBT = 5  # what an instance nobody knows has failed already
 JITTER = 0.1  # a wait is lengthened by up to a tenth, so that many who wait do not come back at once
 
 State = Literal["closed", "half_open", "open"]
@@ -226,26 +229,33 @@ class Health:
         self._circuits: dict[str, Circuit] = {}
         self._barring: dict[str, Circuit] = {}
         self._in_flight: dict[str, int] = {}
+        # The share of attempts that ended well, smoothed, and how many there were.
+        self._answering: dict[str, tuple[float, int]] = {}
 
-    def start(self, instance: str, now_s: float) -> Ticket | None:
+    def start(self, instance: str, now_s: float, *, is_spare: bool = False) -> Ticket | None:
         """A ticket for one attempt that begins now; None if the instance takes none at this moment.
 
         To be asked at the attempt's own beginning: since the routing decision its circuit may have opened, or another
-        request may have become the probe.
+        request may have become the probe. `is_spare`: nobody else can answer, so one that is open may, if it is `spare`.
         """
         before = self.of(instance)
-        if not before.admits(now_s):
+        if before.admits(now_s):
+            after = before.started(now_s)
+        elif is_spare and self._is_spare(instance, before, now_s):
+            after = before
+        else:
             return None
-        after = before.started(now_s)
         self.set(instance, after)
         self._in_flight[instance] = self.in_flight(instance) + 1
-        return Ticket(instance, after.epoch, is_probe=after.is_probing)
+        return Ticket(instance, after.epoch, is_probe=after is not before and after.is_probing)
 
     def end(
         self, ticket: Ticket, error: LegionError | None, now_s: float, *, is_cancelled: bool = False
     ) -> None:
         """The attempt ended: well (`error` None), with `error`, or by its client (`is_cancelled`, no verdict)."""
         self._in_flight[ticket.instance] = max(0, self.in_flight(ticket.instance) - 1)
+        if not is_cancelled:
+            self._learn(ticket.instance, verdict_of(error))
         before = self.of(ticket.instance)
         if before.epoch != ticket.epoch:
             return
@@ -254,6 +264,32 @@ class Health:
         else:
             after = after_error(before, error, now_s, self._chance() if error is not None else 0.0)
         self.set(ticket.instance, after)
+
+    def mostly_answers(self, instance: str) -> bool:
+        """Whether it ended most of its latest attempts well; one that nobody knows did not."""
+        return self._answering.get(instance, (0.0, 0))[0] >= MOSTLY
+
+    def spare(self, now_s: float) -> frozenset[str]:
+        """Instances whose circuit is open, but that mostly answer: better than nobody.
+
+        None of them was tripped by hand, drains, or was asked to be left alone by its provider.
+        """
+        return frozenset(
+            name for name, circuit in self._barring.items() if self._is_spare(name, circuit, now_s)
+        )
+
+    def _is_spare(self, instance: str, circuit: Circuit, now_s: float) -> bool:
+        is_left_alone = circuit.resting_until_s is not None and now_s < circuit.resting_until_s
+        return not (
+            circuit.is_tripped_by_hand or circuit.is_draining or is_left_alone
+        ) and self.mostly_answers(instance)
+
+    def _learn(self, instance: str, verdict: Verdict) -> None:
+        if verdict not in ("success", "failure"):
+            return
+        share, count = self._answering.get(instance, (0.0, 0))
+        share += ((verdict == "success") - share) / min(count + DOUBT + 1, LATEST)
+        self._answering[instance] = share, count + 1
 
     def of(self, instance: str) -> Circuit:
         """The instance's circuit; a fresh one if nothing is known."""
@@ -278,6 +314,7 @@ class Health:
 
     def reset(self, instance: str) -> None:
         """Closed, no failures, neither tripped nor draining; attempts under way no longer count."""
+        self._answering.pop(instance, None)
         self.set(instance, Circuit(epoch=self.of(instance).epoch + 1))
 
     def forget(self, instance: str) -> None:

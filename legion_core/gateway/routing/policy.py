@@ -94,12 +94,13 @@ def decide(
     operation: Operation = "chat",
     requires: tuple[Capability, ...] = (),
     seed: str = "",
+    spare: frozenset[str] = frozenset(),
 ) -> RouteDecision:
     """The route for `request` over `lanes` (in configured order), given a snapshot of the circuits.
 
     A `LaneTable` is taken as it is; other lanes are prepared for this one decision, in configured order and without
-    measured speeds. For `seed` see `LaneTable.decide`.
+    measured speeds. For `seed` and `spare` see `LaneTable.decide`.
     """
     table = lanes if isinstance(lanes, LaneTable) else LaneTable(lanes)
     wish = wish_of(request, local_only=local_only, operation=operation, requires=requires)
-    return table.decide(wish, circuits, now_s=now_s, seed=seed)
+    return table.decide(wish, circuits, now_s=now_s, seed=seed, spare=spare)

@@ -54,19 +54,27 @@ class LaneTable(Sequence[Lane]):
         return len(self._lanes)
 
     def decide(
-        self, wish: Wish, circuits: Mapping[str, Circuit], *, now_s: float, seed: str = ""
+        self,
+        wish: Wish,
+        circuits: Mapping[str, Circuit],
+        *,
+        now_s: float,
+        seed: str = "",
+        spare: frozenset[str] = frozenset(),
     ) -> RouteDecision:
         """The route of `wish`: candidates in the order to try, and a reason for every other lane.
 
         With a `seed`, lanes that are equal in tier, price and speed take turns by it; the same seed over the same
-        lanes gives the same order in every process. Without one the configured order decides.
+        lanes gives the same order in every process. Without one the configured order decides. Lanes of `spare`
+        instances with an open circuit are told apart; where nobody else is left they are the candidates.
         """
-        able = self._able(wish) & ~self._barred(circuits, now_s)
-        if able == self._all:
-            candidates = self._ranked
-        else:
-            marks = bin(able)[:1:-1].encode().translate(_FALSE_TRUE)
-            candidates = tuple(compress(self._ranked, marks))
+        fit = self._able(wish)
+        able = fit & ~self._barred(circuits, now_s)
+        spared = self._of(fit & ~able & self._at(spare)) if spare else ()
+        if not able and spared:
+            circuits = {name: circuit for name, circuit in circuits.items() if name not in spare}
+            able, spared = fit & ~self._barred(circuits, now_s), ()
+        candidates = self._of(able)
         if seed and len(candidates) > 1:
             candidates = self._spread(candidates, able, seed)
         return RouteDecision(
@@ -74,7 +82,20 @@ class LaneTable(Sequence[Lane]):
             left_out=LeftOuts(self._lanes, len(candidates), wish, circuits, now_s),
             required=wish.required,
             estimated_tokens=wish.tokens,
+            spare=spared,
         )
+
+    def _of(self, members: int) -> tuple[Lane, ...]:
+        """The lanes of a set, in order."""
+        if members == self._all:
+            return self._ranked
+        return tuple(compress(self._ranked, bin(members)[:1:-1].encode().translate(_FALSE_TRUE)))
+
+    def _at(self, instances: Iterable[str]) -> int:
+        members = 0
+        for instance in instances:
+            members |= self._instances.get(instance, 0)
+        return members
 
     def _able(self, wish: Wish) -> int:
         """The lanes that no fixed axis leaves out."""

@@ -9,6 +9,8 @@ A lane may answer if all of these hold:
 5. Input and answer (which may have half the window) fill at most nine tenths of its context.
 6. Its instance is neither tripped, draining, resting nor open, and not half-open with a probe under way.
 
+Where that leaves nobody, the sixth is not asked of `spare` instances.
+
 Of those the nearest tier comes first, then the cheaper, then the one whose speed has to be doubled less often to be
 the fastest of its equals, then the one configured first.
 """
@@ -52,11 +54,18 @@ def naive_route(
     local_only: bool = False,
     operation: Operation = "chat",
     requires: tuple[Capability, ...] = (),
+    spare: frozenset[str] = frozenset(),
 ) -> list[Lane]:
     """The lanes that may answer, in the order to try them."""
     able = [
         lane for lane in lanes if is_able(lane, request, circuits, now_s, local_only, operation, requires)
     ]
+    if not able and spare:
+        circuits = {name: circuit for name, circuit in circuits.items() if name not in spare}
+        return naive_route(
+            request, lanes, circuits, now_s,
+            speeds=speeds, local_only=local_only, operation=operation, requires=requires,
+        )  # fmt: skip
     # The fastest equal is looked for among all lanes, able or not: an order does not change with the request.
     return sorted(
         able,
@@ -239,6 +248,7 @@ def random_request(rng: Random, lanes: Sequence[Lane]) -> dict[str, Any]:
         "local_only": rng.random() < 0.1,
         "operation": "embed" if rng.random() < 0.15 else "chat",
         "requires": tuple(rng.sample(WORDS[:4], rng.choice((0, 0, 0, 1, 2)))),
+        "spare": frozenset(lane.instance for lane in lanes if rng.random() < 0.1),
     }
 
 
@@ -257,6 +267,12 @@ def violations(
     expected = naive_route(request, lanes, circuits, now_s, speeds=speeds, **asked)
     if list(decision.candidates) != expected:
         return f"{[lane.name for lane in decision.candidates]} but {[lane.name for lane in expected]} of {request.pins} {asked}"
+    nobody_rests = naive_route(request, lanes, {}, now_s, speeds=speeds, **{**asked, "spare": frozenset()})
+    spared = [lane for lane in nobody_rests if lane.instance in asked["spare"] and lane not in expected]
+    if set(decision.spare) - set(spared) or (
+        decision.spare and [lane for lane in spared if lane in decision.spare] != spared
+    ):
+        return f"spare are {[lane.name for lane in decision.spare]} but {[lane.name for lane in spared]}"
     told = [left_out.lane for left_out in decision.left_out]
     if told != [lane for lane in lanes if lane not in expected] or len(decision.left_out) != len(told):
         return f"left out are {[lane.name for lane in told]}"

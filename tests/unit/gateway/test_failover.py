@@ -533,6 +533,50 @@ def test_the_third_failure_opens_the_circuit_and_the_instance_is_asked_no_more(t
     run(scenario())
 
 
+def test_where_every_circuit_is_open_an_instance_that_mostly_answers_is_asked_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """Ours: three bad moments in a row must not leave a user without any answer for a minute."""
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            fails = [ConnectionLost("No route.")]
+            flaky = under_test.put(ScriptedProvider("flaky", *[say("ok")] * 20, *[fails] * 4, say("again")))
+            for number in range(20):
+                await answer_of(under_test, request_id=f"req_{number}")
+            for number in range(2):
+                with pytest.raises(LegionError):
+                    await answer_of(under_test, request_id=f"bad_{number}")
+            assert under_test.health.of("flaky").opened_at_s is not None
+
+            answer = await answer_of(under_test, request_id="last")
+
+            assert answer.text == "again"
+            assert len(flaky.calls) == 25
+            assert under_test.health.of("flaky").opened_at_s is None
+
+    run(scenario())
+
+
+def test_a_lane_that_mostly_answers_is_asked_once_more_where_all_others_failed_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            fails = [ConnectionLost("No route.")]
+            flaky = under_test.put(ScriptedProvider("flaky", *[say("ok")] * 20, fails, say("again")))
+            dead = under_test.put(ScriptedProvider("dead", fails), Tier.CLOUD)
+            for number in range(20):
+                await answer_of(under_test, request_id=f"req_{number}")
+
+            answer = await answer_of(under_test, request_id="last")
+
+            assert answer.text == "again"
+            assert [each.instance for each in answer.closed.attempts] == ["flaky", "dead", "flaky"]
+            assert len(dead.calls) == 1
+            assert len(flaky.calls) == 22
+
+    run(scenario())
+
+
 def test_usage_reported_by_the_provider_is_what_the_bill_says(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:

@@ -121,9 +121,9 @@ def test_a_trip_by_hand_stays_until_it_is_reset_by_hand() -> None:
     assert circuit.succeeded().state(1e9) == "open"
 
 
-def opened(health: Health, *, at_s: float = 2.0) -> None:
+def opened(health: Health, name: str = "box", *, at_s: float = 2.0) -> None:
     for _ in range(3):
-        ticket = health.start("box", at_s)
+        ticket = health.start(name, at_s)
         assert ticket is not None
         health.end(ticket, TimedOut("x"), at_s)
 
@@ -139,6 +139,57 @@ def test_of_many_that_want_to_probe_at_once_exactly_one_may() -> None:
     assert probes[0].is_probe
     health.end(probes[0], None, 63.0, is_cancelled=True)
     assert health.start("box", 63.0) is not None
+
+
+def test_an_instance_that_mostly_answers_is_spare_while_its_circuit_is_open() -> None:
+    """Ours: three failures in a row open it all the same, but it is worth a try where nobody else is left."""
+    health = Health()
+    for at_s in range(20):
+        ticket = health.start("flaky", float(at_s))
+        assert ticket is not None
+        health.end(ticket, None, float(at_s))
+    opened(health, "flaky", at_s=21.0)
+    opened(health, "dead", at_s=21.0)
+
+    assert health.start("flaky", 22.0) is None
+    assert health.spare(22.0) == {"flaky"}
+    assert health.start("dead", 22.0, is_spare=True) is None
+
+    spare = health.start("flaky", 22.0, is_spare=True)
+    assert spare is not None
+    assert not spare.is_probe
+    health.end(spare, None, 23.0)
+    assert health.of("flaky").state(23.0) == "closed"
+
+
+def test_an_instance_that_dies_for_good_is_soon_spare_no_more() -> None:
+    health = Health()
+    for _ in range(1000):
+        ticket = health.start("box", 0.0)
+        assert ticket is not None
+        health.end(ticket, None, 0.0)
+    opened(health)
+
+    tries = 0
+    while (ticket := health.start("box", 10.0, is_spare=True)) is not None:
+        health.end(ticket, TimedOut("x"), 10.0)
+        tries += 1
+    assert 0 < tries <= 12
+
+
+@pytest.mark.parametrize("what", ["tripped", "drained", "rested"])
+def test_what_was_asked_to_be_left_alone_is_never_spare(what: str) -> None:
+    health = Health()
+    for _ in range(20):
+        ticket = health.start("box", 0.0)
+        assert ticket is not None
+        health.end(ticket, None, 0.0)
+    circuit = health.of("box")
+    changed = circuit.rested(1.0, 60.0) if what == "rested" else getattr(circuit, what)()
+    health.set("box", changed)
+
+    assert health.spare(2.0) == frozenset()
+    assert health.start("box", 2.0, is_spare=True) is None
 
 
 def test_a_straggler_from_before_the_circuit_opened_neither_closes_it_nor_ends_the_probe() -> None:
