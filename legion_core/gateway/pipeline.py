@@ -131,11 +131,12 @@ class Pipeline:
         self, request: Request, requires: tuple[Capability, ...] = (), operation: Operation = "chat"
     ) -> RouteDecision:
         """Which lanes would be tried for `request` now, and why each other one would not."""
+        now_s = self._clock.monotonic_s()
         return decide(
             request,
             self._lanes(),
             self._health.snapshot(),
-            now_s=self._clock.monotonic_s(),
+            now_s=now_s,
             local_only=self._is_local_only(),
             operation=operation,
             requires=requires,
