@@ -12,6 +12,7 @@ import apsw
 
 from legion_core.kernel.errors import Bug
 from legion_core.kernel.faults import fault
+from legion_core.storage.checkpoints import Checkpointer
 from legion_core.storage.failures import translated
 from legion_core.storage.migrations import Migration
 from legion_core.storage.opening import Place, connect, open_writer
@@ -59,6 +60,8 @@ class Writer:
         self._may_commit = False
         self._is_full_sync = True
         self._was_distrusted = False
+        self._checkpoints = Checkpointer(place)
+        self._must_help = False  # the log is long, and the checkpoints beside do not catch up
         self.notes: tuple[str, ...] = ()
 
     def start(self, opened: Job, closed: Job) -> threading.Thread:
@@ -173,6 +176,8 @@ class Writer:
             # carried into the main file and synced there before anything new is acknowledged.
             row(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
             self._was_distrusted = False
+        if self._must_help:
+            self._must_help = not self._checkpoints.help(connection)  # another process may be at it
         if is_full is not self._is_full_sync:
             script(connection, f"PRAGMA synchronous={'FULL' if is_full else 'NORMAL'}")
             self._is_full_sync = is_full
@@ -183,9 +188,17 @@ class Writer:
         self._is_full_sync = True
         # A work that commits would make its neighbours' halves durable: SQLite rolls back when this says True.
         connection.set_commit_hook(lambda: not self._may_commit)
+        connection.set_wal_hook(
+            self._committed
+        )  # in place of SQLite's own, which checkpoints within the commit
         self._connection = connection
 
+    def _committed(self, connection: Connection, name: str, pages: int) -> int:
+        self._must_help = self._checkpoints.note(pages) or self._must_help
+        return apsw.SQLITE_OK
+
     def _end(self) -> None:
+        self._checkpoints.close()
         if self._connection is None:
             return
         with contextlib.suppress(
