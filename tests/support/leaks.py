@@ -7,6 +7,7 @@ reason="…")` lifts one kind for one test.
 
 import asyncio
 import contextlib
+import inspect
 import os
 import sys
 import threading
@@ -40,8 +41,13 @@ def pytest_configure() -> None:
     cancel_all = runners._cancel_all_tasks
 
     def watched(loop: asyncio.AbstractEventLoop) -> None:
-        # A task already told to end is on its way out; one nobody told has been forgotten.
-        _tasks_left.extend(_name_task(task) for task in asyncio.all_tasks(loop) if not task.cancelling())
+        # A task already told to end is on its way out; one nobody told has been forgotten. What is no coroutine is
+        # the loop's own: it closes an asynchronous generator that was left before its end.
+        _tasks_left.extend(
+            _name_task(task)
+            for task in asyncio.all_tasks(loop)
+            if not task.cancelling() and inspect.iscoroutine(task.get_coro())
+        )
         cancel_all(loop)
 
     runners._cancel_all_tasks = watched
