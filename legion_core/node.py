@@ -1,6 +1,7 @@
 """The composition root: the one place that knows every name, and the order in which things start and stop."""
 
 import asyncio
+import functools
 import importlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -20,6 +21,7 @@ from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.connect import Connect, Desk
 from legion_core.api.doctor import Doctor
+from legion_core.api.curation import CurationDoor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
 from legion_core.api.llm import Llm
@@ -46,6 +48,7 @@ from legion_core.gateway.budget import Budget, Limits
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.curation.schema import MIGRATIONS as CURATION
 from legion_core.gateway.dialects.table import Dialects
 from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
@@ -94,11 +97,40 @@ if TYPE_CHECKING:
     from legion_core.engine.schedule_service import Scheduler
     from legion_core.engine.schedule_targets import Targets
     from legion_core.engine.webhook_service import Webhooks
+    from legion_core.gateway.curation.service import Curation
     from legion_core.surfaces.rest.server import RestServer
 
 log = logging.getLogger("legion.node")
 
 SERVERS = "mcp-servers.json"
+
+
+def _curation(
+    database: Database,
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    supervisor: Supervisor,
+    config: Callable[[], Config],
+) -> "Callable[[], Curation]":
+    """The curator, loaded when a conversation is first long enough for it."""
+
+    @functools.cache
+    def curation() -> "Curation":
+        from legion_core.gateway.curation.service import Curation
+        from legion_core.gateway.curation.store import CurationStore
+        from legion_core.gateway.curation.types import CurationSettings
+
+        return Curation(
+            CurationStore(database),
+            clock,
+            ids,
+            bus,
+            supervisor,
+            lambda: CurationSettings(is_on=config().curation.enabled),
+        )
+
+    return curation
 
 
 class Node:
@@ -211,7 +243,7 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *ENGINE, *SCHEDULES, *AUDIT, *RBAC),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *ENGINE, *SCHEDULES, *AUDIT, *RBAC),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
@@ -244,6 +276,7 @@ async def _assemble(
         is_local_only=lambda: settings.config.privacy.local_only,
         is_spread=lambda: settings.config.routing.spread,
         traffic=traffic,
+        curation=(curation := _curation(database, clock, ids, bus, supervisor, lambda: settings.config)),
     )
     gateway = Gateway(
         clock,
@@ -373,6 +406,7 @@ async def _assemble(
             Audit(audit),
             bus,
         ),
+        curation=CurationDoor(curation, conversations),
     )
     return Node(legion, place, clock, ids, supervisor)
 

@@ -7,6 +7,7 @@ from legion_core.api.actors import Actors
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.connect import Connect
+from legion_core.api.curation import CurationDoor
 from legion_core.api.extensions import Extensions
 from legion_core.api.llm import Llm
 from legion_core.api.mcp import Mcp
@@ -52,3 +53,4 @@ class Legion:
     audit: Audit
     network: Network
     connect: Connect
+    curation: CurationDoor

@@ -121,6 +121,14 @@ class AnswerEnded(Event, frozen=True, kw_only=True):
     message: ChatMessage
 
 
+class CurationChanged(Event, frozen=True, kw_only=True):
+    """The view of a conversation was made anew, with the tokens of all of it and those of the view."""
+
+    conversation_id: str
+    naive_tokens: int
+    curated_tokens: int
+
+
 class ConversationChanged(Event, frozen=True, kw_only=True):
     """Something in the list changed: made, renamed, pinned, trashed, restored or written to."""
 

@@ -265,6 +265,24 @@ class Conversations:
 
         return await self._database.read(work)
 
+    async def named_history(self, conversation_id: str) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+        """The active branch as `history` gives it, with the id of each message."""
+
+        def work(connection: Connection) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+            ids, found = list[str](), list[Message]()
+            head = row(connection, "SELECT head_id FROM conversations WHERE id = ?", [conversation_id])
+            if head is None:
+                raise _no_conversation(conversation_id)
+            for stored in _path(_rows_of(connection, conversation_id), None if head[0] is None else str(head[0])):
+                content = _decode_blocks(_bytes(stored[7]))
+                if content:
+                    role: Literal["user", "assistant", "tool"] = str(stored[3])  # pyright: ignore[reportAssignmentType]
+                    ids.append(str(stored[1]))
+                    found.append(Message(role=role, content=content))
+            return tuple(ids), tuple(found)
+
+        return await self._database.read(work)
+
     async def head(self, conversation_id: str) -> str | None:
         """The id of the active branch's last message; None if the conversation is empty."""
         found = await self._database.read(

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from legion_core.gateway.asking import Asking
 from legion_core.gateway.budget import Budget
 from legion_core.gateway.conversation_types import ChatMessage
 from legion_core.gateway.conversations import Conversations
@@ -34,7 +36,11 @@ from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ports import Authorizer, Passage, Principal, Retriever
 
+if TYPE_CHECKING:
+    from legion_core.gateway.curation.service import Curated, Curation
+
 PASSAGES_MAX = 4
+CURATED_FROM = 8  # messages; a shorter history is never worth a look
 
 
 class Pipeline:
@@ -56,6 +62,7 @@ class Pipeline:
         is_local_only: Callable[[], bool],
         is_spread: Callable[[], bool],
         traffic: Traffic | None = None,
+        curation: "Callable[[], Curation] | None" = None,
     ) -> None:
         self._clock = clock
         self._bus = bus
@@ -71,6 +78,7 @@ class Pipeline:
         self._is_local_only = is_local_only
         self._is_spread = is_spread
         self._traffic = traffic
+        self._curation = curation
         self._paces = Paces()
 
     async def handle(
@@ -83,26 +91,21 @@ class Pipeline:
         """
         self._authorizer.authorise(who, "gateway/chat", "use")
         writer = AnswerWriter(self._conversations, self._bus, into) if into is not None else None
-        failover: Failover | None = None
+        failover: Asking | None = None
+        curated: Curated | None = None
         outcome, is_settled = "cancelled", False
         started_s = self._clock.monotonic_s()
         try:
             request = await self._privacy.marked(await self._with_history(request, into))
+            if self._curation is not None and len(request.messages) >= CURATED_FROM:
+                curated = await self._curation().view(request)
+                request = request if curated is None else curated.request
             request = with_passages(
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
             decision = self.route(request)
             request, decision = await self._budget.reserve(request, decision)
-            failover = Failover(
-                request,
-                decision,
-                self._providers(),
-                self._health,
-                self._clock,
-                self._traffic,
-                self._paces,
-                extend=self._budget.extend,
-            )
+            failover = self._asking(request, decision, curated)
             async with aclosing(failover.stream()) as events:
                 async for event in events:
                     if writer is not None:
@@ -111,6 +114,8 @@ class Pipeline:
                         outcome = event.error_code or "succeeded"
                         await self._settle(request, failover, outcome, started_s)
                         is_settled = True
+                        if curated is not None and self._curation is not None:
+                            self._curation().after(curated)
                         if writer is not None:
                             await writer.close()
                             writer = None
@@ -151,15 +156,42 @@ class Pipeline:
         history = await self._conversations.history(into.conversation_id, into.parent_id)
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
+    def _asking(self, request: Request, decision: RouteDecision, curated: "Curated | None") -> Asking:
+        """What asks the models; where something was moved out of the history, the model may have it back."""
+
+        def ask(request: Request) -> Failover:
+            return Failover(
+                request,
+                decision,
+                self._providers(),
+                self._health,
+                self._clock,
+                self._traffic,
+                self._paces,
+                extend=self._budget.extend,
+            )
+
+        if curated is None or self._curation is None or curated.kept is None or not curated.kept.epoch:
+            return ask(request)
+        from legion_core.gateway.curation.recalling import Recalling, with_recall
+
+        offered, name = with_recall(request)
+        curation, kept = self._curation(), curated.kept
+        return (
+            Recalling(offered, name, ask, lambda query: curation.recall_of(kept.id, query))
+            if name
+            else ask(request)
+        )
+
     async def _settle(
-        self, request: Request, failover: Failover | None, outcome: str, started_s: float
+        self, request: Request, failover: Asking | None, outcome: str, started_s: float
     ) -> None:
         await self._ledger.settle(
             request, attempts_of(failover), outcome=outcome, duration_s=self._clock.monotonic_s() - started_s
         )
 
 
-def attempts_of(failover: Failover | None) -> tuple[Attempt, ...]:
+def attempts_of(failover: Asking | None) -> tuple[Attempt, ...]:
     """The attempts made so far."""
     return () if failover is None else tuple(failover.attempts)
 

@@ -24,6 +24,8 @@ SITES: frozenset[str] = frozenset(
         "providers.connect",
         "providers.stream",
         "ledger.write",
+        "curation.archive",
+        "curation.view",
     }
 )
 

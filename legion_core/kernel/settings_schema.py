@@ -144,6 +144,19 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class Curation(msgspec.Struct, frozen=True, kw_only=True):
+    """How long conversations are kept short for the models."""
+
+    enabled: Annotated[
+        bool,
+        about(
+            "Keep long conversations short",
+            "From the tenth answer on, what a model no longer needs is moved out of its view; it can ask for it back.",
+            group="Curation",
+        ),
+    ] = True
+
+
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """How much may be spent. Days are those of UTC."""
 
@@ -418,6 +431,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = "lite"
     gateway: Gateway = Gateway()
     routing: Routing = Routing()
+    curation: Curation = Curation()
     budget: Budget = Budget()
     engine: Engine = Engine()
     transport: Transport = Transport()

@@ -8,6 +8,10 @@ from pathlib import Path
 from legion_core.gateway.budget import Budget, Limits
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.curation.schema import MIGRATIONS as CURATION
+from legion_core.gateway.curation.service import Curation
+from legion_core.gateway.curation.store import CurationStore
+from legion_core.gateway.curation.types import CurationSettings
 from legion_core.gateway.inventory import Instance, Inventory
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
@@ -37,6 +41,7 @@ class GatewayUnderTest:
     database: Database
     supervisor: Supervisor
     health: Health
+    curation: Curation
 
     def put(
         self,
@@ -67,7 +72,7 @@ async def open_gateway(
     """
     clock = clock or SystemClock()
     database = await Database.open(
-        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY), durability="process", clock=clock
+        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION), durability="process", clock=clock
     )
     ids, bus, supervisor = Ids(clock, system_rng()), EventBus(clock), Supervisor()
     health = Health(chance=rng.random if rng is not None else lambda: 0.0)
@@ -75,6 +80,7 @@ async def open_gateway(
     conversations = Conversations(database, clock, ids)
     ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
     budget, privacy = Budget(database, clock, lambda: limits, owner), Privacy(database)
+    curation = Curation(CurationStore(database), clock, ids, bus, supervisor, CurationSettings)
     pipeline = Pipeline(
         clock,
         bus,
@@ -89,6 +95,7 @@ async def open_gateway(
         providers=lambda: inventory.providers,
         is_local_only=lambda: False,
         is_spread=lambda: False,
+        curation=lambda: curation,
     )
     gateway = Gateway(
         clock,
@@ -106,7 +113,7 @@ async def open_gateway(
     )
     try:
         await gateway.start()
-        yield GatewayUnderTest(gateway, bus, database, supervisor, health)
+        yield GatewayUnderTest(gateway, bus, database, supervisor, health, curation)
     finally:
         await supervisor.stop()
         await gateway.stop()

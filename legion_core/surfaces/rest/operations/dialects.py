@@ -68,6 +68,8 @@ def answered(desk: Desk, call: Call, dialect: Dialect) -> Raw | Streamed:
         return failed(dialect, error, request_id)
     if call.headers.get("x-legion-private") == "on":
         request = msgspec.structs.replace(request, is_private=True)
+    if (curate := call.headers.get("x-legion-curate")) is not None:
+        request = msgspec.structs.replace(request, curate=curate == "on")
     try:
         source = shared(desk, call, request)
     except LegionError as error:

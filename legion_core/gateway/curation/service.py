@@ -1,0 +1,379 @@
+"""Curation at work in the gateway: the view is made after a turn, and read before the next one.
+
+    request ──view──▶ what was curated of its history, the rest as it came ──▶ model
+    turn over ──after──▶ queue ──▶ curator ──▶ archive and view in one transaction ──▶ the next request's view
+
+Nothing of it stands in a request's way: without a view made in time the history goes out as it came. A history is
+recognised by its content (`chain`), whether it is kept here or resent by a client. An edit of the conversation while
+the curator runs makes another history, which has no view yet.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from legion_core.gateway.conversation_types import CurationChanged
+from legion_core.gateway.curation.archive import Archive, Piece
+from legion_core.gateway.curation.chain import chain
+from legion_core.gateway.curation.curator import Curator
+from legion_core.gateway.curation.rounds import text_of
+from legion_core.gateway.curation.store import CurationStore, Kept, Mark, Removed
+from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
+from legion_core.gateway.curation.types import STRATEGIES, CurationSettings, Edit, Recalled
+from legion_core.gateway.types import Message, Request, ToolUseBlock
+from legion_core.kernel.clock import Clock, iso
+from legion_core.kernel.errors import NotFound
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids
+from legion_core.kernel.supervise import Supervisor
+
+CURATORS_MAX = 8  # held in memory; others are fed again when their conversation goes on
+WAITING_MAX = 32  # turns; one that finds no place is made up for by the next
+HEADS_TRIED = 40
+CHARS_PER_TOKEN = 4
+
+
+@dataclass(slots=True)
+class Curated:
+    """A request with its view: `request` is what goes out, `messages` the history it stands for."""
+
+    request: Request
+    messages: tuple[Message, ...]
+    heads: list[bytes]
+    kept: Kept | None
+
+
+@dataclass(slots=True)
+class _Live:
+    """A curator in memory, what it was fed, and what of its work is on disk."""
+
+    id: str
+    conversation: str
+    curator: Curator
+    heads: list[bytes]
+    marks: tuple[Mark, ...]
+    archived: int = 0
+    edits: int = 0
+
+
+def count_by_length(text: str) -> int:
+    """Tokens of a text as the whole gateway estimates them."""
+    return (len(text) + CHARS_PER_TOKEN - 1) // CHARS_PER_TOKEN
+
+
+class Curation:
+    """See the module. One for a node."""
+
+    def __init__(
+        self,
+        store: CurationStore,
+        clock: Clock,
+        ids: Ids,
+        bus: EventBus,
+        supervisor: Supervisor,
+        settings: Callable[[], CurationSettings],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._bus = bus
+        self._supervisor = supervisor
+        self._settings = settings
+        self._live: OrderedDict[str, _Live] = OrderedDict()
+        self._ready: OrderedDict[bytes, Kept] = OrderedDict()
+        self._waiting = 0
+        self._turn = asyncio.Lock()  # one curator works at a time: it is the loop's time it takes
+
+    async def view(self, request: Request) -> Curated | None:
+        """The request with what was curated of its history; None where curation has no part in it."""
+        if not await self._is_on(request):
+            return None
+        heads = chain(request.messages)
+        kept = await self._find(heads)
+        curated = Curated(request, request.messages, heads, kept)
+        if kept is not None and kept.epoch:
+            curated.request = msgspec.structs.replace(
+                request, messages=(*kept.view, *request.messages[kept.fed :])
+            )
+        return curated
+
+    def after(self, curated: Curated) -> None:
+        """The turn is over: let the curator see it, in its own time."""
+        if self._waiting >= WAITING_MAX:
+            return
+        self._waiting += 1
+        self._supervisor.spawn(f"curate {curated.request.id}", self._curate(curated))
+
+    async def recall(self, conversation: str, text: str, limit: int = 3) -> tuple[Recalled, ...]:
+        """Removed texts of a conversation, or of the curation of that id. See `Archive.recall`."""
+        kept = await self._store.of_conversation(conversation)
+        if kept is None:
+            raise NotFound(f"Nothing of {conversation!r} was ever moved out of its view.")
+        return await self.recall_of(kept.id, text, limit)
+
+    async def recall_of(self, curation: str, text: str, limit: int = 3) -> tuple[Recalled, ...]:
+        """As `recall`, by the curation's id."""
+        removed = await self._store.removed(curation)
+
+        def search() -> tuple[Recalled, ...]:
+            archive = Archive()
+            for piece in removed:
+                archive.put(piece.key, Piece(piece.text, piece.ids, piece.label))
+            return archive.recall(text, limit)
+
+        return await asyncio.to_thread(search)
+
+    async def meter(self, conversation: str) -> CurationMeter:
+        """Tokens before and after, and what each strategy did."""
+        is_on = await self._switch(conversation)
+        kept = await self._store.of_conversation(conversation)
+        if kept is None:
+            none = tuple(StrategyCount(strategy=name, edits=0, tokens=0) for name in STRATEGIES)
+            return CurationMeter(conversation_id=conversation, is_on=is_on, by_strategy=none)
+        edits = [edit for edit in await self.edits(conversation) if not edit.is_undone]
+        return CurationMeter(
+            conversation_id=conversation,
+            is_on=is_on,
+            naive_tokens=kept.naive_tokens,
+            curated_tokens=kept.curated_tokens,
+            epoch=kept.epoch,
+            by_strategy=tuple(
+                StrategyCount(
+                    strategy=name,
+                    edits=sum(edit.strategy == name for edit in edits),
+                    tokens=sum(edit.tokens for edit in edits if edit.strategy == name),
+                )
+                for name in STRATEGIES
+            ),
+        )
+
+    async def edits(self, conversation: str) -> tuple[CurationEdit, ...]:
+        """Every edit of the conversation's newest history, in order."""
+        kept = await self._store.of_conversation(conversation)
+        if kept is None:
+            return ()
+        back = {name for mark in kept.marks for name in mark.kept}
+        return tuple(_told(edit, back) for edit in await self._store.edits(kept.id))
+
+    async def seen(
+        self, conversation: str, messages: Sequence[Message], ids: Sequence[str]
+    ) -> tuple[SeenPart, ...]:
+        """Each message as it was said and as the model will see it. `ids` name the messages."""
+        kept = await self._store.of_conversation(conversation)
+        shown = dict[int, Message]()
+        fed = 0
+        if kept is not None and kept.epoch:
+            live = await self._fed(kept, messages[: kept.fed])
+            fed = kept.fed
+            view = live.curator.view()
+            for name, message in zip(view.ids, view.messages, strict=True):
+                shown[int(name[1:])] = message
+        parts = list[SeenPart]()
+        for place, message in enumerate(messages):
+            before = _words(message)
+            after = before if place >= fed else _words(shown[place]) if place in shown else ""
+            state = "same" if after == before else "changed" if after else "gone"
+            parts.append(
+                SeenPart(message_id=ids[place], role=message.role, before=before, after=after, state=state)
+            )
+        return tuple(parts)
+
+    async def undo(self, conversation: str, number: int, messages: Sequence[Message]) -> None:
+        """Give back what one edit took; it is left alone from then on. `messages` is the conversation's history."""
+        edit = next((edit for edit in await self.edits(conversation) if edit.number == number), None)
+        if edit is None:
+            raise NotFound(f"There is no edit {number} in {conversation!r}.")
+        await self._give_back(conversation, edit.ids, messages)
+
+    async def keep(self, conversation: str, place: int, messages: Sequence[Message]) -> None:
+        """Give back the message at that place of the history, with its call and result, and leave it alone."""
+        await self._give_back(conversation, (f"m{place}",), messages)
+
+    async def set_on(self, conversation: str, is_on: bool) -> None:
+        """Turn curation on or off for one conversation."""
+        await self._store.switch(conversation, is_on)
+
+    async def saved(self, since: str) -> tuple[int, int, int]:
+        """Curated requests since a UTC day, their tokens with nothing done, and as sent."""
+        return await self._store.saved(since)
+
+    # Finding
+
+    async def _is_on(self, request: Request) -> bool:
+        if request.curate is not None:
+            return request.curate
+        return (
+            self._settings().is_on
+            if not request.conversation_id
+            else await self._switch(request.conversation_id)
+        )
+
+    async def _switch(self, conversation: str) -> bool:
+        own = await self._store.switched(conversation)
+        return self._settings().is_on if own is None else own
+
+    async def _find(self, heads: list[bytes]) -> Kept | None:
+        late = heads[: -HEADS_TRIED - 1 : -1]
+        for head in late:
+            if (kept := self._ready.get(head)) is not None:
+                return kept
+        kept = await self._store.by_head(late)
+        if kept is not None:
+            self._put_ready(kept)
+        return kept
+
+    def _put_ready(self, kept: Kept) -> None:
+        self._ready[kept.head] = kept
+        while len(self._ready) > CURATORS_MAX * 4:
+            self._ready.popitem(last=False)
+
+    # Curating
+
+    async def _curate(self, curated: Curated) -> None:
+        try:
+            async with self._turn:
+                live = await self._fed_for(curated)
+                if live is None:
+                    return
+                fed, at_s = len(live.heads), self._clock.utc_now().timestamp()
+                live.curator.add(curated.messages[fed:])
+                live.curator.view(at_s)
+                live.heads = curated.heads
+                live.marks = (*live.marks, Mark(len(curated.heads), at_s))
+                kept = await self._save(live)
+        finally:
+            self._waiting -= 1
+        sent = sum(_tokens(message) for message in curated.request.messages)
+        naive = sum(_tokens(message) for message in curated.messages)
+        day = iso(self._clock.utc_now())[:10]
+        await self._store.note(curated.request.id, day, live.conversation, naive, sent)
+        self._tell(kept)
+
+    async def _fed_for(self, curated: Curated) -> _Live | None:
+        """The curator that has seen a beginning of this history; None where it has seen all of it already."""
+        kept = curated.kept
+        if kept is None:
+            name = curated.request.conversation_id
+            made = self._new(self._ids.new("cur"), name or "")
+            made.conversation = name or made.id
+            return self._remember(made)
+        live = self._live.get(kept.id)
+        if live is None or live.heads != curated.heads[: len(live.heads)]:
+            live = await self._fed(kept, curated.messages[: kept.fed])
+        if len(live.heads) == len(curated.heads):
+            return None
+        return self._remember(live)
+
+    def _new(self, curation: str, conversation: str) -> _Live:
+        settings = msgspec.structs.replace(
+            self._settings(), is_on=True
+        )  # a request's own word may have turned it on
+        return _Live(curation, conversation, Curator(count_by_length, settings), [], ())
+
+    def _remember(self, live: _Live) -> _Live:
+        self._live[live.id] = live
+        self._live.move_to_end(live.id)
+        while len(self._live) > CURATORS_MAX:
+            self._live.popitem(last=False)
+        return live
+
+    async def _fed(self, kept: Kept, messages: Sequence[Message]) -> _Live:
+        """A curator fed again as it was, a turn at a time so that nothing else waits long."""
+        live = self._new(kept.id, kept.conversation)
+        fed = 0
+        for mark in kept.marks:
+            live.curator.add(messages[fed : mark.fed])
+            fed = mark.fed
+            if mark.kept:
+                live.curator.keep(mark.kept)
+            else:
+                live.curator.view(mark.at_s)
+            await asyncio.sleep(0)
+        live.heads, live.marks = chain(messages[:fed]), kept.marks
+        live.archived, live.edits = len(live.curator.archive), len(live.curator.edits)
+        return live
+
+    async def _save(self, live: _Live) -> Kept:
+        curator = live.curator
+        view = curator.view()
+        kept = Kept(
+            id=live.id,
+            conversation=live.conversation,
+            head=live.heads[-1],
+            fed=len(live.heads),
+            turns=curator.turns,
+            epoch=view.epoch,
+            naive_tokens=view.naive_tokens,
+            curated_tokens=view.curated_tokens,
+            marks=live.marks,
+            view=view.messages if view.epoch else (),
+        )
+        keys = list(curator.archive)[live.archived :]
+        removed = [
+            Removed(key=key, text=piece.text, ids=piece.ids, label=piece.label)
+            for key in keys
+            if (piece := curator.archive.piece(key)) is not None
+        ]
+        try:
+            await self._store.save(kept, curator.edits[live.edits :], removed, iso(self._clock.utc_now()))
+        except BaseException:
+            self._live.pop(live.id, None)  # what is on disk is the truth; it is fed again from there
+            raise
+        live.archived, live.edits = len(curator.archive), len(curator.edits)
+        self._put_ready(kept)
+        return kept
+
+    async def _give_back(self, conversation: str, ids: tuple[str, ...], messages: Sequence[Message]) -> None:
+        kept = await self._store.of_conversation(conversation)
+        if kept is None:
+            raise NotFound(f"Nothing of {conversation!r} was ever moved out of its view.")
+        async with self._turn:
+            live = await self._fed(kept, messages[: kept.fed])
+            if live.heads[-1:] != [kept.head]:
+                raise NotFound(
+                    "The conversation has gone on in another way since.", hint="Ask for its edits again."
+                )
+            if not live.curator.keep(ids):
+                raise NotFound("There is no such message in what was curated.")
+            live.marks = (*live.marks, Mark(kept.fed, self._clock.utc_now().timestamp(), ids))
+            saved = await self._save(self._remember(live))
+        self._tell(saved)
+
+    def _tell(self, kept: Kept) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(
+            CurationChanged(
+                at_utc=at_utc,
+                at_mono_s=at_mono_s,
+                conversation_id=kept.conversation,
+                naive_tokens=kept.naive_tokens,
+                curated_tokens=kept.curated_tokens,
+            )
+        )
+
+
+def _told(edit: Edit, back: set[str]) -> CurationEdit:
+    return CurationEdit(
+        number=edit.number,
+        epoch=edit.epoch,
+        strategy=edit.strategy,
+        ids=edit.ids,
+        tokens=edit.tokens_removed,
+        note=edit.note,
+        archive_key=edit.archive_key,
+        is_undone=bool(back & set(edit.ids)),
+    )
+
+
+def _words(message: Message) -> str:
+    return "\n".join(
+        f"{block.name} {block.arguments}" if isinstance(block, ToolUseBlock) else text_of(block)
+        for block in message.content
+    )
+
+
+def _tokens(message: Message) -> int:
+    return sum(count_by_length(text_of(block)) for block in message.content)
