@@ -79,6 +79,8 @@ from legion_core.models.store import ModelStore, find_starter
 from legion_core.rbac.audit import AuditLog
 from legion_core.rbac.audit_key import open_key
 from legion_core.rbac.audit_store import MIGRATIONS as AUDIT
+from legion_core.rbac.key_hosts import MIGRATIONS as KEY_HOSTS
+from legion_core.rbac.key_hosts import KeyHosts
 from legion_core.rbac.service import Rbac
 from legion_core.rbac.tokens import MIGRATIONS as RBAC
 from legion_core.rbac.tokens import read_now
@@ -243,7 +245,7 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *ENGINE, *SCHEDULES, *AUDIT, *RBAC),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *ENGINE, *SCHEDULES, *AUDIT, *RBAC, *KEY_HOSTS),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
@@ -258,7 +260,7 @@ async def _assemble(
     budget = Budget(
         database, clock, lambda: _limits(settings.config), await asyncio.to_thread(owner_of_this_process)
     )
-    record = Audit(audit).changed
+    record, key_hosts = Audit(audit).changed, KeyHosts(database)
     settings = Settings(place.config_path, env, loaded, bus, lambda config: configure(config), record)
     traffic = Traffic(bus)
     pipeline = Pipeline(
@@ -314,11 +316,15 @@ async def _assemble(
     begin.schedules, begin.hooks, begin.actors = schedules, hooks, actors
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
+        if key is None and spec.api_key:
+            await key_hosts.check(spec.api_key, spec.kind, spec.base_url)
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
         return make(spec.name, spec.kind, clock, base_url=spec.base_url, api_key=secret, models=spec.models)
 
     async def save(spec: ProviderSpec, key: str | None) -> None:
         reference = await secrets.set(f"provider-{spec.name}", key) if key else spec.api_key
+        if key:
+            await key_hosts.bind(reference, spec.kind, spec.base_url)
         await settings.add_instance(_instance(spec, reference))
 
     async def forget(name: str) -> None:
@@ -347,7 +353,7 @@ async def _assemble(
     await configure(loaded.config)
     await gateway.start()
     supervisor.loop("unload idle models", models.unload_when_idle)
-    secret_names = SecretNames(secrets, record)
+    secret_names = SecretNames(secrets, record, key_hosts.forget)
     ops = Ops(
         clock,
         bus,

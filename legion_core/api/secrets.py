@@ -1,9 +1,10 @@
 """Secrets by name: set, removed, listed, never shown."""
 
+from collections.abc import Awaitable, Callable
+
 from legion_core.api.settings import Record, unrecorded
 from legion_core.kernel.errors import InvalidInput
 from legion_core.storage.secrets import Secrets
-
 
 # The key of the audit log: to show, replace or forget it would be to give up what the log is for.
 OWN = frozenset({"audit-key"})
@@ -12,8 +13,15 @@ OWN = frozenset({"audit-key"})
 class SecretNames:
     """What the window and the command line may do with secrets; a value goes in and never comes out."""
 
-    def __init__(self, secrets: Secrets, record: Record | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        record: Record | None = None,
+        changed: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`record` writes down what is about to be changed, or refuses it; `changed` hears of the name once it was."""
         self._secrets = secrets
+        self._changed = changed
         self._record = record or unrecorded
 
     async def names(self) -> tuple[str, ...]:
@@ -24,13 +32,18 @@ class SecretNames:
         """Keep it and give the reference to write in the configuration; Denied where nothing can keep it safely."""
         _refuse_own(name)
         await self._record("secret.set", name, "")
-        return await self._secrets.set(name, value)
+        reference = await self._secrets.set(name, value)
+        if self._changed is not None:
+            await self._changed(name)
+        return reference
 
     async def remove(self, name: str) -> None:
         """Forget it; NotFound if there is none."""
         _refuse_own(name)
         await self._record("secret.removed", name, "")
         await self._secrets.remove(name)
+        if self._changed is not None:
+            await self._changed(name)
 
     async def backend(self) -> str:
         """Where they are kept: `keyring`, `file`, `locked` (a file that wants its passphrase) or `none`."""

@@ -17,6 +17,7 @@ import msgspec
 from legion_core.engine.extension import Context
 from legion_core.engine.registry import Function
 from legion_core.kernel.errors import LegionError, LimitReached
+from legion_core.workers.process import child_environment
 
 LINE_BYTES_MAX = 4 << 20
 END_S = 2.0
@@ -107,7 +108,12 @@ class CpuPool:
                 self._busy.add(child)
                 return child
         child = await asyncio.create_subprocess_exec(
-            *self._command(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=LINE_BYTES_MAX
+            *self._command(),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            limit=LINE_BYTES_MAX,
+            env=_environment(),
         )
         self._busy.add(child)
         return child
@@ -156,3 +162,9 @@ def _kill(child: Process) -> None:
         pipe = transport.get_pipe_transport(number) if transport is not None else None
         if pipe is not None:
             pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without secrets: what runs there is somebody's extension. Where the home is, it has to know."""
+    home = os.environ.get("LEGION_HOME")
+    return child_environment() | ({"LEGION_HOME": home} if home else {})

@@ -94,6 +94,8 @@ class Gateway:
         await self._discover_for(request.pins)
         into = None
         if request.conversation_id is not None:
+            # To go on with a conversation is to read what was said in it, whoever knows its id.
+            self._authorizer.authorise(who, "conversations", "write")
             await self.conversations.ensure(request.conversation_id)
             head = await self.conversations.head(request.conversation_id)
             _, into = await self.conversations.ask(

@@ -123,6 +123,11 @@ class Home:
             return self._fresh_token(rng)
 
     def _kept_token(self) -> str | None:
+        if self.token_path.is_symlink():
+            raise ConfigError(
+                f"{self.token_path} is a link to another file, so the token it gives may be known to others.",
+                hint="Delete the link: the next start makes a new token.",
+            )
         try:
             keep_private(self.token_path)
             token = self.token_path.read_text(encoding="utf-8", errors="replace").strip()
