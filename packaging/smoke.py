@@ -1,4 +1,4 @@
-"""Tries the built application: its window offscreen, then a chat with the starter model by its own command line.
+"""Tries the built application: its window offscreen, a chat with the starter model by its own command line, and MCP.
 
     smoke.py dist/legion-workbench
 
@@ -87,6 +87,35 @@ def answers(program, home):
     return answer["text"].strip()
 
 
+def serves_tools(program, home):
+    """How many tools an editor sees that starts the application as its MCP server."""
+    about = {"name": "smoke", "version": "1"}
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": about}
+    spoken = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ]
+    server = subprocess.Popen(
+        [program, "mcp"],
+        env=environment(home),
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        server.stdin.write("".join(json.dumps(each) + "\n" for each in spoken))
+        server.stdin.flush()
+        for line in server.stdout:
+            if (answer := json.loads(line)).get("id") == 2:
+                return len(answer["result"]["tools"])
+        raise AssertionError("the MCP server ended without an answer")
+    finally:
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
 def main(arguments):
     """Say what was seen; a failed assertion is the failure."""
     folder = Path(arguments[0] if arguments else "dist/legion-workbench").resolve()
@@ -104,6 +133,9 @@ def main(arguments):
         print(version.stdout.strip())
         print(f"window ready after {opens_its_window(program, home):.2f} s, ended with 0")
         print("the starter model says:", answers(program, home))
+        tools = serves_tools(program, home)
+        assert tools, "an editor that starts it sees no tool"
+        print(f"an editor that starts it sees {tools} tools")
     return 0
 
 
