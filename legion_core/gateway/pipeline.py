@@ -173,6 +173,8 @@ class Pipeline:
 
         if curated is None or self._curation is None or curated.kept is None or not curated.kept.epoch:
             return ask(request)
+        if not all("tools" in lane.offer.capabilities for lane in decision.candidates):
+            return ask(request)  # a model that knows no tools would be confused by one
         from legion_core.gateway.curation.recalling import Recalling, with_recall
 
         offered, name = with_recall(request)

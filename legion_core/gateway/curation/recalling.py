@@ -114,10 +114,17 @@ class Recalling:
             request = await self._told(request, answer, asked)
 
     async def _told(self, request: Request, answer: Answer, asked: Sequence[ToolUseBlock]) -> Request:
+        # Ids of our own: some providers count calls anew in each answer, and an id may not come twice.
+        place = len(request.messages)
+        named = {call.id: f"{call.id}_recall_{place}" for call in asked}
         content = tuple(
-            block for block in answer.content if not isinstance(block, ToolUseBlock) or block in asked
+            msgspec.structs.replace(block, id=named[block.id]) if isinstance(block, ToolUseBlock) else block
+            for block in answer.content
+            if not isinstance(block, ToolUseBlock) or block in asked
         )
-        results = tuple([ToolResultBlock(call_id=call.id, text=await self._find(call)) for call in asked])
+        results = tuple(
+            [ToolResultBlock(call_id=named[call.id], text=await self._find(call)) for call in asked]
+        )
         said = (Message(role="assistant", content=content), Message(role="tool", content=results))
         choice = "auto" if request.tool_choice == "any" else request.tool_choice
         return msgspec.structs.replace(request, messages=(*request.messages, *said), tool_choice=choice)

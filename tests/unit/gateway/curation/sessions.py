@@ -14,7 +14,9 @@ def said(text: str) -> Message:
     return Message(role="assistant", content=(TextBlock(text=text),))
 
 
-def called(number: int, name: str, arguments: dict[str, object], text: str = "", thinking: str = "") -> Message:
+def called(
+    number: int, name: str, arguments: dict[str, object], text: str = "", thinking: str = ""
+) -> Message:
     thought = (ThinkingBlock(text=thinking),) if thinking else ()
     words = (TextBlock(text=text),) if text else ()
     call = ToolUseBlock(id=f"call_{number}", name=name, arguments=json.dumps(arguments))
@@ -29,7 +31,8 @@ def gave(number: int, text: str, is_error: bool = False) -> Message:
 
 def file_text(name: str, version: int, lines: int = 120) -> str:
     return "\n".join(
-        f"{row:4d}\tvalue_{name}_{row} = compute_{name}({row * version}, 'v{version}')" for row in range(1, lines + 1)
+        f"{row:4d}\tvalue_{name}_{row} = compute_{name}({row * version}, 'v{version}')"
+        for row in range(1, lines + 1)
     )
 
 
@@ -41,7 +44,11 @@ def steps(turns: int, user_every: int = 12) -> Iterator[list[Message]]:
         name = f"file_{turn % 7}"
         kind = turn % 4
         if turn % user_every == 0:
-            new = [said(f"Done with part {turn}. Decision: `limit_{turn}` is {turn * 3}, because tests showed it.")]
+            new = [
+                said(
+                    f"Done with part {turn}. Decision: `limit_{turn}` is {turn * 3}, because tests showed it."
+                )
+            ]
             new.append(user(f"Next task {turn}: rename things in {name}.py, and keep `public_{turn}`."))
             continue
         thinking = f"I should look at {name}. " * 20
@@ -52,12 +59,18 @@ def steps(turns: int, user_every: int = 12) -> Iterator[list[Message]]:
             call = called(turn, "bash", {"command": "pytest -q"}, "Running the tests.", thinking)
             bad = turn % 3
             lines = [f"tests/test_{n}.py::test_case_{n} PASSED" for n in range(90)]
-            lines += [f"FAILED tests/test_{name}.py::test_{turn}_{n} - AssertionError: {n}" for n in range(bad)]
+            lines += [
+                f"FAILED tests/test_{name}.py::test_{turn}_{n} - AssertionError: {n}" for n in range(bad)
+            ]
             lines += [f"{bad} failed, {90 - bad} passed in 1.{turn}s", f"exit code: {int(bad > 0)}"]
             result = "\n".join(lines)
         elif kind == 2:
             call = called(
-                turn, "edit_file", {"path": f"src/{name}.py", "old_string": "a", "new_string": f"b_{turn}"}, "", thinking
+                turn,
+                "edit_file",
+                {"path": f"src/{name}.py", "old_string": "a", "new_string": f"b_{turn}"},
+                "",
+                thinking,
             )
             result = f"edited src/{name}.py"
         else:

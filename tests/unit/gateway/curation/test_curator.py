@@ -251,7 +251,9 @@ def test_bad_histories_become_legal_and_lose_nothing() -> None:
         user("look"),
         Message(role="assistant", content=(ThinkingBlock(text="only thoughts"),)),
         user(""),
-        Message(role="user", content=(ImageBlock(media_type="image/png", data="AAAA"), TextBlock(text="see"))),
+        Message(
+            role="user", content=(ImageBlock(media_type="image/png", data="AAAA"), TextBlock(text="see"))
+        ),
         called(2, "bash", {"command": "x"}),
         user("never mind"),
         called(3, "bash", {"command": "y"}),

@@ -1,0 +1,271 @@
+"""Curation in the gateway: after the turn, recognised by content, never in the way, never losing a byte."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from legion_core.gateway.types import (
+    Finished,
+    Message,
+    ModelOffer,
+    Request,
+    TextBlock,
+    ToolDefinition,
+    ToolUseBlock,
+    Usage,
+)
+from legion_core.kernel.errors import NotFound
+from legion_core.kernel.ports import LOCAL_OWNER
+from legion_core.storage.sqlite import row
+from legion_core.testing.faults import armed, failing
+from legion_core.testing.gateway import GatewayUnderTest, open_gateway
+from legion_core.testing.scripted import ScriptedProvider, call_tool, say
+from tests.support.aio import run
+from tests.unit.gateway.curation.sessions import history, steps
+from tests.unit.gateway.curation.test_curator import faults
+
+TURNS = 40
+CALLED = Finished(stop_reason="tool_use", usage=Usage(input_tokens=5, output_tokens=5))
+
+
+def request(messages: Sequence[Message], number: int, **more: object) -> Request:
+    made = Request(id=f"req_{number}", messages=tuple(messages))
+    return msgspec.structs.replace(made, **more) if more else made
+
+
+def put(under_test: GatewayUnderTest) -> ScriptedProvider:
+    offer = ModelOffer(
+        id="m1", context=400_000, capabilities=frozenset({"streaming", "tools"}), continuation="prefill"
+    )
+    return under_test.put(ScriptedProvider("box", say("ok"), models=(offer,)), offer=offer)
+
+
+async def newest(under_test: GatewayUnderTest) -> str:
+    found = await under_test.database.read(
+        lambda connection: row(connection, "SELECT id FROM curations ORDER BY fed DESC LIMIT 1")
+    )
+    assert found is not None
+    return str(found[0])
+
+
+async def idle(under_test: GatewayUnderTest) -> None:
+    """Wait until no curator is at work."""
+    while any(name.startswith("curate") for name in under_test.supervisor.census):
+        await asyncio.sleep(0)
+
+
+async def play(under_test: GatewayUnderTest, turns: int = TURNS, **more: object) -> list[Message]:
+    """A client that resends its whole history with each request."""
+    messages = list[Message]()
+    for number, new in enumerate(steps(turns), 1):
+        messages += new
+        await under_test.gateway.answer(request(messages, number, **more), LOCAL_OWNER)
+        await idle(under_test)
+    return messages
+
+
+def tokens(messages: Sequence[Message]) -> int:
+    return sum(
+        len(block.arguments if isinstance(block, ToolUseBlock) else getattr(block, "text", "")) // 4
+        for message in messages
+        for block in message.content
+    )
+
+
+def test_a_client_that_resends_its_history_is_sent_shortened(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test)
+
+            sent = box.calls[-1].request
+            assert tokens(sent.messages) < 0.5 * tokens(messages)
+            assert faults(sent.messages) == []
+            assert [tool.name for tool in sent.tools] == ["recall"]
+            assert box.calls[5].request.tools == ()
+            assert box.calls[5].request.messages == tuple(history(6))
+
+    run(scenario())
+
+
+def test_turned_off_by_its_header_a_request_goes_out_as_it_came(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test, curate=False)
+
+            assert box.calls[-1].request.messages == tuple(messages)
+            assert box.calls[-1].request.tools == ()
+
+    run(scenario())
+
+
+def test_what_the_model_recalls_is_answered_here_and_the_client_sees_one_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test)
+            box.then((*call_tool("recall", json.dumps({"query": "#4"})), CALLED), say("found it"))
+            before = len(box.calls)
+
+            answer = await under_test.gateway.answer(request(messages, 900), LOCAL_OWNER)
+
+            assert answer.text == "found it"
+            assert answer.tool_calls == ()
+            assert answer.closed.stop_reason == "end_turn"
+            assert [attempt.number for attempt in answer.closed.attempts] == [1, 2]
+            asked = box.calls[before + 1].request.messages
+            assert "compute_file_4" in asked[-1].content[0].text  # type: ignore[union-attr]
+            assert faults(asked) == []
+
+    run(scenario())
+
+
+def test_a_tool_of_the_client_is_given_out_and_not_taken_for_ours(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            own = (ToolDefinition(name="recall"),)
+            messages = await play(under_test, tools=own)
+            box.then((*call_tool("recall", "{}"), CALLED))
+
+            answer = await under_test.gateway.answer(request(messages, 900, tools=own), LOCAL_OWNER)
+
+            assert [call.name for call in answer.tool_calls] == ["recall"]
+            assert [tool.name for tool in box.calls[-1].request.tools] == ["recall", "legion_recall"]
+
+    run(scenario())
+
+
+def test_after_a_restart_the_view_is_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test)
+            await under_test.gateway.answer(request(messages, 900), LOCAL_OWNER)
+            await idle(under_test)
+            first = box.calls[-1].request.messages
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            await under_test.gateway.answer(request(messages, 901), LOCAL_OWNER)
+            await idle(under_test)
+
+            assert box.calls[-1].request.messages == first
+            more = [*messages, *next(iter(list(steps(TURNS + 1))[-1:]))]
+            await under_test.gateway.answer(request(more, 902), LOCAL_OWNER)
+            assert faults(box.calls[-1].request.messages) == []
+
+    run(scenario())
+
+
+@pytest.mark.allow_log("curate|injected")
+@pytest.mark.parametrize("site", ["curation.archive", "curation.view"])
+@pytest.mark.parametrize("visit", [1, 3])
+def test_a_curator_that_dies_midway_loses_nothing_and_harms_nothing(
+    tmp_path: Path, site: str, visit: int
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            with armed(failing(site, visit=visit)) as plan:
+                messages = await play(under_test)
+            assert plan.fired[site] == 1
+
+            sent = box.calls[-1].request.messages
+            assert faults(sent) == []
+            everything = "\0".join(
+                [piece.text for piece in await under_test.curation._store.removed(await newest(under_test))]
+                + [getattr(b, "arguments", getattr(b, "text", "")) for m in sent for b in m.content]
+            )
+            for message in messages:
+                for block in message.content:
+                    assert getattr(block, "arguments", getattr(block, "text", "")) in everything
+
+    run(scenario())
+
+
+def test_a_kept_conversation_is_curated_shown_undone_and_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            conversations, curation = under_test.gateway.conversations, under_test.curation
+            none = await curation.meter("nobody")
+            assert (none.naive_tokens, none.epoch) == (0, 0)
+            await conversations.ensure("work")
+            for number, new in enumerate(steps(TURNS), 1):
+                await under_test.gateway.answer(
+                    request(new if number == 1 else [*_last(new)], number, conversation_id="work"),
+                    LOCAL_OWNER,
+                )
+                await idle(under_test)
+
+            meter = await curation.meter("work")
+            assert meter.curated_tokens <= meter.naive_tokens
+            assert meter.is_on
+            await curation.set_on("work", False)
+            ids, messages = await conversations.named_history("work")
+            seen = await curation.seen("work", messages, ids)
+            assert len(seen) == len(messages)
+            await under_test.gateway.answer(
+                request(
+                    [Message(role="user", content=(TextBlock(text="and?"),))], 900, conversation_id="work"
+                ),
+                LOCAL_OWNER,
+            )
+            assert len(box.calls[-1].request.messages) == len(messages) + 1
+
+    run(scenario())
+
+
+def _last(new: Sequence[Message]) -> Sequence[Message]:
+    """What a client that keeps its conversation here says anew: no answers."""
+    return [message for message in new if message.role != "assistant"] or new
+
+
+def test_undo_gives_back_what_an_edit_took(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test)
+            curation = under_test.curation
+            sent = box.calls[-1].request.messages
+            name = await newest(under_test)
+            edit = next(edit for edit in await curation.edits(name) if edit.archive_key == "#4")
+
+            await curation.undo(name, edit.number, messages)
+
+            assert (await curation.edits(name))[edit.number - 1].is_undone
+            await under_test.gateway.answer(request(messages, 901), LOCAL_OWNER)
+            assert tokens(box.calls[-1].request.messages) > tokens(sent)
+            with pytest.raises(NotFound):
+                await curation.undo(name, 10_000, messages)
+            parts = await curation.seen(name, messages, [str(n) for n in range(len(messages))])
+            assert {part.state for part in parts} >= {"same", "gone"}
+
+    run(scenario())
+
+
+def test_the_archive_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            put(under_test)
+            messages = await play(under_test, 90)
+            found = await under_test.database.read(
+                lambda connection: row(
+                    connection,
+                    "SELECT (SELECT sum(length(data) + 60) FROM curation_texts)"
+                    " + (SELECT sum(length(key) + length(ids) + length(label) + 40) FROM curation_archive)"
+                    " + (SELECT sum(length(edit)) FROM curation_edits) + (SELECT sum(length(view) + length(marks)) FROM curations)",
+                )
+            )
+            assert found is not None
+            raw = sum(
+                len(getattr(b, "arguments", getattr(b, "text", ""))) for m in messages for b in m.content
+            )
+            assert int(str(found[0])) <= 0.5 * raw
+
+    run(scenario())
