@@ -186,16 +186,16 @@ def _configuration(port: int) -> str:
 
 
 def _instance(name: str, base_url: str, models: tuple[str, ...]) -> str:
-    told = [
+    head = (
         f'[[gateway.instances]]\nname = "{name}"\nkind = "openai"\nbase_url = "{base_url}"\n'
         'api_key = "env://BENCH_KEY"\ntier = "direct"\n'
-    ]
-    told += [
+    )
+    told = [
         f'[[gateway.instances.models]]\nid = "{model}"\ncontext = 32768\ncontinuation = "prefill"\n'
         'capabilities = ["streaming", "tools", "structured_output"]\nprice = { input = 1.0, output = 2.0 }\n'
         for model in models
     ]
-    return "".join(told)
+    return head + "".join(told)
 
 
 def _litellm_configuration(

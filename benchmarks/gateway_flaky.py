@@ -19,7 +19,7 @@ from benchmarks.gateway_arms import KEY, STALL_S, Arm, litellm, litellm_python, 
 from benchmarks.gateway_client import Reply, percentile, question, request, together
 
 LANES = 3
-CONNECTIONS = 8
+CONNECTIONS = 32
 MODEL = "flaky"
 
 

@@ -172,7 +172,7 @@ class Upstream(asyncio.Protocol):
 
     def _flaky(self) -> str:
         if self.chance.random() >= FLAKY_SHARE:
-            return "plain"
+            return "paced"
         return self.chance.choice(FLAKY)
 
     def _die(self, model: str, written: tuple[bytes, ...], tokens: int) -> None:

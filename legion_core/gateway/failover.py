@@ -185,6 +185,7 @@ class Failover:
                     while (chunk := await patience.next(chunks)) is not None:
                         if trial.first_s is None:
                             trial.first_s = self._clock.monotonic_s() - trial.start_s
+                            self._health.answered(ticket)
                             if not self._is_opened:
                                 self._is_opened = True
                                 yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)

@@ -40,7 +40,7 @@ def next_lane(
 
     Before any text the candidates' own order holds. After it, those that go on to the letter come before those that
     can only be told to; and where nobody else is left, the lane that broke off in the middle is asked once more, and
-    then each other that failed in passing and `is_flaky`: it mostly answers.
+    then each other that `is_flaky`: it mostly answers, and failed in passing if at all.
     """
     if error is not None and not _may_go_on(error):
         return None
@@ -95,22 +95,31 @@ def _once_more(
     is_flaky: Callable[[Lane], bool],
 ) -> Lane | None:
     failed = {(each.instance, each.model): each for each in attempts}
-    tried = [
+    able = [
         lane
         for lane in candidates
-        if (last := failed.get((lane.instance, lane.offer.id))) is not None
-        and last.outcome in IN_PASSING
-        # Nobody waits twice for a first word that did not come.
-        and not (last.outcome == "timed_out" and last.first_token_s is None)
+        if is_flaky(lane)
         and _tries(attempts, lane) < ATTEMPTS_PER_LANE_MAX
-        and is_flaky(lane)
+        and _failed_in_passing(failed.get((lane.instance, lane.offer.id)))
     ]
     if has_text:
-        tried = [lane for lane in tried if is_exact(lane)] or [lane for lane in tried if can_continue(lane)]
+        able = [lane for lane in able if is_exact(lane)] or [lane for lane in able if can_continue(lane)]
     # Not the one that failed just now, if there is another.
     latest = attempts[-1]
-    tried.sort(key=lambda lane: (lane.instance, lane.offer.id) == (latest.instance, latest.model))
-    return tried[0] if tried else None
+    able.sort(
+        key=lambda lane: (
+            _tries(attempts, lane),
+            (lane.instance, lane.offer.id) == (latest.instance, latest.model),
+        )
+    )
+    return able[0] if able else None
+
+
+def _failed_in_passing(last: Attempt | None) -> bool:
+    """Whether the lane may do better now; one that was not asked may. Nobody waits twice for a first word."""
+    if last is None:
+        return True
+    return last.outcome in IN_PASSING and not (last.outcome == "timed_out" and last.first_token_s is None)
 
 
 def _may_go_on(error: LegionError) -> bool:

@@ -29,9 +29,10 @@ FAILURES_TO_OPEN = 3  # seed
 COOLDOWN_S = 60.0  # seed
 RATE_LIMIT_PAUSE_S = 10.0  # ours, where the provider names none; doubled each time in a row
 RATE_LIMIT_PAUSE_MAX_S = 600.0
-MOSTLY = 0.5  # of its latest attempts, about twenty: an instance that ends so many well is flaky and not dead
+# Of an instance's latest first words and ends, about twenty: where more than so many were good it is flaky, not dead.
+MOSTLY = 0.5
 LATEST = 20
-DOUBT = 5  # what an instance nobody knows has failed already
+DOUBT = 10  # what an instance nobody knows has failed already
 JITTER = 0.1  # a wait is lengthened by up to a tenth, so that many who wait do not come back at once
 
 State = Literal["closed", "half_open", "open"]
@@ -229,7 +230,7 @@ class Health:
         self._circuits: dict[str, Circuit] = {}
         self._barring: dict[str, Circuit] = {}
         self._in_flight: dict[str, int] = {}
-        # The share of attempts that ended well, smoothed, and how many there were.
+        # The share of first words that came and of attempts that ended well, smoothed, and how many there were.
         self._answering: dict[str, tuple[float, int]] = {}
 
     def start(self, instance: str, now_s: float, *, is_spare: bool = False) -> Ticket | None:
@@ -249,6 +250,10 @@ class Health:
         self._in_flight[instance] = self.in_flight(instance) + 1
         return Ticket(instance, after.epoch, is_probe=after is not before and after.is_probing)
 
+    def answered(self, ticket: Ticket) -> None:
+        """The attempt has its first word: whatever becomes of it, the instance is there."""
+        self._learn(ticket.instance, "success")
+
     def end(
         self, ticket: Ticket, error: LegionError | None, now_s: float, *, is_cancelled: bool = False
     ) -> None:
@@ -266,8 +271,8 @@ class Health:
         self.set(ticket.instance, after)
 
     def mostly_answers(self, instance: str) -> bool:
-        """Whether it ended most of its latest attempts well; one that nobody knows did not."""
-        return self._answering.get(instance, (0.0, 0))[0] >= MOSTLY
+        """Whether most of its latest attempts had their first word and ended well; one that nobody knows did not."""
+        return self._answering.get(instance, (0.0, 0))[0] > MOSTLY
 
     def spare(self, now_s: float) -> frozenset[str]:
         """Instances whose circuit is open, but that mostly answer: better than nobody.
