@@ -63,6 +63,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("chat.rename", "Rename this chat", "", "pencil", "chat", "Chat"),
     Command("chat.pin", "Pin or unpin this chat", "", "pin", "chat", "Chat"),
     Command(
+        "chat.curation",
+        "Show what the model will see",
+        "",
+        "scissors",
+        "chat",
+        "Chat",
+        words="curation context tokens",
+    ),
+    Command(
         "chat.private",
         "Keep this chat on this computer, or no longer",
         "",

@@ -137,6 +137,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("provider.mlx", "MLX answers.", "kept"),
     Requirement("provider.local", "A model on this machine answers with no server of its own.", "kept"),
     # Curation and the ledger
+    Requirement(
+        "curation.seen",
+        "The window shows how much of a chat is sent, what the model will see, and takes it back.",
+        "kept",
+    ),
     Requirement("curation.off-path", "History is curated after the turn, off the request's path."),
     Requirement("curation.strip-thinking", "strip_thinking removes thinking that no later turn needs."),
     Requirement(

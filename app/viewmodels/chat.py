@@ -84,7 +84,7 @@ class ChatViewModel(QObject):
         self._warming = Warming(bridge, now)
         self._held = HeldMessages()
         self._draft = ChatDraft(bridge, lambda: self.conversation_id, draft, keep_draft)
-        self.conversation_id = ""
+        self.conversation_id: str = ""
         self.title = NEW_TITLE
         self.is_pinned: bool = False
         self.is_private: bool = False

@@ -16,9 +16,11 @@ from legion_core.gateway.conversation_types import (
     Conversation,
     ConversationChanged,
     ConversationView,
+    CurationChanged,
     MessageStatus,
     Turn,
 )
+from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
 from legion_core.gateway.ledger_types import LedgerRow, SummaryRow
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.types import (
@@ -65,6 +67,9 @@ __all__ = [
     "Conversation",
     "ConversationChanged",
     "ConversationView",
+    "CurationChanged",
+    "CurationEdit",
+    "CurationMeter",
     "Embedded",
     "Event",
     "EventBus",
@@ -90,9 +95,11 @@ __all__ = [
     "Request",
     "RouteDecision",
     "Seam",
+    "SeenPart",
     "SettingChanged",
     "SettingRow",
     "Status",
+    "StrategyCount",
     "StreamEvent",
     "Subscription",
     "SummaryRow",

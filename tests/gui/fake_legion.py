@@ -24,6 +24,8 @@ from legion_core.api.types import (
     Conversation,
     ConversationChanged,
     ConversationView,
+    CurationEdit,
+    CurationMeter,
     EventBus,
     Lane,
     LeftOut,
@@ -35,6 +37,7 @@ from legion_core.api.types import (
     ProviderRow,
     PullProgressed,
     RouteDecision,
+    SeenPart,
     SettingChanged,
     SettingRow,
     Status,
@@ -317,6 +320,37 @@ LANE = Lane(
 CLOUD = Lane(
     tier=Tier.CLOUD, instance="openai-main", kind="openai", offer=ModelOffer(id="gpt-x", context=128_000)
 )
+
+
+class FakeCuration:
+    """Nothing is curated until a test says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.told: dict[str, CurationMeter] = {}
+        self.parts: tuple[SeenPart, ...] = ()
+        self.made: tuple[CurationEdit, ...] = ()
+
+    async def meter(self, conversation_id: str) -> CurationMeter:
+        return self.told.get(conversation_id) or CurationMeter(
+            conversation_id=conversation_id, is_on=True, naive_tokens=900, curated_tokens=900
+        )
+
+    async def edits(self, conversation_id: str) -> tuple[CurationEdit, ...]:
+        return self.made
+
+    async def seen(self, conversation_id: str) -> tuple[SeenPart, ...]:
+        return self.parts
+
+    async def undo(self, conversation_id: str, number: int) -> None:
+        self.calls.append(("undo", conversation_id, number))
+
+    async def keep(self, conversation_id: str, message_id: str) -> None:
+        self.calls.append(("keep", conversation_id, message_id))
+
+    async def set_on(self, conversation_id: str, is_on: bool) -> None:
+        self.calls.append(("set_on", conversation_id, is_on))
+        self.told[conversation_id] = msgspec.structs.replace(await self.meter(conversation_id), is_on=is_on)
 
 
 class FakeLlm:
@@ -780,6 +814,7 @@ class FakeLegion:
         self.events = EventBus(self.clock)
         self.chat = FakeChat(self.events, self.clock)
         self.llm = FakeLlm(self.chat)
+        self.curation = FakeCuration()
         self.models = FakeModels(self.events)
         self.providers = FakeProviders(self.events)
         self.routes = FakeRoutes(self.clock, self.providers, self.llm)

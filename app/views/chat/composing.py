@@ -39,7 +39,8 @@ class Composing(QWidget):
             button("Cancel", "chat.cancelEdit", self.cancel_edit, kind="ghost", small=True, tip="Cancel  Esc"),
         )  # fmt: skip
         self._banner.hide()
-        fill(column(self), self._banner, self.composer)
+        self._column = column(self)
+        fill(self._column, self._banner, self.composer)
         self.setFocusProxy(self.composer.field)
         services.chat.draft_loaded.connect(self._take_draft)
         services.settings.value_changed.connect(self._on_setting)
@@ -52,6 +53,10 @@ class Composing(QWidget):
     def is_editing(self) -> bool:
         """Whether what is typed replaces an earlier message."""
         return bool(self._edited)
+
+    def show_below(self, widget: QWidget) -> None:
+        """Put something under the composer."""
+        self._column.addWidget(widget)
 
     def take_focus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
         """The caret is in the field."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.theme.icons import set_icon, tier_icon
@@ -35,6 +35,8 @@ from app.views.parts import (
 from app.views.services import Services
 
 if TYPE_CHECKING:
+    from app.viewmodels.curation import CurationViewModel
+    from app.views.chat.curation_panel import CurationPanel
     from app.views.chat.reading import Reading
 
 MEASURE = 680
@@ -48,12 +50,17 @@ class ChatPage(PageFrame):
         self._services = services
         self._traced = ""
         self._reading: Reading | None = None
+        self._curation: CurationViewModel | None = None
+        self._curation_panel: CurationPanel | None = None
         main = self._make_main()
         self._side = self._make_side()
         self.trace = TracePanel(
             close=lambda: self.show_inspector(False), regenerate=self._regenerate_traced, pin=self._pin_traced
         )
-        super().__init__("chat", main, self._side, self.trace)
+        self._inspected = QStackedWidget()
+        self._inspected.setObjectName("chat.inspected")
+        self._inspected.addWidget(self.trace)
+        super().__init__("chat", main, self._side, self._inspected)
         self._acts = self._make_acts()
         chat, chats = services.chat, services.chats
         chat.opened.connect(self._on_opened)
@@ -167,6 +174,27 @@ class ChatPage(PageFrame):
             place.addWidget(self._reading)
         return self._reading
 
+    @property
+    def curation(self) -> "CurationViewModel":
+        """What curation does to the open chat; made, with its meter, when there is a chat."""
+        if self._curation is None:
+            from app.viewmodels.curation import CurationViewModel
+            from app.views.chat.curation_meter import CurationMeterBar
+
+            self._curation = CurationViewModel(self._services.bridge, self._services.chat)
+            self.composing.show_below(CurationMeterBar(self._curation, self.show_curation, self.composing))
+        return self._curation
+
+    def show_curation(self) -> None:
+        """What the model will see, in the inspector."""
+        if self._curation_panel is None:
+            from app.views.chat.curation_panel import CurationPanel
+
+            self._curation_panel = CurationPanel(self.curation, close=lambda: self.show_inspector(False))
+            self._inspected.addWidget(self._curation_panel)
+        self._inspected.setCurrentWidget(self._curation_panel)
+        self.show_inspector()
+
     def _make_tier_menu(self) -> QMenu:
         menu = QMenu()
         menu.setObjectName("chat.tierMenu")
@@ -216,6 +244,7 @@ class ChatPage(PageFrame):
         self._reading_place.setVisible(not is_new)
         if not is_new:
             _ = self.reading  # there is something to read: it is built now if it was not yet
+            _ = self.curation
         self._middle_box.setSizePolicy(
             QSizePolicy.Policy.Preferred,
             QSizePolicy.Policy.Expanding if is_new else QSizePolicy.Policy.Maximum,
@@ -294,6 +323,7 @@ class ChatPage(PageFrame):
             self._fill_trace(answer.id)
 
     def _show_trace(self, message_id: str) -> None:
+        self._inspected.setCurrentWidget(self.trace)
         self.show_inspector()
         self._fill_trace(message_id)
 
@@ -350,6 +380,7 @@ class ChatPage(PageFrame):
             "chat.rename": self._rename_open,
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
             "chat.private": self._toggle_private,
+            "chat.curation": self.show_curation,
             "chat.trash": lambda: chats.trash(chat.conversation_id),
             "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
             "chat.export": lambda: self._export(chat.conversation_id),

@@ -1,0 +1,190 @@
+"""What curation does to the chat that is open: how much shorter it is sent, by what, and what the model will see.
+
+Nothing is asked of the engine for a chat nobody looks at: the figures when one is opened or answered, the parts only
+while the panel is shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import Bridge
+from app.viewmodels import wording
+from app.viewmodels.chat import ChatViewModel
+from legion_core.api.types import AnswerEnded, CurationChanged, Event
+
+if TYPE_CHECKING:
+    from legion_core.api.facade import Legion
+    from legion_core.api.types import CurationMeter, SeenPart
+
+NOTHING: Final = "Nothing to curate"
+STRATEGIES: Final[dict[str, tuple[str, str]]] = {
+    "strip_thinking": ("Strip thinking", "earlier answer"),
+    "distill_tool_result": ("Distil tool results", "long output"),
+    "fold_resolved_exchanges": ("Fold resolved exchanges", "settled exchange"),
+    "evict_superseded": ("Evict superseded files", "older read"),
+    "dedup_similar": ("Drop near-duplicates", "repeated result"),
+    "drop_and_archive": ("Drop and archive", "old message"),
+}
+ROLES: Final = {"user": "You", "assistant": "Answer", "tool": "Tool"}
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyLine:
+    """What one strategy did, in words."""
+
+    title: str
+    detail: str
+    saved: str
+
+    @property
+    def spoken(self) -> str:
+        """The line read aloud."""
+        return f"{self.title}: {self.detail}, {self.saved} tokens"
+
+
+class CurationViewModel(QObject):
+    """Follows the chat of `chat`."""
+
+    changed = Signal()
+    """The figures are new."""
+    seen_changed = Signal()
+    """`parts` is new."""
+
+    def __init__(self, bridge: Bridge, chat: ChatViewModel) -> None:
+        super().__init__()
+        self.setObjectName("viewmodel.curation")
+        self._bridge = bridge
+        self._chat = chat
+        self._place: str = ""
+        self.meter: CurationMeter | None = None
+        self.parts: tuple[SeenPart, ...] = ()
+        self.last_edit = 0
+        """The number of the latest edit that stands; 0 where there is none."""
+        self.is_watched = False
+        chat.opened.connect(self._on_opened)
+        bridge.watch(self._on_facts, AnswerEnded, CurationChanged)
+        self._on_opened()
+
+    @property
+    def headline(self) -> str:
+        """`Curated 73 %, 41.2k to 11.1k`, or that there is nothing to curate."""
+        meter = self.meter
+        if meter is not None and not meter.is_on:
+            return "Curation is off"
+        if meter is None or not self.share:
+            return NOTHING
+        before, after = wording.short_count(meter.naive_tokens), wording.short_count(meter.curated_tokens)
+        return f"Curated {round(100 * self.share)} %, {before} to {after}"
+
+    @property
+    def share(self) -> float:
+        """How much of the whole is left out, 0 to 1; what is not a whole percent is nothing."""
+        meter = self.meter
+        if meter is None or not meter.is_on or not meter.naive_tokens:
+            return 0.0
+        share = 1 - meter.curated_tokens / meter.naive_tokens
+        return share if share >= 0.005 else 0.0
+
+    @property
+    def lines(self) -> tuple[StrategyLine, ...]:
+        """What each of the six strategies did."""
+        told = {each.strategy: each for each in self.meter.by_strategy} if self.meter is not None else {}
+        made = list[StrategyLine]()
+        for strategy, (title, noun) in STRATEGIES.items():
+            found = told.get(strategy)
+            if found is None or not found.edits:
+                made.append(StrategyLine(title, "not needed here", "0"))
+            else:
+                saved = f"−{wording.short_count(found.tokens)}"
+                made.append(StrategyLine(title, wording.plural(found.edits, noun), saved))
+        return tuple(made)
+
+    @property
+    def curated(self) -> "tuple[SeenPart, ...]":
+        """The parts that the model sees otherwise than they were said."""
+        return tuple(part for part in self.parts if part.state != "same")
+
+    def watch(self, is_watched: bool) -> None:
+        """Somebody looks at the parts, or no longer."""
+        self.is_watched = is_watched
+        if is_watched:
+            self._load_parts()
+
+    def set_on(self, is_on: bool) -> None:
+        """Curate this chat from its next question on, or send all of it."""
+        self._act("curation.on", lambda legion, place: legion.curation.set_on(place, is_on))
+
+    def undo(self) -> None:
+        """Give back what the latest edit took."""
+        number = self.last_edit
+        if number:
+            self._act("curation.undo", lambda legion, place: legion.curation.undo(place, number))
+
+    def keep(self, message_id: str) -> None:
+        """Give a message back and leave it alone from now on."""
+        self._act("curation.keep", lambda legion, place: legion.curation.keep(place, message_id))
+
+    def _act(self, name: str, ask: "Act") -> None:
+        place = self._place
+        if place:
+            self._bridge.launch(name, lambda legion: ask(legion, place), lambda _: self._load())
+
+    def _on_opened(self) -> None:
+        place = self._chat.conversation_id
+        if place != self._place:
+            self._place, self.meter, self.parts, self.last_edit = place, None, (), 0
+            self.changed.emit()
+            self.seen_changed.emit()
+        self._load()
+
+    def _on_facts(self, facts: Sequence[Event]) -> None:
+        for fact in facts:
+            of = fact.message.conversation_id if isinstance(fact, AnswerEnded) else ""
+            if isinstance(fact, CurationChanged):
+                of = fact.conversation_id
+            if of and of == self._chat.conversation_id:
+                self._place = of
+                self._load()
+                return
+
+    def _load(self) -> None:
+        place = self._place
+        if not place:
+            return
+
+        def done(meter: "CurationMeter") -> None:
+            if place == self._place:
+                self.meter = meter
+                self.changed.emit()
+
+        self._bridge.launch(
+            "curation.meter", lambda legion: legion.curation.meter(place), done, lambda _: None
+        )
+        if self.is_watched:
+            self._load_parts()
+
+    def _load_parts(self) -> None:
+        place = self._place
+        if not place:
+            return
+
+        async def ask(legion: "Legion") -> "tuple[int, tuple[SeenPart, ...]]":
+            edits = await legion.curation.edits(place)
+            standing = [edit.number for edit in edits if not edit.is_undone]
+            return max(standing, default=0), await legion.curation.seen(place)
+
+        def done(found: "tuple[int, tuple[SeenPart, ...]]") -> None:
+            if place == self._place:
+                self.last_edit, self.parts = found
+                self.seen_changed.emit()
+
+        self._bridge.launch("curation.seen", ask, done, lambda _: None)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Act = Callable[[Legion, str], Awaitable[object]]

@@ -1,0 +1,148 @@
+"""Seeing what curation does to a chat: the meter, the six strategies, what the model will see, and taking it back."""
+
+import pytest
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QWidget
+
+from app.views.chat.curation_panel import CurationPanel
+from app.views.chat.seen_dialog import SeenDialog
+from app.widgets.switch import Switch
+from legion_core.api.types import CurationChanged, CurationEdit, CurationMeter, SeenPart, StrategyCount
+from tests.gui.conftest import Person
+
+PARTS = (
+    SeenPart(message_id="m0", role="user", before="Fix it.", after="Fix it.", state="same"),
+    SeenPart(message_id="m1", role="assistant", before="Let me think.", after="", state="gone"),
+    SeenPart(message_id="m2", role="tool", before="a line\n" * 2_000, after="#2 read a.py", state="changed"),
+)
+
+
+def told(person: Person, place: str) -> None:
+    curation = person.legion.curation
+    curation.parts = PARTS
+    curation.made = (
+        CurationEdit(
+            number=1, epoch=1, strategy="strip_thinking", ids=("m1",), tokens=6400, note="", archive_key="#1"
+        ),
+        CurationEdit(
+            number=2, epoch=1, strategy="dedup_similar", ids=("m2",), tokens=1, note="", archive_key="#2", is_undone=True
+        ),
+    )  # fmt: skip
+    counts = (StrategyCount(strategy="strip_thinking", edits=5, tokens=6400),)
+    curation.told[place] = CurationMeter(
+        conversation_id=place,
+        is_on=True,
+        naive_tokens=41_200,
+        curated_tokens=11_100,
+        epoch=1,
+        by_strategy=counts,
+    )
+    at_utc, at_mono_s = person.legion.events.stamp()
+    person.legion.events.publish(
+        CurationChanged(
+            at_utc=at_utc,
+            at_mono_s=at_mono_s,
+            conversation_id=place,
+            naive_tokens=41_200,
+            curated_tokens=11_100,
+        )
+    )
+    person.settle()
+
+
+def opened(person: Person) -> str:
+    place = person.legion.chat.add("Importer", "Fix it.", "Done.")
+    person.window.chat_page.open(place)
+    person.settle()
+    return place
+
+
+def button(person: Person, name: str) -> QPushButton:
+    found = person.find(name)
+    assert isinstance(found, QPushButton)
+    return found
+
+
+def words(widget: QWidget) -> str:
+    return "\n".join(each.text() for each in widget.findChildren(QLabel) if each.isVisible())
+
+
+@pytest.mark.requirement("curation.seen")
+def test_a_chat_of_one_turn_honestly_has_nothing_to_curate(person: Person) -> None:
+    assert person.window.findChild(QWidget, "curation.meter") is None, "a new chat costs nothing"
+    opened(person)
+
+    assert person.find("curation.meter").isVisible()
+    assert button(person, "curation.open").text() == "Nothing to curate"
+    button(person, "curation.open").click()
+    person.settle()
+    panel = person.find("curation")
+    assert "Everything, word for word." in words(panel)
+    assert words(panel).count("not needed here") == 6
+
+
+@pytest.mark.requirement("curation.seen")
+def test_the_meter_leads_to_what_was_done_and_what_the_model_will_see(person: Person) -> None:
+    place = opened(person)
+    told(person, place)
+    assert button(person, "curation.open").text() == "Curated 73 %, 41.2k to 11.1k"
+
+    person.services.commands.run("chat.curation")
+    person.settle()
+
+    said = words(person.find("curation"))
+    assert "5 earlier answers" in said
+    assert "−6.4k" in said
+    assert "#2 read a.py" in said
+    assert "Answer, left out" in said
+
+    button(person, "curation.full").click()
+    person.settle()
+    dialog = next(each for each in person.window.findChildren(SeenDialog))
+    shown = dialog.findChildren(QPlainTextEdit)[0].toPlainText()
+    assert shown.startswith("You\nFix it.\n\nAnswer\nLet me think.")
+    assert "#2 read a.py" in shown
+    assert shown.count("a line") <= 8
+    dialog.close()
+    person.settle()
+
+
+@pytest.mark.requirement("curation.seen")
+def test_what_was_done_is_taken_back_kept_and_switched_off(person: Person) -> None:
+    place = opened(person)
+    told(person, place)
+    person.services.commands.run("chat.curation")
+    person.settle()
+
+    button(person, "curation.undo").click()
+    button(person, "curation.keep").click()
+    switch = person.find("curation.switch")
+    assert isinstance(switch, Switch)
+    switch.click()
+    person.settle()
+
+    assert person.legion.curation.calls == [
+        ("undo", place, 1),
+        ("keep", place, "m1"),
+        ("set_on", place, False),
+    ]
+    assert button(person, "curation.open").text() == "Curation is off"
+
+
+def test_the_trace_and_curation_share_the_inspector(person: Person) -> None:
+    opened(person)
+    person.services.commands.run("chat.curation")
+    person.settle()
+    assert isinstance(person.window.chat_page._inspected.currentWidget(), CurationPanel)
+
+    person.services.commands.run("answer.trace")
+    person.settle()
+    assert person.window.chat_page._inspected.currentWidget() is person.window.chat_page.trace
+
+
+def test_another_chat_shows_its_own_figures(person: Person) -> None:
+    told(person, opened(person))
+    other = person.legion.chat.add("Other", "q", "a")
+    person.window.chat_page.open(other)
+    person.settle()
+
+    assert button(person, "curation.open").text() == "Nothing to curate"
