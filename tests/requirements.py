@@ -171,7 +171,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     # Surfaces
-    Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP."),
+    Requirement(
+        "mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP.", "kept"
+    ),
     Requirement(
         "connect.byte-equal",
         "A program that was connected and let go has its files back byte for byte.",
@@ -185,7 +187,24 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
     ),
-    Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed."),
+    Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed.", "kept"),
+    Requirement(
+        "mcp.cross-talk",
+        "A hundred MCP clients that use the same request ids hear only their own answers.",
+        "kept",
+    ),
+    Requirement(
+        "mcp.rebinding", "A web page that reaches loopback gets nothing of MCP, token or not.", "kept"
+    ),
+    Requirement("mcp.session-bound", "An MCP session belongs to the token that opened it.", "kept"),
+    Requirement(
+        "mcp.headers-match", "An MCP request whose headers name something else than its body is refused.", "kept"
+    ),
+    Requirement(
+        "mcp.approval-bound",
+        "Another's MCP server is called only while its launch and its tools are what the user said yes to.",
+        "kept",
+    ),
     Requirement("cli.start", "`legion start` starts the engine.", "kept"),
     Requirement("cli.chat", "`legion chat` is a conversation with tools, memory and subagents."),
     Requirement("cli.json", "Every command takes --json.", "kept"),

@@ -23,7 +23,7 @@ from legion_core.api.mcp_types import (
 )
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Denied, LegionError, LimitReached, NotFound, TimedOut
-from legion_core.kernel.events import Event, EventBus
+from legion_core.kernel.events import EventBus
 from legion_core.kernel.ports import Principal
 
 CALL_S = 3_600.0  # the longest a call may take
@@ -98,7 +98,8 @@ class McpService:
     def tools_changed(self, reason: str) -> None:
         """What is offered is not what it was."""
         self._version += 1
-        self._tell(McpToolsChanged, reason=reason)
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(McpToolsChanged(at_utc=at_utc, at_mono_s=at_mono_s, reason=reason))
 
     def heard(
         self,
@@ -136,7 +137,8 @@ class McpService:
             calls=before.calls + calls,
         )
         if is_news:
-            self._tell(McpClientsChanged, name=client)
+            at_utc, at_mono_s = self._bus.stamp()
+            self._bus.publish(McpClientsChanged(at_utc=at_utc, at_mono_s=at_mono_s, name=client))
 
     # Calling
 
@@ -210,10 +212,6 @@ class McpService:
                 return await tool.call(who, args, _Noting(reporter, self.calls, call.id))
         except TimeoutError as error:
             raise TimedOut(f"{row.name} had not ended after {CALL_S:.0f} s and was cancelled.") from error
-
-    def _tell(self, kind: type[Event], **fields: Any) -> None:
-        at_utc, at_mono_s = self._bus.stamp()
-        self._bus.publish(kind(at_utc=at_utc, at_mono_s=at_mono_s, **fields))
 
 
 class _Noting:

@@ -5,6 +5,7 @@ LEGION_HOME/extensions. An extension is imported when it is first asked for; one
 its reason and disturbs no other. A folder that changed is imported again at the next call.
 """
 
+import asyncio
 import importlib
 import inspect
 import logging
@@ -82,6 +83,7 @@ class Registry:
         }
         self._folders: dict[str, tuple[Print, Extension]] = {}
         self._installed: dict[str, Extension] | None = None
+        self._importing = asyncio.Lock()
         self.on_change: Callable[[], None] | None = None  # a folder was imported anew, or is gone
 
     def offer(self, extension: Extension) -> None:
@@ -157,10 +159,13 @@ class Registry:
         now = fingerprint(folder)
         before = self._folders.get(name)
         if before is None or before[0] != now:
-            # Imported in a thread: strangers' code may take long to import.
-            before = (now, await in_thread(f"import {name}", lambda: _import(name, folder)))
-            self._folders[name] = before
-            self._changed()
+            async with self._importing:  # two at once would take each other's modules away
+                before = self._folders.get(name)
+                if before is None or before[0] != now:
+                    # Imported in a thread: strangers' code may take long to import.
+                    before = (now, await in_thread(f"import {name}", lambda: _import(name, folder)))
+                    self._folders[name] = before
+                    self._changed()
         return before[1]
 
     def _changed(self) -> None:

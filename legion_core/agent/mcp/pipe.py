@@ -198,6 +198,16 @@ async def _end(process: Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_S):
             await process.wait()
+            assert process.stdout is not None
+            # What was never read keeps the pipe open, and asyncio (3.11) then never lets go of it.
+            while await _rest(process.stdout):
+                pass
+
+
+async def _rest(stream: asyncio.StreamReader) -> bytes:
+    with contextlib.suppress(OSError, ValueError):
+        return await stream.read(1 << 16)
+    return b""
 
 
 def _group(process: Process, end: Callable[[Process], None]) -> None:

@@ -206,6 +206,8 @@ class Servers:
         finally:
             live.running -= 1
             live.used_s = self._clock.monotonic_s()
+            if link.ending.is_over.is_set():
+                self._over(name, link)  # now, not when its process is gone
         return result_of(name, tool, result, entry.spec.result_chars_max)
 
     def _may(self, entry: Entry, live: _Live) -> None:
@@ -233,7 +235,7 @@ class Servers:
             wait_s = live.not_before_s - self._clock.monotonic_s()
             if wait_s > 0:
                 raise Unavailable(
-                    f"{spec.name} failed {live.failures} times: {live.problem}",
+                    f"{spec.name} failed lately: {live.problem}",
                     hint=f"It is tried again in {wait_s:.0f} s.",
                     retry_after_s=wait_s,
                 )

@@ -98,7 +98,7 @@ class Shim:
             self._open[key] = connection
         try:
             connection.request("POST", PATH, body=line, headers=self._headers(frame))
-            if connection.sock is not None:
+            if connection.sock is not None and "id" in frame:
                 connection.sock.settimeout(None)  # a tool may take as long as it takes; the node bounds it
             answer = connection.getresponse()
             if frame.get("method") == "initialize":
