@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 UNDO_MAX = 100
 SECRETS_GROUP = "Secrets"
+ACCESS_GROUP = "Access"
 
 
 def matches(row: SettingRow, query: str) -> bool:
@@ -54,9 +55,9 @@ class SettingsViewModel(QObject):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups that have something to show at this level, in the schema's order, secrets last."""
+        """The groups that have something to show at this level, in the schema's order, secrets and access last."""
         seen = dict.fromkeys(row.group for row in self.shown())
-        return (*seen, SECRETS_GROUP)
+        return (*seen, SECRETS_GROUP, ACCESS_GROUP)
 
     def shown(self, group: str = "") -> tuple[SettingRow, ...]:
         """The rows of a group (or all) at this level; a search shows matches of every level."""

@@ -61,6 +61,18 @@ def ask_remove_secret(parent: QWidget, name: str) -> bool:
     return ask(parent, f"Remove the secret {name}?", loss, act="Remove secret", keep="Keep")
 
 
+def ask_revoke_token(parent: QWidget, name: str) -> bool:
+    """Whether a program shall lose its token."""
+    loss = "What it has open is closed, and what it began goes no further. It needs a new token to come back."
+    return ask(parent, f"Revoke the token of {name}?", loss, act="Revoke token", keep="Keep")
+
+
+def ask_remove_policy(parent: QWidget) -> bool:
+    """Whether there shall be no policy."""
+    loss = "Tokens may then do what they were given when they were made; those that live by a role may do nothing."
+    return ask(parent, "Remove the policy?", loss, act="Remove policy", keep="Keep")
+
+
 def ask_save_untested(parent: QWidget, name: str) -> bool:
     """Whether a provider whose test failed shall be kept all the same."""
     loss = "The test did not succeed. It is tried when an answer needs it, and rests after failures."

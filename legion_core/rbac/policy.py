@@ -342,11 +342,14 @@ BUILTIN: Final[Mapping[str, Role]] = {
         ),
         _role(
             "supervisor", "As worker, and keeps chains, schedules and webhooks.",
-            "tasks/*:*", "tasks:*", "chains/*:*", "chains:*", "schedules:*", "hooks:*", "events:read",
+            "tasks/*:*", "tasks/shell/*:*", "tasks/file/*:*", "tasks:*", "chains/*:*", "chains:*", "schedules:*", "hooks:*", "events:read",
             "extensions:read", "nodes:read", "models:read", "providers:read", "routes:read", "ledger:read",
             "gateway/*:use",
         ),
-        _role("admin", "Everything but what changes the rules themselves.", "*:*"),
+        _role(
+            "admin", "Everything but what changes the rules themselves.",
+            "*:*", "tasks/shell/*:*", "tasks/file/*:*",
+        ),
         _role(
             "governance-observer", "Sees what is done; does nothing.",
             "audit:read", "rbac:read", "tokens:read", "ledger:read", "tasks:read", "chains:read", "schedules:read",

@@ -3,7 +3,7 @@
 A path is words with `/` between, such as `tasks/http/request/get`. In a glob `+` stands for exactly one word and `*`, as the
 last word only, for one or more; everything else stands for itself. There are no partial wildcards and no inheritance (seed).
 What is allowed must be spelled exactly; what is denied is denied however it is spelled, so that an odd letter does not get
-around it.
+around it. `tasks/*` does not allow `tasks/shell/…` or `tasks/file/…`: who means those writes them.
 """
 
 import unicodedata
@@ -24,6 +24,7 @@ ROOTS: Final = frozenset(
 )  # fmt: skip
 PATH_CHARS_MAX: Final = 512
 ANY, ONE = "*", "+"
+NAMED: Final = frozenset({("tasks", "shell"), ("tasks", "file")})
 
 Words = tuple[str, ...]
 
@@ -37,8 +38,10 @@ class Rule:
     origin: str = ""
 
     def covers(self, path: Words, action: str) -> bool:
-        """Whether it is about `action` at `path`."""
-        return (self.actions is None or action in self.actions) and matches(self.glob, path)
+        """Whether it allows `action` at `path`. What reaches out of the workbench has to be named, not swept in by a `*`."""
+        if (self.actions is not None and action not in self.actions) or not matches(self.glob, path):
+            return False
+        return path[:2] not in NAMED or self.glob[:2] == path[:2]
 
     @property
     def text(self) -> str:

@@ -49,6 +49,7 @@ from legion_core.api.types import (
 )
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
+from tests.gui.fake_access import ClientTokens, FakeRbac
 from tests.gui.fake_activity import FakeActivity, FakeTasks
 from tests.gui.fake_chains import FakeChains
 from tests.gui.fake_schedules import FakeExtensions, FakeSchedules
@@ -820,6 +821,8 @@ class FakeLegion:
         self.routes = FakeRoutes(self.clock, self.providers, self.llm)
         self.settings = FakeSettings(self.events)
         self.secrets = FakeSecrets()
+        self.rbac = FakeRbac(self.clock)
+        self.tokens = ClientTokens(self.events, self.clock, self.rbac.authorizer)
         self.ops = FakeOps(self.clock)
         self.tasks = FakeTasks()
         self.activity = FakeActivity(self.events, self.tasks, self.clock.now)

@@ -27,7 +27,8 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import pixmap
 from app.theme.paint import focus_ring, rounded, text
-from app.viewmodels.settings import SECRETS_GROUP, SettingsViewModel
+from app.viewmodels.access import AccessViewModel
+from app.viewmodels.settings import ACCESS_GROUP, SECRETS_GROUP, SettingsViewModel
 from app.views.appearance import Appearance
 from app.views.frame import PageFrame
 from app.views.links import open_file
@@ -45,6 +46,7 @@ from app.views.parts import (
     search_field,
 )
 from app.views.services import Services
+from app.views.settings.access import AccessSection
 from app.views.settings.fields import FieldRow
 from app.views.settings.secrets import SecretsSection
 from app.widgets.switch import Switch
@@ -52,7 +54,7 @@ from app.widgets.switch import Switch
 GROUP_ICONS = {
     "General": "sliders-horizontal", "Appearance": "palette", "Chat": "message-square", "Models": "box",
     "Routing": "route", "Network": "globe", "Privacy": "shield-off", "Advanced": "wrench", "Storage": "hard-drive",
-    "Secrets": "key-round", "Budget": "wallet",
+    "Secrets": "key-round", "Budget": "wallet", "Access": "shield-check",
 }  # fmt: skip
 COLUMN = 720
 NAME_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -133,6 +135,7 @@ class SettingsPage(PageFrame):
         self._services = services
         self._appearance = appearance
         self._settings = services.settings
+        self._access = AccessViewModel(services.bridge)
         self._rows: dict[str, FieldRow] = {}
         self._sections: dict[str, QWidget] = {}
         self._wanted = ""
@@ -257,7 +260,7 @@ class SettingsPage(PageFrame):
         shown = self._settings.shown()
         for group in self.groups.names:
             rows = [found for found in shown if found.group == group]
-            if not rows and (group != SECRETS_GROUP or self._settings.query):
+            if not rows and (group not in (SECRETS_GROUP, ACCESS_GROUP) or self._settings.query):
                 continue
             title = label(group, "heading")
             title.setContentsMargins(12, 16, 12, 2)
@@ -268,6 +271,8 @@ class SettingsPage(PageFrame):
                 layout.addWidget(made)
             if group == SECRETS_GROUP:
                 layout.addWidget(SecretsSection(self._settings))
+            if group == ACCESS_GROUP:
+                layout.addWidget(AccessSection(self._access))
         if not self._sections:
             layout.addWidget(label(f"Nothing matches “{self._settings.query}”.", "", "tertiary"))
         layout.addStretch(1)

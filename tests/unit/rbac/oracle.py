@@ -7,7 +7,7 @@ from legion_core.rbac.policy import OWNERS_ALONE, Assignment, Policy, Role
 from legion_core.rbac.rules import Rule
 
 ROOTS = ("tasks", "chains", "gateway", "secrets", "models")
-WORDS = ("a", "b", "A", "get", "x.y")
+WORDS = ("a", "b", "A", "shell", "x.y")
 VERBS = ("read", "run", "manage")
 
 
@@ -21,13 +21,19 @@ def allows(policy: Policy, subject: str, scopes: tuple[Rule, ...], path: str, ac
         for rule in role.deny:
             if _about(rule, action) and _stands(_same("/".join(rule.glob)), _same(path)):
                 return False
-    if scopes and not any(_about(rule, action) and _stands("/".join(rule.glob), path) for rule in scopes):
+    if scopes and not any(_allows(rule, path, action) for rule in scopes):
         return False
     if scopes and not own:
         return True
-    return any(
-        _about(rule, action) and _stands("/".join(rule.glob), path) for role in roles for rule in role.allow
-    )
+    return any(_allows(rule, path, action) for role in roles for rule in role.allow)
+
+
+def _allows(rule: Rule, path: str, action: str) -> bool:
+    glob = "/".join(rule.glob)
+    for named in ("tasks/shell", "tasks/file"):
+        if path == named or path.startswith(named + "/"):
+            return _about(rule, action) and _stands(glob, path) and (glob + "/").startswith(named + "/")
+    return _about(rule, action) and _stands(glob, path)
 
 
 def _alone(path: str, action: str, where: str, what: str) -> bool:
