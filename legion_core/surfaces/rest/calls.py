@@ -54,6 +54,8 @@ class Call:
             return msgspec.json.decode(self.body or b"{}", type=kind)
         except msgspec.DecodeError as error:
             raise InvalidInput(f"The body does not fit: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise InvalidInput("The body is not UTF-8.") from error
         except RecursionError as error:
             raise InvalidInput("The body is nested too deeply.") from error
 
