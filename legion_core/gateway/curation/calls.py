@@ -71,6 +71,8 @@ def read_call(name: str, arguments: str) -> Call:
     told = _object(arguments)
     kind = _kind(name, told)
     path = _first(told, _PATH_KEYS)
+    if kind in ("edit", "write") and not path:
+        kind = "other"  # it makes something that is no file: a ticket, a page
     command = _first(told, _COMMAND_KEYS)
     query = _first(told, _QUERY_KEYS)
     if kind == "run":

@@ -37,8 +37,9 @@ ANCHORS_TRIED = 4
 LIST_LEAST = 0.8  # of the goal
 LIST_LEAST_TOKENS = 5_000
 LIST_LEAST_SHARE = 0.06  # of the history, as long as that is less
-HOT_TOKENS = 5_000
-GAIN_LEAST = 0.2  # an epoch that takes less than this from the view is put off
+HOT_TOKENS = 7_000  # for files read just now; where the view may be least, fewer
+HOT_TOKENS_LEAST = 3_500
+GAIN_LEAST = 0.17  # an epoch that takes less than this from the view is put off
 STUB = "[moved out of the conversation: recall {key}]"
 
 
@@ -285,6 +286,17 @@ class Curator:
             self._try_epoch(goal, turns_left, is_forced)
         self._pay()
 
+    @property
+    def _hot_turns(self) -> int:
+        """Where the view may be least, one round less is kept whole."""
+        return HOT_TURNS - 1 if self._spent.row == len(self._settings.shares) - 1 else HOT_TURNS
+
+    def _hot_tokens(self, rounds: Sequence[Round]) -> int:
+        """What the files read just now take, as far as they are kept whole."""
+        is_least = self._spent.row == len(self._settings.shares) - 1
+        hot = sum(round_.bare_tokens for round_ in rounds[-self._hot_turns :] if round_.has_reads)
+        return min(hot, HOT_TOKENS_LEAST if is_least else HOT_TOKENS)
+
     def _row(self, turn: int) -> tuple[int, float | None, float]:
         """The row of `shares` a turn is in, its share, and how many turns it still lasts."""
         row, share, end = -1, None, float("inf")
@@ -321,10 +333,7 @@ class Curator:
                 round_.said_tokens + (0 if round_.is_covered else round_.line_tokens) for round_ in late
             )
             room = goal - self._shown.tokens + sum(_held(round_, round_.level) for round_ in late)
-            hot = sum(round_.bare_tokens for round_ in late[-HOT_TURNS:] if round_.has_reads)
-            if self._edit_rounds(
-                late, max(room, told / 0.7 + min(hot, HOT_TOKENS)), turns_left, is_forced, is_whole=False
-            ):
+            if self._edit_rounds(late, max(room, told / 0.7), turns_left, is_forced, is_whole=False):
                 return
             if not is_forced:
                 rounds = []
@@ -350,7 +359,8 @@ class Curator:
     ) -> bool:
         """Bring `rounds` into `room` tokens, unless that gains too little or costs too much."""
         answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
-        made = plan(rounds, int(room), answers)
+        hot = self._hot_tokens(rounds)
+        made = plan(rounds, int(room + hot), answers, hot_turns=self._hot_turns, hot_tokens=hot)
         before, live, lists = self._shown, self._live, self._lists
         levels = {round_.index: round_.level for round_ in rounds}
         for round_ in rounds:

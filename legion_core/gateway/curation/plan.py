@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
 
-HOT_TURNS = 1  # behind the untouched end: what was read there is being worked on
-HOT_SHARE = 0.45  # of what is left, at most for it
+HOT_TURNS = 2  # by default, behind the untouched end: what was read there is being worked on
 SAID_SHARE = 0.7  # of what is left, at most for telling sentences
 LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
 ASIDE_SHARE = 0.05  # of what is then left, at most for other sentences
@@ -31,10 +30,18 @@ class Plan:
         self.hot = set[int]()
 
 
-def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
+def plan(
+    rounds: Sequence[Round],
+    tokens_left: int,
+    answers_least: int,
+    *,
+    hot_turns: int = HOT_TURNS,
+    hot_tokens: int = 0,
+) -> Plan:
     """How much of each of `rounds` (in order, none of them of the untouched end) fits into `tokens_left`.
 
-    `answers_least`: the tokens that the answers among them take at least. A level is never above the one it has.
+    `answers_least`: the tokens that the answers among them take at least. `hot_tokens` are, of those left, at most for
+    files that were read in the last `hot_turns`. A level is never above the one it has.
     """
     made = Plan()
     left = tokens_left - answers_least
@@ -43,7 +50,7 @@ def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
         left -= round_.bare_tokens if round_.is_kept else 0
     newest_first = [round_ for round_ in reversed(rounds) if not round_.is_kept]
     newest = rounds[-1].index + 1
-    left -= _keep_hot(newest_first, made, newest, HOT_SHARE * left)
+    left -= _keep_hot(newest_first, made, newest - hot_turns, hot_tokens)
     newest_first = [round_ for round_ in newest_first if round_.index not in made.hot]
     room = max(left, 0)
     said = _quote(newest_first, made, room * SAID_SHARE)
@@ -54,11 +61,11 @@ def plan(rounds: Sequence[Round], tokens_left: int, answers_least: int) -> Plan:
     return made
 
 
-def _keep_hot(newest_first: Sequence[Round], made: Plan, newest: int, most: float) -> int:
+def _keep_hot(newest_first: Sequence[Round], made: Plan, oldest: int, most: float) -> int:
     """Files that were read just now stay whole; gives the tokens spent, as all of these do."""
     spent = 0
     for round_ in newest_first:
-        if newest - round_.index > HOT_TURNS or round_.level < Level.BARE or round_.is_covered:
+        if round_.index < oldest or round_.level < Level.BARE or round_.is_covered:
             break
         if round_.has_reads and spent + round_.bare_tokens <= most:
             made.levels[round_.index] = Level.BARE

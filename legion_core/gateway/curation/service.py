@@ -31,6 +31,7 @@ from legion_core.kernel.ids import Ids
 from legion_core.kernel.supervise import Supervisor
 
 CURATORS_MAX = 8  # held in memory; others are fed again when their conversation goes on
+READY_MAX = 32  # views held in memory; others are read from the journal
 WAITING_MAX = 32  # turns; one that finds no place is made up for by the next
 HEADS_TRIED = 40
 CHARS_PER_TOKEN = 4
@@ -57,6 +58,7 @@ class _Live:
     marks: tuple[Mark, ...]
     archived: int = 0
     edits: int = 0
+    kept: Kept | None = None
 
 
 def count_by_length(text: str) -> int:
@@ -84,6 +86,7 @@ class Curation:
         self._settings = settings
         self._live: OrderedDict[str, _Live] = OrderedDict()
         self._ready: OrderedDict[bytes, Kept] = OrderedDict()
+        self._before: dict[str, Kept] = {}  # each view's predecessor, for a request that is repeated
         self._waiting = 0
         self._turn = asyncio.Lock()  # one curator works at a time: it is the loop's time it takes
 
@@ -93,6 +96,8 @@ class Curation:
             return None
         heads = chain(request.messages)
         kept = await self._find(heads)
+        if kept is not None and kept.fed == len(heads):
+            kept = self._before.get(kept.id)  # asked again: its last results have to be seen whole once more
         curated = Curated(request, request.messages, heads, kept)
         if kept is not None and kept.epoch:
             curated.request = msgspec.structs.replace(
@@ -227,7 +232,8 @@ class Curation:
 
     def _put_ready(self, kept: Kept) -> None:
         self._ready[kept.head] = kept
-        while len(self._ready) > CURATORS_MAX * 4:
+        self._ready.move_to_end(kept.head)
+        while len(self._ready) > READY_MAX:
             self._ready.popitem(last=False)
 
     # Curating
@@ -254,7 +260,7 @@ class Curation:
 
     async def _fed_for(self, curated: Curated) -> _Live | None:
         """The curator that has seen a beginning of this history; None where it has seen all of it already."""
-        kept = curated.kept
+        kept = await self._find(curated.heads)
         if kept is None:
             name = curated.request.conversation_id
             made = self._new(self._ids.new("cur"), name or "")
@@ -268,9 +274,8 @@ class Curation:
         return self._remember(live)
 
     def _new(self, curation: str, conversation: str) -> _Live:
-        settings = msgspec.structs.replace(
-            self._settings(), is_on=True
-        )  # a request's own word may have turned it on
+        # A request's own word may have turned it on. The model has answered to all that is fed, so none of it is new.
+        settings = msgspec.structs.replace(self._settings(), is_on=True, raw_rounds=0)
         return _Live(curation, conversation, Curator(count_by_length, settings), [], ())
 
     def _remember(self, live: _Live) -> _Live:
@@ -292,7 +297,7 @@ class Curation:
             else:
                 live.curator.view(mark.at_s)
             await asyncio.sleep(0)
-        live.heads, live.marks = chain(messages[:fed]), kept.marks
+        live.heads, live.marks, live.kept = chain(messages[:fed]), kept.marks, kept
         live.archived, live.edits = len(live.curator.archive), len(live.curator.edits)
         return live
 
@@ -323,6 +328,11 @@ class Curation:
             self._live.pop(live.id, None)  # what is on disk is the truth; it is fed again from there
             raise
         live.archived, live.edits = len(curator.archive), len(curator.edits)
+        if live.kept is not None and live.kept.fed < kept.fed:
+            self._before[kept.id] = live.kept
+            while len(self._before) > READY_MAX:
+                self._before.pop(next(iter(self._before)))
+        live.kept = kept
         self._put_ready(kept)
         return kept
 

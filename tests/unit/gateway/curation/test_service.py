@@ -25,10 +25,11 @@ from legion_core.testing.faults import armed, failing
 from legion_core.testing.gateway import GatewayUnderTest, open_gateway
 from legion_core.testing.scripted import ScriptedProvider, call_tool, say
 from tests.support.aio import run
-from tests.unit.gateway.curation.sessions import history, steps
+from tests.unit.gateway.curation.sessions import history, said, steps
 from tests.unit.gateway.curation.test_curator import faults
 
 TURNS = 40
+MORE = Message(role="user", content=(TextBlock(text="Go on."),))
 CALLED = Finished(stop_reason="tool_use", usage=Usage(input_tokens=5, output_tokens=5))
 
 
@@ -112,7 +113,7 @@ def test_what_the_model_recalls_is_answered_here_and_the_client_sees_one_answer(
             box.then((*call_tool("recall", json.dumps({"query": "#4"})), CALLED), say("found it"))
             before = len(box.calls)
 
-            answer = await under_test.gateway.answer(request(messages, 900), LOCAL_OWNER)
+            answer = await under_test.gateway.answer(request([*messages, MORE], 900), LOCAL_OWNER)
 
             assert answer.text == "found it"
             assert answer.tool_calls == ()
@@ -133,7 +134,7 @@ def test_a_tool_of_the_client_is_given_out_and_not_taken_for_ours(tmp_path: Path
             messages = await play(under_test, tools=own)
             box.then((*call_tool("recall", "{}"), CALLED))
 
-            answer = await under_test.gateway.answer(request(messages, 900, tools=own), LOCAL_OWNER)
+            answer = await under_test.gateway.answer(request([*messages, MORE], 900, tools=own), LOCAL_OWNER)
 
             assert [call.name for call in answer.tool_calls] == ["recall"]
             assert [tool.name for tool in box.calls[-1].request.tools] == ["recall", "legion_recall"]
@@ -141,23 +142,39 @@ def test_a_tool_of_the_client_is_given_out_and_not_taken_for_ours(tmp_path: Path
     run(scenario())
 
 
-def test_after_a_restart_the_view_is_the_same(tmp_path: Path) -> None:
+def test_after_a_restart_the_view_is_the_same_and_goes_on(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
             box = put(under_test)
             messages = await play(under_test)
-            await under_test.gateway.answer(request(messages, 900), LOCAL_OWNER)
-            await idle(under_test)
+            more = [*messages, MORE]
+            under_test.curation.after = lambda _: None  # type: ignore[method-assign]
+            await under_test.gateway.answer(request(more, 900), LOCAL_OWNER)
             first = box.calls[-1].request.messages
         async with open_gateway(tmp_path / "j.db") as under_test:
             box = put(under_test)
-            await under_test.gateway.answer(request(messages, 901), LOCAL_OWNER)
+            await under_test.gateway.answer(request(more, 901), LOCAL_OWNER)
+            await idle(under_test)
+            assert box.calls[-1].request.messages == first
+
+            await under_test.gateway.answer(request([*more, said("Yes."), MORE], 902), LOCAL_OWNER)
+            assert faults(box.calls[-1].request.messages) == []
+            assert tokens(box.calls[-1].request.messages) < 0.5 * tokens(messages)
+
+    run(scenario())
+
+
+def test_a_repeated_request_shows_its_last_results_whole(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test)
+            before = box.calls[-1].request.messages
+
+            await under_test.gateway.answer(request(messages, 900), LOCAL_OWNER)
             await idle(under_test)
 
-            assert box.calls[-1].request.messages == first
-            more = [*messages, *next(iter(list(steps(TURNS + 1))[-1:]))]
-            await under_test.gateway.answer(request(more, 902), LOCAL_OWNER)
-            assert faults(box.calls[-1].request.messages) == []
+            assert box.calls[-1].request.messages == before
 
     run(scenario())
 
@@ -232,14 +249,17 @@ def test_undo_gives_back_what_an_edit_took(tmp_path: Path) -> None:
             box = put(under_test)
             messages = await play(under_test)
             curation = under_test.curation
-            sent = box.calls[-1].request.messages
             name = await newest(under_test)
             edit = next(edit for edit in await curation.edits(name) if edit.archive_key == "#4")
 
+            await under_test.gateway.answer(request([*messages, MORE], 900), LOCAL_OWNER)
+            await idle(under_test)
+            sent = box.calls[-1].request.messages
+            messages = [*messages, MORE]
             await curation.undo(name, edit.number, messages)
 
             assert (await curation.edits(name))[edit.number - 1].is_undone
-            await under_test.gateway.answer(request(messages, 901), LOCAL_OWNER)
+            await under_test.gateway.answer(request([*messages, MORE], 901), LOCAL_OWNER)
             assert tokens(box.calls[-1].request.messages) > tokens(sent)
             with pytest.raises(NotFound):
                 await curation.undo(name, 10_000, messages)
