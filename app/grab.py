@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from app.grab_work import show_activity, show_schedules, work
+from app.grab_work import connect, show_activity, show_connect, show_schedules, work
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -92,7 +92,8 @@ async def _draw(app: "QApplication", home: Path, target: Path) -> list[str]:
     QCursor.setPos(WIDTH * 2, HEIGHT * 2)  # no button shall look hovered
     window.show()
     names: list[str] = []
-    async with open_node(home, env={"LEGION_PORT": "0"}, serve=True) as node:
+    env = {"LEGION_PORT": "0", "HOME": str(home / "person"), "PATH": "", "APPIMAGE": "/opt/legion-workbench/legion"}
+    async with open_node(home, env=env, serve=True) as node:
         bridge.connect_engine(node.legion)
         await _pause()
         for theme in ("light", "dark"):
@@ -100,6 +101,7 @@ async def _draw(app: "QApplication", home: Path, target: Path) -> list[str]:
             names.append(await _shot(window, target, f"chat-empty-{theme}"))
         await _chat(node.legion)
         await work(node.legion)
+        await connect(node.legion, home / "person")
         await node.legion.models.measure((await node.legion.models.list())[0].name)
         node.legion.providers.trip("box-a")
         for theme in ("light", "dark"):
@@ -143,6 +145,7 @@ def _pages() -> tuple[tuple[str, "Callable[[MainWindow], Awaitable[None]]"], ...
         ("chains-text", lambda window: _show_chains(window, "text")),
         ("schedules", show_schedules),
         ("activity", show_activity),
+        ("connect", show_connect),
         ("settings", _show_settings),
         ("palette", _show_palette),
         ("wizard", _show_wizard),

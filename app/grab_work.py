@@ -1,6 +1,7 @@
 """What the pictures of Schedules and Activity show: real tasks, runs and schedules of the real engine."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,27 @@ if TYPE_CHECKING:
 SETTLE_S = 0.6
 WAIT_S = 15.0
 ZONE = "Europe/Lisbon"
+SETTINGS = {
+    ".config/zed/settings.json": """// How Zed looks
+{
+  "ui_font_size": 15,
+  "buffer_font_size": 14,
+  "tab_size": 2,
+  "theme": "One Light",
+  "vim_mode": false, // not yet
+}
+""",
+    ".cursor/mcp.json": """{
+  "mcpServers": {
+    "docs": { "command": "npx", "args": ["-y", "docs-server"] }
+  }
+}
+""",
+    ".claude.json": """{
+  "numStartups": 41
+}
+""",
+}
 
 
 async def work(legion: Any) -> None:
@@ -42,6 +64,27 @@ async def work(legion: Any) -> None:
     for name in ("tide-check", "nightly-backup", "weekly-digest"):
         ran = await legion.schedules.run_now(name)
         await legion.tasks.wait_at_most(ran.task, WAIT_S)
+
+
+async def connect(legion: Any, person: Path) -> None:
+    """Programs on a computer that is made up: three are connected, one was changed since."""
+    for folder in (".config/Claude", ".config/Code/User", ".config/zed", ".cursor", ".claude"):
+        (person / folder).mkdir(parents=True)
+    for path, text in SETTINGS.items():
+        (person / path).write_text(text, encoding="utf-8")
+    for name in ("cursor", "vscode", "claude-code"):
+        await legion.connect.apply(name)
+    changed = person / ".claude.json"
+    changed.write_text(changed.read_text(encoding="utf-8").replace('"mcp"', '"mcp", "--old"'), encoding="utf-8")
+
+
+async def show_connect(window: "MainWindow") -> None:
+    """What would be written for one that is not connected."""
+    page: Any = window.go("connect")
+    await asyncio.sleep(SETTLE_S)
+    page.connect_model.select("zed")
+    await asyncio.sleep(SETTLE_S)
+    page.take_focus()
 
 
 async def show_schedules(window: "MainWindow") -> None:

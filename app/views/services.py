@@ -9,6 +9,7 @@ from app.bridge import Bridge
 from app.commands import Commands
 from app.viewmodels.chat import ChatViewModel
 from app.viewmodels.conversations import ConversationsViewModel
+from app.viewmodels.mcp import McpViewModel
 from app.viewmodels.models import ModelsViewModel
 from app.viewmodels.providers import ProvidersViewModel
 from app.viewmodels.settings import SettingsViewModel
@@ -32,6 +33,7 @@ class Services:
     providers: ProvidersViewModel = field(init=False)
     settings: SettingsViewModel = field(init=False)
     status: StatusViewModel = field(init=False)
+    mcp: McpViewModel = field(init=False)
 
     def __post_init__(self) -> None:
         self.chats = ConversationsViewModel(self.bridge, self.now)
@@ -41,3 +43,4 @@ class Services:
         self.providers = ProvidersViewModel(self.bridge)
         self.settings = SettingsViewModel(self.bridge)
         self.status = StatusViewModel(self.bridge)
+        self.mcp = McpViewModel(self.bridge)

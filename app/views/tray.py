@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
-from PySide6.QtGui import QAction, QIcon, QPainter, QPen
+from PySide6.QtGui import QAction, QGuiApplication, QIcon, QPainter, QPen
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app.commands import BY_ID
@@ -106,6 +106,7 @@ class Tray(QObject):
             models = self.menu.addMenu(icon("box"), f"{loaded[0]}, loaded")
             for name in loaded:
                 models.addAction(f"Unload {name}", lambda what=name: self._services.models.unload(what))
+        self._fill_mcp()
         recent = [found for found in self._services.chats.found if not self._services.chats.query][:RECENT]
         if recent:
             chats = self.menu.addMenu(icon("history"), "Recent chats")
@@ -114,6 +115,23 @@ class Tray(QObject):
         self.menu.addSeparator()
         self._command("page.settings")
         self._command("app.quit")
+
+    def _fill_mcp(self) -> None:
+        mcp = self._services.mcp
+        menu = self.menu.addMenu(icon("pause" if mcp.is_paused else "plug"), mcp.words)
+        menu.setObjectName("tray.mcp")
+        copy = menu.addAction(icon("copy"), "Copy address", lambda: QGuiApplication.clipboard().setText(mcp.url))
+        copy.setEnabled(bool(mcp.url))
+        verb = "Go on" if mcp.is_paused else "Pause"
+        menu.addAction(verb, lambda: mcp.set_paused(not mcp.is_paused))
+        if mcp.waiting:
+            menu.addAction(icon("shield-alert"), "Calls that wait for you…", self._show_approvals)
+
+    def _show_approvals(self) -> None:
+        self._window.raise_up()
+        show = getattr(self._window, "show_approvals", None)
+        if callable(show):
+            show()
 
     def _add(self, title: str, run: Callable[[], object]) -> QAction:
         made = self.menu.addAction(title)

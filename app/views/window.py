@@ -68,10 +68,12 @@ class MainWindow(Shell):
             "settings": self._make_settings,
             "activity": self._make_activity,
             "schedules": self._make_schedules,
+            "connect": self._make_connect,
         }
         self.appearance = Appearance(services)
         self.notices = Notices(self, services)
         self.overlay: QWidget | None = None
+        self._approval: QDialog | None = None
         self._fill_strip()
         self._bind()
         self._make_shortcuts()
@@ -142,6 +144,11 @@ class MainWindow(Shell):
 
         return SchedulesPage(self.services, self.show_task, self.notices.tell)
 
+    def _make_connect(self) -> PageFrame:
+        from app.views.connect.page import ConnectPage
+
+        return ConnectPage(self.services, self.notices.tell)
+
     def _make_activity(self) -> PageFrame:
         from app.views.activity.page import ActivityPage
 
@@ -194,6 +201,12 @@ class MainWindow(Shell):
             commands.bind(f"routing.{verb}", lambda to=verb: self._routing(to))
         for verb in ("new", "run", "dry", "list", "text", "graph", "import", "export"):
             commands.bind(f"chains.{verb}", lambda to=verb: self._run_on("chains", to))
+        for verb in ("serve", "add", "api", "network"):
+            commands.bind(f"connect.{verb}", lambda to=verb: self._run_on("connect", to))
+        mcp = self.services.mcp
+        commands.bind("connect.pause", lambda: mcp.set_paused(not mcp.is_paused))
+        mcp.changed.connect(self._say_mcp)
+        mcp.asked.connect(self.show_approvals)
         for theme in ("light", "dark", "highContrast", "system"):
             commands.bind(f"theme.{theme}", lambda to=theme: self.appearance.set_theme(to))
         commands.bind("text.larger", lambda: self.appearance.step_scale(1))
@@ -329,6 +342,22 @@ class MainWindow(Shell):
             if callable(take):
                 take()
 
+    def show_approvals(self) -> None:
+        """Show the call that waits for a yes."""
+        if self._approval is None:
+            from app.views.approvals import ApprovalDialog
+
+            self._approval = ApprovalDialog(self, self.services.mcp, self.services.now)
+            self._approval.finished.connect(self._approval_over)
+        show = getattr(self._approval, "show_next", None)
+        if callable(show):
+            show()
+
+    def _approval_over(self, *_: object) -> None:
+        approval, self._approval = self._approval, None
+        if approval is not None:
+            approval.deleteLater()
+
     # The strip
 
     def _fill_strip(self) -> None:
@@ -337,6 +366,8 @@ class MainWindow(Shell):
         self.strip.add("speed", "Speed of the last answer", lambda: self._chat("answer.trace"))
         self.strip.add("context", "Context used by this chat", lambda: self._chat("answer.trace"))
         self.strip.add("spend", "Spent today", lambda: self._routing("spend"))
+        self.strip.add("clients", "Programs that use MCP", lambda: self._go("connect"), on_right=True)
+        self.strip.add("approvals", "Calls that wait for you", self.show_approvals, on_right=True)
         self.services.status.changed.connect(self._say_status)
         self._say_status()
 
@@ -350,6 +381,14 @@ class MainWindow(Shell):
         shown["speed"].show_words(words.speed)
         shown["context"].show_words(words.context)
         shown["spend"].show_words(words.spend)
+
+    def _say_mcp(self) -> None:
+        mcp, shown = self.services.mcp, self.strip.buttons
+        clients = plural(mcp.clients, "client") if mcp.clients else ""
+        shown["clients"].show_words(clients, icon="pause" if mcp.is_paused else "plug", tip=mcp.words)
+        waiting = len(mcp.waiting)
+        shown["approvals"].show_words(plural(waiting, "approval") if waiting else "", icon="bell")
+        self.rail.buttons["connect"].set_count(waiting)
 
     # Closing and remembering
 

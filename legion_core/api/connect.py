@@ -102,7 +102,7 @@ class Connect:
 
     def command(self) -> tuple[str, ...]:
         """What a program starts to speak MCP with this installation: an absolute path and its arguments."""
-        return (*installation(), "mcp")
+        return (*self._desk().own, "mcp")
 
     async def _renew_key(self, desk: "Desk", client: str, title: str) -> None:
         live = {row.name for row in await self._tokens.list() if row.state == "active"}
@@ -145,7 +145,7 @@ class Desk:
 
         self._keys = home / "tokens"
         extra = {"LEGION_HOME": str(home)} if env.get("LEGION_HOME", "").strip() else {}
-        own = own or installation()
+        own = self.own = own or installation(env)
 
         def offer(client: str) -> Offer:
             return Offer(
@@ -157,6 +157,7 @@ class Desk:
             )
 
         where = surroundings(env, sys.platform)
+        self._person = str(where.home)
         path = env.get("PATH")
         self.connector: Connector = Connector(
             home / "connect", where, offer, clock, lambda name: shutil.which(name, path=path)
@@ -221,20 +222,23 @@ class Desk:
         if "models" in (parts or default_parts(program)) and program.after:
             notes.append(program.after)
         return Change(
-            client=client, title=program.title, files=tuple(map(_file, changes)), notes=tuple(notes)
+            client=client,
+            title=program.title,
+            files=tuple(_file(each, self._person) for each in changes),
+            notes=tuple(notes),
         )
 
 
-def installation() -> tuple[str, ...]:
+def installation(env: Mapping[str, str]) -> tuple[str, ...]:
     """Argv of this installation's own command, as an absolute path that outlives this process."""
-    if bundle := os.environ.get("APPIMAGE", ""):
+    if bundle := env.get("APPIMAGE", ""):
         return (bundle,)
     if getattr(sys, "frozen", False):
         return (sys.executable,)
     script = Path(sys.executable).with_name("legion.exe" if sys.platform == "win32" else "legion")
     if script.is_file():
         return (str(script),)
-    found = shutil.which("legion")
+    found = shutil.which("legion", path=env.get("PATH"))
     return (found,) if found else (sys.executable, "-m", "app")
 
 
@@ -251,12 +255,12 @@ def _row(look: "service.Look") -> ClientRow:
     )  # fmt: skip
 
 
-def _file(change: "service.FileChange") -> FileChange:
+def _file(change: "service.FileChange", person: str) -> FileChange:
     lines = tuple(
         DiffLine(sign=each.sign, number=each.number, text=redact(each.text)) for each in change.lines
     )
     return FileChange(
-        path=str(change.path), is_new=change.is_new, lines=lines,
+        path=str(change.path), shown=str(change.path).replace(person + os.sep, "~" + os.sep), is_new=change.is_new, lines=lines,
         added=sum(each.sign == "+" for each in lines), removed=sum(each.sign == "-" for each in lines),
     )  # fmt: skip
 

@@ -44,9 +44,10 @@ class DiffLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be, or was, done to one file; secrets in it are masked."""
+    """What would be, or was, done to one file; secrets in it are masked. `shown` is its path, short: `~` is the home."""
 
     path: str
+    shown: str
     is_new: bool
     added: int
     removed: int

@@ -26,6 +26,7 @@ class Mcp:
         self._make_servers = servers
         self._url = url
         self._made: McpService | None = None
+        self._desks = 0
         self._servers: Servers | None = None
         self._endpoint: Any = None
 
@@ -88,8 +89,9 @@ class Mcp:
 
     def watching(self, is_watching: bool) -> None:
         """A window that shows approvals opened or closed: without one every dangerous call is refused at once."""
-        approvals = self.service().approvals
-        approvals.desks = max(approvals.desks + (1 if is_watching else -1), 0)
+        self._desks = max(self._desks + (1 if is_watching else -1), 0)
+        if self._made is not None:
+            self._made.approvals.desks = self._desks
 
     def endpoint(self, make: Callable[[], T]) -> T:
         """What answers at /mcp, made once for the node: sessions outlive a change of the port."""
@@ -108,6 +110,7 @@ class Mcp:
         """What the protocol's surface talks to."""
         if self._made is None:
             self._made = self._make()
+            self._made.approvals.desks = self._desks
         return self._made
 
     async def stop(self) -> None:

@@ -52,6 +52,7 @@ from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_access import ClientTokens, FakeRbac
 from tests.gui.fake_activity import FakeActivity, FakeTasks
 from tests.gui.fake_chains import FakeChains
+from tests.gui.fake_connect import FakeConnect, FakeMcp, FakeNetwork
 from tests.gui.fake_schedules import FakeExtensions, FakeSchedules
 
 NOW = datetime(2026, 6, 17, 14, 6, tzinfo=UTC)
@@ -830,6 +831,9 @@ class FakeLegion:
         self.schedules = FakeSchedules(self.events, self.clock.now)
         self.extensions = FakeExtensions()
         self.chains = FakeChains(self.events, lambda: self.clock.now)
+        self.connect = FakeConnect(self.events)
+        self.mcp = FakeMcp()
+        self.network = FakeNetwork()
 
 
 class StepSpawner:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdi
 from app.commands import COMMANDS, spoken
 from tests.gui.conftest import Person
 
-PAGES = ("chat", "models", "routing", "settings", "activity", "schedules", "chains")
+PAGES = ("chat", "models", "routing", "settings", "activity", "schedules", "chains", "connect")
 # Parts Qt makes itself inside its own controls.
 QT_PARTS = ("qt_", "_q_")
 

@@ -27,7 +27,7 @@ def test_the_menu_says_what_runs_and_offers_the_usual(person: Person, tray: Tray
     person.services.chats.refresh()
     assert titles(tray) == [
         "Engine running, smollm2-135m-instruct", "Open Workbench", "New chat", "smollm2-135m-instruct, loaded",
-        "Recent chats", "Settings", "Quit",
+        "MCP: running", "Recent chats", "Settings", "Quit",
     ]  # fmt: skip
 
 

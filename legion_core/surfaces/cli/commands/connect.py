@@ -51,7 +51,7 @@ def apply(setting: Setting, args: argparse.Namespace) -> Outcome:
             keys.revoke(args.client)
         desk.keep_key(args.client, keys.create(args.client, SCOPES, title).secret)
     change = desk.apply(args.client, parts, form)
-    files = [f"{_short(each.path)}: +{each.added} -{each.removed}" for each in change.files]
+    files = [f"{each.shown}: +{each.added} -{each.removed}" for each in change.files]
     undo = f"`legion connect undo {args.client}` takes it back."
     return Outcome(change, "\n".join((f"{title} is connected.", *files, *change.notes, undo)))
 
@@ -120,7 +120,7 @@ def _diff(change: Change) -> str:
 
 def _file(change: FileChange) -> list[str]:
     new = ", a new file" if change.is_new else ""
-    head = f"{_short(change.path)}{new}  +{change.added} -{change.removed}"
+    head = f"{change.shown}{new}  +{change.added} -{change.removed}"
     return [head, *(f"{line.number:>5} {line.sign} {line.text}" for line in change.lines), ""]
 
 

@@ -1,0 +1,91 @@
+"""What is said of other people's servers, before and after a yes. Pure."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from app.viewmodels.wording import plural
+
+_STATES: dict[str, tuple[str, str]] = {
+    "off": ("Switched off", "text.tertiary"),
+    "new": ("Waits for your approval", "warn.text"),
+    "waiting": ("Waits for your approval", "warn.text"),
+    "starting": ("Starting", "text.secondary"),
+    "ready": ("Ready", "ok.text"),
+    "asleep": ("Ready, starts when called", "ok.text"),
+    "changed": ("Changed, approve anew", "warn.text"),
+    "failed": ("Failed", "err.text"),
+}
+
+
+def state_said(server: Any) -> tuple[str, str]:
+    """Words and the colour token of a server's state."""
+    return _STATES.get(server.state, (server.state, "text.secondary"))
+
+
+def command_said(spec: Any) -> str:
+    """What is started, word for word, or the address."""
+    return shlex.join(spec.command) if spec.command else spec.url
+
+
+def facts_of(server: Any) -> tuple[tuple[str, str], ...]:
+    """What the panel says of one, in pairs."""
+    pairs = [
+        ("Command" if server.spec.command else "Address", command_said(server.spec)),
+        ("Environment", ", ".join(server.spec.env) or "none of its own"),
+        ("Tools", ", ".join(tool.name for tool in server.tools[:12]) or "not read yet"),
+        ("Says it is", " ".join(part for part in (server.software, server.protocol) if part)),
+        ("Started", plural(server.starts, "time") if server.starts else ""),
+    ]
+    return tuple((name, value) for name, value in pairs if value)
+
+
+def asked_of(server: Any) -> tuple[str, ...]:
+    """What a person says yes to, line by line: every word that is run, every variable, every tool."""
+    spec = server.spec
+    lines = (
+        ["Command, each word on its line", *(f"  {word}" for word in spec.command)]
+        if spec.command
+        else [f"Address  {spec.url}"]
+    )
+    if spec.cwd:
+        lines.append(f"In the folder  {spec.cwd}")
+    if spec.env:
+        lines += ["Environment", *(f"  {name}={value}" for name, value in spec.env.items())]
+    if spec.headers:
+        lines += ["Headers", *(f"  {name}" for name in spec.headers)]
+    lines.append(f"Tools, {len(server.tools)}")
+    for tool in server.tools:
+        lines.append(f"  {tool.name}: {tool.description}")
+        lines += [f"    ! {warning}" for warning in tool.warnings]
+    return tuple(lines)
+
+
+def changes_of(server: Any) -> tuple[str, ...]:
+    """What is not as it was when the person said yes, as lines of a diff."""
+    gone = server.difference
+    lines = ["! the command, its arguments or its environment"] if gone.is_launch_changed else []
+    lines += _signed("+", gone.added) + _signed("−", gone.removed) + _signed("~", gone.changed)
+    return tuple(lines)
+
+
+def _signed(sign: str, names: Sequence[str]) -> list[str]:
+    return [f"{sign} {name}" for name in names]
+
+
+def parsed_command(words: str) -> tuple[str, ...]:
+    """A command line as separate words; ValueError for a quote that is never closed. No shell will see it."""
+    return tuple(shlex.split(words))
+
+
+def parsed_env(lines: str) -> dict[str, str]:
+    """`NAME=value` lines; ValueError with the line that is none."""
+    env: dict[str, str] = {}
+    for number, each in enumerate(lines.splitlines(), 1):
+        if not each.strip():
+            continue
+        name, sign, value = each.partition("=")
+        if not sign or not name.strip():
+            raise ValueError(f"Line {number} is not NAME=value.")
+        env[name.strip()] = value.strip()
+    return env
