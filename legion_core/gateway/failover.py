@@ -16,12 +16,13 @@ from legion_core.gateway.continuation import Asked, asked_of, is_whole_json
 from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.next_lane import next_lane
 from legion_core.gateway.patience import Patience
-from legion_core.gateway.providers.base import Counted, Provider
+from legion_core.gateway.providers.base import Counted, Provider, ReadyNow
 from legion_core.gateway.reading import Given, Reading, Ready
 from legion_core.gateway.routing.health import Health, Ticket
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import (
     Attempt,
+    Chunk,
     Closed,
     Finished,
     Joined,
@@ -181,23 +182,25 @@ class Failover:
             if provider is None:
                 raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
             async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
+                more: ReadyNow = getattr(chunks, "ready", _nothing)
                 try:
-                    while (chunk := await patience.next(chunks)) is not None:
+                    while finished is None and (first := await patience.next(chunks)) is not None:
                         if trial.first_s is None:
                             trial.first_s = self._clock.monotonic_s() - trial.start_s
                             self._health.answered(ticket)
                             if not self._is_opened:
                                 self._is_opened = True
                                 yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
-                        is_end = isinstance(chunk, Finished)
-                        for ready in reading.finish() if is_end else reading.take(chunk):
-                            if self._broke is not None:
-                                yield self._join(lane, asked, reading)
-                            self._give(ready)
-                            yield ready
-                        if is_end:
-                            finished = chunk
-                            break
+                        for chunk in (first, *more()):
+                            if isinstance(chunk, Finished):
+                                finished, given = chunk, reading.finish()
+                            else:
+                                given = reading.take(chunk)
+                            for ready in given:
+                                if self._broke is not None:
+                                    yield self._join(lane, asked, reading)
+                                self._give(ready)
+                                yield ready
                 finally:
                     patience.close()
                     counted: Counted | None = getattr(chunks, "counted", None)
@@ -344,6 +347,10 @@ class _Trial:
             return Usage(input_tokens=estimated, output_tokens=tokens, is_estimated=True)
         written = max(tokens, self.counted.output_tokens)
         return msgspec.structs.replace(self.counted, output_tokens=written, is_estimated=True)
+
+
+def _nothing() -> Sequence[Chunk]:
+    return ()
 
 
 def total_usage(attempts: Sequence[Attempt]) -> Usage:

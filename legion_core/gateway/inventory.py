@@ -148,9 +148,7 @@ class Inventory:
 
         With `wants`, only if no lane goes by that model or instance yet.
         """
-        if wants is not None and any(
-            wants in (lane.offer.id, lane.name, lane.instance) for lane in self.lanes()
-        ):
+        if wants is not None and self.lanes().knows(wants):
             return
         now_s = self._clock.monotonic_s()
         due = [

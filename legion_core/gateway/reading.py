@@ -54,9 +54,10 @@ class Given:
         """Count a chunk that is about to go out."""
         match chunk:
             case TextDelta():
-                self.pieces.append(chunk.text)
-                self.chars += len(chunk.text)
-                self.tokens += tokens_of(chunk)
+                text = chunk.text
+                self.pieces.append(text)
+                self.chars += len(text)
+                self.tokens += chunk.tokens or max(1, len(text) // CHARS_PER_TOKEN)
             case ThinkingDelta():
                 if chunk.text:
                     self.thoughts.append(chunk.text)

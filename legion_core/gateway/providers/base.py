@@ -1,6 +1,6 @@
 """What a provider is: something that turns a canonical request into a stream of chunks."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -28,6 +28,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 # What a stream of chunks may carry as `counted`: the tokens its provider has counted before the end, where the wire
 # tells so early; None if it has said nothing.
 Counted = Callable[[], Usage | None]
+# And as `ready`: what else has come already, so that it need not be waited for one by one.
+ReadyNow = Callable[[], Sequence[Chunk]]
 
 
 class Provider(Protocol):
@@ -48,7 +50,7 @@ class Provider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Open the answer; leaving the context cancels it upstream within a second.
 
-        The iterator may have an attribute `counted`; see `Counted`.
+        The iterator may have attributes `counted` and `ready`; see `Counted` and `ReadyNow`.
         `prefix` is answer text already given by another attempt: the stream goes on behind it and does not repeat
         it. Exactly one `Finished` ends the iterator; anything less raises `StreamBroken` or `WorkerDied`.
         """

@@ -85,10 +85,13 @@ class Lines:
         self._searched = len(buffer)
         return lines
 
-    @property
-    def is_between(self) -> bool:
-        """Whether the last byte ended a line, and the first bytes of all have been seen."""
-        return not self._buffer and not self._is_first and not self._skip_lf
+    def is_between(self, chunk: bytes) -> bool:
+        """Whether `chunk` begins a line: the last byte ended one, and no byte order mark may come any more."""
+        return not self._buffer and not self._skip_lf and not (self._is_first and chunk.startswith(_BOM[:1]))
+
+    def pass_by(self) -> None:
+        """Whole lines were read by somebody else."""
+        self._is_first = False
 
     def close(self) -> bytes:
         """What was left behind the last line's end; empty if the stream ended with a line's end."""
@@ -113,6 +116,7 @@ class SseParser:
         events = list[SseEvent]()
         if chunk.startswith(b"data: ") and self._is_plain(chunk):
             # Nearly always a piece is one event of one line, or some of them.
+            self._lines.pass_by()
             for data in chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: "):
                 events.append(SseEvent(data, "", self._id))
             return events
@@ -129,7 +133,7 @@ class SseParser:
             chunk.endswith(b"\n\n")
             and not self._data
             and not self._event
-            and self._lines.is_between
+            and self._lines.is_between(chunk)
             and b"\r" not in chunk
             and chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1)
             and self._retry_ms is None

@@ -33,6 +33,7 @@ from legion_core.kernel.errors import (
 )
 from legion_core.kernel.faults import fault
 
+READY_MAX: Final = 32  # chunks taken at once: other streams want a turn
 DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # of an answer that is not a stream
 ERROR_BYTES_MAX: Final = 64 * 1024
@@ -327,6 +328,7 @@ class Chunks(Generic[E]):
         self._seen = 0
         self._is_closed = False  # the body's end was read
         self._is_over = False
+        self._failed: ProviderError | None = None
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self
@@ -335,6 +337,8 @@ class Chunks(Generic[E]):
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
+            if self._failed is not None:
+                raise self._failed
             if not self._events and not self._is_closed:
                 await self._read()
             self._interpret()
@@ -345,6 +349,23 @@ class Chunks(Generic[E]):
         else:
             self._seen += 1
         return chunk
+
+    def ready(self) -> Sequence[Chunk]:
+        """What else has come already, without waiting; may be nothing. Told after it is what follows."""
+        if self._is_over:
+            return ()
+        while self._events and self._failed is None and len(self._ready) < READY_MAX:
+            try:
+                self._interpret()
+            except ProviderError as error:
+                self._failed = error  # raised once everything before it was taken
+        taken = list[Chunk]()
+        while self._ready and not self._is_over:
+            chunk = self._ready.popleft()
+            self._is_over = isinstance(chunk, Finished)
+            self._seen += not self._is_over
+            taken.append(chunk)
+        return taken
 
     async def drain(self) -> None:
         """Read on to the body's end, which has mostly arrived: only then can the connection serve again."""

@@ -53,6 +53,10 @@ class LaneTable(Sequence[Lane]):
     def __len__(self) -> int:
         return len(self._lanes)
 
+    def knows(self, word: str) -> bool:
+        """Whether a lane goes by that model, instance, or `instance/model`."""
+        return word in self._models or word in self._instances
+
     def decide(
         self,
         wish: Wish,

@@ -10,7 +10,7 @@ import socket
 import traceback
 from collections.abc import Callable
 from email.utils import format_datetime
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import httptools
 from uvicorn.config import Config  # noqa: TID253
@@ -76,6 +76,43 @@ def _wanted(record: logging.LogRecord) -> bool:
 
 class _Refused(Exception):
     """Stops the parser; the status and the sentence are already noted."""
+
+
+class HeldHead:
+    """The way out of one answer: its head goes with the first bytes of its body, in one write, if they come at once."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: bytes | None = None
+        self._is_first = True
+
+    def write(self, data: bytes) -> None:
+        """See `asyncio.Transport`."""
+        if self._is_first:
+            self._is_first = False
+            self._held = data
+            self._loop.call_soon(self._flush)
+        elif self._held is not None:
+            held, self._held = self._held, None
+            self._transport.write(held + data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """See `asyncio.Transport`."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """See `asyncio.Transport`."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            if not self._transport.is_closing():
+                self._transport.write(held)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -175,6 +212,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.default_headers = [(b"date", self._door.date())]
         self._arm(self._limits.body_s)
         super().on_headers_complete()
+        if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            self.cycle.transport = cast("asyncio.Transport", HeldHead(self.cycle.transport, self.loop))
 
     def on_message_complete(self) -> None:
         """The body is here; from now on the client waits for us."""

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -73,9 +74,17 @@ async def _serve(setting: Setting, args: argparse.Namespace) -> Outcome:
             setting.aside(
                 f"Note: {args.host} can be reached by other machines. They need the token for everything."
             )
+        _spare_the_collector()
         await told_to_end.wait()
         setting.say("Stopping.")
     return Outcome({"url": "", "state": "stopped"}, "Stopped.")
+
+
+def _spare_the_collector() -> None:
+    """What stands after the start stays: looking through it again and again took an eighth of a request's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def called(started: str) -> str:
