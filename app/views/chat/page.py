@@ -2,27 +2,24 @@
 """The chat page: list, transcript, composer and the route trace, bound to their view-models."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme.apply import look
-from app.theme.icons import set_icon, tier_icon
 from app.viewmodels.chat import NEW_TITLE
-from app.viewmodels.chat_tiers import TIER_CHOICES, TierChoice
-from app.viewmodels.trace import trace_of
 from app.views.chat.composing import Composing
 from app.views.chat.empty import Example, Examples, Greeting
+from app.views.chat.exporting import ask_where, last_code, write_chat
+from app.views.chat.inspecting import Inspecting
+from app.views.chat.routing import ChatRouting
 from app.views.chat.side import ChatSide
-from app.views.chat.trace_panel import TracePanel
 from app.views.frame import PageFrame
 from app.views.parts import (
     ElidedLabel,
     Head,
-    MenuButton,
     bind,
     column,
     command_button,
@@ -30,13 +27,11 @@ from app.views.parts import (
     frame,
     icon_button,
     row,
-    taking,
 )
 from app.views.services import Services
 
 if TYPE_CHECKING:
     from app.viewmodels.curation import CurationViewModel
-    from app.views.chat.curation_panel import CurationPanel
     from app.views.chat.reading import Reading
 
 MEASURE = 680
@@ -48,19 +43,15 @@ class ChatPage(PageFrame):
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._traced = ""
         self._reading: Reading | None = None
         self._curation: CurationViewModel | None = None
-        self._curation_panel: CurationPanel | None = None
         main = self._make_main()
         self._side = self._make_side()
-        self.trace = TracePanel(
-            close=lambda: self.show_inspector(False), regenerate=self._regenerate_traced, pin=self._pin_traced
+        self.inspected = Inspecting(
+            services, lambda: self.show_inspector(False), self.routing.pin_tier, lambda: self.curation
         )
-        self._inspected = QStackedWidget()
-        self._inspected.setObjectName("chat.inspected")
-        self._inspected.addWidget(self.trace)
-        super().__init__("chat", main, self._side, self._inspected)
+        self.trace = self.inspected.trace
+        super().__init__("chat", main, self._side, self.inspected)
         self._acts = self._make_acts()
         chat, chats = services.chat, services.chats
         chat.opened.connect(self._on_opened)
@@ -102,14 +93,8 @@ class ChatPage(PageFrame):
         layout: QVBoxLayout = column(main)
         self._head = Head(left=16, right=12, spacing=6)
         self.title = ElidedLabel(NEW_TITLE, "heading", name="chat.title")
-        self.tier_button = MenuButton(
-            TIER_CHOICES[0].title, "chat.tier", "route", "Where answers may come from"
-        )
-        self.tier_menu = self._make_tier_menu()
-        self.tier_button.clicked.connect(self._open_tier_menu)
-        self.private_button = icon_button(
-            "lock-open", "chat.private", "Keep on this computer", self._toggle_private, checkable=True
-        )
+        self.routing = ChatRouting(self._services.chat)
+        self.tier_button, self.tier_menu = self.routing.button, self.routing.menu
         self.find_button = command_button("chat.find", "chat.find", lambda: self.run("chat.find"))
         self.inspector_button = icon_button(
             "panel-right",
@@ -126,7 +111,7 @@ class ChatPage(PageFrame):
             self.side_button,
             self.title,
             None,
-            self.private_button,
+            self.routing.lock,
             self.tier_button,
             self.find_button,
             self.inspector_button,
@@ -187,45 +172,15 @@ class ChatPage(PageFrame):
 
     def show_curation(self) -> None:
         """What the model will see, in the inspector."""
-        if self._curation_panel is None:
-            from app.views.chat.curation_panel import CurationPanel
-
-            self._curation_panel = CurationPanel(self.curation, close=lambda: self.show_inspector(False))
-            self._inspected.addWidget(self._curation_panel)
-        self._inspected.setCurrentWidget(self._curation_panel)
+        self.inspected.show_curation()
         self.show_inspector()
-
-    def _make_tier_menu(self) -> QMenu:
-        menu = QMenu()
-        menu.setObjectName("chat.tierMenu")
-        menu.setToolTipsVisible(True)
-        group = QActionGroup(menu)
-        for choice in TIER_CHOICES:
-            action: QAction = menu.addAction(choice.title)
-            action.setObjectName(f"chat.tier.{choice.key}")
-            action.setCheckable(True)
-            action.setToolTip(choice.detail)
-            if choice.tier:
-                action.setIcon(tier_icon(choice.tier))  # type: ignore[arg-type]
-            group.addAction(action)
-            action.triggered.connect(bind(self._choose_tier, choice))
-        return menu
-
-    def _open_tier_menu(self) -> None:
-        titles = {action.text(): action for action in self.tier_menu.actions()}
-        if (now := titles.get(self._services.chat.pins_title)) is not None:
-            now.setChecked(True)
-        self.tier_menu.popup(self.tier_button.mapToGlobal(QPoint(0, self.tier_button.height() + 2)))
-
-    def _choose_tier(self, choice: TierChoice) -> None:
-        self._services.chat.pin_route(choice.title, choice.pins)
 
     # What is shown
 
     def _on_opened(self) -> None:
         self._say_emptiness()
         self.list.select(self._services.chat.conversation_id)
-        self._trace_last()
+        self.inspected.follow(is_shown=self.is_inspector_shown)
 
     def _on_live(self, _answer_id: str, live: Any) -> None:
         self._services.status.show_live(live)
@@ -233,7 +188,7 @@ class ChatPage(PageFrame):
     def _on_ended(self, message: Any) -> None:
         if message.conversation_id != self._services.chat.conversation_id:
             return
-        self._trace_last()
+        self.inspected.follow(is_shown=self.is_inspector_shown)
 
     def _say_emptiness(self) -> None:
         is_new = self._services.chat.is_new
@@ -267,30 +222,10 @@ class ChatPage(PageFrame):
     def _say_state(self) -> None:
         chat = self._services.chat
         self.title.set_words(chat.title)
-        self.tier_button.set_words(chat.pins_title)
-        self.tier_button.setAccessibleName(f"Where answers may come from: {chat.pins_title}")
-        self._say_private()
+        self.routing.say()
         self.composing.set_running(chat.is_running)
         self.list.select(chat.conversation_id)
         self._services.status.show_answer(chat.last_answer)
-
-    def _say_private(self) -> None:
-        is_private = self._services.chat.is_private
-        self.private_button.setChecked(is_private)
-        set_icon(
-            self.private_button,
-            "lock" if is_private else "lock-open",
-            "accent.text" if is_private else "text.secondary",
-        )
-        told = (
-            "Kept on this computer: nothing of this chat leaves it" if is_private else "Keep on this computer"
-        )
-        self.private_button.setToolTip(told)
-        self.private_button.setAccessibleName(told)
-
-    def _toggle_private(self) -> None:
-        chat = self._services.chat
-        chat.keep_private(not chat.is_private)
 
     def _say_lead(self) -> None:
         words = self._services.status.words
@@ -312,57 +247,9 @@ class ChatPage(PageFrame):
         self.side_button.setChecked(self.is_side_shown)
         self.side_button.setVisible(not self.is_side_shown or self._folds_side)
 
-    # The trace
-
-    def _trace_last(self) -> None:
-        answer = self._services.chat.last_answer
-        if answer is None:
-            self._traced = ""
-            self.trace.show_trace(None)
-        elif self.is_inspector_shown or not self._traced or self._services.chat.find(self._traced) is None:
-            self._fill_trace(answer.id)
-
     def _show_trace(self, message_id: str) -> None:
-        self._inspected.setCurrentWidget(self.trace)
+        self.inspected.show_trace(message_id)
         self.show_inspector()
-        self._fill_trace(message_id)
-
-    def _fill_trace(self, message_id: str) -> None:
-        message = self._services.chat.find(message_id)
-        if message is None:
-            return
-        self._traced = message_id
-        self.trace.show_trace(trace_of(message))
-        question = self._services.chat.question_of(message)
-        if question is None:
-            return
-        pins = self._services.chat.pins
-
-        def done(decision: Any) -> None:
-            if self._traced == message_id:
-                self.trace.show_trace(trace_of(message, decision))
-
-        self._services.bridge.launch(
-            "route.explain", lambda legion: legion.llm.explain(question.text, pins=pins), done, lambda _: None
-        )
-
-    def _regenerate_traced(self) -> None:
-        if self._traced:
-            self._services.chat.regenerate(self._traced)
-
-    def _pin_traced(self) -> None:
-        message = self._services.chat.find(self._traced)
-        if message is not None and message.tier:
-            choice = next(
-                (
-                    found
-                    for found in TIER_CHOICES
-                    if found.key in (f"max.{message.tier}", f"only.{message.tier}")
-                ),
-                None,
-            )
-            if choice is not None:
-                self._choose_tier(choice)
 
     # What a person does
 
@@ -379,7 +266,7 @@ class ChatPage(PageFrame):
             "chat.find": lambda: self.reading.find_here(),
             "chat.rename": self._rename_open,
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
-            "chat.private": self._toggle_private,
+            "chat.private": self.routing.toggle_private,
             "chat.curation": self.show_curation,
             "chat.trash": lambda: chats.trash(chat.conversation_id),
             "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
@@ -449,41 +336,7 @@ class ChatPage(PageFrame):
 
     def _export(self, conversation_id: str) -> None:
         title = self._services.chats.title_of(conversation_id) or self._services.chat.title
-        dialog = QFileDialog(self, "Export this chat", f"{_file_name(title)}.md")
-        dialog.setObjectName("chat.exportDialog")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(["Markdown (*.md)", "JSON (*.json)", "HTML (*.html)"])
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(taking(str, lambda path: self._write_export(conversation_id, path)))
-        dialog.open()
+        ask_where(self, title, lambda path: self._write_export(conversation_id, path))
 
     def _write_export(self, conversation_id: str, path: str) -> None:
-        notices = getattr(self.window(), "notices", None)
-
-        def done(name: str) -> None:
-            if notices is not None:
-                notices.tell(f"Saved {name}", icon="circle-check")
-
-        self._services.chats.export(conversation_id, Path(path), done)
-
-
-def last_code(markdown: str) -> str:
-    """The text of the last fenced block, or nothing."""
-    blocks: list[list[str]] = []
-    fence = ""
-    for part in markdown.splitlines():
-        stripped = part.strip()
-        if fence:
-            if stripped.startswith(fence) and not stripped.strip("`~"):
-                fence = ""
-            else:
-                blocks[-1].append(part)
-        elif stripped.startswith(("```", "~~~")):
-            fence = stripped[:3]
-            blocks.append([])
-    return "\n".join(blocks[-1]) if blocks else ""
-
-
-def _file_name(title: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter in " -_" else " " for letter in title)
-    return " ".join(kept.split())[:80] or "chat"
+        write_chat(self._services.chats, conversation_id, path, self.window())

@@ -132,11 +132,11 @@ def test_the_trace_and_curation_share_the_inspector(person: Person) -> None:
     opened(person)
     person.services.commands.run("chat.curation")
     person.settle()
-    assert isinstance(person.window.chat_page._inspected.currentWidget(), CurationPanel)
+    assert isinstance(person.window.chat_page.inspected.currentWidget(), CurationPanel)
 
     person.services.commands.run("answer.trace")
     person.settle()
-    assert person.window.chat_page._inspected.currentWidget() is person.window.chat_page.trace
+    assert person.window.chat_page.inspected.currentWidget() is person.window.chat_page.trace
 
 
 def test_another_chat_shows_its_own_figures(person: Person) -> None:
