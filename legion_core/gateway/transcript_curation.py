@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.curator import Curator
 from legion_core.gateway.curation.rounds import MESSAGE_TOKENS
-from legion_core.gateway.curation.types import CurationSettings
+from legion_core.gateway.curation.types import CurationSettings, Edit
 from legion_core.gateway.providers.estimate import TOKENS_PER_IMAGE, tokens_in
 from legion_core.gateway.transcript_shapes import as_recorded
 from legion_core.gateway.transcripts import Transcript
@@ -71,39 +71,86 @@ class TurnView:
 def curate_transcript(
     transcript: Transcript, context_tokens: int | None, report: Report
 ) -> Iterator[TurnView]:
-    """A view for each answer of the assistant, made of what came before it. Tokens are estimated, four characters each."""
-    settings = CurationSettings(context_tokens=context_tokens)
-    curator = Curator(lambda text: tokens_in(len(text)), settings, tuple(transcript.system))
-    report.archive = lambda: dict(curator.archive)
+    """A view for each answer of the assistant, in the gateway's order.
+
+    That is what was curated after the request before, then what is new, as it came. Tokens are estimated, four
+    characters each.
+    """
+    mender = _curator(CurationSettings(is_on=False), transcript)
+    curator = _curator(CurationSettings(context_tokens=context_tokens, raw_rounds=0), transcript)
+    report.archive = lambda: {**mender.archive, **curator.archive}
     entries = {entry.id: entry for entry in transcript.entries}
-    past: Sequence[Message] = ()
-    past_naive = turn = 0
+    past: tuple[Message, ...] = ()
+    past_naive = 0
+    ready = curator.view()
+    for turn, new in enumerate(_steps(transcript, mender), 1):
+        view = _View((*ready.messages, *new.messages), (*ready.ids, *new.ids))
+        naive, curated = ready.naive_tokens + new.tokens, ready.curated_tokens + new.tokens
+        row = _row(report, turn)
+        kept = _kept_tokens(past, view.messages, curated)
+        row.turns += 1
+        row.naive += naive
+        row.curated += curated
+        row.naive_billed += CACHE_READ * past_naive + CACHE_WRITE * (naive - past_naive)
+        row.billed += CACHE_READ * kept + CACHE_WRITE * (curated - kept)
+        past, past_naive = view.messages, naive
+        edits = (*ready.edits, *new.edits)
+        for edit in edits:
+            count, removed = report.strategies.get(edit.strategy, (0, 0))
+            report.strategies[edit.strategy] = (count + 1, removed + edit.tokens_removed)
+        yield TurnView(
+            turn=turn,
+            naive_tokens=naive,
+            curated_tokens=curated,
+            edits=[
+                {"strategy": edit.strategy, "ids": list(edit.ids), "tokens": edit.tokens_removed}
+                for edit in edits
+            ],
+            messages=lambda view=view: as_recorded(transcript, view.messages, view.ids, entries),
+        )
+        curator.add(new.messages, new.ids)
+        ready = curator.view()
+
+
+@dataclass(slots=True)
+class _View:
+    """Messages, and for each the id of the entry it came from."""
+
+    messages: tuple[Message, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Step:
+    """What is new before a request, mended where no provider would take it, and the edits that mended it."""
+
+    messages: list[Message] = field(default_factory=list[Message])
+    ids: list[str] = field(default_factory=list[str])
+    edits: list[Edit] = field(default_factory=list[Edit])
+    tokens: int = 0
+
+
+def _steps(transcript: Transcript, mender: Curator) -> list[_Step]:
+    mender.add([entry.message for entry in transcript.entries], [entry.id for entry in transcript.entries])
+    whole = mender.view()
+    turns: dict[str, int] = {}
+    turn = 0
     for entry in transcript.entries:
-        if entry.message.role == "assistant":
-            turn += 1
-            view = curator.view()
-            row = _row(report, turn)
-            kept = _kept_tokens(past, view.messages, view.curated_tokens)
-            row.turns += 1
-            row.naive += view.naive_tokens
-            row.curated += view.curated_tokens
-            row.naive_billed += CACHE_READ * past_naive + CACHE_WRITE * (view.naive_tokens - past_naive)
-            row.billed += CACHE_READ * kept + CACHE_WRITE * (view.curated_tokens - kept)
-            past, past_naive = view.messages, view.naive_tokens
-            for edit in view.edits:
-                edits, tokens = report.strategies.get(edit.strategy, (0, 0))
-                report.strategies[edit.strategy] = (edits + 1, tokens + edit.tokens_removed)
-            yield TurnView(
-                turn=turn,
-                naive_tokens=view.naive_tokens,
-                curated_tokens=view.curated_tokens,
-                edits=[
-                    {"strategy": edit.strategy, "ids": list(edit.ids), "tokens": edit.tokens_removed}
-                    for edit in view.edits
-                ],
-                messages=lambda view=view: as_recorded(transcript, view.messages, view.ids, entries),
-            )
-        curator.add([entry.message], [entry.id])
+        turn += entry.message.role == "assistant"
+        turns.setdefault(entry.id, turn)
+    steps = [_Step() for _ in range(turn + 1)]
+    for message, message_id in zip(whole.messages, whole.ids, strict=True):
+        step = steps[turns[message_id]]
+        step.messages.append(message)
+        step.ids.append(message_id)
+        step.tokens += _weight(message)
+    for edit in whole.edits:
+        steps[turns.get(edit.ids[0], 0)].edits.append(edit)
+    return steps[:-1]  # what follows the last answer led to none
+
+
+def _curator(settings: CurationSettings, transcript: Transcript) -> Curator:
+    return Curator(lambda text: tokens_in(len(text)), settings, tuple(transcript.system))
 
 
 def _row(report: Report, turn: int) -> Row:
