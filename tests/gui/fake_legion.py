@@ -335,7 +335,7 @@ class FakeCuration:
 
     async def meter(self, conversation_id: str) -> CurationMeter:
         return self.told.get(conversation_id) or CurationMeter(
-            conversation_id=conversation_id, is_on=True, naive_tokens=900, curated_tokens=900
+            conversation_id=conversation_id, is_on=True
         )
 
     async def edits(self, conversation_id: str) -> tuple[CurationEdit, ...]:

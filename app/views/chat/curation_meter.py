@@ -63,12 +63,14 @@ class CurationMeterBar(QWidget):
 
     def _say(self) -> None:
         told, share = self._model.meter, self._model.share
-        self.setVisible(told is not None and told.naive_tokens > 0)
+        self.setVisible(told is not None)
         if told is None:
             return
         headline = self._model.headline
         sent = told.curated_tokens if told.is_on else told.naive_tokens
-        self._sent.setText(f"About {wording.short_count(sent)} tokens are sent")
+        self._sent.setText(
+            f"About {wording.short_count(sent)} tokens are sent" if sent else "All of it is sent"
+        )
         self.link.setText(headline)
         self.link.setAccessibleName(f"{headline}. Show what the model will see")
         self.bar.show_parts(

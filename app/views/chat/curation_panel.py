@@ -156,9 +156,12 @@ class CurationPanel(QWidget):
         sent = told.curated_tokens if told is not None and told.is_on else naive
         self._sent.show_parts([(1 - share, "data.3")], f"Sent: about {naive and sent:,} tokens")
         self._without.show_parts([(1.0, "data.1")], f"Without curation: about {naive:,} tokens")
-        self._sent_count.setText(wording.short_count(sent))
-        self._without_count.setText(wording.short_count(naive))
-        self._sentence.setText(f"{self._model.headline}. Counted by length, without system text and tools.")
+        self._sent_count.setText(wording.short_count(sent) if naive else "")
+        self._without_count.setText(wording.short_count(naive) if naive else "")
+        counted = (
+            "Counted by length, without system text and tools." if naive else "A short chat is sent whole."
+        )
+        self._sentence.setText(f"{self._model.headline}. {counted}")
         _clear(self._lines)
         for each in self._model.lines:
             one = QWidget()

@@ -73,6 +73,7 @@ def test_a_chat_of_one_turn_honestly_has_nothing_to_curate(person: Person) -> No
 
     assert person.find("curation.meter").isVisible()
     assert button(person, "curation.open").text() == "Nothing to curate"
+    assert "All of it is sent" in words(person.find("curation.meter"))
     button(person, "curation.open").click()
     person.settle()
     panel = person.find("curation")
