@@ -224,10 +224,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "knowledge.passive", "The store does little until something uses it; without it nothing breaks."
     ),
     # Access control
-    Requirement("rbac.flat-policies", "Access is decided by flat path policies."),
-    Requirement("rbac.standalone", "Access control is usable by itself."),
-    Requirement("rbac.audit", "An audit ledger records what was decided and done."),
-    Requirement("rbac.identity", "Callers have identities."),
+    Requirement("rbac.flat-policies", "Access is decided by flat path policies.", "kept"),
+    Requirement("rbac.standalone", "Access control is usable by itself.", "kept"),
+    Requirement("rbac.audit", "An audit ledger records what was decided and done.", "kept"),
+    Requirement("rbac.identity", "Callers have identities.", "kept"),
     Requirement(
         "rbac.secrets", "Secrets come from a keyring or a vault, never from the configuration file.", "kept"
     ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from legion_core.rbac.audit_chain import BROKEN, GENESIS, Entry, Mark, Note, is_vouched, linked, mark_of
-from legion_core.storage.sqlite import Connection, Migration, execute, execute_many, row, rows
+from legion_core.storage.sqlite import Connection, Migration, Row, execute, execute_many, row, rows
 
 MIGRATIONS: Final = (
     Migration(
@@ -145,5 +145,9 @@ def note_key(connection: Connection, key_id: str, place: str, instead_of: str = 
     return True
 
 
-def _entry(found: Sequence[object]) -> Entry:
-    return Entry(**dict(zip(Entry.__struct_fields__, found, strict=True)))  # pyright: ignore[reportArgumentType]
+def _entry(found: Row) -> Entry:
+    seq, at_us, kind, who, path, action, outcome, detail, prev, digest, seal = found
+    return Entry(
+        seq=seq, at_us=at_us, kind=kind, who=who, path=path, action=action, outcome=outcome, detail=detail, prev=prev,
+        hash=digest, seal=seal,
+    )  # fmt: skip

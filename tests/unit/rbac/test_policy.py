@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +15,7 @@ from legion_core.rbac.rules import matches, read_glob, read_scope, words_of
 from tests.unit.rbac import oracle
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-PAIRS = 100_000 if os.environ.get("LEGION_TEST_PROFILE") == "full" else 4_000
+PAIRS = 100_000 if os.environ.get("LEGION_TEST_PROFILE") == "full" else 2_000
 
 GOOD = """
 version = 1
@@ -230,3 +232,18 @@ def test_one_more_rule_widens_nothing_but_what_it_allows_itself() -> None:
             words = words_of(path)
             assert words is not None
             assert before or not after or (not is_deny and rule.covers(words, action)), (seed, path, action)
+
+
+@pytest.mark.requirement("rbac.standalone")
+def test_access_control_is_usable_by_itself() -> None:
+    """Policies, tokens and the audit chain load neither the gateway nor the engine, nor a server or a window."""
+    program = (
+        "import sys, legion_core.rbac.service\n"
+        "print([name for name in sys.modules if name.startswith(('legion_core.gateway', 'legion_core.engine',"
+        " 'legion_core.surfaces', 'legion_core.api', 'starlette', 'httpx', 'PySide6', 'cryptography'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "[]"
