@@ -12,6 +12,7 @@ from legion_core.storage.calls import in_thread
 
 if TYPE_CHECKING:
     from legion_core.engine.actor_host import ActorHost
+    from legion_core.engine.folder_watch import FolderWatch
     from legion_core.engine.messages import Messages
 
 
@@ -27,6 +28,7 @@ class Actors:
         self._make = make
         self._host: ActorHost | None = None
         self._messages: Messages | None = None
+        self._watch: FolderWatch | None = None
 
     async def work(self) -> None:
         """From now on run the actors there are, and those that come; idempotent."""
@@ -34,10 +36,18 @@ class Actors:
             await self._service().start()
         elif self._registry.on_change is None:
             self._registry.on_change = self._first
+        if self._watch is None:
+            from legion_core.engine.folder_watch import FolderWatch
+
+            self._watch = FolderWatch(self._folder, self._dropped_in)
+            self._watch.start()
 
     async def stop(self) -> None:
         """End them all; idempotent."""
         self._registry.on_change = None
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if self._host is not None:
             await self._host.stop()
 
@@ -71,6 +81,16 @@ class Actors:
         """The first extension was dropped in."""
         self._registry.on_change = None
         self._supervisor.spawn("actors start", self._service().start())
+
+    def _dropped_in(self) -> None:
+        """Something in the folder came, changed or went while nobody asked for it."""
+        self._supervisor.spawn("look for extensions", self._look())
+
+    async def _look(self) -> None:
+        if self._host is not None:
+            await self._host.reconcile()
+        elif await in_thread("look for extensions", self._may_have_any):
+            await self._service().start()
 
     def _may_have_any(self) -> bool:
         return (self._folder.is_dir() and any(self._folder.iterdir())) or any_installed(GROUP)
