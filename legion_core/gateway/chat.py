@@ -11,6 +11,7 @@ from legion_core.gateway.conversation_types import (
     Conversation,
     ConversationChanged,
     ConversationView,
+    Imported,
     Turn,
 )
 from legion_core.gateway.conversations import Conversations
@@ -169,6 +170,16 @@ class Chat:
         from legion_core.gateway.export import export
 
         return export(await self.open(conversation_id), form)
+
+    async def import_chats(self, data: bytes, name: str = "the file") -> "Imported":
+        """Take in an export of ChatGPT or Claude, or JSON lines; all of it or nothing."""
+        from legion_core.gateway.import_chats import read_chats
+
+        chats = await asyncio.to_thread(read_chats, data, name)
+        made, known = await self._conversations.take_in(chats)
+        for conversation_id in made:
+            self._tell_changed(conversation_id)
+        return Imported(conversations=made, known=known)
 
     async def finished(self, turn: Turn) -> ChatMessage:
         """Wait for the answer's end and give it in its final form; raises nothing for an answer that failed."""

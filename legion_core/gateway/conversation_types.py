@@ -79,6 +79,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     answer_id: str
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversations that an import made, and how many of the file were here already."""
+
+    conversations: tuple[str, ...]
+    known: int = 0
+
+
 class AnswerStarted(Event, frozen=True, kw_only=True):
     """The answer exists and is empty; `message` is its first form."""
 

@@ -7,7 +7,7 @@ become an answer with the status `interrupted`.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -26,6 +26,9 @@ from legion_core.kernel.clock import Clock, iso
 from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.kernel.ids import Ids
 from legion_core.storage.sqlite import Connection, Database, Migration, Row, Value, execute, row, rows
+
+if TYPE_CHECKING:
+    from legion_core.gateway.import_chats import ImportedChat
 
 TITLE_CHARS_MAX = 60
 SNIPPET_CHARS_MAX = 120
@@ -265,6 +268,22 @@ class Conversations:
 
         return await self._database.read(work)
 
+    async def take_in(self, chats: "Sequence[ImportedChat]") -> tuple[tuple[str, ...], int]:
+        """Store imported chats, all or none: the ids of the new ones, and how many were here already."""
+        now = self._clock.utc_now()
+
+        def work(connection: Connection) -> tuple[tuple[str, ...], int]:
+            made, known = list[str](), 0
+            for chat in chats:
+                if row(connection, "SELECT 1 FROM conversations WHERE id = ?", [chat.id]) is not None:
+                    known += 1
+                    continue
+                _insert_imported(connection, chat, [self._ids.new("msg") for _ in chat.nodes], now)
+                made.append(chat.id)
+            return tuple(made), known
+
+        return await self._database.write(work)
+
     async def named_history(self, conversation_id: str) -> tuple[tuple[str, ...], tuple[Message, ...]]:
         """The active branch as `history` gives it, with the id of each message."""
 
@@ -273,7 +292,9 @@ class Conversations:
             head = row(connection, "SELECT head_id FROM conversations WHERE id = ?", [conversation_id])
             if head is None:
                 raise _no_conversation(conversation_id)
-            for stored in _path(_rows_of(connection, conversation_id), None if head[0] is None else str(head[0])):
+            for stored in _path(
+                _rows_of(connection, conversation_id), None if head[0] is None else str(head[0])
+            ):
                 content = _decode_blocks(_bytes(stored[7]))
                 if content:
                     role: Literal["user", "assistant", "tool"] = str(stored[3])  # pyright: ignore[reportAssignmentType]
@@ -396,6 +417,23 @@ def _insert_conversation(connection: Connection, conversation_id: str, title: st
         connection,
         "INSERT INTO conversations(id, title, is_title_auto, created_at, updated_at) VALUES(?,?,?,?,?)",
         [conversation_id, title, int(not title), at, at],
+    )
+
+
+def _insert_imported(connection: Connection, chat: "ImportedChat", ids: Sequence[str], now: datetime) -> None:
+    began = chat.at or now
+    first = next((node.message.text for node in chat.nodes if node.message.role == "user"), "")
+    _insert_conversation(connection, chat.id, chat.title[:200] or title_from(first), iso(began))
+    last = began
+    for name, node in zip(ids, chat.nodes, strict=True):
+        last = max(last, node.at or began)
+        parent = None if node.parent is None else ids[node.parent]
+        _insert_message(connection, name, chat.id, parent, node.message, iso(node.at or began))
+    shown = "" if chat.head is None else chat.nodes[chat.head].message.text[:SNIPPET_CHARS_MAX]
+    execute(
+        connection,
+        "UPDATE conversations SET head_id = ?, updated_at = ?, message_count = ?, snippet = ? WHERE id = ?",
+        [None if chat.head is None else ids[chat.head], iso(last), len(chat.nodes), shown, chat.id],
     )
 
 

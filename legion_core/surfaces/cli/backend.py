@@ -28,14 +28,15 @@ if TYPE_CHECKING:
         TestResult,
         Usage,
     )
+    from legion_core.gateway.conversation_types import Imported
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import ChainDoor
     from legion_core.surfaces.cli.hooks import HookDoor
-    from legion_core.surfaces.cli.mcp import McpDoor
     from legion_core.surfaces.cli.keys import KeyDoor
+    from legion_core.surfaces.cli.mcp import McpDoor
     from legion_core.surfaces.cli.rights import RightsDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -92,6 +93,10 @@ class Backend(Protocol):
 
     def export(self, conversation_id: str, form: "Format") -> str:
         """As a document."""
+        ...
+
+    def import_chats(self, text: str, name: str) -> "Imported":
+        """Take in an export; all of it or nothing."""
         ...
 
     def delete_conversation(self, conversation_id: str) -> None:

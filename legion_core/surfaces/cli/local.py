@@ -46,14 +46,15 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
+    from legion_core.gateway.conversation_types import Imported
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import LocalChains
     from legion_core.surfaces.cli.hooks import LocalHooks
-    from legion_core.surfaces.cli.mcp import LocalMcp
     from legion_core.surfaces.cli.keys import LocalKeys
+    from legion_core.surfaces.cli.mcp import LocalMcp
     from legion_core.surfaces.cli.rights import LocalRights
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
@@ -177,6 +178,9 @@ class LocalBackend(Backend):
 
     def export(self, conversation_id: str, form: "Format") -> str:
         return self._run(self._door().chat.export(conversation_id, form))
+
+    def import_chats(self, text: str, name: str) -> "Imported":
+        return self._run(self._door().chat.import_chats(text.encode("utf-8", "replace"), name))
 
     def delete_conversation(self, conversation_id: str) -> None:
         self._run(self._door().chat.trash(conversation_id))

@@ -335,6 +335,7 @@ def _rest(command: str, action: str) -> Run:
         ("conversation", "show"): conversations.show,
         ("conversation", "search"): conversations.search,
         ("conversation", "export"): conversations.export,
+        ("conversation", "import"): conversations.import_,
         ("conversation", "private"): conversations.private,
         ("conversation", "delete"): conversations.delete,
     }

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
+    from legion_core.gateway.conversation_types import Imported
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
     from legion_core.gateway.types import Operation
     from legion_core.surfaces.cli.chains import RemoteChains
     from legion_core.surfaces.cli.hooks import RemoteHooks
-    from legion_core.surfaces.cli.mcp import RemoteMcp
     from legion_core.surfaces.cli.keys import RemoteKeys
+    from legion_core.surfaces.cli.mcp import RemoteMcp
     from legion_core.surfaces.cli.rights import RemoteRights
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -147,6 +148,12 @@ class RemoteBackend(Backend):
 
     def export(self, conversation_id: str, form: "Format") -> str:
         return self._wire.text(f"{V1}/conversations/{part(conversation_id)}/export", format=form)
+
+    def import_chats(self, text: str, name: str) -> "Imported":
+        from legion_core.gateway.conversation_types import Imported
+
+        body = {"text": text, "name": name}
+        return self._wire.ask("POST", f"{V1}/conversations/import", Imported, body=body)
 
     def delete_conversation(self, conversation_id: str) -> None:
         self._wire.ask("DELETE", f"{V1}/conversations/{part(conversation_id)}", dict[str, str])

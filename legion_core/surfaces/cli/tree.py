@@ -261,6 +261,13 @@ def _chains(commands: "Group") -> None:
 def _mcp(commands: "Group") -> None:
     mcp = commands.add_parser("mcp", help="tools for other programs (MCP), over standard input and output")
     mcp.add_argument("--http", action="store_true", help="over HTTP: say where, and serve if no workbench runs")
+    mcp.add_argument(
+        "--client",
+        metavar="NAME",
+        dest="as_client",
+        default="",
+        help="as the program that `legion connect` connected, with its key instead of the owner's",
+    )
     actions = mcp.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
     tools = actions.add_parser("tools", help="all of them, and what a client may do with them")
     tools.add_argument("--client", metavar="NAME", default="owner", help="whose token (default owner)")
@@ -468,6 +475,8 @@ def _conversations(commands: "Group") -> None:
     export = conversation.add_parser("export", help="as a document")
     export.add_argument("id", metavar="ID")
     export.add_argument("--format", choices=("md", "json", "html"), default="md")
+    taken = conversation.add_parser("import", help="an export of ChatGPT or Claude, or JSON lines")
+    taken.add_argument("file", metavar="FILE")
     private = conversation.add_parser("private", help="keep it on this computer, whatever is pinned")
     private.add_argument("id", metavar="ID")
     private.add_argument("state", choices=("on", "off"), nargs="?", default="on")

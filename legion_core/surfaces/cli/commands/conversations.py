@@ -1,6 +1,9 @@
 """`legion conversation …`."""
 
 import argparse
+import json
+from pathlib import Path
+from typing import cast
 
 from legion_core.api.types import Conversation
 from legion_core.kernel.errors import InvalidInput
@@ -9,6 +12,7 @@ from legion_core.surfaces.cli.outcome import Outcome, Setting
 from legion_core.surfaces.shapes import MessageShape
 
 LIMIT_MAX = 500
+PIECE_CHARS = 8_000_000
 
 
 def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -66,6 +70,42 @@ def export(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`export`: the document goes to standard output."""
     text = setting.backend.export(args.id, args.format)
     return Outcome({"id": args.id, "format": args.format, "text": text}, text.rstrip("\n"))
+
+
+def import_(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`import`: the file in pieces of whole conversations, each taken whole or not at all."""
+    try:
+        data = Path(args.file).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{args.file} cannot be read: {error.strerror}.") from error
+    made, known = list[str](), 0
+    for text in _pieces(data.decode("utf-8", "replace")):
+        took = setting.backend.import_chats(text, Path(args.file).name)
+        made += took.conversations
+        known += took.known
+    told = f"{words.count(len(made))} imported" + (f", {words.count(known)} here already" if known else "")
+    return Outcome({"conversations": made, "known": known}, f"{told}.")
+
+
+def _pieces(text: str) -> list[str]:
+    """A large list of conversations in parts, for a request has a bound."""
+    if len(text) <= PIECE_CHARS:
+        return [text]
+    try:
+        rows = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return [text]
+    if not isinstance(rows, list):
+        return [text]
+    pieces, piece, size = list[str](), list[str](), 0
+    for row in cast("list[object]", rows):
+        told = json.dumps(row)
+        if piece and size + len(told) > PIECE_CHARS:
+            pieces.append(f"[{','.join(piece)}]")
+            piece, size = [], 0
+        piece.append(told)
+        size += len(told)
+    return [*pieces, f"[{','.join(piece)}]"]
 
 
 def private(setting: Setting, args: argparse.Namespace) -> Outcome:

@@ -12,6 +12,7 @@ from legion_core.api.types import (
     Conversation,
     Turn,
 )
+from legion_core.gateway.conversation_types import Imported
 from legion_core.gateway.export import Format
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest import examples
@@ -65,6 +66,13 @@ class TurnShape(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class ImportBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The text of an export: ChatGPT's or Claude's `conversations.json`, or one JSON message a line."""
+
+    text: str
+    name: str = "the file"
+
+
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an answer was running."""
 
@@ -83,6 +91,13 @@ async def list_conversations(desk: Desk, call: Call) -> Reply:
 async def create_conversation(desk: Desk, call: Call) -> Reply:
     """An empty one."""
     return Reply(await desk.legion.chat.create(call.read(TitleBody).title), status=201)
+
+
+async def import_conversations(desk: Desk, call: Call) -> Reply:
+    """All of the file or nothing; a chat that is here already is not taken twice."""
+    body = call.read(ImportBody)
+    data = body.text.encode("utf-8", "replace")
+    return Reply(await desk.legion.chat.import_chats(data, body.name[:200]), status=201)
 
 
 async def show_conversation(desk: Desk, call: Call) -> Reply:
@@ -188,6 +203,19 @@ OPERATIONS = (
         status=201,
         body=TitleBody,
         body_example=TitleBody(title="Hello"),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/conversations/import",
+        name="import_conversations",
+        summary="Take in an export of ChatGPT or Claude, or JSON lines",
+        handler=import_conversations,
+        right=_WRITE,
+        answer=Imported,
+        example=Imported(conversations=("imp_5f1c",), known=0),
+        status=201,
+        body=ImportBody,
+        body_example=ImportBody(text='{"role": "user", "content": "Hello"}'),
     ),
     Operation(
         method="GET",

@@ -120,6 +120,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "conversation show",
         "conversation search",
         "conversation export",
+        "conversation import",
         "conversation delete",
         "conversation private",
     }
