@@ -27,8 +27,8 @@ from legion_core.kernel.events import EventBus
 from legion_core.kernel.ports import Principal
 
 CALL_S = 3_600.0  # the longest a call may take
-RUNNING_MAX = 64
-RUNNING_PER_CLIENT_MAX = 16
+RUNNING_MAX = 256
+RUNNING_PER_CLIENT_MAX = 200
 ARGUMENTS_BYTES_MAX = 1 << 20
 RESULT_CHARS_MAX = 400_000
 CLIENTS_KEPT = 200

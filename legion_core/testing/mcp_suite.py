@@ -1,6 +1,6 @@
 """Runs the official MCP conformance suite against a node of its own: both requirement sets, server and client.
 
-    python -m legion_core.testing.mcp_suite [--only server|client] [--revision R] [--scenario NAME] [--verbose]
+    python -m legion_core.testing.mcp_suite [--only server|client] [--revision R] [--scenario NAME] [--verbose] [--json]
 
 Exits 0 if every scored scenario is green, 1 if one is red, 2 if the suite cannot be had (no Node.js, no registry).
 """
@@ -202,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--revision", choices=REVISIONS)
     parser.add_argument("--scenario", default="")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one line of figures instead of the table")
     args = parser.parse_args(argv)
     logging.disable(logging.CRITICAL)  # the scenarios provoke errors by the dozen
     roles = (args.only,) if args.only else ROLES
@@ -215,12 +216,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.scenario:
         folder = install(PINNED)
         wanted = sum(len(required(folder, revision, role)) for role in roles for revision in revisions)
-    return _told(found, wanted)
+    return _told(found, wanted, is_json=args.json)
 
 
-def _told(found: Sequence[Scenario], wanted: int) -> int:
+def _told(found: Sequence[Scenario], wanted: int, *, is_json: bool) -> int:
     """The table, and the exit status: red if one is red, or if fewer ran than are required."""
     say = sys.stdout.write
+    scored = [each for each in found if each.is_scored]
+    green = [each for each in scored if each.is_green]
+    status = 0 if len(green) == len(scored) and len(scored) >= wanted and scored else 1
+    if is_json:
+        say(json.dumps({"green": len(green), "red": max(len(scored), wanted) - len(green)}) + "\n")
+        return status
     for each in found:
         mark = "ok  " if each.is_green else ("RED " if each.is_scored else "note")
         checks = f"{each.passed}/{each.passed + each.failed}"
@@ -229,10 +236,8 @@ def _told(found: Sequence[Scenario], wanted: int) -> int:
         )
         if not each.is_green:
             say(f"       {each.why}\n")
-    scored = [each for each in found if each.is_scored]
-    green = [each for each in scored if each.is_green]
     say(f"\n{len(green)} of {max(len(scored), wanted)} scored scenarios are green.\n")
-    return 0 if len(green) == len(scored) and len(scored) >= wanted and scored else 1
+    return status
 
 
 if __name__ == "__main__":
