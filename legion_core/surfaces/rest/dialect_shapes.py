@@ -20,6 +20,7 @@ _MODEL: Final[Schema] = {"type": "string", "description": "`auto` or empty lets 
 _PARTS: Final[Schema] = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 _STREAM: Final[Schema] = {"type": ["boolean", "null"]}
 _TOKENS: Final[Schema] = {"type": ["integer", "null"], "minimum": 1}
+_UNREAD: Final[Schema] = {"description": "As Ollama has it; looked at where a question is asked."}
 _SYSTEM: Final[Schema] = {"type": ["string", "null"]}
 _TOOLS: Final[Schema] = {"type": ["array", "null"], "items": {"type": "object"}}
 
@@ -67,14 +68,14 @@ BODIES: Final[dict[str, Schema]] = {
         ("messages", "max_tokens"), **_ANTHROPIC, max_tokens=_TOKENS, stream=_STREAM
     ),
     "anthropic_count_tokens": _object(("messages",), **_ANTHROPIC),
-    # Without messages or a prompt the call only wakes the model.
+    # Without messages or a prompt the call only wakes the model, and nothing else of it is read.
     "ollama_chat": _object(
         (),
         model=_MODEL,
         messages={"anyOf": [_messages("system", "user", "assistant", "tool", least=0), {"type": "null"}]},
-        stream=_STREAM,
+        stream=_UNREAD,
     ),
-    "ollama_generate": _object((), model=_MODEL, prompt=_SYSTEM, system=_SYSTEM, stream=_STREAM),
+    "ollama_generate": _object((), model=_MODEL, prompt=_SYSTEM, system=_UNREAD, stream=_UNREAD),
     "GenerateContent": _object(
         ("contents",),
         contents=_CONTENTS,
