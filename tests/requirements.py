@@ -77,6 +77,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "engine.spool", "A JSONL spool on disk keeps messages through a broker outage and drains in order."
     ),
     Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
+    Requirement(
+        "extensions.dropped-in", "An extension dropped in while the node runs has its actors begun by themselves.", "kept"
+    ),
     Requirement("engine.tries", "Every try of a task is kept: when it began, when it ended and how.", "kept"),
     Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address.", "kept"),
     Requirement("engine.pubsub-lite", "Lite mode has in-process publish and subscribe.", "kept"),
@@ -171,9 +174,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     # Surfaces
-    Requirement(
-        "mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP.", "kept"
-    ),
+    Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP.", "kept"),
     Requirement(
         "connect.byte-equal",
         "A program that was connected and let go has its files back byte for byte.",
@@ -198,7 +199,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("mcp.session-bound", "An MCP session belongs to the token that opened it.", "kept"),
     Requirement(
-        "mcp.headers-match", "An MCP request whose headers name something else than its body is refused.", "kept"
+        "mcp.headers-match",
+        "An MCP request whose headers name something else than its body is refused.",
+        "kept",
     ),
     Requirement(
         "mcp.approval-bound",
