@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
 """What is attached to the question: by the button, dropped, or pasted; each a chip under the words."""
 
 import asyncio
@@ -5,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.views.parts import bind, icon_button, taking
@@ -43,6 +44,26 @@ class Attaching(QObject):
         """What would go with the question, in order."""
         return tuple(attachment for _, attachment in self._held)
 
+    def set_usable(self, is_usable: bool) -> None:
+        """Whether files can go with what is being written."""
+        self.button.setEnabled(is_usable)
+        self.button.setToolTip("Attach files" if is_usable else "An edited message keeps the pictures it had")
+
+    def take_drops_on(self, place: QWidget) -> None:
+        """Files dropped anywhere on this are attached too."""
+        place.setAcceptDrops(True)
+        place.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QDropEvent):  # entering and moving over are of this class too
+            paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+            if paths:
+                event.acceptProposedAction()
+                if event.type() == QEvent.Type.Drop:
+                    self.add_files(paths)
+                return True
+        return super().eventFilter(watched, event)
+
     def choose(self) -> None:
         """Ask which files."""
         window: QWidget = self._composer.window()
@@ -57,6 +78,9 @@ class Attaching(QObject):
         """Read these and attach what can be shown."""
         from app.viewmodels.attachments import FILES_MAX, NotShown, read_file
 
+        if not self.button.isEnabled():
+            self._refuse(f"{self.button.toolTip()}.")
+            return
         if len(self._held) + len(paths) > FILES_MAX:
             self._refuse(f"{FILES_MAX} files are the most that go with one question.")
             return
@@ -101,6 +125,9 @@ class Attaching(QObject):
     def _add_image(self, image: QImage) -> None:
         from app.viewmodels.attachments import NotShown, of_image
 
+        if not self.button.isEnabled():
+            self._refuse(f"{self.button.toolTip()}.")
+            return
         try:
             self._add_pictures([of_image(image, PASTED)])
         except NotShown as refusal:

@@ -88,6 +88,7 @@ class Composing(QWidget):
         if not self._edited:
             self._kept = self.composer.text()
         self._edited = message_id
+        self.attaching.set_usable(False)
         self._banner.show()
         self._hint(HINT_EDIT)
         self.composer.set_text(words)
@@ -101,6 +102,7 @@ class Composing(QWidget):
 
     def _end_edit(self) -> None:
         self._edited = ""
+        self.attaching.set_usable(True)
         self._banner.hide()
         self._hint(HINT_REPLY)
 

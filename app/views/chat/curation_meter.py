@@ -73,6 +73,5 @@ class CurationMeterBar(QWidget):
         )
         self.link.setText(headline)
         self.link.setAccessibleName(f"{headline}. Show what the model will see")
-        self.bar.show_parts(
-            [(1 - share, "data.3"), (share, "hatch")] if share else [(1.0, "data.3")], headline
-        )
+        # Where nothing is left out there is nothing to measure: the bar stays empty.
+        self.bar.show_parts([(1 - share, "data.3"), (share, "hatch")] if share else [], headline)

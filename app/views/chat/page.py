@@ -125,6 +125,7 @@ class ChatPage(PageFrame):
         self.greeting = Greeting()
         self.examples = Examples(self._try)
         self.composing = Composing(self._services, self._escape)
+        self.composing.attaching.take_drops_on(main)
         middle = QWidget()
         middle.setObjectName("chat.middle")
         self._middle = column(middle)

@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
-from PySide6.QtCore import QMimeData
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from app.viewmodels.attachments import Attachment, of_image
 from app.widgets.chips import Chip
@@ -99,6 +99,37 @@ def test_too_many_are_refused_and_a_chip_is_taken_off_by_a_key(person: Person) -
     chip.setFocus()
     person.press("Delete")
     assert attaching.attached == ()
+
+
+def test_files_may_be_dropped_anywhere_on_the_chat(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[list[str]] = []
+    monkeypatch.setattr(
+        person.window.chat_page.composing.attaching, "add_files", lambda paths: dropped.append(list(paths))
+    )
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/a/b.txt")])
+    at, copy, left = QPointF(40, 40), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    main = person.find("chat.main")
+
+    over = QDragEnterEvent(at.toPoint(), copy, data, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(main, over)
+    assert over.isAccepted()
+    QApplication.sendEvent(main, QDropEvent(at, copy, data, left, Qt.KeyboardModifier.NoModifier))
+
+    assert dropped == [["/a/b.txt"]]
+
+
+def test_an_edited_question_takes_no_files(person: Person) -> None:
+    person.window.chat_page.open(person.legion.chat.add("Chat", "q", "a"))
+    person.services.commands.run("question.edit")
+    person.settle()
+    attaching = person.window.chat_page.composing.attaching
+
+    assert not attaching.button.isEnabled()
+    attaching.add_files(["/nowhere/a.txt"])
+    assert person.stage.refusals == ["An edited message keeps the pictures it had."]
+    person.press("Escape")
+    assert attaching.button.isEnabled()
 
 
 @pytest.mark.requirement("chat.private")
