@@ -145,20 +145,32 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "The window shows how much of a chat is sent, what the model will see, and takes it back.",
         "kept",
     ),
-    Requirement("curation.off-path", "History is curated after the turn, off the request's path."),
-    Requirement("curation.strip-thinking", "strip_thinking removes thinking that no later turn needs."),
+    Requirement("curation.off-path", "History is curated after the turn, off the request's path.", "kept"),
     Requirement(
-        "curation.distill-tool-result", "distill_tool_result shortens tool results to what they said."
+        "curation.strip-thinking", "strip_thinking removes thinking that no later turn needs.", "kept"
     ),
-    Requirement("curation.fold-resolved", "fold_resolved_exchanges folds exchanges that are settled."),
-    Requirement("curation.evict-superseded", "evict_superseded removes what a later message replaced."),
-    Requirement("curation.dedup-similar", "dedup_similar keeps one of several near-equal parts."),
     Requirement(
-        "curation.drop-and-archive", "drop_and_archive moves overflow to the knowledge store, not away."
+        "curation.distill-tool-result",
+        "distill_tool_result shortens tool results to what they said.",
+        "kept",
     ),
-    Requirement("curation.deterministic", "All six strategies are deterministic."),
     Requirement(
-        "curation.turn-1", "At 1 turn the reduction against a full resend is about nothing (-0.1 %)."
+        "curation.fold-resolved", "fold_resolved_exchanges folds exchanges that are settled.", "kept"
+    ),
+    Requirement(
+        "curation.evict-superseded", "evict_superseded removes what a later message replaced.", "kept"
+    ),
+    Requirement("curation.dedup-similar", "dedup_similar keeps one of several near-equal parts.", "kept"),
+    Requirement(
+        "curation.drop-and-archive",
+        "drop_and_archive moves overflow to the archive, not away.",
+        "kept",
+    ),
+    Requirement("curation.deterministic", "All six strategies are deterministic.", "kept"),
+    Requirement(
+        "curation.turn-1",
+        "At 1 turn the reduction against a full resend is about nothing (-0.1 %).",
+        "kept",
     ),
     Requirement("curation.turns-2-3", "At 2 to 3 turns the reduction is 9.6 %."),
     Requirement("curation.turns-4-5", "At 4 to 5 turns the reduction is 13.3 %."),

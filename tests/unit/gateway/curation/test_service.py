@@ -77,6 +77,7 @@ def tokens(messages: Sequence[Message]) -> int:
     )
 
 
+@pytest.mark.requirement("curation.off-path")
 def test_a_client_that_resends_its_history_is_sent_shortened(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
