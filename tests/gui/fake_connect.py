@@ -236,7 +236,7 @@ class FakeNetwork:
     def hosts(self) -> tuple[Any, ...]:
         return (
             SimpleNamespace(
-                host="api.example.org", port=443, purpose="model answers", count=3, failed=1,
+                host="api.example.org", port=443, purpose="model answers", count=3,
                 first_at=NOW - timedelta(hours=2), last_at=NOW,
             ),
         )  # fmt: skip

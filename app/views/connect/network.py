@@ -13,7 +13,6 @@ COLUMNS = (
     Col("Host", 0.45, style="codeSmall"),
     Col("For", 0.55, colour="text.secondary"),
     Col("Contacts", 72, is_number=True),
-    Col("Failed", 60, is_number=True),
     Col("First", 84, colour="text.tertiary", is_number=True),
     Col("Last", 84, colour="text.tertiary", is_number=True),
 )
@@ -60,9 +59,8 @@ class NetworkTab(QWidget):
                     key=f"{host.host}:{host.port} {host.purpose}",
                     cells=(
                         f"{host.host}:{host.port}", host.purpose, wording.count(host.count),
-                        wording.count(host.failed), wording.ago(host.first_at, now), wording.ago(host.last_at, now),
+                        wording.ago(host.first_at, now), wording.ago(host.last_at, now),
                     ),
-                    colours={3: "err.text"} if host.failed else {},
                 )
                 for host in hosts
             ]

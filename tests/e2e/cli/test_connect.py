@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli.command import Ran, inside
+from tests.e2e.cli.command import Ran, inside, legion
 
 BEFORE = '// mine\n{\n  "theme": "One Light", // keep\n}\n'
 
@@ -67,3 +67,11 @@ def test_a_program_without_a_file_is_shown_what_to_copy(person):
     told = "\n".join(line["text"] for line in change["files"][0]["lines"])
     assert "[mcp_servers.legion]" in told
     assert json.dumps(str(person.parent / "home")) in told
+
+
+@pytest.mark.slow
+def test_a_program_without_a_key_gets_no_tools_and_hears_what_to_do(tmp_path):
+    ran = legion(tmp_path / "home", "mcp", "--client", "cursor")
+    assert ran.status == 1
+    assert ran.out == ""
+    assert "legion connect apply cursor" in ran.err

@@ -16,11 +16,14 @@ DESCRIPTION_CHARS = 300
 
 def serve(setting: Setting, args: argparse.Namespace) -> Outcome:
     """Without an action: MCP over standard input and output, or with `--http` where it is served."""
-    return _http(setting) if args.http else _stdio(setting)
+    return _http(setting) if args.http else _stdio(setting, args.as_client)
 
 
-def _stdio(setting: Setting) -> Outcome:
-    """Carry frames to the running node, else answer them by a node of this process. Prints nothing but frames."""
+def _stdio(setting: Setting, client: str) -> Outcome:
+    """Carry frames to the running node, else answer them by a node of this process. Prints nothing but frames.
+
+    With `client` it is the token that Connect made for this program which is shown, not the owner's.
+    """
     from urllib.parse import urlsplit
 
     from legion_core.surfaces.cli.connect import address, is_answering, token
@@ -28,12 +31,13 @@ def _stdio(setting: Setting) -> Outcome:
 
     source, sink = stdio()
     home = setting.home
+    secret = _key(setting, client) if client else token(home, setting.env)
     record = home.read_node()
     if record is not None and record.port is not None and is_answering(record):
         where = urlsplit(address(record))
         shim = Shim(
             lambda: http.client.HTTPConnection(str(where.hostname), where.port, timeout=CONNECT_S),
-            token(home, setting.env),
+            secret,
             source,
             sink,
         )
@@ -41,11 +45,19 @@ def _stdio(setting: Setting) -> Outcome:
     else:
         import asyncio
 
-        asyncio.run(_own_node(setting, source, sink))
+        asyncio.run(_own_node(setting, secret if client else "", source, sink))
     return Outcome(None)
 
 
-async def _own_node(setting: Setting, source: "object", sink: "object") -> None:
+def _key(setting: Setting, client: str) -> str:
+    """The token of a connected program; NotFound with what to do."""
+    from legion_core.api.connect import Desk
+    from legion_core.kernel.clock import SystemClock
+
+    return Desk(setting.home.root, setting.env, SystemClock(), lambda: "").key(client)
+
+
+async def _own_node(setting: Setting, secret: str, source: "object", sink: "object") -> None:
     from legion_core.api.types import OWNER
     from legion_core.kernel.supervise import Supervisor
     from legion_core.surfaces.mcp.stdio import serve
@@ -54,7 +66,8 @@ async def _own_node(setting: Setting, source: "object", sink: "object") -> None:
     async with setting.open_node(setting.home.root, env=setting.env, serve=False) as node:
         supervisor.spawn("tasks", node.legion.tasks.work())
         try:
-            await serve(node.legion, supervisor, OWNER, source, sink)  # pyright: ignore[reportArgumentType]
+            who = node.legion.ops.principal(secret) if secret else OWNER
+            await serve(node.legion, supervisor, who, source, sink)  # pyright: ignore[reportArgumentType]
         finally:
             await supervisor.stop()
 
