@@ -9,7 +9,7 @@ import select
 import socket
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NoReturn, Protocol, cast
 
 import httptools
 
@@ -99,10 +99,8 @@ class Line(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._fail(LineError("it wants to speak another protocol"))
             return
-        except (httptools.HttpParserError, LineError) as error:
-            self._fail(
-                error if isinstance(error, LineError) else LineError(f"it does not speak HTTP: {error}")
-            )
+        except httptools.HttpParserError as error:
+            self._fail(LineError(f"it does not speak HTTP: {error}"))  # unless a callback knew more
             return
         if self._held > HELD_BYTES_MAX and self._is_reading and self._transport is not None:
             self._is_reading = False
@@ -141,7 +139,7 @@ class Line(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A second answer to one question is none."""
         if self._has_head:
-            raise LineError("it answered twice")
+            self._refuse(LineError("it answered twice"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One whole header."""
@@ -157,7 +155,7 @@ class Line(asyncio.Protocol):
         if coding in ("gzip", "x-gzip", "deflate"):
             self._unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         elif coding not in ("", "identity"):
-            raise Undecodable(f"coding {coding[:40]}")
+            self._refuse(Undecodable(f"coding {coding[:40]}"))
 
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
@@ -165,7 +163,7 @@ class Line(asyncio.Protocol):
             try:
                 body = self._unpack.decompress(body)
             except zlib.error as error:
-                raise Undecodable(str(error)) from error
+                self._refuse(Undecodable(str(error)))
         self._pieces.append(body)
         self._held += len(body)
 
@@ -175,9 +173,14 @@ class Line(asyncio.Protocol):
             self._fields = {}
             return
         if self._unpack is not None and not self._unpack.eof:
-            raise Undecodable("it ends too early")
+            self._refuse(Undecodable("it ends too early"))
         self._is_whole = True
         self._keeps = bool(self._parser.should_keep_alive())
+
+    def _refuse(self, error: LineError) -> NoReturn:
+        """Stop the parser, which tells of its callbacks' errors in words of its own."""
+        self._error = self._error or error
+        raise error
 
     # Our side.
 
