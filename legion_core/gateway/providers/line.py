@@ -11,8 +11,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, Protocol, cast
 
-import httptools
-
 HEAD_BYTES_MAX: Final = 256 * 1024  # of one answer
 HELD_BYTES_MAX: Final = 1024 * 1024  # read ahead of who takes it
 NO_BODY: Final = frozenset({204, 205, 304})
@@ -94,6 +92,8 @@ class Line(asyncio.Protocol):
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._fail(LineError("its answer's head has no end"))
                 return
+        import httptools  # not before there is something to read
+
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -212,6 +212,8 @@ class Line(asyncio.Protocol):
         self._head_bytes = self._held = 0
         self.headers, self._fields = {}, {}
         self._unpack = None
+        import httptools
+
         self._parser = httptools.HttpResponseParser(self)
         try:
             transport.write(head + body)
