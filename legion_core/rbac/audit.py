@@ -21,7 +21,7 @@ from legion_core.kernel.files import write_atomically
 from legion_core.kernel.redact import redact
 from legion_core.kernel.supervise import Supervisor
 from legion_core.rbac import audit_store as store
-from legion_core.rbac.audit_chain import Entry, Finding, Mark, Note, check, mark_of
+from legion_core.rbac.audit_chain import BROKEN, Entry, Finding, Mark, Note, check, mark_of
 from legion_core.rbac.audit_key import OpenKey, SealKey
 from legion_core.storage.calls import in_thread
 from legion_core.storage.sqlite import Connection, Database
@@ -36,6 +36,7 @@ DETAIL_CHARS_MAX: Final = 2_000
 ENTRIES_MAX: Final = 1_000_000  # in the journal; what is older moves to files
 MOVED: Final = 100_000  # so many at once
 ANCHOR: Final = "audit.head"
+OTHER: Final = "the audit log is not the one that was here before: some of it is missing, or an older copy was put in its place"
 ANCHOR_EVERY: Final = 64  # entries
 FOLDER: Final = "audit"
 
@@ -74,7 +75,26 @@ class AuditLog:
         """Have the key at hand, which `record_in` needs; Denied while it is locked."""
         async with self._opening:
             if self._key is None:
-                self._key = await self._open_key()
+                key = await self._open_key()
+                anchor = await in_thread("audit head", self._read_anchor)
+                is_other = anchor is not None and not await self._has_seen(anchor)
+                self._key = key
+                if is_other:
+                    # Said once and for all, before anything is written behind it: going on must hide nothing.
+                    log.warning("%s", OTHER)
+                    note = Note(kind=BROKEN, who="workbench", path="audit", outcome="failed", detail=OTHER)
+                    await self._database.write(lambda connection: self.record_in(connection, (note,)))
+
+    async def _has_seen(self, mark: Mark) -> bool:
+        """Whether what the log held then is what it holds now, at that place."""
+
+        def look(connection: Connection) -> bool:
+            found = next(store.every(connection, mark.seq - 1, mark.seq), None)
+            base = store.mark(connection, "base")
+            is_moved = base is not None and mark.seq <= base.seq
+            return is_moved or (found is not None and found.hash == mark.hash)
+
+        return mark.seq == 0 or await self._database.read(look)
 
     def record_in(self, connection: Connection, notes: Sequence[Note]) -> None:
         """Write within the transaction of what is recorded; after `ready`. May run twice, as every work may."""
@@ -294,19 +314,9 @@ class AuditLog:
         if head is None:
             return None
 
-        def seen(connection: Connection, mark: Mark) -> bool:
-            found = next(store.every(connection, mark.seq - 1, mark.seq), None)
-            base = store.mark(connection, "base")
-            return (found is not None and found.hash == mark.hash) or (
-                base is not None and mark.seq <= base.seq
-            )
-
         before = await in_thread("audit head", self._read_anchor)
-        if before is not None and not await self._database.read(lambda connection: seen(connection, before)):
-            log.warning(
-                "the audit log is not the one that was here before: `legion audit verify` says what is missing"
-            )
-            return None
+        if before is not None and not await self._has_seen(before):
+            return None  # what was there before is kept as the proof of it
         await in_thread(
             "audit head", lambda: write_atomically(self._home / ANCHOR, msgspec.json.encode(head) + b"\n")
         )
