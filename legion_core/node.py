@@ -373,7 +373,7 @@ async def _assemble(
         inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0
     )
     llm, tasks, chains = Llm(gateway, Dialects(clock)), Tasks(engine), Chains(engine)
-    extensions = Extensions(engine.registry, place.root / "extensions", actors)
+    extensions = Extensions(engine.registry, place.root / "extensions", actors, record)
     mcp = Mcp(
         lambda: _mcp(
             place, clock, ids, bus, supervisor, ops, secrets, tasks, chains, extensions, models, llm

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from legion_core.api.actors import Actors
 from legion_core.api.extension_types import Created, ExtensionRow, FunctionRow
+from legion_core.api.settings import Record, unrecorded
 from legion_core.engine.registry import NAME, Extension, Function, Registry
 from legion_core.kernel.errors import Conflict, InvalidInput
 from legion_core.storage.failures import from_os
@@ -13,8 +14,12 @@ from legion_core.storage.failures import from_os
 class Extensions:
     """What can be run here."""
 
-    def __init__(self, registry: Registry, folder: Path, actors: Actors) -> None:
+    def __init__(
+        self, registry: Registry, folder: Path, actors: Actors, record: Record | None = None
+    ) -> None:
+        """`record` writes down what is about to be laid down, or refuses it."""
         self._registry = registry
+        self._record = record or unrecorded
         self._actors = actors
         self._folder = folder
 
@@ -40,6 +45,7 @@ class Extensions:
         if name in {each.name for each in await self._registry.extensions()}:
             raise Conflict(f"There is an extension {name} already.", hint="Choose another name.")
         folder = self._folder / name
+        await self._record("extension.created", name, str(folder))
         await asyncio.to_thread(_lay_down, folder, name)
         made = await self._registry.extension(name)
         return Created(path=str(folder), functions=tuple(made.functions))

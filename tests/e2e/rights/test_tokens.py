@@ -262,7 +262,7 @@ def test_orders_of_a_token_are_in_the_audit_log_and_the_owners_are_not(legion_ho
         async with open_node(legion_home, env={}, serve=True, port=0) as node:
             legion = node.legion
             await legion.chains.apply(CHAIN)
-            who = await principal(node, "bot", "chains/*:run", "tasks/*:run")
+            who = await principal(node, "bot", "chains/*:run", "tasks/*:run", "tasks/file/*:run")
             order = Order(task="log.message.write", args={"message": "x"})
             await legion.tasks.submit(order)
             mine = await legion.tasks.submit(order, who)
