@@ -1,36 +1,54 @@
 """Files beside a question: what can be shown to a model, made ready for it, or a sentence why not.
 
-A text is told with the words, in a fence under its name. A picture goes as a picture; one that is larger than models
-look at is made smaller here, so that nobody pays for what is thrown away.
+A text is told with the words, in a fence under its name; a picture goes as a picture.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QSize, Qt
-from PySide6.QtGui import QImage, QImageReader
+from typing import TYPE_CHECKING, Protocol
 
 from app.viewmodels import wording
 
 if TYPE_CHECKING:
-    from legion_core.api.types import Lane, Pins
-    from legion_core.api.types import ImageBlock
+    from legion_core.api.types import ImageBlock, Lane, Pins
 
 FILE_BYTES_MAX = 25_000_000
 TEXT_BYTES_MAX = 400_000  # about a hundred thousand tokens
-PICTURE_BYTES_MAX = 3_500_000  # five million as base64, which is the least that a provider takes
-PICTURE_EDGE_MAX = 2048  # no provider looks at more
-PICTURES_MAX = 8
-FILES_MAX = 16
-_KINDS = {b"png": "image/png", b"jpeg": "image/jpeg", b"gif": "image/gif", b"webp": "image/webp"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 class NotShown(Exception):
     """The sentence why a file cannot be attached."""
+
+
+class Picture(Protocol):
+    """A picture that is ready, whoever made it so."""
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+        ...
+
+    @property
+    def media_type(self) -> str:
+        """What they are."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """In px."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """In px."""
+        ...
+
+
+Fit = Callable[[bytes, str], Picture]
+"""Makes a picture's bytes of a media type ready; raises an exception whose text goes on behind its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,7 @@ class Attachment:
         return ImageBlock(media_type=self.media_type, data=base64.b64encode(self.data).decode())
 
 
-def read_file(path: Path) -> Attachment:
+def read_file(path: Path, fit: Fit) -> Attachment:
     """Read and make ready; blocks for the time of the disk. Raises NotShown."""
     name = path.name
     try:
@@ -70,14 +88,18 @@ def read_file(path: Path) -> Attachment:
         data = path.read_bytes()
     except OSError as error:
         raise NotShown(f"{name} cannot be read: {error.strerror or error}.") from error
-    if _kind(data):
-        return _picture(name, data)
+    if kind := kind_of(data):
+        try:
+            return of_picture(name, fit(data, kind))
+        except Exception as error:
+            raise NotShown(f"{name} {error}") from error
     return _text(name, data)
 
 
-def of_image(image: QImage, name: str) -> Attachment:
-    """A picture that never was a file, such as one from the clipboard. Raises NotShown."""
-    return _encoded(name, image)
+def of_picture(name: str, picture: Picture) -> Attachment:
+    """A picture that is ready, under a name."""
+    detail = f"{picture.width:,} × {picture.height:,}"
+    return Attachment(name, detail, media_type=picture.media_type, data=picture.data)
 
 
 def told(words: str, attached: Sequence[Attachment]) -> str:
@@ -105,6 +127,19 @@ def why_not_seen(lanes: Sequence["Lane"], pins: "Pins | None", *, is_private: bo
     return ""
 
 
+def kind_of(data: bytes) -> str:
+    """The media type by how the bytes begin; empty for what is no picture that every provider takes."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    return ""
+
+
 def _is_allowed(lane: "Lane", pins: "Pins") -> bool:
     return (
         (pins.tier is None or lane.tier == pins.tier)
@@ -112,68 +147,6 @@ def _is_allowed(lane: "Lane", pins: "Pins") -> bool:
         and (not pins.instance or lane.instance == pins.instance)
         and (not pins.model or lane.offer.id == pins.model)
     )
-
-
-def _kind(data: bytes) -> str:
-    """The media type by how the bytes begin; empty for what is no picture that every provider takes."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _KINDS[b"png"]
-    if data.startswith(b"\xff\xd8\xff"):
-        return _KINDS[b"jpeg"]
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return _KINDS[b"gif"]
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return _KINDS[b"webp"]
-    return ""
-
-
-def _picture(name: str, data: bytes) -> Attachment:
-    source = QBuffer()
-    source.setData(QByteArray(data))
-    source.open(QIODevice.OpenModeFlag.ReadOnly)
-    reader = QImageReader(source)
-    reader.setAutoTransform(True)
-    size = reader.size()
-    if not size.isValid():
-        raise NotShown(f"{name} looks like a picture, but it is damaged.")
-    is_small = max(size.width(), size.height()) <= PICTURE_EDGE_MAX and len(data) <= PICTURE_BYTES_MAX
-    if is_small and reader.canRead():
-        return Attachment(name, _measures(size), media_type=_kind(data), data=data)
-    reader.setScaledSize(_fitting(size))  # read small: a large picture would take the memory of its pixels
-    image = reader.read()
-    if image.isNull():
-        raise NotShown(f"{name} looks like a picture, but it is damaged.")
-    return _encoded(name, image)
-
-
-def _fitting(size: QSize) -> QSize:
-    if max(size.width(), size.height()) <= PICTURE_EDGE_MAX:
-        return size
-    return size.scaled(PICTURE_EDGE_MAX, PICTURE_EDGE_MAX, Qt.AspectRatioMode.KeepAspectRatio)
-
-
-def _encoded(name: str, image: QImage) -> Attachment:
-    if image.isNull():
-        raise NotShown("The clipboard's picture is empty.")
-    if max(image.width(), image.height()) > PICTURE_EDGE_MAX:
-        image = image.scaled(
-            _fitting(image.size()),
-            Qt.AspectRatioMode.KeepAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
-    for form, media_type, quality in (("PNG", "image/png", -1), ("JPEG", "image/jpeg", 85)):
-        bare = image if form == "PNG" else image.convertToFormat(QImage.Format.Format_RGB32)
-        target = QBuffer()
-        target.open(QIODevice.OpenModeFlag.WriteOnly)
-        if bare.save(target, form, quality) and target.size() <= PICTURE_BYTES_MAX:  # type: ignore[call-overload]
-            return Attachment(
-                name, _measures(image.size()), media_type=media_type, data=bytes(target.data().data())
-            )
-    raise NotShown(f"{name} is too large a picture, even made smaller.")
-
-
-def _measures(size: QSize) -> str:
-    return f"{size.width():,} × {size.height():,}"
 
 
 def _text(name: str, data: bytes) -> Attachment:

@@ -45,6 +45,22 @@ class StrategyLine:
         return f"{self.title}: {self.detail}, {self.saved} tokens"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A message as it was said and as the model will see it; `after` is empty for what is left out."""
+
+    message_id: str
+    who: str
+    before: str
+    after: str
+    is_same: bool
+
+    @property
+    def fate(self) -> str:
+        """`Answer, left out`."""
+        return self.who if self.is_same else f"{self.who}, {'shortened' if self.after else 'left out'}"
+
+
 class CurationViewModel(QObject):
     """Follows the chat of `chat`."""
 
@@ -60,7 +76,7 @@ class CurationViewModel(QObject):
         self._chat = chat
         self._place: str = ""
         self.meter: CurationMeter | None = None
-        self.parts: tuple[SeenPart, ...] = ()
+        self.parts: tuple[Part, ...] = ()
         self.last_edit = 0
         """The number of the latest edit that stands; 0 where there is none."""
         self.is_watched = False
@@ -103,9 +119,9 @@ class CurationViewModel(QObject):
         return tuple(made)
 
     @property
-    def curated(self) -> "tuple[SeenPart, ...]":
+    def curated(self) -> tuple[Part, ...]:
         """The parts that the model sees otherwise than they were said."""
-        return tuple(part for part in self.parts if part.state != "same")
+        return tuple(part for part in self.parts if not part.is_same)
 
     def watch(self, is_watched: bool) -> None:
         """Somebody looks at the parts, or no longer."""
@@ -178,10 +194,16 @@ class CurationViewModel(QObject):
 
         def done(found: "tuple[int, tuple[SeenPart, ...]]") -> None:
             if place == self._place:
-                self.last_edit, self.parts = found
+                self.last_edit = found[0]
+                self.parts = tuple(_part(each) for each in found[1])
                 self.seen_changed.emit()
 
         self._bridge.launch("curation.seen", ask, done, lambda _: None)
+
+
+def _part(seen: "SeenPart") -> Part:
+    who = ROLES.get(seen.role, seen.role)
+    return Part(seen.message_id, who, seen.before, seen.after, seen.state == "same")
 
 
 if TYPE_CHECKING:

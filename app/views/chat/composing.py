@@ -117,13 +117,7 @@ class Composing(QWidget):
             self._end_edit()
             chat.edit(edited, words)
             self.composer.set_text(self._kept)
-        else:
-            self._ask(words)
-
-    def _ask(self, words: str) -> None:
-        files, pictures = self.attaching.take()
-        whole = "\n\n".join(part for part in (words, files) if part)
-        if not self._services.chat.send(whole, pictures):
+        elif not self.attaching.files.send(words):
             self.composer.set_text(words)
 
     def _changed(self) -> None:

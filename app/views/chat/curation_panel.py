@@ -2,7 +2,6 @@
 """The inspector of curation: sent and without, what each strategy did, and what the model will see."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -10,7 +9,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.viewmodels import wording
-from app.viewmodels.curation import ROLES, CurationViewModel
+from app.viewmodels.curation import CurationViewModel, Part
 from app.views.chat.curation_meter import Bar
 from app.views.parts import (
     ElidedLabel,
@@ -27,9 +26,6 @@ from app.views.parts import (
 )
 from app.widgets.switch import Switch
 
-if TYPE_CHECKING:
-    from legion_core.api.types import SeenPart
-
 PARTS_SHOWN = 40
 WORDS_SHOWN = 180
 LABEL_PX = 56
@@ -38,14 +34,10 @@ LABEL_PX = 56
 class PartRow(QWidget):
     """A message that the model sees otherwise: what left it struck out, what stands there now below."""
 
-    def __init__(self, part: "SeenPart", keep: Callable[[str], None]) -> None:
+    def __init__(self, part: Part, keep: Callable[[str], None]) -> None:
         super().__init__()
         self.setObjectName("curation.part")
-        who = ROLES.get(part.role, part.role)
-        is_gone = part.state == "gone"
-        self.setAccessibleName(
-            f"{who}, {'left out' if is_gone else 'shortened'}: {_line(part.after or part.before)}"
-        )
+        self.setAccessibleName(f"{part.fate}: {_line(part.after or part.before)}")
         struck = ElidedLabel(_line(part.before), "small", "tertiary")
         font = struck.font()
         font.setStrikeOut(True)
@@ -55,10 +47,8 @@ class PartRow(QWidget):
             "Keep", "curation.keep", bind(keep, part.message_id), kind="ghost", small=True,
             tip="Send this message as it was said, from the next question on",
         )  # fmt: skip
-        kept.setAccessibleName(f"Keep this message of {who}")
-        fill(
-            head, label(f"{who}, {'left out' if is_gone else 'shortened'}", "caption", "tertiary"), None, kept
-        )
+        kept.setAccessibleName(f"Keep: {part.who}")
+        fill(head, label(part.fate, "caption", "tertiary"), None, kept)
         layout = column(self, (10, 6, 6, 8), 2)
         layout.addLayout(head)
         layout.addWidget(struck)

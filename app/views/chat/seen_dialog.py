@@ -5,7 +5,7 @@ from PySide6.QtGui import QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from app.theme.apply import look
-from app.viewmodels.curation import ROLES, CurationViewModel
+from app.viewmodels.curation import CurationViewModel
 from app.views.parts import button, column, fill, label, row
 
 WORDS_MAX = 4_000  # of one part: a result may have megabytes, and nobody reads them here
@@ -49,8 +49,8 @@ class SeenDialog(QDialog):
         for at, part in enumerate(parts):
             if at:
                 cursor.insertText("\n\n", _form("text.primary"))
-            cursor.insertText(f"{ROLES.get(part.role, part.role)}\n", _form("text.tertiary", is_head=True))
-            if part.state == "same":
+            cursor.insertText(f"{part.who}\n", _form("text.tertiary", is_head=True))
+            if part.is_same:
                 cursor.insertText(_cut(part.before), _form("text.primary"))
                 continue
             cursor.insertText(_folded(part.before), _form("text.tertiary", is_struck=True))

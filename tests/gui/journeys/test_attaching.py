@@ -6,8 +6,9 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QPushButton
 
-from app.viewmodels.attachments import Attachment, of_image
+from app.viewmodels.attachments import Attachment, of_picture
 from app.widgets.chips import Chip
+from app.widgets.pictures import encoded
 from legion_core.api.types import Lane, ModelOffer, Tier
 from legion_core.kernel.errors import Unavailable
 from tests.gui.conftest import Person
@@ -65,7 +66,7 @@ def test_where_nobody_can_see_a_sentence_says_so_and_nothing_is_attached(person:
 
 def test_a_text_file_is_told_behind_the_words(person: Person) -> None:
     attaching = person.window.chat_page.composing.attaching
-    attaching._on_read([Attachment("a.txt", "1 line", text="alpha"), "b.zip is no text."])
+    attaching.files.take_read([Attachment("a.txt", "1 line", text="alpha"), "b.zip is no text."])
     person.type("Read it")
     assert chips(person) == ["a.txt, 1 line"]
     assert person.stage.refusals == ["b.zip is no text."]
@@ -89,7 +90,7 @@ def test_what_was_refused_comes_back_with_its_pictures(person: Person) -> None:
 def test_too_many_are_refused_and_a_chip_is_taken_off_by_a_key(person: Person) -> None:
     person.legion.llm.served = (SEEING,)
     attaching = person.window.chat_page.composing.attaching
-    attaching._add_pictures([of_image(image(), f"{at}.png") for at in range(9)])
+    attaching.files.add_pictures([of_picture(f"{at}.png", encoded(image())) for at in range(9)])
     assert person.stage.refusals == ["8 pictures are the most that go with one question."]
     attaching.add_files([f"/nowhere/{at}" for at in range(17)])
     assert person.stage.refusals[-1].startswith("16 files are the most")
@@ -98,7 +99,7 @@ def test_too_many_are_refused_and_a_chip_is_taken_off_by_a_key(person: Person) -
     chip = next(chip for chip in person.window.findChildren(Chip) if chip.isVisible())
     chip.setFocus()
     person.press("Delete")
-    assert attaching.attached == ()
+    assert attaching.files.attached == []
 
 
 def test_files_may_be_dropped_anywhere_on_the_chat(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:

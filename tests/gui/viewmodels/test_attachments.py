@@ -5,17 +5,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QImage
 
-from app.viewmodels.attachments import (
-    PICTURE_EDGE_MAX,
-    TEXT_BYTES_MAX,
-    Attachment,
-    NotShown,
-    of_image,
-    read_file,
-    told,
-    why_not_seen,
-)
+from app.viewmodels import attachments
+from app.viewmodels.attachments import TEXT_BYTES_MAX, Attachment, NotShown, told, why_not_seen
+from app.widgets.pictures import EDGE_MAX, NoPicture, encoded, fitted
 from legion_core.api.types import Lane, ModelOffer, Pins, Tier
+
+
+def read_file(path: Path) -> Attachment:
+    return attachments.read_file(path, fitted)
 
 
 def picture(path: Path, side: int = 8) -> Path:
@@ -43,7 +40,7 @@ def test_a_small_picture_stays_as_it_is_and_a_large_one_is_made_smaller(tmp_path
     kept, shrunk = read_file(small), read_file(large)
 
     assert (kept.data, kept.media_type, kept.detail) == (small.read_bytes(), "image/png", "8 × 4")
-    assert shrunk.detail == f"{PICTURE_EDGE_MAX:,} × {PICTURE_EDGE_MAX // 2:,}"
+    assert shrunk.detail == f"{EDGE_MAX:,} × {EDGE_MAX // 2:,}"
     assert kept.block.media_type == "image/png"
 
 
@@ -51,9 +48,9 @@ def test_a_picture_of_the_clipboard_is_one_too() -> None:
     image = QImage(4, 4, QImage.Format.Format_RGB32)
     image.fill(0)
 
-    assert of_image(image, "Pasted picture").media_type == "image/png"
-    with pytest.raises(NotShown, match="empty"):
-        of_image(QImage(), "Pasted picture")
+    assert encoded(image).media_type == "image/png"
+    with pytest.raises(NoPicture, match="empty"):
+        encoded(QImage())
 
 
 @pytest.mark.parametrize(
@@ -94,7 +91,12 @@ def lane(tier: Tier, *, sees: bool) -> Lane:
         ((lane(Tier.CLOUD, sees=True),), None, False, ""),
         ((lane(Tier.LOCAL, sees=False),), None, False, "No model here can see"),
         ((lane(Tier.CLOUD, sees=True),), None, True, "No model on this computer"),
-        ((lane(Tier.CLOUD, sees=True),), Pins(tier_max=Tier.LOCAL), False, "No model that this chat is held to"),
+        (
+            (lane(Tier.CLOUD, sees=True),),
+            Pins(tier_max=Tier.LOCAL),
+            False,
+            "No model that this chat is held to",
+        ),
         ((lane(Tier.CLOUD, sees=True),), Pins(tier=Tier.CLOUD, model="m1"), False, ""),
     ],
 )
