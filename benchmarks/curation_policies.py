@@ -7,7 +7,7 @@ policy has none. `sparse` policies are too slow to be asked at every request of 
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.curation_tokens import pinned
 from legion_core.gateway.types import (
@@ -22,6 +22,7 @@ from legion_core.gateway.types import (
 FRAME_TOKENS = 4  # of a message and of a call, on any wire
 IMAGE_TOKENS = 1_000
 RECALL_TOKENS = 8_000
+IDLE_S = 300.0
 _weights: dict[int, tuple[Block, int]] = {}
 
 
@@ -314,6 +315,41 @@ class Ours:
         """The text of one call, as far as it is counted."""
         text = "\n".join(found.text for found in self.curator.recall(asked))
         return text[: RECALL_TOKENS * 4]
+
+
+class OursLive(Ours):
+    """The curator as the gateway runs it: what a request carries was curated after the one before it, the rest as it came."""
+
+    name = "legion curation, live"
+
+    def __init__(self, system: tuple[str, ...] = (), count: Callable[[str], int] | None = None) -> None:
+        super().__init__(system, count)
+        from legion_core.gateway.curation.curator import Curator
+        from legion_core.gateway.curation.types import CurationSettings
+
+        self.curator = Curator(count or _estimate(), CurationSettings(raw_rounds=0), system)
+        self._ready: Sequence[Message] = ()
+        self._new: list[Message] = []
+        self._at_s: float | None = None
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Feed."""
+        self._new += messages
+
+    def view(self, at_s: float) -> Sequence[Message]:
+        """What goes out; the curator sees it afterwards, and once more when nothing is said for five minutes."""
+        if self._at_s is not None and at_s - self._at_s > IDLE_S and hasattr(self.curator, "idle"):
+            self._take(self.curator.idle())
+        self._at_s = at_s
+        sent = [*self._ready, *self._new]
+        self.curator.add(self._new)
+        self._new = []
+        self._take(self.curator.view())
+        return sent
+
+    def _take(self, view: Any) -> None:
+        self.edits += len(view.edits)
+        self._ready = view.messages
 
 
 def _estimate() -> Callable[[str], int]:

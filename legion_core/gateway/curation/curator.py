@@ -30,6 +30,7 @@ from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolRes
 CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
 CONTEXT_SHARE = 0.85
 COLD_SHARE = 0.5  # of the history, what an epoch aims at before the first row of `shares`
+COLD_AFTER = 0.9  # of the share, what an epoch that costs nothing aims at before the last row
 LISTS_GROWTH = (
     0.6  # of the goal: once the lists are so much more than when all were one, they are made one again
 )
@@ -37,8 +38,8 @@ ANCHORS_TRIED = 4
 LIST_LEAST = 0.8  # of the goal
 LIST_LEAST_TOKENS = 5_000
 LIST_LEAST_SHARE = 0.06  # of the history, as long as that is less
-HOT_TOKENS = 7_000  # for files read just now; where the view may be least, fewer
-HOT_TOKENS_LEAST = 3_500
+HOT_SHARE = 0.9  # of the room, at most for files read just now
+HOT_TOKENS_LEAST = 3_500  # for them, on top of it, where the view may be least
 GAIN_LEAST = 0.17  # an epoch that takes less than this from the view is put off
 STUB = "[moved out of the conversation: recall {key}]"
 
@@ -153,6 +154,16 @@ class Curator:
             self._consider(turn, is_cold)
             self._turn_seen = turn
             self._last_at_s = at_s if at_s is not None else self._last_at_s
+        return self._view()
+
+    def idle(self) -> View:
+        """As `view`, when so long nothing was said that the provider's cache has run out: now an epoch costs nothing."""
+        self._close()
+        if self._settings.is_on and self._rounds:
+            self._consider(len(self._rounds) + 1, is_cold=True, is_sent=False)
+        return self._view()
+
+    def _view(self) -> View:
         edits = tuple(self._edits[self._told_edits :])
         self._told_edits = len(self._edits)
         return View(
@@ -266,7 +277,7 @@ class Curator:
 
     # When
 
-    def _consider(self, turn: int, is_cold: bool) -> None:
+    def _consider(self, turn: int, is_cold: bool, *, is_sent: bool = True) -> None:
         settings, spent = self._settings, self._spent
         row, share, turns_left = self._row(turn)
         if row != spent.row:
@@ -280,22 +291,29 @@ class Curator:
         if (is_due or is_cold or is_forced) and tokens > max(
             settings.least_tokens, 0 if is_forced else self._not_before
         ):
-            goal = settings.after_share * (share or COLD_SHARE / settings.after_share) * naive
+            is_least = spent.row == len(settings.shares) - 1
+            part = settings.after_share if not is_cold or is_least else COLD_AFTER
+            goal = part * (share or COLD_SHARE / part) * naive
             if window is not None:
                 goal = min(goal, settings.after_share * window)
             self._try_epoch(goal, turns_left, is_forced)
-        self._pay()
+        if is_sent:
+            self._pay()
 
     @property
     def _hot_turns(self) -> int:
         """Where the view may be least, one round less is kept whole."""
         return HOT_TURNS - 1 if self._spent.row == len(self._settings.shares) - 1 else HOT_TURNS
 
-    def _hot_tokens(self, rounds: Sequence[Round]) -> int:
-        """What the files read just now take, as far as they are kept whole."""
-        is_least = self._spent.row == len(self._settings.shares) - 1
+    def _hot_tokens(self, rounds: Sequence[Round], room: float) -> tuple[int, int]:
+        """At most so many tokens for the files read just now, and how many of them come on top of the room."""
+        row, last = self._spent.row, len(self._settings.shares) - 1
+        if row <= 0 < last:
+            return 0, 0
         hot = sum(round_.bare_tokens for round_ in rounds[-self._hot_turns :] if round_.has_reads)
-        return min(hot, HOT_TOKENS_LEAST if is_least else HOT_TOKENS)
+        if row == last:
+            return min(hot, HOT_TOKENS_LEAST), min(hot, HOT_TOKENS_LEAST)
+        return min(hot, max(0, int(HOT_SHARE * room))), 0
 
     def _row(self, turn: int) -> tuple[int, float | None, float]:
         """The row of `shares` a turn is in, its share, and how many turns it still lasts."""
@@ -359,8 +377,8 @@ class Curator:
     ) -> bool:
         """Bring `rounds` into `room` tokens, unless that gains too little or costs too much."""
         answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
-        hot = self._hot_tokens(rounds)
-        made = plan(rounds, int(room + hot), answers, hot_turns=self._hot_turns, hot_tokens=hot)
+        hot, extra = self._hot_tokens(rounds, room - answers)
+        made = plan(rounds, int(room + extra), answers, hot_turns=self._hot_turns, hot_tokens=hot)
         before, live, lists = self._shown, self._live, self._lists
         levels = {round_.index: round_.level for round_ in rounds}
         for round_ in rounds:

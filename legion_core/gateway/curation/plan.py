@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
 
-HOT_TURNS = 2  # by default, behind the untouched end: what was read there is being worked on
+HOT_TURNS = 3  # by default, behind the untouched end: what was read there is being worked on
 SAID_SHARE = 0.7  # of what is left, at most for telling sentences
 LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
 ASIDE_SHARE = 0.05  # of what is then left, at most for other sentences
