@@ -38,7 +38,7 @@ class Mcp:
             command=STDIO,
             is_paused=service.is_paused,
             tools=len(await service.catalogue.all()),
-            clients=service.clients(),
+            clients=service.connected(),
             running=service.calls.count("running"),
             waiting=service.calls.count("waiting"),
         )

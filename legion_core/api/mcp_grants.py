@@ -1,5 +1,6 @@
 """What each MCP client may call beyond what only reads: LEGION_HOME/mcp-clients.json, the user's alone."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ class Grants:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._grants: dict[str, Grant] | None = None
+        self._reading = asyncio.Lock()
 
     async def all(self) -> tuple[Grant, ...]:
         """By client."""
@@ -63,6 +65,10 @@ class Grants:
         return grant
 
     async def _read(self) -> dict[str, Grant]:
+        async with self._reading:
+            return await self._read_once()
+
+    async def _read_once(self) -> dict[str, Grant]:
         if self._grants is None:
             content = await in_thread("mcp grants", self._content)
             try:

@@ -6,6 +6,7 @@ find → standing of this client → authorise → (danger: the user's yes) → 
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -33,6 +34,8 @@ ARGUMENTS_BYTES_MAX = 1 << 20
 RESULT_CHARS_MAX = 400_000
 CLIENTS_KEPT = 200
 SOFTWARE_CHARS = 80
+LATELY_S = 60.0
+HANDSHAKES = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")  # revisions with sessions
 
 
 class McpService:
@@ -92,6 +95,15 @@ class McpService:
     def clients(self) -> tuple[McpClientRow, ...]:
         """The last heard of first."""
         return tuple(sorted(self._clients.values(), key=lambda row: row.last_at, reverse=True))
+
+    def connected(self) -> tuple[McpClientRow, ...]:
+        """Those that hold a session or a listener, or, where the protocol has neither, called just now."""
+        since = self._clock.utc_now() - timedelta(seconds=LATELY_S)
+        return tuple(
+            row
+            for row in self.clients()
+            if row.sessions > 0 or (row.protocol not in HANDSHAKES and row.last_at >= since)
+        )
 
     # Being told
 

@@ -86,7 +86,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The MCP server at a glance. `command` is what an editor starts for stdio."""
+    """The MCP server at a glance. `command` is what an editor starts for stdio; `clients` are those connected now."""
 
     url: str
     command: tuple[str, ...]

@@ -126,6 +126,7 @@ async def run_all(
 
                 opened.legion.mcp.service().extras.append(ConformanceFixture())
             token = (home / "token").read_text(encoding="utf-8").strip()
+            patience = ["--timeout", str(SCENARIO_MS)]
             for role in roles:
                 for revision in revisions:
                     target = (
@@ -139,9 +140,20 @@ async def run_all(
                         if scenario
                         else ["--requirements", revision]
                     )
-                    words = [*suite, role, *target, *which, "-o", str(out), "--timeout", str(SCENARIO_MS)]
+                    words = [*suite, role, *target, *which, "-o", str(out), *patience]
                     await _run(words, is_verbose)
-                    found += _read(out, role, revision, _not_scored(folder, revision, role))
+                    some = _read(out, role, revision, _not_scored(folder, revision, role))
+                    for number, each in enumerate(some):
+                        if each.is_scored and not each.is_green and not scenario:
+                            # Its own time-outs are short, and it starts a whole set at once: once more, alone.
+                            again = Path(place) / f"{role}-{revision}-{number}"
+                            bare = each.name.removeprefix("server-") if role == "server" else each.name
+                            alone = ["--scenario", bare, "--spec-version", revision]
+                            await _run(
+                                [*suite, role, *target, *alone, "-o", str(again), *patience], is_verbose
+                            )
+                            some[number] = next(iter(_read(again, role, revision, {})), each)
+                    found += some
     return found
 
 

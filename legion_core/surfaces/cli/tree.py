@@ -275,7 +275,7 @@ def _mcp(commands: "Group") -> None:
         default="",
         help="as the program that `legion connect` connected, with its key instead of the owner's",
     )
-    actions = mcp.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
+    actions = mcp.add_subparsers(dest="action", metavar="[ACTION]", parser_class=Parser)
     tools = actions.add_parser("tools", help="all of them, and what a client may do with them")
     tools.add_argument("--client", metavar="NAME", default="owner", help="whose token (default owner)")
     calls = actions.add_parser("calls", help="what was called, newest first")

@@ -2,6 +2,8 @@
 
 import argparse
 import http.client
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 from legion_core.kernel.errors import InvalidInput
@@ -30,6 +32,8 @@ def _stdio(setting: Setting, client: str) -> Outcome:
     from legion_core.surfaces.mcp.shim import CONNECT_S, Shim, stdio
 
     source, sink = stdio()
+    # A client that ends us by a signal would leave its session behind.
+    signal.signal(signal.SIGTERM, _leave)
     home = setting.home
     secret = _key(setting, client) if client else token(home, setting.env)
     record = home.read_node()
@@ -55,6 +59,10 @@ def _key(setting: Setting, client: str) -> str:
     from legion_core.kernel.clock import SystemClock
 
     return Desk(setting.home.root, setting.env, SystemClock(), lambda: "").key(client)
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 async def _own_node(setting: Setting, secret: str, source: "object", sink: "object") -> None:

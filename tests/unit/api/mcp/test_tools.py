@@ -8,7 +8,7 @@ import pytest
 
 from legion_core.api.mcp_calls import CALLS_KEPT, Approvals, CallList, shown
 from legion_core.api.mcp_grants import EVERYBODY, Grants
-from legion_core.api.mcp_service import RUNNING_PER_CLIENT_MAX, McpService
+from legion_core.api.mcp_service import McpService
 from legion_core.api.mcp_tools import Catalogue, Reporter, Tool, ToolResult, standing, tool_name, worst
 from legion_core.api.mcp_types import (
     ApprovalAsked,
@@ -229,7 +229,9 @@ def test_a_paused_server_refuses_every_call(tmp_path: Path) -> None:
     run(work())
 
 
-def test_one_client_cannot_take_every_place(tmp_path: Path) -> None:
+def test_one_client_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("legion_core.api.mcp_service.RUNNING_PER_CLIENT_MAX", 4)
+
     async def work() -> None:
         go = asyncio.Event()
 
@@ -238,8 +240,8 @@ def test_one_client_cannot_take_every_place(tmp_path: Path) -> None:
             return ToolResult("done")
 
         made = Made(tmp_path, Tool(row("t"), wait))
-        running = [asyncio.create_task(made.call("t")) for _ in range(RUNNING_PER_CLIENT_MAX)]
-        while made.service.calls.count("running") < RUNNING_PER_CLIENT_MAX:
+        running = [asyncio.create_task(made.call("t")) for _ in range(4)]
+        while made.service.calls.count("running") < 4:
             await asyncio.sleep(0)
         assert "at a time" in (await made.call("t")).text
         go.set()
