@@ -268,13 +268,6 @@ def _mcp(commands: "Group") -> None:
         default="",
         help="as the program that `legion connect` connected, with its key instead of the owner's",
     )
-    mcp.add_argument(
-        "--client",
-        metavar="NAME",
-        dest="as_client",
-        default="",
-        help="as the program that `legion connect` connected, with its key instead of the owner's",
-    )
     actions = mcp.add_subparsers(dest="action", metavar="[ACTION]", parser_class=Parser)
     tools = actions.add_parser("tools", help="all of them, and what a client may do with them")
     tools.add_argument("--client", metavar="NAME", default="owner", help="whose token (default owner)")
