@@ -18,7 +18,7 @@ import msgspec
 from legion_core.gateway.conversation_types import CurationChanged
 from legion_core.gateway.curation.archive import Archive, Piece
 from legion_core.gateway.curation.chain import chain
-from legion_core.gateway.curation.curator import Curator
+from legion_core.gateway.curation.curator import CACHE_TTL_S, Curator
 from legion_core.gateway.curation.rounds import text_of
 from legion_core.gateway.curation.store import CurationStore, Kept, Mark, Removed
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
@@ -34,6 +34,7 @@ CURATORS_MAX = 8  # held in memory; others are fed again when their conversation
 READY_MAX = 32  # views held in memory; others are read from the journal
 WAITING_MAX = 32  # turns; one that finds no place is made up for by the next
 HEADS_TRIED = 40
+PAUSE_TURNS_LEAST = 5
 CHARS_PER_TOKEN = 4
 
 
@@ -87,6 +88,7 @@ class Curation:
         self._live: OrderedDict[str, _Live] = OrderedDict()
         self._ready: OrderedDict[bytes, Kept] = OrderedDict()
         self._before: dict[str, Kept] = {}  # each view's predecessor, for a request that is repeated
+        self._pauses: dict[str, asyncio.Task[object]] = {}
         self._waiting = 0
         self._turn = asyncio.Lock()  # one curator works at a time: it is the loop's time it takes
 
@@ -246,16 +248,46 @@ class Curation:
                     return
                 fed, at_s = len(live.heads), self._clock.utc_now().timestamp()
                 live.curator.add(curated.messages[fed:])
-                live.curator.view(at_s)
+                live.curator.view()  # without the moment: this very request has warmed the cache
                 live.heads = curated.heads
                 live.marks = (*live.marks, Mark(len(curated.heads), at_s))
                 kept = await self._save(live)
         finally:
             self._waiting -= 1
+        self._wait_for_pause(live)
         sent = sum(_tokens(message) for message in curated.request.messages)
         naive = sum(_tokens(message) for message in curated.messages)
         day = iso(self._clock.utc_now())[:10]
         await self._store.note(curated.request.id, day, live.conversation, naive, sent)
+        self._tell(kept)
+
+    def _wait_for_pause(self, live: _Live) -> None:
+        """Once the provider's cache has run out an epoch costs nothing; that is its moment, if no turn comes before."""
+        before = self._pauses.pop(live.id, None)
+        if before is not None:
+            before.cancel()
+        if live.curator.turns < PAUSE_TURNS_LEAST or len(self._pauses) >= CURATORS_MAX:
+            return
+        pause = self._supervisor.spawn(f"pause of {live.id}", self._pause(live, len(live.marks)))
+        self._pauses[live.id] = pause
+        pause.add_done_callback(
+            lambda done: self._pauses.pop(live.id) if self._pauses.get(live.id) is done else None
+        )
+
+    async def _pause(self, live: _Live, marks: int) -> None:
+        await asyncio.sleep(CACHE_TTL_S)
+        async with self._turn:
+            if self._live.get(live.id) is not live or len(live.marks) != marks:
+                return
+            view = live.curator.idle()
+            # Noted even where nothing was edited: the curator knows now that the cache is cold.
+            live.marks = (
+                *live.marks,
+                Mark(len(live.heads), self._clock.utc_now().timestamp(), is_idle=True),
+            )
+            if not view.edits:
+                return
+            kept = await self._save(live)
         self._tell(kept)
 
     async def _fed_for(self, curated: Curated) -> _Live | None:
@@ -295,7 +327,7 @@ class Curation:
             if mark.kept:
                 live.curator.keep(mark.kept)
             else:
-                live.curator.view(mark.at_s)
+                live.curator.idle() if mark.is_idle else live.curator.view()
             await asyncio.sleep(0)
         live.heads, live.marks, live.kept = chain(messages[:fed]), kept.marks, kept
         live.archived, live.edits = len(live.curator.archive), len(live.curator.edits)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from legion_core.gateway.curation import service
 from legion_core.gateway.types import (
     Finished,
     Message,
@@ -55,7 +56,8 @@ async def newest(under_test: GatewayUnderTest) -> str:
 
 async def idle(under_test: GatewayUnderTest) -> None:
     """Wait until no curator is at work."""
-    while any(name.startswith("curate") for name in under_test.supervisor.census):
+    waited = ("curate", "pause") if service.CACHE_TTL_S == 0 else ("curate",)
+    while any(name.startswith(waited) for name in under_test.supervisor.census):
         await asyncio.sleep(0)
 
 
@@ -161,6 +163,25 @@ def test_after_a_restart_the_view_is_the_same_and_goes_on(tmp_path: Path) -> Non
             await under_test.gateway.answer(request([*more, said("Yes."), MORE], 902), LOCAL_OWNER)
             assert faults(box.calls[-1].request.messages) == []
             assert tokens(box.calls[-1].request.messages) < 0.5 * tokens(messages)
+
+    run(scenario())
+
+
+def test_in_a_pause_the_view_is_made_shorter_and_a_restart_makes_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(service, "CACHE_TTL_S", 0.0)
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            messages = await play(under_test, 20)
+            assert faults(box.calls[-1].request.messages) == []
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            kept = await under_test.curation._store.of_conversation(await newest(under_test))
+            assert kept is not None
+            assert any(mark.is_idle for mark in kept.marks)
+            live = await under_test.curation._fed(kept, messages[: kept.fed])
+            assert live.curator.view().messages == kept.view
 
     run(scenario())
 
