@@ -19,7 +19,8 @@ from app.viewmodels.activity_figures import day_figures
 from app.viewmodels.activity_query import Filter
 from app.views.activity.filters import FilterBar
 from app.views.activity.inspector import ActivityInspector
-from app.views.activity.table import ActivityTable, TableHead
+from app.views.activity.table import COLUMNS, ActivityTable
+from app.views.columns import Captions
 from app.views.emptiness import EmptyState
 from app.views.frame import PageFrame
 from app.views.parts import (
@@ -108,7 +109,7 @@ class ActivityPage(PageFrame):
         layout.addWidget(self.filters)
         layout.addWidget(line("lineNormal"))
         self.table = ActivityTable(self.activity, self._services.now)
-        self.head = TableHead(lambda: self.table.viewport().width())
+        self.head = Captions(COLUMNS, lambda: self.table.viewport().width())
         layout.addWidget(self.head)
         self.table.verticalScrollBar().rangeChanged.connect(bind(self.head.update))
         self.table.chosen.connect(self.activity.select)

@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -29,50 +29,30 @@ from PySide6.QtWidgets import (
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
-from app.theme.paint import LEFT, RIGHT, focus_ring, hairline, pill, text
+from app.theme.paint import RIGHT, focus_ring, pill, text
 from app.viewmodels.activity import ActivityViewModel
 from app.viewmodels.activity_words import Words, words_of
+from app.views.columns import Columns, ground
 from app.views.parts import bind
 
 Index = QModelIndex | QPersistentModelIndex
 WORDS_ROLE = Qt.ItemDataRole.UserRole + 1
-ROW, HEAD, PADDING, GAP = 30, 28, 16, 12
-WHAT_MIN = 190
+ROW = 30
 WORDS_KEPT = 1000
-# Caption, width in px, right-aligned. Where there is no room, what stands first in DROPPED goes first.
-COLUMNS: dict[str, tuple[str, int, bool]] = {
-    "time": ("Time", 78, False),
-    "icon": ("", 16, False),
-    "what": ("What", 0, False),
-    "where": ("Where", 156, False),
-    "state": ("State", 98, False),
-    "took": ("Took", 68, True),
-    "cost": ("Cost", 58, True),
-}
-DROPPED = ("cost", "where", "took", "time")
-
-
-def columns(width: float) -> dict[str, tuple[float, float]]:
-    """Left edge and width of each column that fits."""
-    scale = look().px(100) / 100
-    shown = dict(COLUMNS)
-
-    def rest() -> float:
-        fixed = sum(wide * scale for name, (_, wide, _) in shown.items() if name != "what")
-        return width - 2 * PADDING - fixed - GAP * (len(shown) - 1)
-
-    for name in DROPPED:
-        if rest() >= WHAT_MIN * scale:
-            break
-        del shown[name]
-    places: dict[str, tuple[float, float]] = {}
-    left = float(PADDING)
-    what = max(60.0, rest())
-    for name, (_, wide, _) in shown.items():
-        wanted = what if name == "what" else wide * scale
-        places[name] = (left, wanted)
-        left += wanted + GAP
-    return places
+COLUMNS = Columns(
+    {
+        "time": ("Time", 78, False),
+        "icon": ("", 16, False),
+        "what": ("What", 1, False),
+        "where": ("Where", 156, False),
+        "state": ("State", 98, False),
+        "took": ("Took", 68, True),
+        "cost": ("Cost", 58, True),
+    },
+    dropped=("cost", "where", "took", "time"),
+    kept="what",
+    kept_min=190,
+)
 
 
 class ActivityModel(QAbstractTableModel):
@@ -143,11 +123,7 @@ class RowDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         box = QRectF(option.rect)
         state: QStyle.StateFlag = option.state
-        if state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(box, look().colour("bg.selected"))
-        elif state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(box, look().colour("bg.hover"))
-        hairline(painter, box.left(), box.bottom() - 1, box.right())
+        ground(painter, box, state)
         words = self._rows.words(index.row())
         if words is not None:
             self._paint_words(painter, box, words, painter.device().devicePixelRatioF())
@@ -155,7 +131,7 @@ class RowDelegate(QStyledItemDelegate):
             focus_ring(painter, box.adjusted(1, 0, -1, -1), 3, inside=True)
 
     def _paint_words(self, painter: QPainter, box: QRectF, words: Words, dpr: float) -> None:
-        places = columns(box.width())
+        places = COLUMNS.places(box.width())
 
         def room(name: str) -> QRectF:
             left, width = places[name]
@@ -183,28 +159,6 @@ class RowDelegate(QStyledItemDelegate):
             if name in places:
                 ink = "text.tertiary" if value in ("–", "free") else "text.secondary"
                 text(painter, room(name), value, "ui", ink, align=RIGHT)
-
-
-class TableHead(QWidget):
-    """The captions above the rows."""
-
-    def __init__(self, width: Callable[[], int]) -> None:
-        super().__init__()
-        self._width = width  # of the rows, which a scroll bar makes narrower
-        self._resize()
-        look().theme_changed.connect(self._resize)
-
-    def _resize(self) -> None:
-        self.setFixedHeight(look().px(HEAD))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        for name, (left, width) in columns(self._width()).items():
-            caption, _, is_number = COLUMNS[name]
-            box = QRectF(left, 0, width, self.height() - 1)
-            text(painter, box, caption, "caption", "text.tertiary", align=RIGHT if is_number else LEFT)
-        hairline(painter, 0, self.height() - 1, self.width(), "line.normal")
-        painter.end()
 
 
 class ActivityTable(QTableView):

@@ -1,65 +1,43 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The list of schedules: a switch, name and target, when, when next, how the last one went."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QWidget,
 )
 
 from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
-from app.theme.paint import LEFT, RIGHT, PillTone, focus_ring, hairline, pill, rounded, text
+from app.theme.paint import RIGHT, PillTone, focus_ring, pill, rounded, text
 from app.viewmodels.schedule_words import ScheduleWords
+from app.views.columns import Columns, ground
 from app.views.parts import bind
 
 Index = QModelIndex | QPersistentModelIndex
 WORDS_ROLE = Qt.ItemDataRole.UserRole + 1
-ROW, HEAD, PADDING, GAP = 44, 28, 16, 12
+ROW = 44
 SWITCH = (26, 16)
-COLUMNS: dict[str, tuple[str, float, bool]] = {
-    "switch": ("", 30, False),
-    "name": ("Name", 0.30, False),
-    "when": ("When", 0.34, False),
-    "next": ("Next", 0.24, False),
-    "last": ("Last run", 96, False),
-    "took": ("Took", 64, True),
-}
-DROPPED = ("took", "next", "when")
-NAME_MIN = 120
-
-
-def columns(width: float) -> dict[str, tuple[float, float]]:
-    """Left edge and width of each column that fits: those of a share divide what the others leave."""
-    scale = look().px(100) / 100
-    shown = dict(COLUMNS)
-
-    def rest() -> float:
-        fixed = sum(wide * scale for _, wide, _ in shown.values() if wide > 1)
-        return width - 2 * PADDING - fixed - GAP * (len(shown) - 1)
-
-    def share() -> float:
-        return sum(wide for _, wide, _ in shown.values() if wide <= 1)
-
-    for name in DROPPED:
-        if rest() * COLUMNS["name"][1] / share() >= NAME_MIN * scale:
-            break
-        del shown[name]
-    places: dict[str, tuple[float, float]] = {}
-    left = float(PADDING)
-    for name, (_, wide, _) in shown.items():
-        wanted = wide * scale if wide > 1 else max(60.0, rest() * wide / share())
-        places[name] = (left, wanted)
-        left += wanted + GAP
-    return places
+COLUMNS = Columns(
+    {
+        "switch": ("", 30, False),
+        "name": ("Name", 0.30, False),
+        "when": ("When", 0.34, False),
+        "next": ("Next", 0.24, False),
+        "last": ("Last run", 96, False),
+        "took": ("Took", 64, True),
+    },
+    dropped=("took", "next", "when"),
+    kept="name",
+    kept_min=120,
+)
 
 
 class ScheduleModel(QAbstractListModel):
@@ -103,13 +81,9 @@ class ScheduleDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         box = QRectF(option.rect)
         state: QStyle.StateFlag = option.state
-        if state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(box, look().colour("bg.selected"))
-        elif state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(box, look().colour("bg.hover"))
-        hairline(painter, box.left(), box.bottom() - 1, box.right())
+        ground(painter, box, state)
         words: ScheduleWords = index.data(WORDS_ROLE)
-        places = columns(box.width())
+        places = COLUMNS.places(box.width())
 
         def room(name: str) -> QRectF:
             left, width = places[name]
@@ -164,28 +138,6 @@ def _two(painter: QPainter, box: QRectF, first: str, second: str, face: Any, sma
     text(painter, QRectF(box.left(), top + height, box.width(), low), second, small, "text.tertiary")
 
 
-class ListHead(QWidget):
-    """The captions above the lines."""
-
-    def __init__(self, width: Callable[[], int]) -> None:
-        super().__init__()
-        self._width = width  # of the rows, which a scroll bar makes narrower
-        self._resize()
-        look().theme_changed.connect(self._resize)
-
-    def _resize(self) -> None:
-        self.setFixedHeight(look().px(HEAD))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        for name, (left, width) in columns(self._width()).items():
-            caption, _, is_number = COLUMNS[name]
-            box = QRectF(left, 0, width, self.height() - 1)
-            text(painter, box, caption, "caption", "text.tertiary", align=RIGHT if is_number else LEFT)
-        hairline(painter, 0, self.height() - 1, self.width(), "line.normal")
-        painter.end()
-
-
 class ScheduleList(QListView):
     """Space or a click on the switch toggles, Enter opens, Delete removes, F5 runs now."""
 
@@ -234,7 +186,7 @@ class ScheduleList(QListView):
         index = self.indexAt(event.position().toPoint())
         if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
             box = QRectF(self.visualRect(index))
-            left, width = columns(box.width())["switch"]
+            left, width = COLUMNS.places(box.width())["switch"]
             track = switch_box(QRectF(box.left() + left, box.top(), width, box.height() - 1))
             if track.adjusted(-4, -4, 4, 4).contains(event.position()):
                 line = self.lines.lines[index.row()]

@@ -13,6 +13,7 @@ from app.viewmodels import wording
 from app.viewmodels.schedule_draft import Draft
 from app.viewmodels.schedule_words import moment_words, run_pill, until_words, words_of
 from app.viewmodels.schedules import SchedulesViewModel
+from app.views.columns import Captions
 from app.views.emptiness import EmptyState
 from app.views.frame import PageFrame
 from app.views.parts import (
@@ -31,7 +32,7 @@ from app.views.parts import (
 from app.views.rows import Cell, Column, Line, Lines, Pill
 from app.views.schedules.calendar import WeekCalendar
 from app.views.schedules.inspector import ScheduleInspector
-from app.views.schedules.list import ROW, ListHead, ScheduleList
+from app.views.schedules.list import COLUMNS, ROW, ScheduleList
 from app.views.services import Services
 from app.widgets.segmented import Segmented
 
@@ -93,7 +94,7 @@ class SchedulesPage(PageFrame):
         head.add(label("Schedules", "heading"), self.count, None, self.zones, self.new_button)
         layout.addWidget(head)
         self.list = ScheduleList()
-        self.head = ListHead(lambda: self.list.viewport().width())
+        self.head = Captions(COLUMNS, lambda: self.list.viewport().width())
         layout.addWidget(self.head)
         self.list.verticalScrollBar().rangeChanged.connect(bind(self.head.update))
         self.list.chosen.connect(self.schedules.select)
