@@ -60,12 +60,19 @@ class RightsPanel(QWidget):
         self.revoke.setEnabled(False)
         caption = row(margins=(12, 6, 8, 2))
         fill(caption, label("Tokens", "caption", "tertiary"), None, self.revoke)
+        self.no_key = label(
+            "No program has a key yet. Connecting one makes a key for it alone.",
+            "small",
+            "tertiary",
+            wraps=True,
+        )
+        self.no_key.setContentsMargins(12, 2, 12, 8)
         layout = column(self)
         layout.addWidget(head)
         layout.addLayout(which)
         layout.addWidget(self.none)
         layout.addWidget(self.tools, 1)
-        fill(layout, line(), caption, self.keys)
+        fill(layout, line(), caption, self.no_key, self.keys)
         self._resize()
         look().theme_changed.connect(self._resize)
         connect.changed.connect(self._show)
@@ -100,6 +107,8 @@ class RightsPanel(QWidget):
                 for key in self._connect.keys
             ]
         )
+        self.keys.setVisible(bool(self._connect.keys))
+        self.no_key.setVisible(not self._connect.keys)
         self._mind()
 
     def _show_tools(self) -> None:
