@@ -12,6 +12,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
 
@@ -35,6 +36,8 @@ READY_MAX = 32  # views held in memory; others are read from the journal
 WAITING_MAX = 32  # turns; one that finds no place is made up for by the next
 HEADS_TRIED = 40
 PAUSE_TURNS_LEAST = 5
+UNCLAIMED_DAYS = 30  # as long as the trash
+FIGURES_DAYS = 400
 CHARS_PER_TOKEN = 4
 
 
@@ -89,6 +92,7 @@ class Curation:
         self._ready: OrderedDict[bytes, Kept] = OrderedDict()
         self._before: dict[str, Kept] = {}  # each view's predecessor, for a request that is repeated
         self._pauses: dict[str, asyncio.Task[object]] = {}
+        self._is_purged = False
         self._waiting = 0
         self._turn = asyncio.Lock()  # one curator works at a time: it is the loop's time it takes
 
@@ -255,11 +259,21 @@ class Curation:
         finally:
             self._waiting -= 1
         self._wait_for_pause(live)
+        await self._purge()
         sent = sum(_tokens(message) for message in curated.request.messages)
         naive = sum(_tokens(message) for message in curated.messages)
         day = iso(self._clock.utc_now())[:10]
         await self._store.note(curated.request.id, day, live.conversation, naive, sent)
         self._tell(kept)
+
+    async def _purge(self) -> None:
+        """Once in a process: forget what nobody came back to."""
+        if self._is_purged:
+            return
+        self._is_purged = True
+        now = self._clock.utc_now()
+        day = iso(now - timedelta(days=FIGURES_DAYS))[:10]
+        await self._store.purge(iso(now - timedelta(days=UNCLAIMED_DAYS)), day)
 
     def _wait_for_pause(self, live: _Live) -> None:
         """Once the provider's cache has run out an epoch costs nothing; that is its moment, if no turn comes before."""

@@ -104,6 +104,18 @@ class CurationStore:
 
         await self._database.write(work, durability="process")
 
+    async def purge(self, before: str, day: str) -> int:
+        """Forget what clients that keep their own history have not come back to since `before`; how many there were.
+
+        What belongs to a conversation kept here goes with the conversation. Figures of requests stay until `day`.
+        """
+
+        def work(connection: Connection) -> int:
+            execute(connection, "DELETE FROM curated_requests WHERE day < ?", [day])
+            return execute(connection, "DELETE FROM curations WHERE conversation = id AND at < ?", [before])
+
+        return await self._database.write(work, durability="process")
+
     async def note(self, request: str, day: str, conversation: str, naive: int, curated: int) -> None:
         """What one request would have carried, and what it carried."""
 

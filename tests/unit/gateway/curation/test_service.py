@@ -311,3 +311,27 @@ def test_the_archive_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
             assert int(str(found[0])) <= 0.5 * raw
 
     run(scenario())
+
+
+def test_what_a_client_never_came_back_to_is_forgotten_with_its_texts(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            put(under_test)
+            await play(under_test, 20)
+            store = under_test.curation._store
+
+            assert await store.purge("2000-01-01", "2000-01-01") == 0
+            assert await store.purge("9999-01-01", "9999-01-01") > 0
+            for table in (
+                "curations",
+                "curation_texts",
+                "curation_archive",
+                "curation_edits",
+                "curated_requests",
+            ):
+                left = await under_test.database.read(
+                    lambda connection, table=table: row(connection, f"SELECT count(*) FROM {table}")
+                )
+                assert left == (0,)
+
+    run(scenario())
