@@ -212,7 +212,7 @@ class McpService:
                 f"{who.name} may not call {row.name}: the user has not allowed it.",
                 hint=f"The user can: `legion mcp allow {row.name} --client {who.name}`.",
             )
-        self._authorise(who, f"mcp/tools/{row.name}", "call")
+        self._authorise(who, f"mcp/tools/{row.name}", "use")
         if len(msgspec.json.encode(args)) > ARGUMENTS_BYTES_MAX:
             raise LimitReached(f"The arguments are larger than {ARGUMENTS_BYTES_MAX:,} bytes.")
         if stands == "asks":

@@ -90,6 +90,14 @@ def test_a_session_stolen_by_another_token_does_not_exist_for_it(legion_home: Pa
             for method in ("POST", "GET", "DELETE"):
                 content = {"json": body} if method == "POST" else {}
                 assert (await http.request(method, node.url, headers=thief, **content)).status_code == 401
+            made = await node.legion.tokens.create("other-editor", ("mcp",))
+            other = {**headers, "Authorization": f"Bearer {made.secret}"}
+            assert (await http.post(node.url, json=HELLO, headers={**ACCEPT, **other})).status_code == 404
+            for method in ("POST", "GET", "DELETE"):
+                content = {"json": body} if method == "POST" else {}
+                answer = await http.request(method, node.url, headers=other, **content)
+                assert answer.status_code == 404, (method, answer.text)
+            assert "tools" in frame_of((await http.post(node.url, json=body, headers=headers)).text)["result"]
             guessed = {**headers, "Mcp-Session-Id": "0" * 32}
             assert (await http.post(node.url, json=body, headers=guessed)).status_code == 404
             assert (await http.delete(node.url, headers=headers)).status_code == 200

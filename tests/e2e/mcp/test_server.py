@@ -199,6 +199,33 @@ def test_chains_runs_and_logs_can_be_read_and_their_names_completed(legion_home:
     run(work(), 60)
 
 
+def test_each_token_has_its_own_tools_and_no_more_than_its_scopes(legion_home: Path) -> None:
+    lay_extension(legion_home)
+
+    async def work() -> None:
+        async with served(legion_home) as node:
+            tokens, mcp = node.legion.tokens, node.legion.mcp
+            node.token = (await tokens.create("editor", ("mcp",))).secret
+            await mcp.allow("editor", ("testing-mcp-change",))
+            async with node.client() as client:
+                names = {tool.name for tool in (await client.list_tools()).tools}
+                assert "testing-mcp-change" in names
+                assert "testing-mcp-destroy" not in names
+                changed = await client.call_tool("testing-mcp-change", {"colour": "red", "size": 3})
+                assert not changed.is_error, text_of(changed)
+                assert {call.client for call in mcp.calls()} == {"editor"}
+            await tokens.revoke("editor")
+            with pytest.raises(Exception):  # noqa: B017, PT011
+                async with node.client() as client:
+                    await client.list_tools()
+            node.token = (await tokens.create("reader", ("gateway/chat:use",))).secret
+            with pytest.raises(Exception):  # noqa: B017, PT011
+                async with node.client() as client:
+                    await client.list_tools()
+
+    run(work(), 60)
+
+
 @pytest.mark.requirement("mcp.cross-talk")
 def test_a_hundred_clients_with_the_same_ids_hear_only_their_own_answers(legion_home: Path) -> None:
     lay_extension(legion_home)

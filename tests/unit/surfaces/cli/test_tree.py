@@ -123,6 +123,21 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "conversation import",
         "conversation delete",
         "conversation private",
+        "mcp",
+        "mcp tools",
+        "mcp calls",
+        "mcp allow",
+        "mcp forbid",
+        "mcp reset",
+        "mcp grants",
+        "mcp server add",
+        "mcp server list",
+        "mcp server show",
+        "mcp server look",
+        "mcp server on",
+        "mcp server off",
+        "mcp server remove",
+        "mcp server approve",
     }
 
 
