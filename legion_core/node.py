@@ -316,15 +316,13 @@ async def _assemble(
     begin.schedules, begin.hooks, begin.actors = schedules, hooks, actors
 
     async def build(spec: ProviderSpec, key: str | None) -> Provider:
-        if key is None and spec.api_key:
-            await key_hosts.check(spec.api_key, spec.kind, spec.base_url)
+        await key_hosts.check(spec, key)
         secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
         return make(spec.name, spec.kind, clock, base_url=spec.base_url, api_key=secret, models=spec.models)
 
     async def save(spec: ProviderSpec, key: str | None) -> None:
         reference = await secrets.set(f"provider-{spec.name}", key) if key else spec.api_key
-        if key:
-            await key_hosts.bind(reference, spec.kind, spec.base_url)
+        await key_hosts.bind(spec, key, reference)
         await settings.add_instance(_instance(spec, reference))
 
     async def forget(name: str) -> None:
@@ -368,7 +366,7 @@ async def _assemble(
         ends_in_s=rbac.ends_in_s,
     )
     rbac.on_end = ops.end_token
-    doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem)
+    doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem, RbacDoor(rbac))
     providers = Providers(
         inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0
     )

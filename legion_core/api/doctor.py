@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from legion_core.api.models import Models
+from legion_core.api.rbac import RbacDoor
 from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.types import Check
@@ -30,6 +31,7 @@ class Doctor:
         secrets: SecretNames,
         models: Models,
         http_problem: Callable[[], str],
+        rbac: RbacDoor | None = None,
     ) -> None:
         self._home = home
         self._database = database
@@ -37,6 +39,7 @@ class Doctor:
         self._secrets = secrets
         self._models = models
         self._http_problem = http_problem
+        self._rbac = rbac
 
     async def examine(self) -> tuple[Check, ...]:
         """All findings, in the order a person would look."""
@@ -46,6 +49,7 @@ class Doctor:
             await self._journal(),
             self._configuration(),
             await self._secret_store(),
+            *(await self._access()),
             _engine(),
             await self._model_files(),
             self._http(),
@@ -76,6 +80,22 @@ class Doctor:
             )
         notes = "; ".join(self._database.notes)
         return Check(name="journal", state="warning" if notes else "ok", found=notes or "No fault found")
+
+    async def _access(self) -> tuple[Check, ...]:
+        if self._rbac is None:
+            return ()
+        policy = await self._rbac.policy()
+        if policy.faults:
+            kept = "the one before it is in force" if policy.is_in_force else "so tokens may do nothing"
+            found = f"{policy.path} is not in force, {kept}: {'; '.join(policy.faults[:3])}"
+            todo = "Mend it, or take it away: `legion rbac policy remove`."
+            return (Check(name="access", state="warning", found=found, todo=todo),)
+        found = (
+            f"The policy {policy.path}"
+            if policy.is_in_force
+            else "No policy: tokens may do what their scopes say"
+        )
+        return (Check(name="access", state="ok", found=found),)
 
     def _configuration(self) -> Check:
         faults = self._settings.faults()

@@ -4,7 +4,7 @@ A line in a configuration file is enough to point a provider at another host; it
 bound to its host when it is given, else at its first use. To give the key anew frees it.
 """
 
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from legion_core.kernel.errors import Denied
@@ -19,17 +19,40 @@ MIGRATIONS: Final = (
 BOUND: Final = "keyring://"  # what comes from the environment is in the hands of whoever starts the program
 
 
+class Instance(Protocol):
+    """What is asked of a provider's description."""
+
+    @property
+    def kind(self) -> str:
+        """Such as `openai`."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Where it is; empty for the provider's own address."""
+        ...
+
+    @property
+    def api_key(self) -> str:
+        """A reference."""
+        ...
+
+
 class KeyHosts:
     """See the module."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def check(self, reference: str, kind: str, base_url: str) -> None:
-        """Denied where the key behind `reference` was given for another host; bound to this one where it was for none yet."""
-        if not reference.startswith(BOUND):
+    async def check(self, spec: Instance, key: str | None = None) -> None:
+        """Denied where the key behind the reference was given for another host; bound to this one where it was for none yet.
+
+        A `key` that is given with it is meant for it.
+        """
+        reference = spec.api_key
+        if key is not None or not reference.startswith(BOUND):
             return
-        place = place_of(kind, base_url)
+        place = place_of(spec.kind, spec.base_url)
         known = await self._database.write(lambda connection: _bound(connection, reference, place))
         if known != place:
             raise Denied(
@@ -37,9 +60,11 @@ class KeyHosts:
                 hint=f"If you changed the address yourself, enter the key again: `legion secret set {reference.removeprefix(BOUND)}`.",
             )
 
-    async def bind(self, reference: str, kind: str, base_url: str) -> None:
-        """It was just given for this host."""
-        place = place_of(kind, base_url)
+    async def bind(self, spec: Instance, key: str | None, reference: str) -> None:
+        """Where a `key` was just given with it and kept as `reference`, it goes to this host."""
+        if not key:
+            return
+        place = place_of(spec.kind, spec.base_url)
 
         def work(connection: Connection) -> None:
             execute(connection, "DELETE FROM key_hosts WHERE reference = ?", [reference])
