@@ -54,3 +54,13 @@ def test_what_is_faster_than_anybody_reads_is_equal() -> None:
     speeds.note("b", 9_000.0)
 
     assert speeds.stepped("a") == speeds.stepped("b")
+
+
+def test_a_lane_faster_than_enough_has_no_order_made_anew_however_its_speed_swings() -> None:
+    speeds = Speeds()
+    speeds.note("a", 900.0)
+    version = speeds.version
+    for tokens_per_s in (90_000.0, 400.0, 5_000.0):
+        speeds.note("a", tokens_per_s)
+
+    assert speeds.version == version

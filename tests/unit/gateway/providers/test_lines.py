@@ -12,7 +12,8 @@ from legion_core.gateway.providers.lines import LINES_MAX, CannotConnect, Lines
 from legion_core.gateway.providers.registry import make
 from legion_core.gateway.types import Finished, Message, ModelOffer, Request, TextBlock, TextDelta
 from legion_core.kernel.clock import SystemClock
-from legion_core.testing.upstreams import Answer, Upstream
+from legion_core.kernel.errors import Overloaded
+from legion_core.testing.upstreams import Answer, Say, Upstream
 from tests.support.aio import run
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -214,5 +215,31 @@ def test_a_provider_elsewhere_is_reached_through_the_proxy_of_the_environment(
             assert "".join(each.text for each in got if isinstance(each, TextDelta)) == "ab"
             assert isinstance(got[-1], Finished)
             assert proxy.requests[0].headers["host"] == "provider.example"
+
+    run(main())
+
+
+def test_what_came_before_an_error_in_the_same_piece_is_given_before_it() -> None:
+    async def main() -> None:
+        in_band = b'data: {"error": {"message": "too busy", "type": "overloaded_error"}}\n\n'
+        async with Upstream("openai") as upstream:
+            upstream.will(Answer(("a", "b", "c"), fault=Say(3, in_band)))
+            offer = ModelOffer(id="m1")
+            box = make(
+                "box", "openai", SystemClock(), base_url=upstream.base_url, api_key="k", models=(offer,)
+            )
+            asked = Request(id="r", messages=(Message(role="user", content=(TextBlock(text="Hi"),)),))
+            got = list[str]()
+
+            async def read() -> None:
+                async with box.stream(asked, "m1") as chunks:
+                    async for chunk in chunks:
+                        more = getattr(chunks, "ready")()  # noqa: B009  # no part of every stream
+                        got.extend(each.text for each in (chunk, *more) if isinstance(each, TextDelta))
+
+            with pytest.raises(Overloaded):
+                await read()
+            await box.aclose()
+            assert got == ["a", "b"]
 
     run(main())
