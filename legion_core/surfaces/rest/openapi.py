@@ -55,7 +55,7 @@ def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
         "info": {
             "title": "Legion Workbench",
             "version": __version__,
-            "description": "One loopback port. Every request carries the owner's token; pages of browsers are refused.",
+            "description": "One loopback port. Every request carries a token, the owner's or a client's; pages of browsers are refused.",
         },
         "servers": [{"url": "http://127.0.0.1:4567"}],
         "security": [{"bearer": []}, {"apiKey": []}],
