@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import curation_corpus as corpus
 from benchmarks.curation_billing import Bill, Meter
-from benchmarks.curation_policies import BASELINES, Naive, Ours, Policy, block_tokens
+from benchmarks.curation_policies import BASELINES, Naive, OursLive, Policy, block_tokens
 from benchmarks.curation_probes import Asked, Reading, ask, falsehoods, originals_of
 from benchmarks.curation_rules import faults
 from benchmarks.curation_tokens import NAME, pinned
@@ -121,7 +121,7 @@ def play(session: Session, policy: Policy, *, is_ours: bool = False) -> Score:
     score.bill += meter.bill
     score.requests = turns
     if is_ours:
-        assert isinstance(policy, Ours)
+        assert isinstance(policy, OursLive)
         score.edits = policy.edits
         _keeping(score, session, policy)
     return score
@@ -131,7 +131,7 @@ def _tokens(messages: Sequence[Message]) -> int:
     return sum(4 + sum(map(block_tokens, message.content)) for message in messages)
 
 
-def _keeping(score: Score, session: Session, policy: Ours) -> None:
+def _keeping(score: Score, session: Session, policy: OursLive) -> None:
     """Whether everything that left the view comes back, and what keeping it costs."""
     shown = {id(block) for message in policy.view(session.steps[-1].at_s) for block in message.content}
     archive = policy.curator.archive
@@ -154,7 +154,7 @@ def replay_differs(session: Session) -> int:
     """Play a conversation twice and a third time stopped and fed anew at a third of it; how many views differ."""
     views: list[list[int]] = []
     for _ in range(2):
-        policy = Ours(session.system)
+        policy = OursLive(session.system)
         seen: list[int] = []
         for step in session.steps:
             policy.add(step.added)
@@ -172,7 +172,7 @@ def one_seed(task: tuple[int, bool, tuple[str, ...]]) -> dict[str, dict[str, Sco
     for bucket, session in corpus.sessions(seed, buckets):
         policies: list[Policy] = []
         if has_ours():
-            policies.append(Ours(session.system))
+            policies.append(OursLive(session.system))
         policies += [kind(session.system) for kind in (BASELINES if has_baselines else (Naive,))]
         for policy in policies:
             score = play(session, policy, is_ours=policy.name == OURS)
@@ -185,7 +185,7 @@ def one_seed(task: tuple[int, bool, tuple[str, ...]]) -> dict[str, dict[str, Sco
 def has_ours() -> bool:
     """Whether the curator can be imported."""
     try:
-        Ours(())
+        OursLive(())
     except ImportError:
         return False
     return True

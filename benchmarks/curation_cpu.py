@@ -12,13 +12,13 @@ import sys
 import time
 
 from benchmarks import curation_corpus as corpus
-from benchmarks.curation_policies import Ours
+from benchmarks.curation_policies import OursLive
 
 
 def turn_times(seed: int, turns: int) -> list[float]:
     """Milliseconds of processor time for each turn."""
     session = corpus.session(seed, "50+", turns)
-    policy = Ours(session.system)
+    policy = OursLive(session.system)
     times: list[float] = []
     gc.collect()
     gc.freeze()

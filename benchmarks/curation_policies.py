@@ -290,9 +290,9 @@ class LegionRules(Naive):
 
 
 class Ours:
-    """The curator, deciding with its own counter."""
+    """The curator asked right before each request, deciding with its own counter. The gateway's order is `OursLive`."""
 
-    name = "legion curation"
+    name = "legion curation, asked before the request"
     sparse = False
 
     def __init__(self, system: tuple[str, ...] = (), count: Callable[[str], int] | None = None) -> None:
@@ -320,7 +320,7 @@ class Ours:
 class OursLive(Ours):
     """The curator as the gateway runs it: what a request carries was curated after the one before it, the rest as it came."""
 
-    name = "legion curation, live"
+    name = "legion curation"
 
     def __init__(self, system: tuple[str, ...] = (), count: Callable[[str], int] | None = None) -> None:
         super().__init__(system, count)

@@ -31,6 +31,7 @@ CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
 CONTEXT_SHARE = 0.85
 COLD_SHARE = 0.5  # of the history, what an epoch aims at before the first row of `shares`
 COLD_AFTER = 0.9  # of the share, what an epoch that costs nothing aims at before the last row
+COLD_AFTER_LEAST = 0.25  # and in the last row, where it is all written anew anyway
 LISTS_GROWTH = (
     0.6  # of the goal: once the lists are so much more than when all were one, they are made one again
 )
@@ -40,7 +41,7 @@ LIST_LEAST_TOKENS = 5_000
 LIST_LEAST_SHARE = 0.06  # of the history, as long as that is less
 HOT_SHARE = 0.9  # of the room, at most for files read just now
 HOT_TOKENS_LEAST = 3_500  # for them, on top of it, where the view may be least
-GAIN_LEAST = 0.17  # an epoch that takes less than this from the view is put off
+GAIN_LEAST = 0.2  # an epoch that takes less than this from the view is put off
 STUB = "[moved out of the conversation: recall {key}]"
 
 
@@ -292,7 +293,7 @@ class Curator:
             settings.least_tokens, 0 if is_forced else self._not_before
         ):
             is_least = spent.row == len(settings.shares) - 1
-            part = settings.after_share if not is_cold or is_least else COLD_AFTER
+            part = settings.after_share if not is_cold else COLD_AFTER_LEAST if is_least else COLD_AFTER
             goal = part * (share or COLD_SHARE / part) * naive
             if window is not None:
                 goal = min(goal, settings.after_share * window)

@@ -39,7 +39,7 @@ class CurationSettings(msgspec.Struct, frozen=True, kw_only=True):
     under 85 % of it whatever the turn.
     """
 
-    shares: tuple[tuple[int, float], ...] = ((6, 0.45), (10, 0.3), (20, 0.17), (50, 0.026))
+    shares: tuple[tuple[int, float], ...] = ((6, 0.45), (10, 0.3), (20, 0.18), (50, 0.015))
     after_share: float = (
         0.5  # an epoch cuts down to this part of what is allowed, so that the next one is far away
     )

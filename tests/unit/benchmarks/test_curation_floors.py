@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import curation, curation_corpus
 from benchmarks.curation_edits import play as random_edits
-from benchmarks.curation_policies import ClearToolUses, LastN, LegionRules, Masking, Naive, Ours, Window
+from benchmarks.curation_policies import ClearToolUses, LastN, LegionRules, Masking, Naive, OursLive, Window
 from benchmarks.curation_probes import Reading, falsehoods, originals_of
 from benchmarks.curation_rules import faults
 from legion_core.gateway.types import Message, TextBlock, ToolResultBlock, ToolUseBlock
@@ -14,7 +14,7 @@ def _scores(bucket: str, seeds: int) -> tuple[curation.Score, curation.Score]:
     ours, naive = curation.Score(), curation.Score()
     for seed in range(seeds):
         for _, session in curation_corpus.sessions(seed, (bucket,)):
-            ours.merge(curation.play(session, Ours(session.system), is_ours=True))
+            ours.merge(curation.play(session, OursLive(session.system), is_ours=True))
             naive.merge(curation.play(session, Naive(session.system)))
     return ours, naive
 
@@ -33,7 +33,7 @@ def test_the_middle_buckets_are_cut_truthfully_and_cost_no_more(bucket: str, flo
 @pytest.mark.slow
 def test_a_long_session_is_cut_to_a_few_percent_and_tells_the_truth() -> None:
     session = curation_corpus.session(2, "50+", 260)
-    ours = curation.play(session, Ours(session.system), is_ours=True)
+    ours = curation.play(session, OursLive(session.system), is_ours=True)
     assert ours.reduction >= 90  # the floor of 97 % is for the bucket, whose sessions reach 1,000 turns
     assert (ours.refused, ours.false, ours.unverbatim, ours.lost) == (0, [], 0, 0)
 
