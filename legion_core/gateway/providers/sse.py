@@ -130,8 +130,8 @@ class SseParser:
     def _is_plain(self, chunk: bytes) -> bool:
         """Whether `chunk` is whole events that are one line of data each, and nothing waits from before."""
         return (
-            chunk.endswith(b"\n\n")
-            and not self._data
+            not self._data
+            and chunk.endswith(b"\n\n")
             and not self._event
             and self._lines.is_between(chunk)
             and b"\r" not in chunk

@@ -320,7 +320,8 @@ class Chunks(Generic[E]):
         self._reader = reader
         self._limit_s = limits.first_event_s
         self._idle_s = limits.idle_s
-        self._silent_until_s = _now_s() + self._limit_s
+        self._now_s = asyncio.get_running_loop().time
+        self._silent_until_s = self._now_s() + self._limit_s
         self._ready = deque[Chunk]()
         self._events = deque[E]()
         self._head: bytes | None = b""  # what came before the first event; None once there was one
@@ -399,7 +400,7 @@ class Chunks(Generic[E]):
         if events := self._parser.feed(piece):
             self._events.extend(events)
             self._head, self._limit_s = None, self._idle_s
-            self._silent_until_s = _now_s() + self._idle_s
+            self._silent_until_s = self._now_s() + self._idle_s
         elif self._head is not None and len(self._head) < ERROR_BYTES_MAX:
             self._head += piece
 

@@ -63,12 +63,12 @@ class AsgiClient(Client):
     async def send(self, chunk: bytes) -> None:
         """See `calls.Client`; ClientStuck if the client stops reading."""
         self._last_sent_s = self._desk.clock.monotonic_s()
-        await self._write(chunk, more=True)
+        if self._flow is not None and not self._flow.write_paused:  # nothing to wait for
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        else:
+            await self._write(chunk, more=True)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
-        if self._flow is not None and not self._flow.write_paused:  # nothing to wait for
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
-            return
         try:
             async with asyncio.timeout(self._desk.limits.write_s):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
