@@ -290,6 +290,7 @@ class Curation:
 
     async def _pause(self, live: _Live, marks: int) -> None:
         await asyncio.sleep(CACHE_TTL_S)
+        self._pauses.pop(live.id, None)  # from here on it is not cancelled: what is decided is also written
         async with self._turn:
             if self._live.get(live.id) is not live or len(live.marks) != marks:
                 return
