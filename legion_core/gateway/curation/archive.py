@@ -9,6 +9,9 @@ from legion_core.gateway.curation.types import Recalled
 QUERY_CHARS_MAX = 8_000
 _KEY = re.compile(r"#[a-z]?\d+[a-z]?\Z")
 _WORD = re.compile(r"[\w./:-]{3,}")
+_LINE = re.compile(r"\blines? (\d{1,7})\b", re.IGNORECASE)
+_SPAN = re.compile(r":(\d+)-(\d+)")
+_PHRASE = re.compile(r"['\"`\u201c]([^'\"`\u201c\u201d\n]{4,200})['\"`\u201d]")
 
 
 @dataclass(slots=True)
@@ -44,24 +47,33 @@ class Archive(Mapping[str, str]):
         return self._pieces.get(key)
 
     def recall(self, text: str, limit: int) -> tuple[Recalled, ...]:
-        """The piece of that key, or the pieces that hold most of `text`, best first and of equals the newest."""
+        """The piece of that key, or the pieces that hold most of `text`, best first and of equals the newest.
+
+        A question may name a path, a line of it, or a phrase in quotation marks. With a result come the arguments of its
+        call, and with these the result, so there may be twice `limit` pieces.
+        """
         asked = text.strip()[:QUERY_CHARS_MAX]
         if not asked:
             return ()
         named = asked if asked.startswith("#") else f"#{asked}"
         if _KEY.match(named):
             return self._by_key(named)
+        question = _Question.of(asked)
         scored = list[tuple[float, int, str]]()
-        lines = [line.strip() for line in asked.split("\n") if len(line.strip()) > 3]
-        words = _WORD.findall(asked)[:24]
         for place, (key, piece) in enumerate(self._pieces.items()):
-            score = _score(piece, asked, lines, words)
+            score = question.score(piece)
             if score > 0:
                 scored.append((score, place, key))
         scored.sort(reverse=True)
+        scores = dict[str, float]()
+        for score, _, key in scored[:limit]:
+            other = key.removesuffix("c") if key.endswith("c") else f"{key}c"
+            for name in (key, other) if score >= 0.8 else (key,):
+                if name in self._pieces:
+                    scores.setdefault(name, score)
         return tuple(
             Recalled(key=key, text=self._pieces[key].text, ids=self._pieces[key].ids, score=round(score, 3))
-            for score, _, key in scored[:limit]
+            for key, score in scores.items()
         )
 
     def _by_key(self, key: str) -> tuple[Recalled, ...]:
@@ -73,16 +85,60 @@ class Archive(Mapping[str, str]):
         )
 
 
-def _score(piece: Piece, asked: str, lines: list[str], words: list[str]) -> float:
-    """1 for the whole quote, less for some of its lines or words; what it is the result of counts like its text."""
-    if asked in piece.label:
-        return 1.0  # what was read from a path, before what only names it
-    if asked in piece.text:
-        return 0.98
-    score = 0.0
-    if len(lines) > 1:
-        score = 0.95 * sum(line in piece.text for line in lines) / len(lines)
-    if words and score < 0.5:
-        hits = sum(word in piece.text or word in piece.label for word in words)
-        score = max(score, 0.8 * hits / len(words))
-    return score if score >= 0.2 else 0.0
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked for, taken apart once."""
+
+    asked: str
+    lines: list[str]
+    words: list[str]
+    paths: list[str]
+    phrases: list[str]
+    line: int | None
+
+    @classmethod
+    def of(cls, asked: str) -> "_Question":
+        words = _WORD.findall(asked)[:24]
+        number = _LINE.search(asked)
+        return cls(
+            asked=asked,
+            lines=[line.strip() for line in asked.split("\n") if len(line.strip()) > 3],
+            words=words,
+            paths=[path for word in words if "/" in (path := word.strip(".:"))],
+            phrases=[found[1] for found in _PHRASE.finditer(asked)][:8],
+            line=int(number[1]) if number else None,
+        )
+
+    def score(self, piece: Piece) -> float:
+        """1 for the whole quote, less for some of its lines or words; what it is the result of counts like its text."""
+        if self.asked in piece.label:
+            return 1.0  # what was read from a path, before what only names it
+        if self.asked in piece.text:
+            return 0.98
+        score = self._by_name(piece)
+        if len(self.lines) > 1:
+            score = max(score, 0.95 * sum(line in piece.text for line in self.lines) / len(self.lines))
+        if self.words and score < 0.5:
+            hits = sum(word in piece.text or word in piece.label for word in self.words)
+            score = max(score, 0.8 * hits / len(self.words))
+        return score if score >= 0.2 else 0.0
+
+    def _by_name(self, piece: Piece) -> float:
+        """For a named path its reads and edits, those first that cover the line; for a phrase what was called with it."""
+        for path in self.paths:
+            at = piece.label.find(path)
+            if at >= 0:
+                tool = piece.label.split(" ", 1)[0].lower()
+                score = 0.88 if tool in self.asked.lower() else 0.84
+                if self.line is None:
+                    return score
+                span = _SPAN.match(piece.label, at + len(path))
+                if span is None:
+                    return 0.9 if piece.text.count("\n") + 1 >= self.line else 0.82
+                return 0.94 if int(span[1]) <= self.line <= int(span[2]) else 0.8
+        for phrase in self.phrases:
+            if phrase in piece.label:
+                return 0.92
+            if phrase in piece.text[:2_000]:
+                return 0.86
+        return 0.0
