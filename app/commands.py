@@ -175,11 +175,26 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("schedules.runNow", "Run the chosen schedule now", "", "play", "engine", "Schedules"),
     Command("schedules.history", "History of the chosen schedule", "", "history", group="Schedules"),
-    Command("connect.serve", "Connect an app", "", "plug", group="Connect", words="mcp editor cursor zed claude"),
-    Command("connect.add", "Add an MCP server…", "", "server", "engine", "Connect", words="tools of others use"),
-    Command("connect.api", "Addresses for other programs", "", "link", group="Connect", words="api base url openai"),
-    Command("connect.network", "Hosts contacted", "", "globe", group="Connect", words="network outbound privacy"),
-    Command("connect.pause", "Pause or resume the MCP server", "", "pause", "engine", "Connect", words="calls"),
+    Command(
+        "connect.serve", "Connect an app", "", "plug", group="Connect", words="mcp editor cursor zed claude"
+    ),
+    Command(
+        "connect.add", "Add an MCP server…", "", "server", "engine", "Connect", words="tools of others use"
+    ),
+    Command(
+        "connect.api",
+        "Addresses for other programs",
+        "",
+        "link",
+        group="Connect",
+        words="api base url openai",
+    ),
+    Command(
+        "connect.network", "Hosts contacted", "", "globe", group="Connect", words="network outbound privacy"
+    ),
+    Command(
+        "connect.pause", "Pause or resume the MCP server", "", "pause", "engine", "Connect", words="calls"
+    ),
     Command("theme.light", "Theme: light", "", "palette", group="Appearance"),
     Command("theme.dark", "Theme: dark", "", "palette", group="Appearance"),
     Command("theme.highContrast", "Theme: high contrast", "", "palette", group="Appearance"),

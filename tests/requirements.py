@@ -78,7 +78,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("engine.scale-out", "More processes take more work; the broker shares it out."),
     Requirement(
-        "extensions.dropped-in", "An extension dropped in while the node runs has its actors begun by themselves.", "kept"
+        "extensions.dropped-in",
+        "An extension dropped in while the node runs has its actors begun by themselves.",
+        "kept",
     ),
     Requirement("engine.tries", "Every try of a task is kept: when it began, when it ended and how.", "kept"),
     Requirement("engine.http-task", "`legion task run http.request.get url:…` fetches an address.", "kept"),

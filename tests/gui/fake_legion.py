@@ -334,9 +334,7 @@ class FakeCuration:
         self.made: tuple[CurationEdit, ...] = ()
 
     async def meter(self, conversation_id: str) -> CurationMeter:
-        return self.told.get(conversation_id) or CurationMeter(
-            conversation_id=conversation_id, is_on=True
-        )
+        return self.told.get(conversation_id) or CurationMeter(conversation_id=conversation_id, is_on=True)
 
     async def edits(self, conversation_id: str) -> tuple[CurationEdit, ...]:
         return self.made
