@@ -171,10 +171,6 @@ def _command(command: str | None, action: str | None) -> Run:
             from legion_core.surfaces.cli.commands.worker import worker
 
             return worker
-        case "curate":
-            from legion_core.surfaces.cli.commands.curate import curate
-
-            return curate
         case "connect":
             return _connections(str(action))
         case "config" | "secret" | "token" | "rbac" | "audit":
@@ -312,6 +308,10 @@ def _tasks(command: str, action: str) -> Run:
 
 
 def _rest(command: str, action: str) -> Run:
+    if command == "curate":
+        from legion_core.surfaces.cli.commands.curate import curate
+
+        return curate
     from legion_core.surfaces.cli.commands import conversations, ledger, models, providers
 
     table: dict[tuple[str, str], Run] = {
