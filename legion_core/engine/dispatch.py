@@ -23,7 +23,6 @@ from legion_core.engine import journal, lookup
 from legion_core.engine.bell import Bell
 from legion_core.engine.context import TaskContext
 from legion_core.engine.cpu import CpuPool
-from legion_core.engine.events import TOLD, TaskAccepted, TaskFinished, TaskStarted, TaskWaits
 from legion_core.engine.following import LATE, BrokenRun, Followed, Follower, Room
 from legion_core.engine.journal import Lease, NewTask
 from legion_core.engine.machine import SETTLED, Failed, GivenBack, State, Stopped, Succeeded, after
@@ -33,7 +32,8 @@ from legion_core.engine.reasons import because
 from legion_core.engine.registry import Registry
 from legion_core.engine.runner import Outcome, Raised, Returned, Runner
 from legion_core.engine.steps import Done, Ending, Recorder, Step, write_ending, write_step
-from legion_core.engine.types import Reason, TaskStatus
+from legion_core.engine.telling import Telling
+from legion_core.engine.types import Reason
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Conflict, Denied, LegionError, LimitReached
 from legion_core.kernel.events import Event, EventBus
@@ -112,6 +112,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._follower = follower
         self._bell = Bell(run_directory / "engines", owner, self.look, on_death)
+        self.telling = Telling(bus, lambda: bool(self._bell.peers), self._lay_out)
         self._cpu = CpuPool(places.processes)
         self._runner = Runner(self._cpu, self._thread_freed)
         self.rights: Authorizer = rights or OwnerOnly()
@@ -123,7 +124,6 @@ class Dispatcher:
             stuck=lambda queue: self._runner.stuck if queue == "threads" else 0,
         )
         self._running: dict[str, _Running] = {}
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._batches: list[_Batch] = []
         self._step = Step()
         self._is_flush_due = False
@@ -160,7 +160,7 @@ class Dispatcher:
         """These were written by a transaction of somebody else's: tell watchers, and take what can be taken."""
         self.listen()
         for task in tasks:
-            self._announce_accepted(task)
+            self.telling.accepted(task)
             if task.status == "queued":
                 self._queues.hint(task.queue)
             self._arm(task.due_ms)
@@ -204,19 +204,6 @@ class Dispatcher:
             running.work.cancel()
         return True
 
-    def watch(self, task_id: str) -> "asyncio.Future[None]":
-        """Settled when nothing more happens to the task; give it back by `unwatch`."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(task_id, []).append(future)
-        return future
-
-    def unwatch(self, task_id: str, future: "asyncio.Future[None]") -> None:
-        """The other end of `watch`."""
-        waiting = self._waiters[task_id]
-        waiting.remove(future)
-        if not waiting:
-            del self._waiters[task_id]
-
     async def stop(self, deadline_s: float) -> None:
         """Let running tasks end, at most `deadline_s`, give the others back, and write it all."""
         self.is_stopping = True
@@ -238,10 +225,7 @@ class Dispatcher:
                 log.warning("the engine left tasks behind, which the next one takes over: %s", error)
         self._bell.ring()
         self._bell.close()
-        for waiting in self._waiters.values():
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(Conflict("The engine stopped while the task was waited for."))
+        self.telling.give_up(Conflict("The engine stopped while the task was waited for."))
 
     async def _end_all(self, deadline_s: float) -> None:
         works = [running.work for running in self._running.values() if running.work is not None]
@@ -285,7 +269,7 @@ class Dispatcher:
         if self._is_looking_due:
             self._is_looking_due = False
             step.is_look = True
-            step.waited_for = tuple(self._waiters)[:WAITED_FOR_MAX]
+            step.waited_for = self.telling.waited_for[:WAITED_FOR_MAX]
             step.outbox_read = self._outbox_read
         apart = [each for each in step.endings if each.is_apart]
         if apart:
@@ -336,7 +320,7 @@ class Dispatcher:
         if step.told:
             self._bell.ring()
         for task_id, state in done.expired:
-            self.finished(task_id, "", state.status, state.reason, 0.0, "", "")
+            self.telling.finished(task_id, "", state.status, state.reason, 0.0, "", "")
         if step.is_look:
             self._seen(step, done, heard)
         if step.is_look or step.is_due:
@@ -356,11 +340,11 @@ class Dispatcher:
                 found = next(accepted)
                 if isinstance(found, Lease):
                     told.append(Accepted(id=task.id, status="running"))
-                    self._announce_accepted(task)
+                    self.telling.accepted(task)
                     self._start(found)
                 elif found == task.id:
                     told.append(Accepted(id=task.id, status=task.status))
-                    self._announce_accepted(task)
+                    self.telling.accepted(task)
                     self._arm(task.due_ms)
                     self._arm(task.expires_ms)
                     others = True
@@ -459,7 +443,7 @@ class Dispatcher:
             self.listen()
         for task in followed.tasks:
             if task.status in ("running", "queued", "delayed"):
-                self._announce_accepted(task)
+                self.telling.accepted(task)
             if task.status == "queued":
                 self._queues.hint(task.queue)
                 others = True
@@ -469,7 +453,7 @@ class Dispatcher:
         for task_id in followed.stopping:
             others = not self.stop_running(task_id, "owner") or others
         for each in followed.over[:TOLD_OVER_MAX]:
-            self.finished(each.id, each.task, each.status, each.reason, 0.0, each.run, each.node)
+            self.telling.finished(each.id, each.task, each.status, each.reason, 0.0, each.run, each.node)
         if followed.runs and self._follower.ended(followed.runs) and not self.is_stopping:
             self._supervisor.spawn("purge runs", self._follower.purge())
         if others:
@@ -564,15 +548,8 @@ class Dispatcher:
         for task_id in done.cancelling:
             self.stop_running(task_id, "owner")
         for task_id in done.settled:
-            self._wake(task_id)
-        _, at_mono_s = self._bus.stamp()
-        for number, kind, body in done.heard:
-            if number <= heard:  # by a look that was under way at the same time
-                continue
-            if (event := TOLD.get(kind)) is not None:
-                fact = msgspec.json.decode(body, type=event)
-                # The other process's interval clock means nothing here.
-                self._bus.publish(msgspec.structs.replace(fact, at_mono_s=at_mono_s))
+            self.telling.wake(task_id)
+        self.telling.heard(done.heard, heard)
 
     # Running
 
@@ -594,18 +571,7 @@ class Dispatcher:
 
     async def _run(self, running: _Running) -> None:
         lease = running.lease
-        at_utc, at_mono_s = self._bus.stamp()
-        self.tell(
-            TaskStarted(
-                at_utc=at_utc,
-                at_mono_s=at_mono_s,
-                id=lease.id,
-                task=lease.task,
-                attempt=lease.attempt,
-                run=lease.run,
-                node=lease.node,
-            )
-        )
+        self.telling.started(lease)
         try:
             outcome = await self._outcome(running)
         except asyncio.CancelledError:
@@ -689,21 +655,11 @@ class Dispatcher:
             return
         if state.status in SETTLED:
             duration_s = max(0.0, (self.now_ms() - lease.started_ms) / 1000)
-            self.finished(lease.id, lease.task, state.status, state.reason, duration_s, lease.run, lease.node)
-            return
-        at_utc, at_mono_s = self._bus.stamp()
-        self.tell(
-            TaskWaits(
-                at_utc=at_utc,
-                at_mono_s=at_mono_s,
-                id=lease.id,
-                task=lease.task,
-                status=state.status,
-                reason=state.reason,
-                run=lease.run,
-                node=lease.node,
+            self.telling.finished(
+                lease.id, lease.task, state.status, state.reason, duration_s, lease.run, lease.node
             )
-        )
+            return
+        self.telling.waits(lease, state)
         if state.status == "queued":
             self._queues.hint(lease.queue)
             self._bell.ring()
@@ -720,58 +676,13 @@ class Dispatcher:
 
     # Telling
 
-    def _announce_accepted(self, task: NewTask) -> None:
-        at_utc, at_mono_s = self._bus.stamp()
-        self._bus.publish(
-            TaskAccepted(
-                at_utc=at_utc,
-                at_mono_s=at_mono_s,
-                id=task.id,
-                task=task.task,
-                status=task.status,
-                run=task.run,
-                node=task.node,
-            )
-        )
-
-    def finished(
-        self,
-        task_id: str,
-        task: str,
-        status: TaskStatus,
-        reason: Reason | None,
-        duration_s: float = 0.0,
-        run: str = "",
-        node: str = "",
-    ) -> None:
-        """Tell watchers, and wake those who wait for it."""
-        at_utc, at_mono_s = self._bus.stamp()
-        self.tell(
-            TaskFinished(
-                at_utc=at_utc,
-                at_mono_s=at_mono_s,
-                id=task_id,
-                task=task,
-                status=status,
-                reason=reason,
-                duration_s=duration_s,
-                run=run,
-                node=node,
-            )
-        )
-        self._wake(task_id)
-
     def tell(self, event: Event) -> None:
         """To watchers here, and where there are other processes, to theirs."""
-        self._bus.publish(event)
-        if self._bell.peers:
-            self._step.told.append((type(event).__name__, msgspec.json.encode(event)))
-            self._flush_soon()
+        self.telling.tell(event)
 
-    def _wake(self, task_id: str) -> None:
-        for future in self._waiters.get(task_id, ()):
-            if not future.done():
-                future.set_result(None)
+    def _lay_out(self, kind: str, body: bytes) -> None:
+        self._step.told.append((kind, body))
+        self._flush_soon()
 
     # Time
 

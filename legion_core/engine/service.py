@@ -216,7 +216,7 @@ class Engine:
 
     async def wait(self, task_id: str, timeout_s: float | None = None) -> Task:
         """The task once nothing more happens to it by itself, wherever it runs; TimedOut after `timeout_s`."""
-        future = self._work.watch(task_id)
+        future = self._work.telling.watch(task_id)
         try:
             found = await self.get(task_id)
             if found.status in SETTLED:
@@ -228,7 +228,7 @@ class Engine:
         except TimeoutError as error:
             raise TimedOut(f"Task {task_id} had not ended after {timeout_s} s.") from error
         finally:
-            self._work.unwatch(task_id, future)
+            self._work.telling.unwatch(task_id, future)
         return await self.get(task_id)
 
     # Ordering about
@@ -246,7 +246,7 @@ class Engine:
             except _PartOfRun:
                 return await self._cancel_in_run(who, await self.get(task_id))
             for task in ended:
-                self._work.finished(
+                self._work.telling.finished(
                     task.id, task.task, task.status, task.reason, run=task.run, node=task.node
                 )
             if not more:
@@ -290,7 +290,7 @@ class Engine:
         self._work.settle(room, followed)
         if status not in HELD:
             found = await self.get(task.id)
-            self._work.finished(
+            self._work.telling.finished(
                 found.id, found.task, found.status, found.reason, run=found.run, node=found.node
             )
             return found
@@ -407,17 +407,20 @@ class Engine:
 
     def _peer_died(self, owner: str) -> None:
         if not self._work.is_stopping:
-            self._supervisor.spawn("engine take over", self._succeed_peer())
+            self._supervisor.spawn("engine take over", self._succeed_peer(owner))
 
-    async def _succeed_peer(self) -> None:
-        await self._take_over()
+    async def _succeed_peer(self, owner: str) -> None:
+        await self._take_over(owner)
         for tell in tuple(self.on_peer_gone):
             tell()
 
-    async def _take_over(self) -> None:
-        """Give back to the queues what dead processes held."""
+    async def _take_over(self, gone: str = "") -> None:
+        """Give back to the queues what dead processes held.
+
+        `gone` has let go of its life line: the system may still call it running, while it takes the process apart.
+        """
         known = await self._database.read(lookup.engines)
-        dead = await in_thread("engine liveness", lambda: _dead(known, self.owner))
+        dead = await in_thread("engine liveness", lambda: _dead(known, self.owner, gone))
         if not dead:
             return
         await self._ready(*await self._database.read(lambda connection: lookup.runs_of(connection, dead)))
@@ -447,7 +450,7 @@ class Engine:
         for task_id, state in changed:
             if state.status in SETTLED:
                 task = await self.get(task_id)
-                self._work.finished(
+                self._work.telling.finished(
                     task.id, task.task, task.status, task.reason, run=task.run, node=task.node
                 )
         self._work.look()
@@ -488,6 +491,7 @@ def _check_bounds(order: Order) -> None:
         raise InvalidInput("An idempotency key has at most 200 printable characters.")
 
 
-def _dead(known: Sequence[tuple[str, int, str]], own: str) -> list[str]:
+def _dead(known: Sequence[tuple[str, int, str]], own: str, gone: str) -> list[str]:
     """Which of the processes are gone. Blocks: it asks the system about each."""
-    return [owner for owner, pid, started in known if owner != own and process_started(pid) != started]
+    others = [each for each in known if each[0] != own]
+    return [owner for owner, pid, started in others if owner == gone or process_started(pid) != started]

@@ -17,7 +17,8 @@ from legion_core.engine.events import TaskFinished
 from legion_core.engine.machine import State
 from legion_core.engine.orders import Order
 from legion_core.kernel.ports import LOCAL_OWNER
-from legion_core.storage.sqlite import execute
+from legion_core.storage.home import process_started
+from legion_core.storage.sqlite import Connection, execute
 from legion_core.testing.tasks import UnderTest, open_engine
 from tests.support.aio import run
 from tests.unit.engine_core.runners import Box
@@ -307,5 +308,33 @@ def test_tasks_taken_while_the_engine_stops_go_back_untouched(tmp_path: Path) ->
                 ("queued", 0, False)
             }
             assert box.calls == []
+
+    run(work())
+
+
+@pytest.mark.allow_log("taken over")
+def test_a_process_that_let_go_of_its_life_line_is_gone_though_the_system_still_calls_it_running(
+    tmp_path: Path,
+) -> None:
+    """Its files are closed before it counts as ended: who asks the system in between hears that it runs."""
+
+    async def work() -> None:
+        async with engine(tmp_path) as (here, _):
+            task = await here.run("box.it.echo")
+            pid = os.getpid()
+            started = process_started(pid) or ""
+
+            def hold(connection: Connection) -> None:
+                journal.join(connection, "other", pid, started, 1)
+                execute(
+                    connection, "UPDATE tasks SET status = 'running', owner = 'other' WHERE id = ?", [task.id]
+                )
+
+            await here.database.write(hold)
+            await here.engine._take_over()
+            assert (await here.engine.get(task.id)).status == "running"
+            await here.engine._take_over("other")
+            done = await here.engine.wait(task.id)
+            assert (done.status, done.is_redelivered) == ("succeeded", True)
 
     run(work())

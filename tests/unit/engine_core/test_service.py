@@ -422,7 +422,7 @@ def test_waiting_is_bounded_and_leaves_nothing_behind(tmp_path: Path) -> None:
         accepted = await here.submit("box.it.hold")
         with pytest.raises(TimedOut):
             await here.engine.wait(accepted.id, timeout_s=0.01)
-        assert here.engine._work._waiters == {}
+        assert here.engine._work.telling.waited_for == ()
         with pytest.raises(NotFound):
             await here.engine.wait("task_none")
         box.gate.set()
