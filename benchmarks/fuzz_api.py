@@ -101,9 +101,9 @@ checks.negative_data_rejection.enabled = false
 include-tag = "conversations"
 checks.use_after_free.enabled = false
 
-# To add or to test a provider is to ask another machine.
+# To add or to test a provider, or to look at somebody's MCP server, is to ask another machine.
 [[operations]]
-include-tag = "providers"
+include-tag = ["providers", "mcp"]
 checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 502, 503, 504]
 """
 
