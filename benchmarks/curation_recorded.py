@@ -51,25 +51,32 @@ class Found:
 def judge(path: Path, share: float | None, found: Found) -> None:
     """Play one recording."""
     transcript = read_transcript(path.read_bytes(), path.name)
-    settings = CurationSettings() if share is None else CurationSettings(shares=((3, share),))
+    settings = CurationSettings(raw_rounds=0)
+    if share is not None:
+        settings = CurationSettings(raw_rounds=0, shares=((3, share),))
     curator = Curator(lambda text: tokens_in(len(text)), settings, tuple(transcript.system))
     history = "\n".join(transcript.system)
     naive = 0
+    ready: tuple[Message, ...] = ()
+    new: list[Message] = []
     for entry in transcript.entries:
         message = entry.message
         if message.role == "assistant":
-            view = curator.view()
+            view = (*ready, *new)
+            curator.add(new)
+            new = []
+            ready = curator.view().messages
             found.turns += 1
             found.naive += naive
-            found.sent += sum(_tokens(each) for each in view.messages)
-            found.refused += bool([fault for fault in faults(view.messages) if "result" in fault])
-            seen = "\n".join([*transcript.system, *(_words(each) for each in view.messages)])
+            found.sent += sum(_tokens(each) for each in view)
+            found.refused += bool([fault for fault in faults(view) if "result" in fault])
+            seen = "\n".join([*transcript.system, *(_words(each) for each in view)])
             for block in message.content:
                 if isinstance(block, ToolUseBlock):
                     _check(block, history, seen, curator, found, f"{path.name}:{entry.line}")
         history += "\n" + _words(message)
         naive += _tokens(message)
-        curator.add([message], [entry.id])
+        new.append(message)
 
 
 def _check(call: ToolUseBlock, history: str, seen: str, curator: Curator, found: Found, place: str) -> None:

@@ -226,13 +226,12 @@ def _take_codex(found: Transcript, line: int, value: JsonObject) -> None:
 
 
 def _add(found: Transcript, entry: Entry) -> None:
+    """Parts of one answer are put together; a Claude Code session writes the results of its first calls between them."""
     last = found.entries[-1] if found.entries else None
-    if (
-        last is not None
-        and entry.merge
-        and entry.merge == last.merge
-        and entry.message.role == last.message.role == "assistant"
-    ):
+    if entry.merge and entry.merge != "codex":
+        last = next((each for each in reversed(found.entries) if each.message.role != "tool"), None)
+    is_answer = entry.message.role == "assistant"
+    if last is not None and is_answer and entry.merge and entry.merge == last.merge:
         last.message = Message(role="assistant", content=(*last.message.content, *entry.message.content))
         last.raw += entry.raw
         return

@@ -170,6 +170,21 @@ def test_a_claude_code_session_is_read_with_the_parts_of_an_answer_put_together(
     assert len(read.entries[1].message.content) == 2
 
 
+def test_results_written_between_the_calls_of_one_answer_do_not_part_it() -> None:
+    def call(name: str) -> dict[str, Any]:
+        content = [{"type": "tool_use", "id": name, "name": "Read", "input": {}}]
+        return {"type": "assistant", "message": {"id": "m1", "role": "assistant", "content": content}}
+
+    def result(name: str) -> dict[str, Any]:
+        content = [{"type": "tool_result", "tool_use_id": name, "content": "text"}]
+        return {"type": "user", "message": {"role": "user", "content": content}}
+
+    asked = {"type": "user", "message": {"role": "user", "content": "look"}}
+    read = read_transcript(_lines(asked, call("a"), result("a"), call("b"), result("b")))
+    assert [entry.message.role for entry in read.entries] == ["user", "assistant", "tool", "tool"]
+    assert read.turns == 1
+
+
 def test_a_file_of_nothing_but_a_subagent_is_its_conversation() -> None:
     line = {"type": "user", "isSidechain": True, "message": {"role": "user", "content": "look"}}
     answer = {
