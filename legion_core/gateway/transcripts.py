@@ -230,7 +230,7 @@ def _add(found: Transcript, entry: Entry) -> None:
     last = found.entries[-1] if found.entries else None
     if entry.merge and entry.merge != "codex":
         last = next((each for each in reversed(found.entries) if each.message.role != "tool"), None)
-    is_answer = entry.message.role == "assistant"
+    is_answer = last is not None and entry.message.role == last.message.role == "assistant"
     if last is not None and is_answer and entry.merge and entry.merge == last.merge:
         last.message = Message(role="assistant", content=(*last.message.content, *entry.message.content))
         last.raw += entry.raw
