@@ -92,7 +92,12 @@ async def _draw(app: "QApplication", home: Path, target: Path) -> list[str]:
     QCursor.setPos(WIDTH * 2, HEIGHT * 2)  # no button shall look hovered
     window.show()
     names: list[str] = []
-    env = {"LEGION_PORT": "0", "HOME": str(home / "person"), "PATH": "", "APPIMAGE": "/opt/legion-workbench/legion"}
+    env = {
+        "LEGION_PORT": "0",
+        "HOME": str(home / "person"),
+        "PATH": "",
+        "APPIMAGE": "/opt/legion-workbench/legion",
+    }
     async with open_node(home, env=env, serve=True) as node:
         bridge.connect_engine(node.legion)
         await _pause()

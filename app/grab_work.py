@@ -75,7 +75,9 @@ async def connect(legion: Any, person: Path) -> None:
     for name in ("cursor", "vscode", "claude-code"):
         await legion.connect.apply(name)
     changed = person / ".claude.json"
-    changed.write_text(changed.read_text(encoding="utf-8").replace('"mcp"', '"mcp", "--old"'), encoding="utf-8")
+    changed.write_text(
+        changed.read_text(encoding="utf-8").replace('"mcp"', '"mcp", "--old"'), encoding="utf-8"
+    )
 
 
 async def show_connect(window: "MainWindow") -> None:

@@ -20,8 +20,8 @@ from legion_core.api.asker import GatewayAsker
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.connect import Connect, Desk
-from legion_core.api.doctor import Doctor
 from legion_core.api.curation import CurationDoor
+from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
 from legion_core.api.llm import Llm
@@ -245,7 +245,17 @@ async def _assemble(
     stack.callback(close_log)
     database = await Database.open(
         place.journal_path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *ENGINE, *SCHEDULES, *AUDIT, *RBAC, *KEY_HOSTS),
+        migrations=(
+            *LEDGER,
+            *CONVERSATIONS,
+            *PRIVACY,
+            *CURATION,
+            *ENGINE,
+            *SCHEDULES,
+            *AUDIT,
+            *RBAC,
+            *KEY_HOSTS,
+        ),
         durability=loaded.config.engine.durability,
         clock=clock,
     )
@@ -405,7 +415,9 @@ async def _assemble(
         audit=Audit(audit),
         network=Network(),
         connect=Connect(
-            lambda: Desk(place.root, env, clock, lambda: ops.url or f"http://127.0.0.1:{settings.config.server.port}"),
+            lambda: Desk(
+                place.root, env, clock, lambda: ops.url or f"http://127.0.0.1:{settings.config.server.port}"
+            ),
             Tokens(rbac),
             Audit(audit),
             bus,

@@ -120,7 +120,9 @@ class Tray(QObject):
         mcp = self._services.mcp
         menu = self.menu.addMenu(icon("pause" if mcp.is_paused else "plug"), mcp.words)
         menu.setObjectName("tray.mcp")
-        copy = menu.addAction(icon("copy"), "Copy address", lambda: QGuiApplication.clipboard().setText(mcp.url))
+        copy = menu.addAction(
+            icon("copy"), "Copy address", lambda: QGuiApplication.clipboard().setText(mcp.url)
+        )
         copy.setEnabled(bool(mcp.url))
         verb = "Go on" if mcp.is_paused else "Pause"
         menu.addAction(verb, lambda: mcp.set_paused(not mcp.is_paused))

@@ -260,7 +260,9 @@ def _chains(commands: "Group") -> None:
 
 def _mcp(commands: "Group") -> None:
     mcp = commands.add_parser("mcp", help="tools for other programs (MCP), over standard input and output")
-    mcp.add_argument("--http", action="store_true", help="over HTTP: say where, and serve if no workbench runs")
+    mcp.add_argument(
+        "--http", action="store_true", help="over HTTP: say where, and serve if no workbench runs"
+    )
     mcp.add_argument(
         "--client",
         metavar="NAME",
@@ -290,7 +292,11 @@ def _mcp(commands: "Group") -> None:
     add.add_argument("--url", metavar="URL", default="")
     add.add_argument("--header", metavar="NAME=VALUE", action="append", default=[])
     add.add_argument(
-        "--env", metavar="NAME=VALUE", action="append", default=[], help="a value may be keyring://… or env://…"
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a value may be keyring://… or env://…",
     )
     add.add_argument("--cwd", metavar="DIR", default="")
     add.add_argument("--timeout", metavar="S", type=float, default=120.0, help="of one call (default 120)")
@@ -428,7 +434,9 @@ def _rights(commands: "Group") -> None:
     policies.add_parser("remove", help="have none")
     audit = _group(commands, "audit", "what was decided and done")
     verify = audit.add_parser("verify", help="is the log whole, and if not, which entry is the first bad one")
-    verify.add_argument("--file", metavar="FILE", default="", help="check a file that was exported or moved out")
+    verify.add_argument(
+        "--file", metavar="FILE", default="", help="check a file that was exported or moved out"
+    )
     listed = audit.add_parser("list", help="newest first")
     listed.add_argument("--limit", metavar="N", type=int, default=50)
     listed.add_argument("--kind", metavar="WORD", default="", help="such as token, or access.denied")
@@ -490,6 +498,10 @@ def _curate(commands: "Group") -> None:
         description="Reads OpenAI or Anthropic messages, Claude Code sessions and Codex rollouts, one JSON value a line.",
     )
     curate.add_argument("file", metavar="FILE.jsonl")
-    curate.add_argument("--context", metavar="TOKENS", type=int, help="the window of the model it is meant for")
-    curate.add_argument("--out", metavar="FILE", help="a line for each request: what would be sent, and the edits")
+    curate.add_argument(
+        "--context", metavar="TOKENS", type=int, help="the window of the model it is meant for"
+    )
+    curate.add_argument(
+        "--out", metavar="FILE", help="a line for each request: what would be sent, and the edits"
+    )
     curate.add_argument("--archive", metavar="FILE", help="what left the view, by the keys that recall it")

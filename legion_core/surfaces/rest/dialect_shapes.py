@@ -141,7 +141,10 @@ def shape_of(operation: Operation) -> Shape:
     question = method.removeprefix("stream")
     body = BODIES.get(operation.name) or BODIES.get(question[:1].upper() + question[1:])
     if path == "/mcp":
-        return Shape(_either("JsonRpcError"), error_kinds=("application/json", "text/plain", "application/octet-stream"))
+        return Shape(
+            _either("JsonRpcError"),
+            error_kinds=("application/json", "text/plain", "application/octet-stream"),
+        )
     if path.startswith("/api/"):
         is_stream = operation.name in ("ollama_chat", "ollama_generate", "ollama_pull")
         return Shape(_either("OllamaError"), body, (LINES,) if is_stream else ())
