@@ -15,7 +15,7 @@ def test_simple_shows_the_common_ones_and_full_all(settings: SettingsViewModel) 
     assert "Network" not in settings.groups
     settings.show_full(True)
     assert "Network" in settings.groups
-    assert settings.groups[-1] == "Secrets"
+    assert settings.groups[-2:] == ("Secrets", "Access")
 
 
 def test_a_search_looks_through_every_level(settings: SettingsViewModel) -> None:

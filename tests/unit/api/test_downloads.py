@@ -221,11 +221,10 @@ def test_every_way_to_write_a_private_address_is_seen_through(host: str) -> None
 def test_a_redirect_into_the_own_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    async def first_is_public(url: str) -> None:
+    async def first_is_public(url: str) -> str:
         # The server on loopback stands for a public one; where it sends us is judged for real.
         asked.append(url)
-        if len(asked) > 2:
-            await check_reach(url)
+        return await check_reach(url) if len(asked) > 2 else "127.0.0.1"
 
     monkeypatch.setattr("legion_core.models.pull.check_reach", first_is_public)
     monkeypatch.setattr("legion_core.models.pull.check_peer", lambda answer: None)
@@ -246,8 +245,8 @@ def test_a_redirect_into_the_own_network_is_refused(tmp_path: Path, monkeypatch:
 def test_a_name_that_leads_elsewhere_once_it_was_looked_up_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def says_public(url: str) -> None:
-        return None
+    async def says_public(url: str) -> str:
+        return "127.0.0.1"
 
     monkeypatch.setattr("legion_core.models.pull.check_reach", says_public)
 
