@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,13 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
+@cache
+def run_once(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """What a benchmark printed; floors that share a command share its run."""
+    words = [sys.executable, "-m", *command]
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=LIMIT_S, check=False)
+
+
 def measure(floor: Floor) -> dict[str, Any]:
     """Run the floor's command and judge what it prints; never raises for a command that fails."""
     begun = time.perf_counter()
@@ -133,14 +141,7 @@ def measure(floor: Floor) -> dict[str, Any]:
         "machine": machine(),
     }
     try:
-        run = subprocess.run(
-            [sys.executable, "-m", *floor.command],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        run = run_once(floor.command)
         result["figures"] = printed = read_figures(floor, run.stdout)
         if missing := [figure.name for figure in floor.figures if figure.name not in printed]:
             result["error"] = f"exit status {run.returncode}, no {', '.join(missing)}"
@@ -217,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if every floor that was asked for is kept, else 1."""
     parser = argparse.ArgumentParser(prog="benchmarks.floors", description=__doc__)
     parser.add_argument(
-        "--only", metavar="ID", help="measure this floor alone, even if it was measured already"
+        "--only", metavar="ID[,ID]", help="measure these floors alone, even if they were measured already"
     )
     parser.add_argument("--list", action="store_true", help="list the floors and end")
     options = parser.parse_args(arguments)
@@ -225,9 +226,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         print(*(f"{floor.id:22} {floor.what}" for floor in floors), sep="\n")
         return 0
-    chosen = [floor for floor in floors if options.only in {None, floor.id}]
-    if not chosen:
-        parser.error(f"no floor is called {options.only!r}; see --list")
+    asked = options.only.split(",") if options.only else [floor.id for floor in floors]
+    if unknown := set(asked) - {floor.id for floor in floors}:
+        parser.error(f"no floor is called {', '.join(sorted(unknown))}; see --list")
+    chosen = [floor for floor in floors if floor.id in asked]
+    run_once.cache_clear()
     state = read_state(STATE)
     here = commit()
     for floor in chosen:
@@ -242,7 +245,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{floor.id}: measured already at this commit")
             continue
         print(f"{floor.id}: {floor.what} …", flush=True)
-        state[floor.id] = measure(floor)
+        result = measure(floor)
+        # Read again: another floor may have been measured elsewhere meanwhile.
+        state = {**read_state(STATE), floor.id: result}
         write_state(STATE, state)
         PAGE.write_text(render(floors, state), encoding="utf-8")
         shown = state[floor.id].get("error") or state[floor.id]["figures"]
