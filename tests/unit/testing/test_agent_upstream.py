@@ -9,7 +9,7 @@ import pytest
 from legion_core.testing.agent_upstream import PROMPT, WORDS, Asked, Script, read
 from legion_core.testing.upstreams import Die, Recorded, events_of
 
-FOLDER = Path("/tmp/work")
+FOLDER = Path("/tmp/made")
 
 
 def question(**body: Any) -> Recorded:
@@ -71,7 +71,7 @@ def test_it_calls_the_tool_that_is_offered_in_the_folder_of_the_work() -> None:
     answer = Script("anthropic", FOLDER).answer(begun)
 
     assert [call.name for call in answer.calls] == ["Write"]
-    assert json.loads(answer.calls[0].arguments)["file_path"] == "/tmp/work/out.txt"
+    assert json.loads(answer.calls[0].arguments)["file_path"] == "/tmp/made/out.txt"
 
 
 def test_asked_to_go_on_it_gives_only_the_rest() -> None:
