@@ -366,7 +366,10 @@ class ChatViewModel(QObject):
             )
         self._sending = False
         early, self._early = self._early, []
-        self._on_facts(early)
+        if len(early) > EARLY_MAX:
+            self.reload()  # its end may be among what was not kept
+        else:
+            self._on_facts(early)
         self.state_changed.emit()
 
     def _on_send_failed(
@@ -423,8 +426,9 @@ class ChatViewModel(QObject):
     def _is_mine(self, conversation_id: str, fact: Event) -> bool:
         if conversation_id == self.conversation_id:
             return True
-        if self._sending and not self.conversation_id and len(self._early) < EARLY_MAX:
-            self._early.append(fact)  # the new chat's id comes with the reply to `send`
+        if self._sending and not self.conversation_id and len(self._early) <= EARLY_MAX:
+            # The new chat's id comes with the reply to `send`; one more than the bound says that some are missing.
+            self._early.append(fact)
         return False
 
     def _on_started(self, fact: AnswerStarted) -> None:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, SignalInstance
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -397,11 +397,8 @@ class MainWindow(Shell):
         self.close()
 
     def ask_quit(self) -> None:
-        """Quit at once where nothing runs; else one question says what would stop."""
-        loss = what_stops(
-            self.services.chat.answers_running,
-            sum(found.is_active for found in self.services.models.downloads),
-        )
+        """Quit at once where nothing runs; else one question says what would stop, until nothing would."""
+        loss = self._what_stops()
         if not loss:
             self.quit_asked.emit()
             return
@@ -414,12 +411,31 @@ class MainWindow(Shell):
         question = Question(self, "Quit Legion Workbench?", loss, act="Quit", keep="Keep running")
         self._quit_question = question
         question.finished.connect(self._quit_answered)
+        for something_ended in self._ends():
+            something_ended.connect(self._quit_if_all_ended)
         # Not `exec`: a signal to end must be heard while it is open.
         question.open()
+
+    def _what_stops(self) -> str:
+        return what_stops(
+            self.services.chat.answers_running,
+            sum(found.is_active for found in self.services.models.downloads),
+        )
+
+    def _ends(self) -> tuple[SignalInstance, ...]:
+        chat, models = self.services.chat, self.services.models
+        return chat.ended, chat.state_changed, models.downloads_changed
+
+    def _quit_if_all_ended(self) -> None:
+        # Quitting was asked for, and what the question warned of can no longer be lost.
+        if self._quit_question is not None and not self._what_stops():
+            self._quit_question.accept()
 
     def _quit_answered(self, result: int) -> None:
         question, self._quit_question = self._quit_question, None
         if question is not None:
+            for something_ended in self._ends():
+                something_ended.disconnect(self._quit_if_all_ended)
             question.deleteLater()
         if result == QDialog.DialogCode.Accepted:
             self.quit_asked.emit()

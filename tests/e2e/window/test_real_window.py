@@ -75,9 +75,18 @@ class Screen:
             return json.load(answer)
 
     def quit(self) -> int:
-        self.focus()
-        self.press("ctrl+q")
-        return self.process.wait(timeout=30)
+        """Ctrl+Q, again where the busy server lost the key; the exit status."""
+        end = time.monotonic() + BOUND_S
+        while time.monotonic() < end:
+            self.focus()
+            self.press("ctrl+q")
+            try:
+                return self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                continue
+        raise AssertionError(
+            f"it did not quit; shown: {self.xdotool('search', '--onlyvisible', '--name', '.')}"
+        )
 
 
 @pytest.fixture
@@ -92,7 +101,7 @@ def screen(x_environment: dict[str, str], tmp_path: Path) -> Iterator[Screen]:
     if made.process.poll() is None:
         made.process.send_signal(signal.SIGTERM)
         try:
-            made.process.wait(timeout=30)
+            made.process.wait(timeout=150)
         except subprocess.TimeoutExpired:
             made.process.kill()
             made.process.wait(timeout=10)
@@ -112,12 +121,14 @@ def test_a_person_with_a_keyboard_gets_an_answer_from_the_starter_model(screen: 
         for row in listed:
             shown = screen.get(f"/api/v1/conversations/{row['id']}")["data"]
             assert isinstance(shown, dict)
-            roles = [message["role"] for message in shown["messages"]]
-            if roles == ["user", "assistant"] and json.dumps(shown["messages"][1]).find("smollm2") >= 0:
-                return "yes"
+            match shown["messages"]:
+                case [{"role": "user"}, {"role": "assistant", "status": "complete", "model": str(model)}]:
+                    return model
+                case _:
+                    pass
         return ""
 
-    assert screen.wait_for(answered) == "yes"
+    assert "smollm2" in screen.wait_for(answered).lower()
     assert screen.quit() == 0
     assert not (screen.home / "run" / "node.json").exists()
 
@@ -160,4 +171,4 @@ def test_the_place_of_the_window_is_found_again(screen: Screen) -> None:
         assert "HEIGHT=640" in shape
     finally:
         again.process.send_signal(signal.SIGTERM)
-        assert again.process.wait(timeout=30) == 0
+        assert again.process.wait(timeout=150) == 0

@@ -153,7 +153,7 @@ def test_a_second_start_ends_at_once_and_leaves_the_first_running(tmp_path: Path
         assert first.poll() is None
     finally:
         first.send_signal(signal.SIGTERM)
-        assert first.wait(timeout=30) == 0
+        assert first.wait(timeout=150) == 0
         assert first.stderr is not None
         first.stderr.close()
 
@@ -164,7 +164,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, name: str) -> None:
     figures = ready(process)
     assert figures["modules"] > 0
     process.send_signal(getattr(signal, name))
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=150) == 0
     assert process.stderr is not None
     process.stderr.close()
     assert not (tmp_path / "home" / "run" / "node.json").exists()

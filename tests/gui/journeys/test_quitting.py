@@ -63,6 +63,33 @@ def test_an_answer_of_another_chat_counts_and_a_finished_one_does_not(
     assert quits == [1]
 
 
+def test_the_question_quits_by_itself_once_nothing_would_be_lost(person: Person, quits: list[int]) -> None:
+    person.type("question")
+    person.press("Return")
+    running = person.services.chat.running
+    assert running is not None
+    person.press("Ctrl+Q")
+    asked = question(person)
+    person.legion.chat.end(running.id)
+    person.settle()
+    assert not asked.isVisible()
+    assert quits == [1]
+
+
+def test_an_answer_that_ends_after_the_question_was_refused_quits_nothing(
+    person: Person, quits: list[int]
+) -> None:
+    person.type("question")
+    person.press("Return")
+    running = person.services.chat.running
+    assert running is not None
+    person.press("Ctrl+Q")
+    person.press("Escape")
+    person.legion.chat.end(running.id)
+    person.settle()
+    assert quits == []
+
+
 def test_a_running_download_is_named(person: Person, quits: list[int]) -> None:
     person.services.models.pull("qwen3")
     person.settle()

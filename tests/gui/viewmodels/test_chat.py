@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.viewmodels.chat import PENDING, ChatViewModel
+from app.viewmodels.chat import EARLY_MAX, PENDING, ChatViewModel
 from app.viewmodels.chat_tiers import TIER_CHOICES
 from legion_core.kernel.errors import Unavailable
 from tests.gui.conftest import Stage
@@ -82,6 +82,29 @@ def test_facts_that_come_before_the_reply_are_not_lost(stage: Stage, chat: ChatV
     stage.deliver()
     assert chat.text_of(answer_id(chat)) == "early"
     assert not [call for call in stage.legion.chat.calls if call[0] == "open"]
+
+
+def test_more_early_facts_than_are_kept_load_the_chat_instead(stage: Stage, chat: ChatViewModel) -> None:
+    stage.spawner.hold()
+    chat.send("Hello")
+    original = stage.legion.chat.send
+
+    async def slow(*args: object, **named: object) -> object:
+        turn = await original(*args, **named)  # type: ignore[arg-type]
+        for _ in range(EARLY_MAX):
+            stage.legion.chat.grow(turn.answer_id, "a ")
+            stage.deliver()
+        stage.legion.chat.end(turn.answer_id)
+        stage.deliver()
+        return turn
+
+    stage.legion.chat.send = slow  # type: ignore[method-assign, assignment]
+    stage.spawner.release()
+    stage.deliver()
+    assert not chat.is_running
+    assert chat.answers_running == 0
+    assert chat.last_answer is not None
+    assert (chat.last_answer.status, chat.last_answer.text) == ("complete", "a " * EARLY_MAX)
 
 
 def test_a_lost_piece_loads_the_chat_again(stage: Stage, chat: ChatViewModel) -> None:
