@@ -1,7 +1,7 @@
 """Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.export import Format
 
 PICTURES_MAX = 8  # of one message of a chat that is kept here
+WithTools = Callable[[Request, Principal, ChatMessage], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Chat:
         self._ids = ids
         self._supervisor = supervisor
         self._defaults = defaults
+        self.with_tools: WithTools | None = None
+        """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none."""
         self._running: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -186,7 +189,8 @@ class Chat:
         task = self._running.get(turn.conversation_id)
         if task is not None:
             await asyncio.gather(asyncio.shield(task), return_exceptions=True)
-        return await self._conversations.message(turn.answer_id)
+        answer = await self._conversations.message(turn.answer_id)
+        return await self._conversations.last_of(answer) if answer.calls else answer
 
     async def _take_on(
         self,
@@ -219,6 +223,8 @@ class Chat:
 
     async def _write(self, request: Request, who: Principal, answer: ChatMessage) -> None:
         try:
+            if self.with_tools is not None and await self.with_tools(request, who, answer):
+                return
             async with aclosing(self._pipeline.handle(request, who, answer)) as events:
                 async for _ in events:
                     pass

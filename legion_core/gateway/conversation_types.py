@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from legion_core.gateway.types import Attempt, Seam, Usage
+from legion_core.gateway.types import Attempt, Seam, ToolResultBlock, ToolUseBlock, Usage
 from legion_core.kernel.events import Event
 
 MessageStatus = Literal["complete", "streaming", "interrupted", "stopped", "failed"]
@@ -16,7 +16,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     Siblings share a parent: `variant` counts from 1 among `variants`, `siblings` are their ids in order of making.
     An answer carries its `request_id`, its `attempts`, its `seams` and, if it failed, its `error` sentence.
-    `pictures` counts those shown with a question.
+    `pictures` counts those shown with a question, `calls` are the tools an answer called, `results` what they gave.
     """
 
     id: str
@@ -42,6 +42,8 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     seams: tuple[Seam, ...] = ()
     error: str = ""
+    calls: tuple[ToolUseBlock, ...] = ()
+    results: tuple[ToolResultBlock, ...] = ()
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

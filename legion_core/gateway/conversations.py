@@ -7,11 +7,12 @@ become an answer with the status `interrupted`.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
 from legion_core.gateway.conversation_types import ChatMessage, Conversation, ConversationView, MessageStatus
+from legion_core.gateway.tool_turns import paired
 from legion_core.gateway.types import (
     Attempt,
     Block,
@@ -20,6 +21,8 @@ from legion_core.gateway.types import (
     Seam,
     TextBlock,
     ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
     Usage,
 )
 from legion_core.kernel.clock import Clock, iso
@@ -30,6 +33,7 @@ from legion_core.storage.sqlite import Connection, Database, Migration, Row, Val
 if TYPE_CHECKING:
     from legion_core.gateway.import_chats import ImportedChat
 
+B = TypeVar("B", ToolUseBlock, ToolResultBlock)
 TITLE_CHARS_MAX = 60
 SNIPPET_CHARS_MAX = 120
 TEXT_CHARS_MAX = 4_000_000
@@ -116,6 +120,11 @@ class Conversations:
         """Give answers a killed process left half-written the status `interrupted`; how many there were."""
 
         def work(connection: Connection) -> int:
+            # What tools gave stands there as it is known; see `tool_turns`.
+            execute(
+                connection,
+                "UPDATE messages SET status = 'interrupted' WHERE status = 'streaming' AND role = 'tool'",
+            )
             left = rows(connection, "SELECT id, record FROM messages WHERE status = 'streaming'")
             for message_id, record in left:
                 parts = rows(
@@ -252,19 +261,25 @@ class Conversations:
         """One message by its id."""
         return await self._database.read(lambda connection: _message(connection, message_id))
 
+    async def last_of(self, answer: ChatMessage) -> ChatMessage:
+        """The last answer to the same question on the active branch, where `answer` called tools; else `answer`."""
+        last, is_behind = answer, False
+        for message in (await self.open(answer.conversation_id)).messages:
+            is_behind = is_behind or message.id == answer.id
+            if is_behind and message.role == "user":
+                break
+            if is_behind and message.role == "assistant":
+                last = message
+        return last
+
     async def history(self, conversation_id: str, up_to: str | None) -> tuple[Message, ...]:
         """The canonical messages from the root down to `up_to`, leaving out answers that hold nothing."""
         if up_to is None:
             return ()
 
         def work(connection: Connection) -> tuple[Message, ...]:
-            found: list[Message] = []
-            for stored in _path(_rows_of(connection, conversation_id), up_to):
-                content = _decode_blocks(_bytes(stored[7]))
-                if content:
-                    role: Literal["user", "assistant", "tool"] = str(stored[3])  # pyright: ignore[reportAssignmentType]
-                    found.append(Message(role=role, content=content))
-            return tuple(found)
+            path = _path(_rows_of(connection, conversation_id), up_to)
+            return tuple(message for _, message in paired(_said(path)))
 
         return await self._database.read(work)
 
@@ -288,19 +303,12 @@ class Conversations:
         """The active branch as `history` gives it, with the id of each message."""
 
         def work(connection: Connection) -> tuple[tuple[str, ...], tuple[Message, ...]]:
-            ids, found = list[str](), list[Message]()
             head = row(connection, "SELECT head_id FROM conversations WHERE id = ?", [conversation_id])
             if head is None:
                 raise _no_conversation(conversation_id)
-            for stored in _path(
-                _rows_of(connection, conversation_id), None if head[0] is None else str(head[0])
-            ):
-                content = _decode_blocks(_bytes(stored[7]))
-                if content:
-                    role: Literal["user", "assistant", "tool"] = str(stored[3])  # pyright: ignore[reportAssignmentType]
-                    ids.append(str(stored[1]))
-                    found.append(Message(role=role, content=content))
-            return tuple(ids), tuple(found)
+            leaf = None if head[0] is None else str(head[0])
+            found = paired(_said(_path(_rows_of(connection, conversation_id), leaf)))
+            return tuple(name for name, _ in found), tuple(message for _, message in found)
 
         return await self._database.read(work)
 
@@ -501,6 +509,17 @@ def _path(stored: list[Row], leaf: str | None) -> list[Row]:
     return path
 
 
+def _said(path: list[Row]) -> list[tuple[str, Message]]:
+    """The canonical messages of a path with their ids, leaving out answers that hold nothing."""
+    found: list[tuple[str, Message]] = []
+    for stored in path:
+        content = _decode_blocks(_bytes(stored[7]))
+        if content:
+            role: Literal["user", "assistant", "tool"] = str(stored[3])  # pyright: ignore[reportAssignmentType]
+            found.append((str(stored[1]), Message(role=role, content=content)))
+    return found
+
+
 def _branch(connection: Connection, conversation_id: str) -> list[ChatMessage]:
     head = row(connection, "SELECT head_id FROM conversations WHERE id = ?", [conversation_id])
     if head is None:
@@ -550,6 +569,8 @@ def _chat_message(stored: Row, conversation_id: str, siblings: dict[str, list[st
         text=str(text),
         pictures=_pictures(_bytes(content)) if role == "user" else 0,
         thinking=_thinking(_bytes(content)),
+        calls=_blocks(_bytes(content), b'"tool_use"', ToolUseBlock),
+        results=_blocks(_bytes(content), b'"tool_result"', ToolResultBlock),
         status=str(status),  # pyright: ignore[reportArgumentType]
         created_at=datetime.fromisoformat(str(created_at)),
         variant=family.index(str(message_id)) + 1,
@@ -573,6 +594,12 @@ def _thinking(content: bytes) -> str:
     if b'"thinking"' not in content:
         return ""
     return "".join(block.text for block in _decode_blocks(content) if isinstance(block, ThinkingBlock))
+
+
+def _blocks(content: bytes, tag: bytes, kind: type[B]) -> tuple[B, ...]:
+    if tag not in content:
+        return ()
+    return tuple(block for block in _decode_blocks(content) if isinstance(block, kind))
 
 
 def _pictures(content: bytes) -> int:

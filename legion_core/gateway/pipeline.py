@@ -16,6 +16,7 @@ from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.tool_turns import without_calls
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.turns import AnswerWriter
 from legion_core.gateway.types import (
@@ -154,6 +155,8 @@ class Pipeline:
         if into is None:
             return request
         history = await self._conversations.history(into.conversation_id, into.parent_id)
+        if not request.tools:
+            history = without_calls(history)
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
     def _asking(self, request: Request, decision: RouteDecision, curated: "Curated | None") -> Asking:
