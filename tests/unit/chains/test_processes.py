@@ -59,7 +59,7 @@ def test_what_happens_in_a_run_is_told_in_every_process(tmp_path: Path) -> None:
         async with bench(tmp_path) as one, bench(tmp_path, serve=False) as two:
             await one.apply({"a": {"do": "echo"}, "b": {"do": "echo"}}, ["a b"])
             await two.here.submit("step.it.echo")  # so that it is known to the other
-            while not one.here.engine._work._bell.peers:
+            while not one.here.engine._work._presence.has_peers:
                 await asyncio.sleep(0.001)
             kinds = (RunStarted, RunAdvanced, RunEnded)
             with one.here.bus.subscribe(*kinds) as here, two.here.bus.subscribe(*kinds) as there:

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import pytest
 
-from legion_core.engine import dispatch
+from legion_core.engine import alarm
 from legion_core.engine.orders import Order
 from legion_core.engine.service import ARGS_BYTES_MAX
 from legion_core.engine.types import Retry
@@ -117,7 +117,7 @@ def test_a_date_that_jumps_ahead_begins_what_is_due_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_s: float
 ) -> None:
     """As after sleep: the intervals stood still, the date did not. Nobody tells the engine."""
-    monkeypatch.setattr(dispatch, "TIMER_MAX_S", 0.01)
+    monkeypatch.setattr(alarm, "TIMER_MAX_S", 0.01)
 
     async def work() -> None:
         box, clock = Box(), SimClock.on_loop()

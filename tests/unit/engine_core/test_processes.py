@@ -278,7 +278,7 @@ def test_what_was_told_before_a_process_came_is_no_news_to_it(tmp_path: Path) ->
     async def work() -> None:
         async with engine(tmp_path) as (here, _box):
             with other_process(tmp_path):
-                here.engine._work._bell.look_around()
+                here.engine._work._presence._bell.look_around()
                 await here.run("box.it.echo")
         async with engine(tmp_path, serve=False) as (late, _box):
             with late.bus.subscribe(TaskFinished) as events:

@@ -453,10 +453,10 @@ def test_an_idle_engine_has_no_timer_and_no_task(tmp_path: Path) -> None:
     async def test(here: UnderTest, box: Box) -> None:
         await here.run("box.it.echo")
         await asyncio.sleep(0)
-        assert here.engine._work._timer is None
+        assert not here.engine._work._alarm.is_set
         assert here.supervisor.census == ()
         delayed = await here.engine.submit(LOCAL_OWNER, Order(task="box.it.echo", delay_s=3600))
-        assert here.engine._work._timer is not None
+        assert here.engine._work._alarm.is_set
         await here.engine.cancel(LOCAL_OWNER, delayed.id)
 
     with_engine(tmp_path, test)
