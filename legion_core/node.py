@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from legion_core.agent.tools.store import MIGRATIONS as CHAT_TOOLS
+from legion_core.agent.tools.store import ToolStore
 from legion_core.api.activity import Activity
 from legion_core.api.actors import Actors
 from legion_core.api.asker import GatewayAsker
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
+from legion_core.api.chat_tools import ChatToolsDoor
 from legion_core.api.connect import Connect, Desk
 from legion_core.api.curation import CurationDoor
 from legion_core.api.doctor import Doctor
@@ -93,6 +96,8 @@ from legion_core.workers.supervisor import Worker, command_for
 
 if TYPE_CHECKING:
     from legion_core.agent.mcp.service import Servers
+    from legion_core.agent.tools.turns import ToolTurns
+    from legion_core.api.chat_bench import ChatBench
     from legion_core.api.mcp_service import McpService
     from legion_core.engine.actor_host import ActorHost
     from legion_core.engine.messages import Messages
@@ -255,6 +260,7 @@ async def _assemble(
             *AUDIT,
             *RBAC,
             *KEY_HOSTS,
+            *CHAT_TOOLS,
         ),
         durability=loaded.config.engine.durability,
         clock=clock,
@@ -388,7 +394,12 @@ async def _assemble(
         ),
         lambda: _servers(place, clock, bus, supervisor, secrets, engine, env),
         lambda: ops.url,
+        Audit(audit).note,
     )
+    mcp.sees = (place.root / "files", secrets.known)
+    mcp.chats = _chat_tools(clock, ids, bus, database, pipeline, conversations, privacy, mcp, ops, secrets)
+    gateway.chat.with_tools = mcp.chats.write
+    await mcp.chats.recover()
     stack.push_async_callback(mcp.stop)
     if await asyncio.to_thread((place.root / SERVERS).exists):
         supervisor.spawn("mcp servers", mcp.servers.load())
@@ -610,6 +621,35 @@ def _mcp(
         ops.authorise,
         secrets.known,
     )
+
+
+def _chat_tools(
+    clock: SystemClock,
+    ids: Ids,
+    bus: EventBus,
+    database: Database,
+    pipeline: Pipeline,
+    conversations: Conversations,
+    privacy: Privacy,
+    mcp: Mcp,
+    ops: Ops,
+    secrets: Secrets,
+) -> ChatToolsDoor:
+    """Tools in chats: the rounds are brought in by the first chat that switches some on."""
+    store = ToolStore(database)
+
+    def make() -> "tuple[ChatBench, ToolTurns]":
+        from legion_core.agent.tools.turns import ToolTurns
+        from legion_core.api.chat_bench import ChatBench
+        from legion_core.gateway.tool_turns import ToolMessages
+
+        bench = ChatBench(mcp.service, lambda: mcp.servers, ops.authorise, secrets.known)
+        messages = ToolMessages(database, clock, ids)
+        return bench, ToolTurns(
+            clock, bus, ids, pipeline, conversations, privacy, messages, store, bench
+        )
+
+    return ChatToolsDoor(store, bus, pipeline, privacy, make)
 
 
 def _servers(

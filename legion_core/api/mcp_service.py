@@ -5,12 +5,13 @@ find → standing of this client → authorise → (danger: the user's yes) → 
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
 
+from legion_core.agent.change_types import Change
 from legion_core.api.mcp_calls import Approvals, CallList, shown
 from legion_core.api.mcp_grants import Grants
 from legion_core.api.mcp_tools import FRESH_S, Catalogue, Reporter, Tool, ToolResult, standing
@@ -27,6 +28,7 @@ from legion_core.kernel.errors import Denied, LegionError, LimitReached, NotFoun
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ports import Principal
 
+Look = Callable[[str, Mapping[str, Any]], Awaitable[tuple[Change, ...]]]
 CALL_S = 3_600.0  # the longest a call may take
 RUNNING_MAX = 256
 RUNNING_PER_CLIENT_MAX = 200
@@ -61,6 +63,8 @@ class McpService:
         self.approvals = approvals
         self.grants = grants
         self.is_paused = False
+        self.look: Look = _unseen
+        """What a call would change, for the question whether it may be made."""
         self.extras: list[
             Any
         ] = []  # what the conformance suite's fixture adds; see `surfaces.mcp.server.Extra`
@@ -217,7 +221,8 @@ class McpService:
             raise LimitReached(f"The arguments are larger than {ARGUMENTS_BYTES_MAX:,} bytes.")
         if stands == "asks":
             self.calls.change(call.id, outcome="waiting")
-            await self.approvals.ask(who.name, call.software, row, told)
+            about = {"changes": await self.look(row.target, args), "whose": row.target.partition(".")[0]}
+            await self.approvals.ask(who.name, call.software, row, told, about=about)
             self.calls.change(call.id, outcome="running")
         try:
             async with asyncio.timeout(CALL_S):
@@ -246,6 +251,10 @@ class _Noting:
         """See `Reporter`."""
         self._calls.change(self._call_id, task=task, run=run)
         self._reporter.began(task=task, run=run)
+
+
+async def _unseen(target: str, args: Mapping[str, Any]) -> tuple[Change, ...]:
+    return ()
 
 
 def _bounded(result: ToolResult) -> ToolResult:

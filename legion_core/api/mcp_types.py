@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from legion_core.agent.change_types import Change
 from legion_core.kernel.events import Event
 
 Risk = Literal["read", "write", "danger"]
@@ -12,6 +13,9 @@ Source = Literal["extension", "chain", "model", "workbench", "server"]
 Standing = Literal["allowed", "asks", "hidden"]
 CallOutcome = Literal["running", "waiting", "ok", "error", "denied", "cancelled", "timed_out"]
 Decision = Literal["allowed", "refused", "expired"]
+Scope = Literal[
+    "once", "chat", "always"
+]  # one call, every call in this chat, every call of the tool as it is now
 
 
 class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +76,11 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that waits for a yes of the user at the desktop. `arguments` are shown whole, secrets masked."""
+    """A call that waits for a yes of the user at the desktop. `arguments` are shown whole, secrets masked.
+
+    `changes` is what it would make another, `notes` what a person should know first, `scopes` how far a yes may go. A
+    call of a chat names it, and the call (`answer_id`, `call_id`); `whose` is the server or extension of the tool.
+    """
 
     id: str
     client: str
@@ -83,6 +91,14 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     arguments: str
     asked_at: datetime
     expires_at: datetime
+    title: str = ""
+    whose: str = ""
+    scopes: tuple[Scope, ...] = ("once",)
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    conversation_id: str = ""
+    answer_id: str = ""
+    call_id: str = ""
 
 
 class McpStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     launch: str = ""
     tools: dict[str, str] = {}
     raw: tuple[dict[str, Any], ...] = ()
+    said_yes_to: ServerSpec | None = None  # the launch as it was then
     approved_at: datetime | None = None
 
 

@@ -72,7 +72,11 @@ def _function(info: ToolInfo, spec: ServerSpec, call: Call) -> Function:
         schema=schema,
     )
     return Function(
-        info.function, run, signature, Traits(timeout_s=spec.timeout_s + 30.0, risk="write"), "builtin"
+        info.function,
+        run,
+        signature,
+        Traits(timeout_s=spec.timeout_s + 30.0, risk="danger" if info.says_destructive else "write"),
+        "builtin",
     )
 
 

@@ -20,6 +20,12 @@ _ORDERS = re.compile(
     r"(?i)ignore (all |any |the )?(previous|prior|above|other)|do not (tell|mention|inform|show)|without (telling|asking)"
     r"|<\s*(important|system|secret)\b|system prompt|before (using|calling) (this|any) tool|~/\.ssh|id_rsa|\.env\b"
 )
+# What a terminal would obey: colours, moves of the cursor, titles, links.
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x9b[0-?]*[ -/]*[@-~]"
+)
+_WORDS_OF_SCHEMA = frozenset({"description", "title", "$comment"})
+SCHEMA_DEPTH_MAX = 32
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -30,6 +36,11 @@ def launch_print(spec: ServerSpec) -> str:
         "oauth": spec.oauth,
     }  # fmt: skip
     return hashlib.sha256(_encode(told)).hexdigest()
+
+
+def text_print(text: str) -> str:
+    """Of a text that is not to be shown."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tool_print(raw: Mapping[str, Any]) -> str:
@@ -61,6 +72,7 @@ def difference(
 
 def cleaned(text: str, chars_max: int = DESCRIPTION_CHARS_MAX) -> str:
     """Words of a stranger, fit to be shown: no invisible, direction-turning or control characters, not too many."""
+    text = _ESCAPES.sub("", text)
     kept = "".join(char for char in text if char in "\n\t" or not _is_hidden(char))
     return kept if len(kept) <= chars_max else kept[:chars_max] + "…"
 
@@ -103,10 +115,28 @@ def tool_info(raw: Mapping[str, Any], function: str) -> ToolInfo:
         name=cleaned(name, 128),
         function=function,
         description=cleaned(description),
-        arguments=schema,
+        arguments=cast("dict[str, Any]", cleaned_schema(schema)),
         says_read_only=bool(annotations.get("readOnlyHint")),
+        says_destructive=annotations.get("destructiveHint") is True,
         warnings=warnings_of(words),
     )
+
+
+def cleaned_schema(value: Any, depth: int = 0) -> Any:
+    """A schema whose words are fit to be read by a person or a model; nothing in it leads to another address."""
+    if depth > SCHEMA_DEPTH_MAX:
+        return {}
+    if isinstance(value, list):
+        return [cleaned_schema(each, depth + 1) for each in cast("list[Any]", value)]
+    if not isinstance(value, Mapping):
+        return value
+    found: dict[str, Any] = {}
+    for key, each in cast("Mapping[str, Any]", value).items():
+        if key == "$ref" and not str(each).startswith("#"):
+            continue
+        is_word = key in _WORDS_OF_SCHEMA and isinstance(each, str)
+        found[key] = cleaned(str(each)) if is_word else cleaned_schema(each, depth + 1)
+    return found
 
 
 def _words(value: Any, depth: int) -> list[str]:

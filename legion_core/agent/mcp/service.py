@@ -7,13 +7,14 @@ The SDK is loaded when the first server is connected to. An approved server's fu
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from legion_core.agent.change_types import Change
 from legion_core.agent.mcp import prints
 from legion_core.agent.mcp.book import Book, Entry
 from legion_core.agent.mcp.functions import extension_of, result_of
@@ -47,12 +48,20 @@ BACKOFF_MAX_S = 60.0
 TIMEOUT_S_MAX = 3_600.0
 RESULT_CHARS_MAX = 400_000
 WORDS_MAX = 200
+CHANGES_MAX = 40
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
 _REFERENCE = re.compile(r"^(keyring|env|vault)://")
 # Names by which a program is made to run something else than what the user read.
 _LOADERS = re.compile(
     r"(?i)^(LD_|DYLD_|PYTHONSTARTUP$|NODE_OPTIONS$|BASH_ENV$|ENV$|PERL5OPT$|RUBYOPT$|LEGION_)"
 )
+
+
+Noting = Callable[[str, str, str, str, str], Awaitable[None]]
+
+
+async def _not_noted(kind: str, path: str, action: str, outcome: str, detail: str) -> None:
+    """Where there is no log to write into."""
 
 
 class _Live:
@@ -95,6 +104,7 @@ class Servers:
         self._env = env
         self._live: dict[str, _Live] = {}
         self._idle: asyncio.Task[None] | None = None
+        self.note: Noting = _not_noted  # writes into the audit log what is decided here, before it is done
         self.sign_in: Callable[[str], SignIn] | None = None  # who can take the user to a server's sign-in
         self.kept: Callable[[str], Kept] | None = None
 
@@ -112,6 +122,15 @@ class Servers:
         """One of them; NotFound."""
         return self._row(await self._entry(name))
 
+    async def tool_prints(self) -> dict[str, tuple[str, ToolInfo, ServerSpec]]:
+        """By function name: a print of an approved tool with its launch, what it is, and whose."""
+        found: dict[str, tuple[str, ToolInfo, ServerSpec]] = {}
+        for entry in (await self._book.all()).values():
+            for info in _infos(entry.spec.name, entry.raw) if entry.launch else ():
+                mark = prints.whole_print_of(entry.launch, {info.name: entry.tools.get(info.name, "")})
+                found[info.function] = (mark, info, entry.spec)
+        return found
+
     # Deciding: the user alone
 
     async def add(self, spec: ServerSpec, who: Principal) -> ServerRow:
@@ -125,6 +144,9 @@ class Servers:
         await self._close(spec.name)
         self._live.pop(spec.name, None)
         entry = msgspec.structs.replace(before, spec=spec) if before is not None else Entry(spec=spec)
+        launch = prints.launch_print(spec)
+        verb = "changed" if before is not None else "registered"
+        await self.note(f"mcp.server.{verb}", f"mcp/servers/{spec.name}", "write", "done", f"launch {launch}")
         await self._book.put(entry)
         await self.load()
         return self._told(entry)
@@ -160,8 +182,13 @@ class Servers:
             launch=prints.launch_print(entry.spec),
             tools=tools,
             raw=live.raw,
+            said_yes_to=entry.spec,
             approved_at=self._clock.utc_now(),
         )
+        await self.note(
+            "mcp.server.approved", f"mcp/servers/{name}", "write", "done",
+            f"fingerprint {now}, {len(tools)} tools",
+        )  # fmt: skip
         await self._book.put(entry)
         await self.load()
         return self._told(entry)
@@ -171,6 +198,9 @@ class Servers:
         _owner(who)
         entry = await self._entry(name)
         entry = msgspec.structs.replace(entry, spec=msgspec.structs.replace(entry.spec, is_on=is_on))
+        await self.note(
+            "mcp.server.switched", f"mcp/servers/{name}", "write", "done", "on" if is_on else "off"
+        )
         await self._book.put(entry)
         if not is_on:
             await self._close(name)
@@ -180,7 +210,11 @@ class Servers:
     async def remove(self, name: str, who: Principal) -> None:
         """End it and forget it."""
         _owner(who)
-        await self._entry(name)
+        entry = await self._entry(name)
+        await self.note(
+            "mcp.server.removed", f"mcp/servers/{name}", "write", "done",
+            f"launch {prints.launch_print(entry.spec)}",
+        )  # fmt: skip
         await self._close(name)
         self._live.pop(name, None)
         await self._book.remove(name)
@@ -373,6 +407,7 @@ class Servers:
             failures=live.failures,
             problem=live.problem,
             said=live.said,
+            changes=changes_since(entry, raw) if changed != Difference() else (),
             approved_at=entry.approved_at,
         )
 
@@ -434,6 +469,43 @@ def checked(spec: ServerSpec) -> None:
         raise InvalidInput(f"`timeout_s` is from 1 to {TIMEOUT_S_MAX:.0f}.")
     if not 100 <= spec.result_chars_max <= RESULT_CHARS_MAX:
         raise InvalidInput(f"`result_chars_max` is from 100 to {RESULT_CHARS_MAX:,}.")
+
+
+def changes_since(entry: Entry, raw: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
+    """Between what the user said yes to and what is now: the launch, and each tool in its own words."""
+    from legion_core.agent.changes import difference
+
+    found: list[Change] = []
+    if entry.said_yes_to is not None and prints.launch_print(entry.spec) != entry.launch:
+        found.append(difference("How it is started", _launch(entry.said_yes_to), _launch(entry.spec)))
+    was = {str(tool.get("name", "")): tool for tool in entry.raw}
+    now = {str(tool.get("name", "")): tool for tool in raw}
+    for name in sorted({*was, *now}):
+        if was.get(name) != now.get(name):
+            found.append(
+                difference(prints.cleaned(f"Tool {name}", 140), _told(was.get(name)), _told(now.get(name)))
+            )
+        if len(found) >= CHANGES_MAX:
+            break
+    return tuple(found)
+
+
+def _launch(spec: ServerSpec) -> str:
+    """Every word that is run, with the names of its variables and headers; never their values."""
+    lines = [*(f"word {word}" for word in spec.command), *([f"address {spec.url}"] if spec.url else [])]
+    lines += [f"folder {spec.cwd}"] if spec.cwd else []
+    # A value may be a key; that it changed shows by its mark.
+    lines += [f"variable {name} {_mark(value)}" for name, value in sorted(spec.env.items())]
+    lines += [f"header {name} {_mark(value)}" for name, value in sorted(spec.headers.items())]
+    return "\n".join([*lines, *(["signs in"] if spec.oauth else [])])
+
+
+def _mark(value: str) -> str:
+    return value if _REFERENCE.match(value) else f"#{prints.text_print(value)[:8]}"
+
+
+def _told(tool: Mapping[str, Any] | None) -> str:
+    return "" if tool is None else msgspec.json.format(msgspec.json.encode(tool), indent=2).decode()
 
 
 def words_of(changed: Difference) -> str:

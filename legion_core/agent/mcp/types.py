@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from legion_core.agent.change_types import Change
 from legion_core.kernel.events import Event
 
 State = Literal["off", "new", "starting", "waiting", "ready", "asleep", "changed", "failed"]
@@ -40,6 +41,7 @@ class ToolInfo(msgspec.Struct, frozen=True, kw_only=True, eq=True):
     description: str
     arguments: dict[str, Any]
     says_read_only: bool = False  # its own word, which decides nothing
+    says_destructive: bool = False  # its own word too; this one is believed
     warnings: tuple[str, ...] = ()
 
 
@@ -72,6 +74,7 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     problem: str = ""
     said: str = ""  # the end of what it wrote on standard error
+    changes: tuple[Change, ...] = ()  # between what was approved and what is now, line by line
     approved_at: datetime | None = None
 
 

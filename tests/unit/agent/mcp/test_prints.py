@@ -50,7 +50,7 @@ def test_a_difference_names_what_came_went_and_changed() -> None:
         ("two\nlines\tand more", "two\nlines\tand more"),
         ("zero\u200bwidth", "zerowidth"),
         ("turn\u202eed", "turned"),
-        ("\x1b[31mred\x1b[0m\x07", "[31mred[0m"),
+        ("\x1b[31mred\x1b[0m\x07", "red"),
         ("tag\U000e0041\U000e0042ged", "tagged"),
         ("priv\ue000ate", "private"),
     ],

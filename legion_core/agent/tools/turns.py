@@ -1,0 +1,280 @@
+"""An answer over several rounds: the model calls tools, they are run, what they gave goes back, until it only speaks.
+
+    answer with calls → (a yes where one is needed) → run → message of results → next answer …
+
+Each answer is a request of its own through the gateway's pipeline. What is called, and what became of it, is on disk
+before the next step begins; a message of results is written before anything is called.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import msgspec
+
+from legion_core.agent.tools.judge import Verdict, foreign, judge
+from legion_core.agent.tools.store import ToolStore
+from legion_core.agent.tools.telling import arguments_of, definitions, told
+from legion_core.agent.tools.types import CallState, ChatCall, ChatCallChanged, Offered, Scope, Yes
+from legion_core.gateway.answer import Answer
+from legion_core.gateway.conversation_types import AnswerEnded, AnswerStarted, ChatMessage
+from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.privacy import Privacy
+from legion_core.gateway.tool_turns import ToolMessages
+from legion_core.gateway.types import Request, ToolResultBlock, ToolUseBlock
+from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import Denied, LegionError, LimitReached, TimedOut
+from legion_core.kernel.events import EventBus
+from legion_core.kernel.ids import Ids
+from legion_core.kernel.ports import Principal
+
+ROUNDS_MAX = 16
+CALLS_MAX = 16  # of one answer
+CALL_S = 600.0
+RESULT_SHOWN_CHARS = 4_000
+ARGUMENTS_SHOWN_CHARS = 4_000
+STOPPED = "The user stopped this."
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call gave: text, and the same as an object where it is one."""
+
+    text: str
+    structured: Mapping[str, Any] | None = None
+    is_error: bool = False
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that waits for a person: everything the question shows."""
+
+    tool: Offered
+    call: ChatCall
+    args: Mapping[str, Any]
+    scopes: tuple[Scope, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Toolbox(Protocol):
+    """Where tools come from and who is asked; see `api.chat_bench`."""
+
+    async def offered(self, sources: Sequence[str]) -> Sequence[Offered]:
+        """The tools of these sources as they are now."""
+        ...
+
+    async def call(
+        self, tool: Offered, args: Mapping[str, Any], who: Principal, began: Callable[[str], None]
+    ) -> Ran:
+        """Run it for `who`; `began` hears the id of its task. Raises Denied where `who` may not."""
+        ...
+
+    async def ask(self, wanted: Wanted) -> tuple[Scope, str]:
+        """Wait for a person's yes, and how far it goes; Denied with what they noted if it is a no."""
+        ...
+
+    def shown(self, args: Mapping[str, Any]) -> str:
+        """Arguments for a person, secrets masked."""
+        ...
+
+
+class ToolTurns:
+    """See the module; `write` is one whole answer."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        bus: EventBus,
+        ids: Ids,
+        pipeline: Pipeline,
+        conversations: Conversations,
+        privacy: Privacy,
+        messages: ToolMessages,
+        store: ToolStore,
+        toolbox: Toolbox,
+    ) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._ids = ids
+        self._pipeline = pipeline
+        self._conversations = conversations
+        self._privacy = privacy
+        self._messages = messages
+        self._store = store
+        self._toolbox = toolbox
+
+    async def write(self, request: Request, who: Principal, answer: ChatMessage) -> bool:
+        """Answer with the tools of this chat; False, and nothing done, where a model could not be offered any."""
+        conversation_id = answer.conversation_id
+        sources = await self._store.sources(conversation_id)
+        offered = {tool.name: tool for tool in await self._toolbox.offered(sources)}
+        if not offered:
+            return False
+        request = await self._privacy.marked(
+            msgspec.structs.replace(
+                request, conversation_id=conversation_id, tools=definitions([*offered.values()])
+            )
+        )
+        if not self._pipeline.route(request).candidates:
+            return False
+        for number in range(ROUNDS_MAX + 1):
+            if number == ROUNDS_MAX:
+                request = msgspec.structs.replace(request, tool_choice="none")
+            given = Answer(request.id)
+            async with aclosing(self._pipeline.handle(request, who, answer)) as events:
+                async for event in events:
+                    given.take(event)
+            if not given.tool_calls or given.closed.stop_reason in ("error", "cancelled"):
+                return True
+            below = await self._round(answer, given.tool_calls, offered, who, is_private=request.is_private)
+            request = msgspec.structs.replace(request, id=self._ids.new("req"))
+            _, answer = await self._conversations.ask(
+                conversation_id, (), parent_id=below.id, request_id=request.id
+            )
+        return True
+
+    async def _round(
+        self,
+        answer: ChatMessage,
+        calls: Sequence[ToolUseBlock],
+        offered: Mapping[str, Offered],
+        who: Principal,
+        *,
+        is_private: bool,
+    ) -> ChatMessage:
+        message, named = await self._messages.open(answer, calls)
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(AnswerStarted(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
+        results: list[ToolResultBlock] = []
+        try:
+            for place, call in enumerate(named):
+                results.append(await self._one(answer, place, call, offered, who, is_private=is_private))
+            message = await self._messages.finish(message, results)
+        except BaseException:
+            left = [
+                ToolResultBlock(call_id=call.id, text=STOPPED, is_error=True)
+                for call in named[len(results) :]
+            ]
+            message = await self._messages.finish(message, (*results, *left))
+            raise
+        finally:
+            at_utc, at_mono_s = self._bus.stamp()
+            ended = msgspec.structs.replace(message, status="complete")
+            self._bus.publish(AnswerEnded(at_utc=at_utc, at_mono_s=at_mono_s, message=ended))
+        return message
+
+    async def _one(
+        self,
+        answer: ChatMessage,
+        place: int,
+        block: ToolUseBlock,
+        offered: Mapping[str, Offered],
+        who: Principal,
+        *,
+        is_private: bool,
+    ) -> ToolResultBlock:
+        """One call to its end; whatever goes wrong is its result. Only a cancellation goes on."""
+        tool = offered.get(block.name)
+        call = ChatCall(
+            id=self._ids.new("ccl"), conversation_id=answer.conversation_id, answer_id=answer.id, place=place,
+            call_id=block.id, tool=block.name[:128], title=tool.title if tool else block.name[:128],
+            source=tool.source if tool else "", risk=tool.risk if tool else "read",
+            arguments=block.arguments[:ARGUMENTS_SHOWN_CHARS], state="running", started_at=self._clock.utc_now(),
+        )  # fmt: skip
+        began_s = self._clock.monotonic_s()
+        state: CallState = "stopped"
+        text = STOPPED
+        try:
+            if tool is None:
+                raise LimitReached(
+                    f"There is no tool {block.name[:80]!r}.", hint=f"There are: {', '.join(offered)}."
+                )
+            if place >= CALLS_MAX:
+                raise LimitReached(f"{CALLS_MAX} calls of one answer are run, and no more. Call again.")
+            args = arguments_of(block.arguments)
+            call = msgspec.structs.replace(call, arguments=self._toolbox.shown(args)[:ARGUMENTS_SHOWN_CHARS])
+            call = await self._allowed(tool, call, args, is_private=is_private)
+            call = await self._tell(msgspec.structs.replace(call, state="running"))
+            began_s = self._clock.monotonic_s()
+            ran = await self._run(tool, call, args, who)
+            call = msgspec.structs.replace(call, task=ran[1])
+            state, text = (
+                ("failed" if ran[0].is_error else "done"),
+                told(tool, ran[0].text, ran[0].structured),
+            )
+        except Denied as error:
+            state, text = "denied", error.sentence()
+        except LegionError as error:
+            state, text = "failed", error.sentence()
+        finally:
+            await self._tell(
+                msgspec.structs.replace(
+                    call,
+                    state=state,
+                    result=text[:RESULT_SHOWN_CHARS],
+                    duration_s=self._clock.monotonic_s() - began_s,
+                    decision=call.decision or (text[:200] if state == "denied" else ""),
+                )
+            )
+        return ToolResultBlock(call_id=block.id, text=text, is_error=state != "done")
+
+    async def _allowed(
+        self, tool: Offered, call: ChatCall, args: Mapping[str, Any], *, is_private: bool
+    ) -> ChatCall:
+        heard = frozenset(filter(is_strange, await self._store.heard(call.conversation_id)))
+        verdict = judge(
+            tool, await self._store.yes(call.conversation_id, tool.name), heard, is_private=is_private
+        )
+        if not verdict.needs_yes:
+            return msgspec.structs.replace(call, decision=verdict.why)
+        call = await self._tell(msgspec.structs.replace(call, state="waiting"))
+        return await self._asked(tool, call, args, verdict, heard)
+
+    async def _asked(
+        self,
+        tool: Offered,
+        call: ChatCall,
+        args: Mapping[str, Any],
+        verdict: Verdict,
+        heard: frozenset[str],
+    ) -> ChatCall:
+        wanted = Wanted(tool=tool, call=call, args=args, scopes=verdict.scopes, notes=verdict.notes)
+        scope, said = await self._toolbox.ask(wanted)
+        if scope != "once":
+            yes = Yes(
+                tool=tool.name, title=tool.title, source=tool.source, print=tool.print,
+                conversation_id=call.conversation_id if scope == "chat" else "",
+                beside=tuple(sorted(foreign(tool, heard))), at=self._clock.utc_now(),
+            )  # fmt: skip
+            await self._store.keep_yes(yes)
+        return msgspec.structs.replace(call, decision=said)
+
+    async def _run(
+        self, tool: Offered, call: ChatCall, args: Mapping[str, Any], who: Principal
+    ) -> tuple[Ran, str]:
+        task = ""
+
+        def began(name: str) -> None:
+            nonlocal task
+            task = name
+            self._publish(msgspec.structs.replace(call, task=name))
+
+        try:
+            async with asyncio.timeout(CALL_S):
+                return await self._toolbox.call(tool, args, who, began), task
+        except TimeoutError as error:
+            raise TimedOut(f"{tool.title} had not ended after {CALL_S:.0f} s and was stopped.") from error
+
+    async def _tell(self, call: ChatCall) -> ChatCall:
+        await self._store.put(call)
+        self._publish(call)
+        return call
+
+    def _publish(self, call: ChatCall) -> None:
+        at_utc, at_mono_s = self._bus.stamp()
+        self._bus.publish(ChatCallChanged(at_utc=at_utc, at_mono_s=at_mono_s, call=call))
+
+
+def is_strange(source: str) -> bool:
+    """Whether what this source gives may have been written by anybody."""
+    return source.startswith("server:") or source in ("extension:http", "chains")
