@@ -67,6 +67,7 @@ from legion_core.gateway.providers.llamacpp import LlamaCpp
 from legion_core.gateway.providers.registry import infer_tier, make
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway, owner_of_this_process
+from legion_core.gateway.texts import MIGRATIONS as TEXTS
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
 from legion_core.kernel.clock import SystemClock
@@ -255,6 +256,7 @@ async def _assemble(
             *CONVERSATIONS,
             *PRIVACY,
             *CURATION,
+            *TEXTS,
             *ENGINE,
             *SCHEDULES,
             *AUDIT,

@@ -116,6 +116,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "A chat that is marked to be kept on this computer never leaves it, from its first word on.",
         "kept",
     ),
+    Requirement(
+        "conversations.stored-once",
+        "A conversation with its archive takes no more than 1.2 times the bytes that were said; a text is stored once.",
+        "kept",
+    ),
+    Requirement(
+        "conversations.verified",
+        "Messages are linked by hashes; a damaged one is found and named, and the rest stays readable.",
+        "kept",
+    ),
     Requirement("gateway.sdks", "The official libraries parse every answer of the gateway.", "kept"),
     Requirement(
         "gateway.coding-clients",

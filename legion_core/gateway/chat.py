@@ -12,7 +12,9 @@ from legion_core.gateway.conversation_types import (
     ConversationChanged,
     ConversationView,
     Imported,
+    LogEntry,
     Turn,
+    Verified,
 )
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.pipeline import Pipeline
@@ -65,6 +67,10 @@ class Chat:
         """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none."""
         self._running: dict[str, asyncio.Task[None]] = {}
 
+    def begin(self) -> None:
+        """Bring what an earlier version wrote into the present form, beside everything else."""
+        self._supervisor.spawn("store older messages anew", self._conversations.store_older_anew())
+
     @property
     def running(self) -> frozenset[str]:
         """The conversations whose answer is being written now."""
@@ -97,8 +103,7 @@ class Chat:
             raise InvalidInput("Only your own message can be edited.", hint="Regenerate the answer instead.")
         images: tuple[ImageBlock, ...] = ()
         if before.pictures:
-            said = await self._conversations.history(before.conversation_id, before.id)
-            images = tuple(block for block in said[-1].content if isinstance(block, ImageBlock))
+            images = await self._conversations.pictures(before.id)
         question = _question(text, images)
         return await self._take_on(before.conversation_id, (question,), before.parent_id, pins, who)
 
@@ -167,6 +172,24 @@ class Chat:
     async def save_draft(self, conversation_id: str, text: str) -> None:
         """Remember what is typed and not sent."""
         await self._conversations.set_draft(conversation_id, text)
+
+    async def log(self, conversation_id: str) -> tuple[LogEntry, ...]:
+        """Everything that happened to it, in order."""
+        return await self._conversations.log(conversation_id)
+
+    async def undo(self, conversation_id: str) -> LogEntry:
+        """Take back the last change that can be: a title, a pin, the trash, another branch; says which it was."""
+        entry = await self._conversations.undo(conversation_id)
+        self._tell_changed(conversation_id)
+        return entry
+
+    async def verify(self, conversation_id: str | None = None) -> Verified:
+        """Whether what is stored of one conversation, or of all, is what was written."""
+        return await self._conversations.verify(conversation_id)
+
+    async def pictures(self, message_id: str) -> tuple[ImageBlock, ...]:
+        """The pictures shown with a message."""
+        return await self._conversations.pictures(message_id)
 
     async def export(self, conversation_id: str, form: "Format") -> str:
         """The active branch as a document: `md`, `json` or `html`."""

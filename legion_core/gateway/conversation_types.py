@@ -46,6 +46,22 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[ToolResultBlock, ...] = ()
 
 
+class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an answer came about, as stored beside its text."""
+
+    request_id: str = ""
+    tier: str = ""
+    instance: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    first_token_s: float | None = None
+    duration_s: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    seams: tuple[Seam, ...] = ()
+    error: str = ""
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the conversation list; `snippet` is the last text, or the match between «» when searching.
 
@@ -86,6 +102,43 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
     conversations: tuple[str, ...]
     known: int = 0
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, or a text that curation moved away, that is not what was stored. `message` is empty for a text."""
+
+    conversation: str
+    title: str = ""
+    message: str = ""
+    what: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check of the links found. `head` is the link of the last message of the one conversation that was asked for."""
+
+    conversations: int
+    messages: int
+    texts: int
+    stored_bytes: int
+    said_bytes: int
+    damaged: tuple[Damage, ...] = ()
+    head: str = ""
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a conversation.
+
+    `what` is said, answered, titled, pinned, trashed, shown (another branch) or imported; `was` and `now` are its two
+    states where there were two, `message` the one it is about. What can be undone has a `number`.
+    """
+
+    at: datetime
+    what: str
+    message: str = ""
+    was: str = ""
+    now: str = ""
+    number: int = 0
+    is_undone: bool = False
 
 
 class AnswerStarted(Event, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ class Gateway:
         """Mend what a killed process left behind, and remember how fast each model was."""
         await self.conversations.recover()
         await self.conversations.purge_trash()
+        self.chat.begin()
         await self.budget.recover(is_running)
         for lane, tokens_per_s in (await self.ledger.learned_speeds()).items():
             self.inventory.speeds.note(lane, tokens_per_s)

@@ -8,20 +8,18 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from legion_core.gateway.conversation_rows import blocks_of
 from legion_core.gateway.conversation_types import ChatMessage
+from legion_core.gateway.conversation_writing import insert_message, replace_content
 from legion_core.gateway.types import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from legion_core.kernel.clock import Clock, iso
-from legion_core.kernel.errors import NotFound
 from legion_core.kernel.ids import Ids
-from legion_core.storage.sqlite import Connection, Database, execute, row
+from legion_core.storage.sqlite import Connection, Database, execute
 
 LOST = "The workbench stopped while this ran. Whether it took effect is not known; look before you call it again."
 NEVER_RAN = "This was never called."
 SHORT_ID = 12  # an id of fewer letters is counted anew in each answer by some providers
 WORDS_CHARS_MAX = 8_000  # of one result that is told as words
-
-_encode = msgspec.json.Encoder().encode
-_decode_blocks = msgspec.json.Decoder(tuple[Block, ...]).decode
 
 
 class ToolMessages:
@@ -41,20 +39,12 @@ class ToolMessages:
         results = tuple(ToolResultBlock(call_id=call.id, text=LOST, is_error=True) for call in named)
 
         def work(connection: Connection) -> None:
-            found = row(connection, "SELECT content FROM messages WHERE id = ?", [answer.id])
-            if found is None:
-                raise NotFound("The chat was deleted while it was answered.")
-            stored = found[0] if isinstance(found[0], bytes) else str(found[0]).encode()
-            kept = tuple(block for block in _decode_blocks(stored) if not isinstance(block, ToolUseBlock))
-            execute(
-                connection, "UPDATE messages SET content = ? WHERE id = ?", [_encode((*kept, *named)), answer.id]
-            )
-            execute(
-                connection,
-                "INSERT INTO messages(id, conversation_id, parent_id, role, status, created_at, text, content, record) "
-                "VALUES(?,?,?,'tool','streaming',?,'',?,'{}')",
-                [message_id, answer.conversation_id, answer.id, iso(at), _encode(results)],
-            )
+            kept = blocks_of(connection, answer.id, lambda kind: kind != "tool_use")
+            replace_content(connection, answer.id, (*kept, *named))
+            insert_message(
+                connection, message_id, answer.conversation_id, answer.id,
+                role="tool", at=iso(at), content=results, status="streaming",
+            )  # fmt: skip
             execute(
                 connection,
                 "UPDATE conversations SET head_id = ?, updated_at = ?, message_count = message_count + 1 WHERE id = ?",
@@ -72,11 +62,7 @@ class ToolMessages:
         """Put what the calls gave in place of what was assumed."""
         content = tuple(results)
         await self._database.write(
-            lambda connection: execute(
-                connection,
-                "UPDATE messages SET content = ?, status = 'complete' WHERE id = ?",
-                [_encode(content), message.id],
-            )
+            lambda connection: replace_content(connection, message.id, content, "complete")
         )
         return msgspec.structs.replace(message, status="complete", results=content)
 

@@ -20,6 +20,7 @@ from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway
+from legion_core.gateway.texts import MIGRATIONS as TEXTS
 from legion_core.gateway.types import Message, ModelOffer, Pins, Request, TextBlock, Tier
 from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.events import EventBus
@@ -72,7 +73,7 @@ async def open_gateway(
     """
     clock = clock or SystemClock()
     database = await Database.open(
-        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION), durability="process", clock=clock
+        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS), durability="process", clock=clock
     )
     ids, bus, supervisor = Ids(clock, system_rng()), EventBus(clock), Supervisor()
     health = Health(chance=rng.random if rng is not None else lambda: 0.0)

@@ -78,7 +78,7 @@ class CurationStore:
                 digest = blake2b(data, digest_size=20).digest()
                 execute(
                     connection,
-                    "INSERT OR IGNORE INTO curation_texts VALUES(?,?,?)",
+                    "INSERT OR IGNORE INTO texts(hash, size_bytes, data) VALUES(?,?,?)",
                     [digest, len(data), zlib.compress(data, COMPRESSION)],
                 )
                 execute(
@@ -159,7 +159,7 @@ class CurationStore:
 
         def work(connection: Connection) -> tuple[Removed, ...]:
             sql = (
-                "SELECT a.key, a.ids, a.label, t.data FROM curation_archive a JOIN curation_texts t ON t.hash = a.hash "
+                "SELECT a.key, a.ids, a.label, t.data FROM curation_archive a JOIN texts t ON t.hash = a.hash "
                 "WHERE a.curation = ? ORDER BY length(a.key), a.key"
             )
             return tuple(

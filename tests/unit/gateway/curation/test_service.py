@@ -299,7 +299,7 @@ def test_the_archive_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
             found = await under_test.database.read(
                 lambda connection: row(
                     connection,
-                    "SELECT (SELECT sum(length(data) + 60) FROM curation_texts)"
+                    "SELECT (SELECT sum(length(data) + 60) FROM texts)"
                     " + (SELECT sum(length(key) + length(ids) + length(label) + 40) FROM curation_archive)"
                     " + (SELECT sum(length(edit)) FROM curation_edits) + (SELECT sum(length(view) + length(marks)) FROM curations)",
                 )
@@ -324,7 +324,7 @@ def test_what_a_client_never_came_back_to_is_forgotten_with_its_texts(tmp_path: 
             assert await store.purge("9999-01-01", "9999-01-01") > 0
             for table in (
                 "curations",
-                "curation_texts",
+                "texts",
                 "curation_archive",
                 "curation_edits",
                 "curated_requests",
