@@ -180,6 +180,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("curation.deterministic", "All six strategies are deterministic.", "kept"),
     Requirement(
+        "curation.savings",
+        "The ledger and Activity say what curation saved of each request, caches counted; an unknown price stays unknown.",
+        "kept",
+    ),
+    Requirement(
         "curation.turn-1",
         "At 1 turn the reduction against a full resend is about nothing (-0.1 %).",
         "kept",
@@ -230,6 +235,31 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "mcp.approval-bound",
         "Another's MCP server is called only while its launch and its tools are what the user said yes to.",
+        "kept",
+    ),
+    Requirement(
+        "chat.tools",
+        "In a chat the tools of an approved MCP server are offered to a model, and called once a person said yes.",
+        "kept",
+    ),
+    Requirement(
+        "chat.tools-attacks",
+        "What a bad server says or gives makes a chat call nothing that was not allowed, and fetches nothing.",
+        "kept",
+    ),
+    Requirement(
+        "chat.tools-killed",
+        "A call that was under way when the workbench was killed is told as one whose end is not known.",
+        "kept",
+    ),
+    Requirement(
+        "mcp.approval-diff",
+        "A question whether a call may be made shows its arguments and what would change, line by line.",
+        "kept",
+    ),
+    Requirement(
+        "audit.mcp",
+        "Servers registered, approved, switched and removed, grants and decisions are in the audit log.",
         "kept",
     ),
     Requirement("cli.start", "`legion start` starts the engine.", "kept"),

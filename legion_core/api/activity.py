@@ -103,7 +103,7 @@ def _hours(connection: Connection, since: datetime, count: int) -> tuple[Activit
     for hour, number, failed in tasks.by_hour(connection, _utc_ms(start), 3_600_000):
         if hour < count:
             made[hour] = msgspec.structs.replace(made[hour], tasks=number, failed=failed)
-    for text, number, local, usd, unknown in requests.by_hour(connection, start):
+    for text, number, local, usd, unknown, tokens, saved, unsure in requests.by_hour(connection, start):
         hour = int((datetime.fromisoformat(f"{text}:00:00+00:00") - start + HOUR / 2) / HOUR)
         if 0 <= hour < count:
             held = made[hour]
@@ -113,6 +113,9 @@ def _hours(connection: Connection, since: datetime, count: int) -> tuple[Activit
                 local=held.local + local,
                 cost_usd=held.cost_usd + usd,
                 unpriced=held.unpriced + unknown,
+                saved_tokens=held.saved_tokens + tokens,
+                saved_usd=held.saved_usd + saved,
+                saved_unpriced=held.saved_unpriced + unsure,
             )
     return tuple(made)
 
@@ -144,6 +147,7 @@ def _of_request(line: requests.RequestLine) -> ActivityRow:
         ended_at=line.at + timedelta(seconds=line.duration_s), took_s=line.duration_s, waited_s=line.first_token_s,
         attempts=line.attempts, tier=line.tier, instance=line.instance, model=line.model,
         input_tokens=line.input_tokens, output_tokens=line.output_tokens, cost_usd=line.cost_usd,
+        saved_tokens=line.saved_tokens, saved_usd=line.saved_usd,
         conversation=line.conversation, title=line.title, client=line.client, dialect=line.dialect,
     )  # fmt: skip
 

@@ -45,7 +45,8 @@ class ActivityIndex(msgspec.Struct, frozen=True, kw_only=True):
 class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     """A task or a request at a glance. `status` is the task's status or the request's outcome, `state` its group.
 
-    Cost in USD, None where the price is unknown; a task has none. `waited_s` is the time before it
+    Cost in USD, None where the price is unknown; a task has none. `saved_*` is what curation left out of a request, and
+    what that was worth: below 0 where it cost more. `waited_s` is the time before it
     began, `brief` the beginning of a task's arguments as JSON.
     """
 
@@ -71,6 +72,8 @@ class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    saved_tokens: int = 0
+    saved_usd: float | None = 0.0
     conversation: str = ""
     title: str = ""
     client: str = ""
@@ -94,3 +97,6 @@ class ActivityHour(msgspec.Struct, frozen=True, kw_only=True):
     local: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    saved_tokens: int = 0
+    saved_usd: float = 0.0
+    saved_unpriced: int = 0

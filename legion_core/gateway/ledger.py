@@ -55,6 +55,17 @@ MIGRATIONS = (
         ) WITHOUT ROWID;
         """,
     ),
+    # What curation left out of each attempt, and what that was worth; NULL: its price is unknown.
+    Migration(
+        name="ledger-0003",
+        sql="""
+        ALTER TABLE attempts ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE attempts ADD COLUMN saved_usd REAL DEFAULT 0.0;
+        ALTER TABLE totals ADD COLUMN saved_tokens INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE totals ADD COLUMN saved_usd REAL NOT NULL DEFAULT 0.0;
+        ALTER TABLE totals ADD COLUMN saved_unpriced INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )
 
 SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
@@ -63,27 +74,33 @@ SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
 _ATTEMPTS = """
     SELECT a.request, a.attempt, a.tier, a.instance, a.model, a.input_tokens, a.output_tokens, a.cache_read_tokens,
            a.cache_write_tokens, a.thinking_tokens, a.is_estimated, a.cost_usd, a.outcome, a.why, a.at, a.duration_s,
-           a.first_token_s, r.conversation, r.dialect, r.client
+           a.first_token_s, r.conversation, r.dialect, r.client, a.saved_tokens, a.saved_usd
     FROM attempts a JOIN requests r ON r.id = a.request
 """
 _SUMMARY = """
     SELECT {by}, sum(attempts), sum(input_tokens), sum(output_tokens), sum(cost_usd), sum(unpriced),
-           sum(cache_read_tokens), sum(cache_write_tokens), sum(thinking_tokens)
+           sum(cache_read_tokens), sum(cache_write_tokens), sum(thinking_tokens), sum(saved_tokens), sum(saved_usd),
+           sum(saved_unpriced)
     FROM totals WHERE day >= ? GROUP BY 1 ORDER BY 1 DESC LIMIT 1000
 """
 _BY_CONVERSATION = """
     SELECT r.conversation, count(*), sum(a.input_tokens), sum(a.output_tokens), coalesce(sum(a.cost_usd), 0.0),
-           sum(a.cost_usd IS NULL), sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens)
+           sum(a.cost_usd IS NULL), sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens),
+           sum(a.saved_tokens), coalesce(sum(a.saved_usd), 0.0), sum(a.saved_usd IS NULL)
     FROM requests r JOIN attempts a ON a.request = r.id
     WHERE r.conversation <> '' AND r.at >= ? GROUP BY 1 ORDER BY max(r.at) DESC LIMIT 1000
 """
 _ADD = """
-    INSERT INTO totals VALUES(?,?,?,?,?,?,1,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+    INSERT INTO totals(day, client, tier, instance, model, outcome, attempts, input_tokens, output_tokens, cost_usd, unpriced,
+        cache_read_tokens, cache_write_tokens, thinking_tokens, saved_tokens, saved_usd, saved_unpriced)
+    VALUES(?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
         attempts = attempts + 1, input_tokens = input_tokens + excluded.input_tokens,
         output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
         unpriced = unpriced + excluded.unpriced, cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
         cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
-        thinking_tokens = thinking_tokens + excluded.thinking_tokens
+        thinking_tokens = thinking_tokens + excluded.thinking_tokens,
+        saved_tokens = saved_tokens + excluded.saved_tokens, saved_usd = saved_usd + excluded.saved_usd,
+        saved_unpriced = saved_unpriced + excluded.saved_unpriced
 """
 _SUMMARIES: dict[By, str] = {
     by: _BY_CONVERSATION if by == "conversation" else _SUMMARY.format(by=by) for by in get_args(By)
@@ -93,6 +110,7 @@ _SPEEDS = """
     FROM (SELECT * FROM attempts ORDER BY at DESC LIMIT 2000)
     WHERE outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY 1
 """
+Saved = tuple[int, float | None]  # tokens that were not sent, and USD; None: the price is unknown
 CLIENT_MAX = 40  # characters of a client's name that tell it from others
 
 
@@ -117,11 +135,18 @@ class Ledger:
         self._on_attempt = on_attempt
 
     async def settle(
-        self, request: Request, attempts: tuple[Attempt, ...], *, outcome: str, duration_s: float
+        self,
+        request: Request,
+        attempts: tuple[Attempt, ...],
+        *,
+        outcome: str,
+        duration_s: float,
+        saved: Sequence[Saved] = (),
     ) -> None:
         """Record the request and all its attempts, and free what was held for it, in one transaction.
 
-        A request settles once, a second time changes nothing.
+        A request settles once, a second time changes nothing. `saved` is what curation saved of each attempt, in their
+        order; none where it had no part.
         """
         for attempt in attempts:
             self._on_attempt(attempt)
@@ -135,7 +160,7 @@ class Ledger:
 
         def work(connection: Connection) -> None:
             fault("ledger.write")
-            write_bill(connection, head, attempts)
+            write_bill(connection, head, attempts, saved)
 
         await self._database.write(work, durability="process")
 
@@ -194,7 +219,9 @@ class Ledger:
         return msgspec.convert(found[0], tuple[float, int])
 
 
-def write_bill(connection: Connection, head: tuple[Value, ...], attempts: Sequence[Attempt]) -> None:
+def write_bill(
+    connection: Connection, head: tuple[Value, ...], attempts: Sequence[Attempt], saved: Sequence[Saved] = ()
+) -> None:
     """Within a write: the row of a request and those of its attempts, their sums, and the end of its reservation.
 
     `head` has the columns of `requests`. A request that is there already is left as it is.
@@ -203,9 +230,12 @@ def write_bill(connection: Connection, head: tuple[Value, ...], attempts: Sequen
     execute(connection, "DELETE FROM reservations WHERE request = ?", [request_id])
     if execute(connection, "INSERT OR IGNORE INTO requests VALUES(?,?,?,?,?,?,?,?,?)", head) == 0:
         return
-    for attempt in attempts:
-        row = _columns(request_id, attempt)
-        execute(connection, "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+    for place, attempt in enumerate(attempts):
+        tokens, usd = saved[place] if place < len(saved) else (0, 0.0)
+        row = (*_columns(request_id, attempt), tokens, usd)
+        execute(
+            connection, "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row
+        )
         usage, cost = attempt.usage, attempt.cost_usd
         execute(
             connection,
@@ -214,6 +244,7 @@ def write_bill(connection: Connection, head: tuple[Value, ...], attempts: Sequen
                 iso(attempt.started_at)[:10], client, attempt.tier, attempt.instance, attempt.model, attempt.outcome,
                 usage.input_tokens, usage.output_tokens, cost or 0.0, int(cost is None),
                 usage.cache_read_tokens, usage.cache_write_tokens, usage.thinking_tokens,
+                tokens, usd or 0.0, int(usd is None),
             ),
         )  # fmt: skip
 
@@ -230,13 +261,14 @@ def _columns(request_id: str, attempt: Attempt) -> tuple[Value, ...]:
 
 def _ledger_row(row: tuple[Value, ...]) -> LedgerRow:
     (request, attempt, tier, instance, model, *tokens) = row[:11]
-    (cost_usd, outcome, why, at, duration_s, first_token_s, conversation, dialect, client) = row[11:]
+    (cost_usd, outcome, why, at, duration_s, first_token_s, conversation, dialect, client) = row[11:20]
     usage = dict(zip(Usage.__struct_fields__, tokens, strict=True))
     return msgspec.convert(
         {
             "request": request, "attempt": attempt, "tier": tier, "instance": instance, "model": model, "usage": usage,
             "cost_usd": cost_usd, "outcome": outcome, "why": why, "at": at, "duration_s": duration_s,
             "first_token_s": first_token_s, "conversation": conversation, "dialect": dialect, "client": client,
+            "saved_tokens": row[20], "saved_usd": row[21],
         },
         LedgerRow,
         strict=False,

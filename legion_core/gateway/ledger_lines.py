@@ -36,6 +36,8 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     duration_s: float
     first_token_s: float | None
+    saved_tokens: int = 0
+    saved_usd: float | None = 0.0  # None: the price is unknown
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,8 @@ _LINE = """
            (SELECT sum(input_tokens) FROM attempts WHERE request = r.id),
            (SELECT sum(output_tokens) FROM attempts WHERE request = r.id),
            CASE WHEN r.is_priced THEN r.cost_usd END, r.conversation, coalesce(c.title, ''), r.dialect, r.client, r.at,
-           r.duration_s, a.first_token_s
+           r.duration_s, a.first_token_s, (SELECT sum(saved_tokens) FROM attempts WHERE request = r.id),
+           (SELECT CASE WHEN count(*) = count(saved_usd) THEN coalesce(sum(saved_usd), 0.0) END FROM attempts WHERE request = r.id)
     FROM requests r
     LEFT JOIN attempts a ON a.request = r.id
          AND a.attempt = (SELECT max(attempt) FROM attempts WHERE request = r.id)
@@ -82,18 +85,26 @@ def lines(connection: Connection, ids: Sequence[str]) -> list[RequestLine]:
     return [_line(each) for each in found]
 
 
-def by_hour(connection: Connection, since: datetime) -> list[tuple[str, int, int, float, int]]:
-    """`(hour as YYYY-MM-DDTHH UTC, requests, of them local, USD, of unknown price)` since a moment."""
+def by_hour(
+    connection: Connection, since: datetime
+) -> list[tuple[str, int, int, float, int, int, float, int]]:
+    """`(hour as YYYY-MM-DDTHH UTC, requests, of them local, USD, of unknown price, then by curation: tokens, USD, unknown)`.
+
+    Since a moment; the last three are what curation saved.
+    """
     found = rows(
         connection,
         "SELECT substr(r.at, 1, 13), count(*), sum(EXISTS(SELECT 1 FROM attempts a WHERE a.request = r.id AND "
-        "a.tier = 'local' AND a.outcome = 'succeeded')), coalesce(sum(r.cost_usd), 0.0), sum(NOT r.is_priced) "
+        "a.tier = 'local' AND a.outcome = 'succeeded')), coalesce(sum(r.cost_usd), 0.0), sum(NOT r.is_priced), "
+        "coalesce(sum((SELECT sum(saved_tokens) FROM attempts WHERE request = r.id)), 0), "
+        "coalesce(sum((SELECT sum(saved_usd) FROM attempts WHERE request = r.id)), 0.0), "
+        "sum(EXISTS(SELECT 1 FROM attempts WHERE request = r.id AND saved_usd IS NULL)) "
         "FROM requests r WHERE r.at >= ? GROUP BY 1",
         [iso(since)],
     )
     return [
-        (str(hour), int(count), int(local), float(usd), int(unknown))
-        for hour, count, local, usd, unknown in found
+        (str(hour), int(count), int(local), float(usd), int(unknown), int(tokens), float(saved), int(unsure))
+        for hour, count, local, usd, unknown, tokens, saved, unsure in found
     ]
 
 
@@ -137,6 +148,6 @@ def _line(found: tuple[Value, ...]) -> RequestLine:
     values = dict(zip(names, found, strict=True))
     for name in ("why", "tier", "instance", "model"):
         values[name] = values[name] or ""
-    for name in ("attempts", "input_tokens", "output_tokens"):
+    for name in ("attempts", "input_tokens", "output_tokens", "saved_tokens"):
         values[name] = values[name] or 0
     return msgspec.convert(values, RequestLine, strict=False)

@@ -11,7 +11,12 @@ By = Literal["tier", "model", "day", "instance", "client", "conversation", "outc
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as the ledger keeps it. `cost_usd` None means the price is unknown, never that it was free."""
+    """One attempt as the ledger keeps it. `cost_usd` None means the price is unknown, never that it was free.
+
+    Curation left `saved_tokens` (estimated) out of it, so that with nothing done the prompt would have had these more.
+    `saved_usd` is what that was worth, caches counted; below 0 where it cost more than it saved, None where the price is
+    unknown.
+    """
 
     request: str
     attempt: int
@@ -28,10 +33,15 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str = ""
     dialect: str = ""
     client: str = ""
+    saved_tokens: int = 0
+    saved_usd: float | None = 0.0
 
 
 class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Attempts added up under one key. `unpriced` of them have an unknown price and are not in `cost_usd`."""
+    """Attempts added up under one key. `unpriced` of them have an unknown price and are not in `cost_usd`.
+
+    `saved_*` is what curation left out, and what that was worth; `saved_unpriced` attempts are not in `saved_usd`.
+    """
 
     key: str
     attempts: int
@@ -42,6 +52,9 @@ class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     thinking_tokens: int = 0
+    saved_tokens: int = 0
+    saved_usd: float = 0.0
+    saved_unpriced: int = 0
 
 
 class BudgetRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,7 +113,7 @@ class Pipeline:
                         writer.take(event)
                     if isinstance(event, Closed):
                         outcome = event.error_code or "succeeded"
-                        await self._settle(request, failover, outcome, started_s)
+                        await self._settle(request, failover, outcome, started_s, curated)
                         is_settled = True
                         if curated is not None and self._curation is not None:
                             self._curation().after(curated)
@@ -129,7 +129,7 @@ class Pipeline:
             raise
         finally:
             if not is_settled:
-                await self._settle(request, failover, outcome, started_s)
+                await self._settle(request, failover, outcome, started_s, curated)
             if writer is not None:
                 await writer.abandon("stopped", None, attempts_of(failover))
 
@@ -189,10 +189,24 @@ class Pipeline:
         )
 
     async def _settle(
-        self, request: Request, failover: Asking | None, outcome: str, started_s: float
+        self,
+        request: Request,
+        failover: Asking | None,
+        outcome: str,
+        started_s: float,
+        curated: "Curated | None",
     ) -> None:
+        attempts, saved = attempts_of(failover), ()
+        if curated is not None and curated.kept is not None and curated.kept.epoch:
+            from legion_core.gateway.savings import saved_of
+
+            saved = saved_of(curated, attempts, self._lanes(), self._clock.utc_now().timestamp())
         await self._ledger.settle(
-            request, attempts_of(failover), outcome=outcome, duration_s=self._clock.monotonic_s() - started_s
+            request,
+            attempts,
+            outcome=outcome,
+            duration_s=self._clock.monotonic_s() - started_s,
+            saved=saved,
         )
 
 
