@@ -124,7 +124,8 @@ class ToolTurns:
             async with aclosing(self._pipeline.handle(request, who, answer)) as events:
                 async for event in events:
                     given.take(event)
-            if not given.tool_calls or given.closed.stop_reason in ("error", "cancelled"):
+            is_over = number == ROUNDS_MAX or given.closed.stop_reason in ("error", "cancelled")
+            if not given.tool_calls or is_over:
                 return True
             below = await self._round(answer, given.tool_calls, offered, who, is_private=request.is_private)
             request = msgspec.structs.replace(request, id=self._ids.new("req"))
