@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,6 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import (
     ConnectionLost,
     Corrupt,
@@ -31,6 +30,7 @@ from legion_core.kernel.errors import (
     TimedOut,
     Unavailable,
 )
+from legion_core.kernel.fetch import reach
 from legion_core.models.catalogue import offer
 from legion_core.models.fit import size
 from legion_core.models.pull_part import (
@@ -45,7 +45,7 @@ from legion_core.models.pull_part import (
     waiting_in,
     write_part,
 )
-from legion_core.models.pull_reach import check_peer, check_reach, pinned
+from legion_core.models.pull_reach import PrivateAddress, check_reach, outgoing
 from legion_core.models.sniff import SNIFF_BYTES, foreign
 from legion_core.models.store import ModelStore, StoredModel, check_name, file_sha256, name_for
 
@@ -97,10 +97,17 @@ class Puller:
     """Downloads into a store. Cancel by cancelling the task; the part stays and the next `pull` goes on from there."""
 
     def __init__(
-        self, clock: Clock, store: ModelStore, limits: Limits | None = None, *, allow_private: bool = False
+        self,
+        clock: Clock,
+        store: ModelStore,
+        limits: Limits | None = None,
+        *,
+        allow_private: bool = False,
+        resolve: reach.Resolve | None = None,
     ) -> None:
         """`allow_private`: every download may come from a private address; else each must be allowed by itself."""
         self._clock = clock
+        self._resolve = resolve
         self._allow_private = allow_private
         self._store = store
         self._limits = limits or Limits()
@@ -134,7 +141,7 @@ class Puller:
         if wanted.name.lower() in self._busy:
             raise LimitReached(f"{wanted.name!r} is being downloaded already.")
         if not wanted.allow_private:
-            await check_reach(wanted.url)
+            await check_reach(wanted.url, self._resolve)
         await self.wish(wanted, "")
         return wanted
 
@@ -147,7 +154,9 @@ class Puller:
             raise LimitReached(f"{wanted.name!r} is being downloaded already.")
         self._busy.add(wanted.name.lower())
         try:
-            return await _Download(self._clock, self._store, self._limits, wanted, progress).run()
+            return await _Download(
+                self._clock, self._store, self._limits, wanted, progress, self._resolve
+            ).run()
         finally:
             self._busy.discard(wanted.name.lower())
 
@@ -253,8 +262,10 @@ class _Download:
         limits: Limits,
         wanted: Wanted,
         progress: Callable[[PullProgress], None] | None,
+        resolve: reach.Resolve | None,
     ) -> None:
         self._clock = clock
+        self._resolve = resolve
         self._store = store
         self._limits = limits
         self._wanted = wanted
@@ -317,7 +328,12 @@ class _Download:
 
         timeout = httpx.Timeout(self._limits.silence_s, connect=self._limits.connect_s)
         tries, restarts = 0, 0
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+        out = outgoing(
+            httpx, self._wanted.name, allow_private=self._wanted.allow_private, resolve=self._resolve
+        )
+        async with httpx.AsyncClient(
+            timeout=timeout, follow_redirects=False, transport=out, trust_env=False
+        ) as client:
             while True:
                 before = self._done
                 try:
@@ -359,20 +375,16 @@ class _Download:
     async def _request(self, client: "httpx.AsyncClient", url: str, redirects: int) -> None:
         import httpx
 
-        named = httpx.URL(url)
-        target_url, headers, extensions = named, dict[str, str](), dict[str, str]()
-        if not self._wanted.allow_private:
-            try:
-                target_url, headers, extensions = pinned(url, await check_reach(url))
-            except ConnectionLost as error:
-                raise _RetryError(error) from error
-        CONTACTS.note(named.host, named.port or (443 if named.scheme == "https" else 80), "model download")
-        sent = {**self._headers(), **headers}
-        async with client.stream("GET", target_url, headers=sent, extensions=extensions) as answer:
-            if not self._wanted.allow_private:
-                check_peer(answer)
+        client.cookies.clear()  # a server knows us by nothing
+        try:
+            opened = await client.send(client.build_request("GET", url, headers=self._headers()), stream=True)
+        except reach.PrivateAddress as error:
+            raise PrivateAddress(error.host) from error
+        except ConnectionLost as error:
+            raise _RetryError(error) from error
+        async with aclosing(opened) as answer:
             if answer.has_redirect_location:
-                target = str(named.join(answer.headers["location"]))
+                target = str(httpx.URL(url).join(answer.headers["location"]))
                 if redirects == 0:
                     raise Unavailable("The server redirects in a circle.")
                 check_url(target)

@@ -14,6 +14,7 @@ from legion_core.api.types import PullProgressed
 from legion_core.kernel.clock import SystemClock
 from legion_core.kernel.errors import Conflict, LegionError, LimitReached, NotFound
 from legion_core.kernel.events import EventBus, Subscription
+from legion_core.kernel.fetch.reach import Reach, Resolve
 from legion_core.kernel.ids import Ids, system_rng
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.pull import Limits, Puller
@@ -29,12 +30,12 @@ QUICK = Limits(tries_max=2, tries_begun_max=2, pause_first_s=0.001, pause_max_s=
 class Bench:
     """Downloads over a real store, and their facts."""
 
-    def __init__(self, folder: Path, *, allow_private: bool = True) -> None:
+    def __init__(self, folder: Path, *, allow_private: bool = True, resolve: Resolve | None = None) -> None:
         clock = SystemClock()
         self.store = ModelStore(clock, Ids(clock, system_rng()), folder / "models")
         self.bus, self.supervisor = EventBus(clock), Supervisor()
         self.ready: list[str] = []
-        self.puller = Puller(clock, self.store, QUICK, allow_private=allow_private)
+        self.puller = Puller(clock, self.store, QUICK, allow_private=allow_private, resolve=resolve)
         self.downloads = Downloads(self.puller, self.bus, self.supervisor, self._on_ready)
         self.facts: Subscription = self.bus.subscribe(PullProgressed)
 
@@ -54,8 +55,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, *, allow_private: bool = True) -> AsyncGenerator[Bench]:
-    made = Bench(folder, allow_private=allow_private)
+async def bench(
+    folder: Path, *, allow_private: bool = True, resolve: Resolve | None = None
+) -> AsyncGenerator[Bench]:
+    made = Bench(folder, allow_private=allow_private, resolve=resolve)
     try:
         yield made
     finally:
@@ -219,15 +222,8 @@ def test_every_way_to_write_a_private_address_is_seen_through(host: str) -> None
 
 
 def test_a_redirect_into_the_own_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    async def first_is_public(url: str) -> str:
-        # The server on loopback stands for a public one; where it sends us is judged for real.
-        asked.append(url)
-        return await check_reach(url) if len(asked) > 2 else "127.0.0.1"
-
-    monkeypatch.setattr("legion_core.models.pull.check_reach", first_is_public)
-    monkeypatch.setattr("legion_core.models.pull.check_peer", lambda answer: None)
+    # The server on loopback stands for a public one; where it sends us is judged for real.
+    monkeypatch.setattr("legion_core.kernel.fetch.reach.PUBLIC", Reach(allow=("127.0.0.1",)))
 
     async def check() -> None:
         async with model_server() as server, bench(tmp_path, allow_private=False) as at:
@@ -242,20 +238,20 @@ def test_a_redirect_into_the_own_network_is_refused(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.allow_log("download toy")
-def test_a_name_that_leads_elsewhere_once_it_was_looked_up_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def says_public(url: str) -> str:
-        return "127.0.0.1"
+def test_a_name_that_leads_elsewhere_once_it_was_looked_up_is_refused(tmp_path: Path) -> None:
+    asked: list[str] = []
 
-    monkeypatch.setattr("legion_core.models.pull.check_reach", says_public)
+    async def rebinding(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.216.34"] if len(asked) == 1 else ["127.0.0.1"]
 
     async def check() -> None:
-        async with model_server() as server, bench(tmp_path, allow_private=False) as at:
+        async with model_server() as server, bench(tmp_path, allow_private=False, resolve=rebinding) as at:
             server.gate.set()
-            await at.downloads.start(server.url())
+            await at.downloads.start(server.url().replace("127.0.0.1", "models.example"))
             failed = await at.until("failed")
-            assert "127.0.0.1 is an address of this computer" in failed.problem
+            assert "models.example is an address of this computer" in failed.problem
+            assert server.starts == []
             assert not part_file(at.store, "toy").exists()
 
     run(check())

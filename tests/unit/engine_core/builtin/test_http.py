@@ -281,8 +281,8 @@ def test_no_connection_is_kept_from_one_task_to_the_next(server: ThreadingHTTPSe
     async def twice(http: HttpRequests, url: str) -> None:
         for _ in range(2):
             assert (await http.get(f"{url}/json")).status == 200
-        assert http._client is not None
-        assert http._client._transport._pool.connections == []  # type: ignore[attr-defined]
+        kept = [inner._pool.connections for inner in http._fetcher._out._inner.values()]  # type: ignore[union-attr]
+        assert kept == [[]]
 
     fetch(server, twice)
     assert len(came) == len(set(came)) == 2
