@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ChainView,
         EdgeExplained,
         NodePayload,
+        Renamed,
         RunRow,
         RunView,
     )
@@ -39,6 +40,10 @@ class ChainDoor(Protocol):
 
     def show(self, name: str, version: int) -> "ChainView":
         """One of them."""
+        ...
+
+    def rename(self, old: str, new: str) -> "Renamed":
+        """Give it another name."""
         ...
 
     def delete(self, name: str) -> None:
@@ -101,6 +106,9 @@ class LocalChains(ChainDoor):
     def show(self, name: str, version: int) -> "ChainView":
         return self._run(self._door().show(name, version))
 
+    def rename(self, old: str, new: str) -> "Renamed":
+        return self._run(self._door().rename(old, new))
+
     def delete(self, name: str) -> None:
         self._run(self._door().delete(name))
 
@@ -158,6 +166,11 @@ class RemoteChains(ChainDoor):
         from legion_core.api.chain_types import ChainView
 
         return self._wire.get(f"{_CHAINS}/{part(name)}", ChainView, version=version)
+
+    def rename(self, old: str, new: str) -> "Renamed":
+        from legion_core.api.chain_types import Renamed
+
+        return self._wire.ask("POST", f"{_CHAINS}/{part(old)}/rename", Renamed, body={"to": new})
 
     def delete(self, name: str) -> None:
         self._wire.ask("DELETE", f"{_CHAINS}/{part(name)}", dict[str, str])

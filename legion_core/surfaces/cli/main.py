@@ -8,19 +8,18 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from legion_core import __version__
 from legion_core.kernel.errors import Bug, LegionError
-from legion_core.surfaces.cli.outcome import Outcome, Setting
-from legion_core.surfaces.cli.tree import Usage, parser
+from legion_core.surfaces.cli.outcome import Actions, Command, Outcome, Setting
+from legion_core.surfaces.cli.parser import Usage
+from legion_core.surfaces.cli.tree import parser
 
 if TYPE_CHECKING:
     import argparse
 
     from legion_core.surfaces.cli.local import OpenNode
-
-Run = Callable[[Setting, "argparse.Namespace"], Outcome]
 
 
 def run(
@@ -142,207 +141,95 @@ def _log_to_stderr(setting: Setting) -> None:
     setting.at_end(close)
 
 
-def _command(command: str | None, action: str | None) -> Run:
-    """The function behind a command. Only its own module is imported: `legion status` must not wait for the rest."""
+def _command(command: str | None, action: str | None) -> Command:
+    """The function behind a command."""
+    return _desktop if command in (None, "desktop") else _actions(command)[action]
+
+
+def _actions(command: str) -> Actions:  # noqa: C901  # a table, of which one line is ever run
+    """What a command can do. Only its own module is imported: `legion status` must not wait for the rest."""
     match command:
-        case None | "desktop":
-            return _desktop
-        case "status" | "stop" | "doctor":
-            from legion_core.surfaces.cli.commands import node
-
-            return {"status": node.status, "stop": node.stop, "doctor": node.doctor}[command]
         case "start":
-            from legion_core.surfaces.cli.commands.start import start
+            from legion_core.surfaces.cli.commands.start import ACTIONS
 
-            return start
+            return ACTIONS
+        case "stop" | "status" | "doctor":
+            from legion_core.surfaces.cli.commands.node import DOCTOR, STATUS, STOP
+
+            return {"stop": STOP, "status": STATUS, "doctor": DOCTOR}[command]
         case "chat":
-            from legion_core.surfaces.cli.commands import chat
+            from legion_core.surfaces.cli.commands.chat import ACTIONS
 
-            return chat.prompt if action == "prompt" else chat.repl
-        case "task" | "extension":
-            return _tasks(command, str(action))
-        case "chain":
-            return _chains(str(action))
-        case "schedule" | "hook":
-            return _occasions(command, str(action))
-        case "mcp":
-            return _mcp(action)
+            return ACTIONS
+        case "task":
+            from legion_core.surfaces.cli.commands.tasks import ACTIONS
+
+            return ACTIONS
+        case "extension":
+            from legion_core.surfaces.cli.commands.extensions import ACTIONS
+
+            return ACTIONS
         case "worker":
-            from legion_core.surfaces.cli.commands.worker import worker
+            from legion_core.surfaces.cli.commands.worker import ACTIONS
 
-            return worker
+            return ACTIONS
+        case "chain":
+            from legion_core.surfaces.cli.commands.chains import ACTIONS
+
+            return ACTIONS
+        case "schedule":
+            from legion_core.surfaces.cli.commands.schedules import ACTIONS
+
+            return ACTIONS
+        case "hook":
+            from legion_core.surfaces.cli.commands.hooks import ACTIONS
+
+            return ACTIONS
+        case "model":
+            from legion_core.surfaces.cli.commands.models import ACTIONS
+
+            return ACTIONS
+        case "provider" | "route":
+            from legion_core.surfaces.cli.commands.providers import PROVIDER, ROUTE
+
+            return {"provider": PROVIDER, "route": ROUTE}[command]
+        case "ledger":
+            from legion_core.surfaces.cli.commands.ledger import ACTIONS
+
+            return ACTIONS
+        case "config" | "secret":
+            from legion_core.surfaces.cli.commands.configuration import CONFIG, SECRET
+
+            return {"config": CONFIG, "secret": SECRET}[command]
+        case "token" | "rbac" | "audit":
+            from legion_core.surfaces.cli.commands.rights import AUDIT, RBAC, TOKEN
+
+            return {"token": TOKEN, "rbac": RBAC, "audit": AUDIT}[command]
         case "connect":
-            return _connections(str(action))
-        case "config" | "secret" | "token" | "rbac" | "audit":
-            return _configuration(command, str(action))
+            from legion_core.surfaces.cli.commands.connect import ACTIONS
+
+            return ACTIONS
+        case "conversation":
+            from legion_core.surfaces.cli.commands.conversations import ACTIONS
+
+            return ACTIONS
+        case "mcp":
+            from legion_core.surfaces.cli.commands.mcp import ACTIONS
+
+            return ACTIONS
+        case "curate":
+            from legion_core.surfaces.cli.commands.curate import ACTIONS
+
+            return ACTIONS
+        case "completion":
+            from legion_core.surfaces.cli.commands.completion import ACTIONS
+
+            return ACTIONS
         case _:
-            return _rest(command, str(action))
+            raise Usage(f"There is no command {command!r}.")
 
 
-def _mcp(action: str | None) -> Run:
-    from legion_core.surfaces.cli.commands import mcp
-
-    table: dict[str | None, Run] = {
-        None: mcp.serve,
-        "tools": mcp.tools,
-        "calls": mcp.calls,
-        "allow": mcp.allow,
-        "forbid": mcp.forbid,
-        "reset": mcp.reset,
-        "grants": mcp.grants,
-        "server": mcp.server,
-    }
-    return table[action]
-
-
-def _configuration(command: str, action: str) -> Run:
-    if command in ("rbac", "audit") or (command == "token" and action != "show"):
-        return _rights(command, action)
-    from legion_core.surfaces.cli.commands import configuration
-
-    table: dict[tuple[str, str], Run] = {
-        ("config", "get"): configuration.get,
-        ("config", "set"): configuration.change,
-        ("config", "check"): configuration.check,
-        ("config", "path"): configuration.path,
-        ("secret", "set"): configuration.set_secret,
-        ("secret", "list"): configuration.list_secrets,
-        ("secret", "remove"): configuration.remove_secret,
-        ("token", "show"): configuration.show_token,
-    }
-    return table[command, action]
-
-
-def _connections(action: str) -> Run:
-    from legion_core.surfaces.cli.commands import connect
-
-    table: dict[str, Run] = {
-        "list": connect.listing,
-        "preview": connect.preview,
-        "apply": connect.apply,
-        "undo": connect.undo,
-        "key": connect.key,
-    }
-    return table[action]
-
-
-def _rights(command: str, action: str) -> Run:
-    from legion_core.surfaces.cli.commands import rights
-
-    table: dict[tuple[str, str], Run] = {
-        ("rbac", "check"): rights.check,
-        ("rbac", "policy"): rights.policy,
-        ("audit", "verify"): rights.verify,
-        ("audit", "list"): rights.listing,
-        ("audit", "export"): rights.export,
-        ("token", "list"): rights.list_tokens,
-        ("token", "create"): rights.create_token,
-        ("token", "revoke"): rights.revoke_token,
-    }
-    return table[command, action]
-
-
-def _chains(action: str) -> Run:
-    from legion_core.surfaces.cli.commands import chains
-
-    table: dict[str, Run] = {
-        "apply": chains.apply,
-        "check": chains.check,
-        "list": chains.listing,
-        "show": chains.show,
-        "run": chains.run,
-        "runs": chains.runs,
-        "run-show": chains.run_show,
-        "run-cancel": chains.run_cancel,
-        "replay": chains.replay,
-        "delete": chains.delete,
-    }
-    return table[action]
-
-
-def _occasions(command: str, action: str) -> Run:
-    if command == "hook":
-        from legion_core.surfaces.cli.commands import hooks
-
-        return {
-            "add": hooks.add,
-            "list": hooks.listing,
-            "show": hooks.show,
-            "pause": hooks.pause,
-            "resume": hooks.resume,
-            "remove": hooks.remove,
-            "deliveries": hooks.deliveries,
-        }[action]
-    from legion_core.surfaces.cli.commands import schedules
-
-    table: dict[str, Run] = {
-        "add": schedules.add,
-        "list": schedules.listing,
-        "show": schedules.show,
-        "runs": schedules.runs,
-        "pause": schedules.pause,
-        "resume": schedules.resume,
-        "remove": schedules.remove,
-        "run": schedules.run,
-        "preview": schedules.preview,
-    }
-    return table[action]
-
-
-def _tasks(command: str, action: str) -> Run:
-    if command == "extension":
-        from legion_core.surfaces.cli.commands import extensions
-
-        return {"list": extensions.listing, "info": extensions.info, "create": extensions.create}[action]
-    from legion_core.surfaces.cli.commands import tasks
-
-    table: dict[str, Run] = {
-        "run": tasks.run,
-        "list": tasks.listing,
-        "show": tasks.show,
-        "logs": tasks.logs,
-        "cancel": tasks.cancel,
-        "retry": tasks.retry,
-    }
-    return table[action]
-
-
-def _rest(command: str, action: str) -> Run:
-    if command == "curate":
-        from legion_core.surfaces.cli.commands.curate import curate
-
-        return curate
-    from legion_core.surfaces.cli.commands import conversations, ledger, models, providers
-
-    table: dict[tuple[str, str], Run] = {
-        ("model", "list"): models.listing,
-        ("model", "pull"): models.pull,
-        ("model", "import"): models.importing,
-        ("model", "remove"): models.remove,
-        ("model", "fit"): models.fit,
-        ("provider", "list"): providers.listing,
-        ("provider", "add"): providers.add,
-        ("provider", "remove"): providers.remove,
-        ("provider", "test"): providers.test,
-        ("provider", "trip"): providers.trip,
-        ("provider", "drain"): providers.drain,
-        ("provider", "reset"): providers.reset,
-        ("provider", "discover"): providers.discover,
-        ("route", "explain"): providers.explain,
-        ("ledger", "summary"): ledger.summary,
-        ("ledger", "budget"): ledger.budget,
-        ("conversation", "list"): conversations.listing,
-        ("conversation", "show"): conversations.show,
-        ("conversation", "search"): conversations.search,
-        ("conversation", "export"): conversations.export,
-        ("conversation", "import"): conversations.import_,
-        ("conversation", "private"): conversations.private,
-        ("conversation", "delete"): conversations.delete,
-    }
-    return table[command, action]
-
-
-def _desktop(setting: Setting, arguments: Any) -> Outcome:
+def _desktop(setting: Setting, arguments: "argparse.Namespace") -> Outcome:
     if setting.desktop is None:
         raise Usage(
             "This is the command line alone, without the window.", hint="`legion --help` lists the commands."

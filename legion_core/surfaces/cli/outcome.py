@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    import argparse
+
     from legion_core.storage.home import Home
     from legion_core.surfaces.cli.backend import Backend
     from legion_core.surfaces.cli.local import OpenNode
@@ -81,3 +83,8 @@ class Setting:
         if self._backend is not None:
             self._backend.close()
             self._backend = None
+
+
+Command = Callable[[Setting, "argparse.Namespace"], Outcome]
+Actions = Mapping[str | None, Command]
+"""The functions behind one command, by the name of the action; None is the command alone."""

@@ -1,9 +1,8 @@
 """The commands and their arguments. Nothing is imported here that a command needs: `--help` must be instant."""
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
 
-from legion_core.kernel.errors import InvalidInput
+from legion_core.surfaces.cli.parser import Group, Parser
 
 _TIERS = ("local", "direct", "fleet", "cloud", "frontier")
 _KINDS = (
@@ -18,31 +17,19 @@ _KINDS = (
     "mlx",
     "llamacpp",
 )
-_EPILOG = "Every command takes --json. Without a command the desktop opens. Environment: LEGION_HOME, LEGION_PORT, LEGION_TOKEN."
+_ABOUT = """\
+AI on your own machine first. Without a command the desktop opens.
 
-
-class Usage(InvalidInput):
-    """The command line cannot be understood; exit status 2."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises Usage instead of printing and leaving, so that it can be told as JSON too."""
-
-    def error(self, message: str) -> NoReturn:
-        """See the class."""
-        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
-        raise Usage(f"{message[:1].upper()}{message[1:]}.", hint=f"Usage: {usage}")
-
-
-if TYPE_CHECKING:
-    Group = argparse._SubParsersAction[Parser]  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # it has no other name
+A command works through the running engine where there is one, else by itself. Environment: LEGION_HOME (where
+everything is kept), LEGION_PORT, LEGION_TOKEN, LEGION_MODE, LEGION_LOG. Exit status: 0, 1 for an error, 2 for a
+command line that cannot be understood."""
 
 
 def parser() -> Parser:
     """The whole tree; the chosen command's name is in `command` and `action`."""
-    top = Parser(prog="legion", description="AI on your own machine first.", epilog=_EPILOG)
+    top = Parser(prog="legion", description=_ABOUT)
     top.add_argument("--version", action="store_true", help="print the version")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    commands = top.branch("command", word="COMMAND", is_required=False)
     commands.add_parser("desktop", help="open the window")
     _node(commands)
     _chat(commands)
@@ -57,15 +44,18 @@ def parser() -> Parser:
     _conversations(commands)
     _mcp(commands)
     _curate(commands)
+    completion = commands.add_parser(
+        "completion", help="a script that completes these commands in your shell"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return top
 
 
-def _group(commands: "Group", name: str, words: str) -> "Group":
-    group = commands.add_parser(name, help=words, description=words)
-    return group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+def _group(commands: Group, name: str, words: str) -> Group:
+    return commands.add_parser(name, help=words).branch("action")
 
 
-def _node(commands: "Group") -> None:
+def _node(commands: Group) -> None:
     start = commands.add_parser("start", help="run the engine without a window, in the foreground")
     start.add_argument("--full", action="store_true", help="with RabbitMQ")
     start.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1 and ::1)")
@@ -76,10 +66,10 @@ def _node(commands: "Group") -> None:
     commands.add_parser("doctor", help="check everything and say what to do")
 
 
-def _chat(commands: "Group") -> None:
+def _chat(commands: Group) -> None:
     chat = commands.add_parser("chat", help="chat in the terminal")
     _pins(chat)
-    actions = chat.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
+    actions = chat.branch("action", is_required=False)
     prompt = actions.add_parser("prompt", help="one question, one answer")
     prompt.add_argument("text", help="the question; - reads it from standard input")
     _pins(prompt, is_inner=True)
@@ -93,7 +83,7 @@ def _pins(parser: argparse.ArgumentParser, *, is_inner: bool = False) -> None:
     parser.add_argument("--instance", metavar="I", default=default, help="answer on this instance")
 
 
-def _tasks(commands: "Group") -> None:
+def _tasks(commands: Group) -> None:
     task = _group(commands, "task", "run functions, and see what became of them")
     run = task.add_parser("run", help="run EXTENSION.RUNNER.FUNCTION with key:value arguments")
     run.add_argument("task", metavar="FUNCTION", help="such as http.request.get")
@@ -120,7 +110,7 @@ def _tasks(commands: "Group") -> None:
     worker.add_argument("--calls", action="store_true", help=argparse.SUPPRESS)
 
 
-def _schedules(commands: "Group") -> None:
+def _schedules(commands: Group) -> None:
     schedule = _group(commands, "schedule", "what is done again and again")
     add = schedule.add_parser(
         "add", help="start a task or chain:NAME by a cron expression or every so many seconds"
@@ -169,7 +159,7 @@ def _schedules(commands: "Group") -> None:
     preview.add_argument("--count", metavar="N", type=int, default=5)
 
 
-def _hooks(commands: "Group") -> None:
+def _hooks(commands: Group) -> None:
     hook = _group(commands, "hook", "addresses at which others deliver, signed")
     add = hook.add_parser("add", help="POST /hooks/NAME starts a task or chain:NAME")
     add.add_argument("name", metavar="NAME")
@@ -218,7 +208,7 @@ def _timing(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _chains(commands: "Group") -> None:
+def _chains(commands: Group) -> None:
     chain = _group(commands, "chain", "which task follows which")
     for action, words in (
         ("apply", "keep a chain, written as YAML or JSON"),
@@ -255,10 +245,13 @@ def _chains(commands: "Group") -> None:
     replay.add_argument("id", metavar="ID")
     replay.add_argument("--from", dest="node", metavar="NODE", required=True)
     replay.add_argument("--wait", action="store_true", help="wait for its end and print how it went")
+    rename = chain.add_parser("rename", help="give it another name; what starts it follows")
+    rename.add_argument("name", metavar="NAME")
+    rename.add_argument("to", metavar="TO", help="letters, digits, . _ and -")
     chain.add_parser("delete", help="take it away; its runs are kept").add_argument("name", metavar="NAME")
 
 
-def _mcp(commands: "Group") -> None:
+def _mcp(commands: Group) -> None:
     mcp = commands.add_parser("mcp", help="tools for other programs (MCP), over standard input and output")
     mcp.add_argument(
         "--http", action="store_true", help="over HTTP: say where, and serve if no workbench runs"
@@ -270,7 +263,7 @@ def _mcp(commands: "Group") -> None:
         default="",
         help="as the program that `legion connect` connected, with its key instead of the owner's",
     )
-    actions = mcp.add_subparsers(dest="action", metavar="[ACTION]", parser_class=Parser)
+    actions = mcp.branch("action", is_required=False)
     tools = actions.add_parser("tools", help="all of them, and what a client may do with them")
     tools.add_argument("--client", metavar="NAME", default="owner", help="whose token (default owner)")
     calls = actions.add_parser("calls", help="what was called, newest first")
@@ -286,7 +279,7 @@ def _mcp(commands: "Group") -> None:
     reset.add_argument("--client", metavar="NAME", default="owner")
     actions.add_parser("grants", help="what was allowed and forbidden")
     server = actions.add_parser("server", help="other people's servers, whose tools you can use")
-    verbs = server.add_subparsers(dest="verb", metavar="ACTION", required=True, parser_class=Parser)
+    verbs = server.branch("verb")
     add = verbs.add_parser("add", help="register one: --url URL, or -- PROGRAM WORD …")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--url", metavar="URL", default="")
@@ -315,7 +308,7 @@ def _mcp(commands: "Group") -> None:
     approve.add_argument("fingerprint", metavar="FINGERPRINT", help="as `look` showed it")
 
 
-def _models(commands: "Group") -> None:
+def _models(commands: Group) -> None:
     model = _group(commands, "model", "model files on this computer")
     listed = model.add_parser("list", help="all of them, and whether they fit")
     listed.add_argument("--context", metavar="TOKENS", type=int, help="reckon the fit for this many tokens")
@@ -331,7 +324,7 @@ def _models(commands: "Group") -> None:
     fit.add_argument("--context", metavar="TOKENS", type=int, default=4096)
 
 
-def _providers(commands: "Group") -> None:
+def _providers(commands: Group) -> None:
     provider = _group(commands, "provider", "instances that answer")
     provider.add_parser("list", help="all of them, and how they are")
     add = provider.add_parser(
@@ -384,7 +377,7 @@ def _providers(commands: "Group") -> None:
     ledger.add_parser("budget", help="every limit on money, with what is spent and held")
 
 
-def _configuration(commands: "Group") -> None:
+def _configuration(commands: Group) -> None:
     config = _group(commands, "config", "the configuration")
     config.add_parser("get", help="one setting").add_argument("key", metavar="KEY")
     change = config.add_parser("set", help="change a setting")
@@ -401,7 +394,7 @@ def _configuration(commands: "Group") -> None:
     _rights(commands)
 
 
-def _rights(commands: "Group") -> None:
+def _rights(commands: Group) -> None:
     token = _group(commands, "token", "the owner's token, and those of clients")
     token.add_parser("show", help="print the owner's")
     tokens = token.add_parser("list", help="those of clients; never their secrets")
@@ -424,9 +417,7 @@ def _rights(commands: "Group") -> None:
     check.add_argument("path", metavar="PATH", help="such as tasks/http/request/get")
     check.add_argument("verb", metavar="ACTION", help="such as run")
     policy = rbac.add_parser("policy", help="the policy in force")
-    policies = policy.add_subparsers(
-        dest="policy_action", metavar="ACTION", required=True, parser_class=Parser
-    )
+    policies = policy.branch("policy_action")
     policies.add_parser("show", help="print it")
     apply = policies.add_parser("apply", help="put one in force, whole or not at all")
     apply.add_argument("file", metavar="FILE", help="TOML; - is standard input")
@@ -447,7 +438,7 @@ def _rights(commands: "Group") -> None:
     export.add_argument("--after", metavar="N", type=int, default=0, help="only entries behind this one")
 
 
-def _connections(commands: "Group") -> None:
+def _connections(commands: Group) -> None:
     connect = _group(commands, "connect", "let other programs on this computer use this workbench")
     connect.add_parser("list", help="which programs, and whether they are connected")
     for action, words in (
@@ -472,7 +463,7 @@ def _connections(commands: "Group") -> None:
             one.add_argument("--home", metavar="DIR", default="", help="of this data directory")
 
 
-def _conversations(commands: "Group") -> None:
+def _conversations(commands: Group) -> None:
     conversation = _group(commands, "conversation", "chats kept here")
     listed = conversation.add_parser("list", help="pinned first, then the latest")
     listed.add_argument("--limit", metavar="N", type=int, default=50)
@@ -491,7 +482,7 @@ def _conversations(commands: "Group") -> None:
     conversation.add_parser("delete", help="move it to the trash").add_argument("id", metavar="ID")
 
 
-def _curate(commands: "Group") -> None:
+def _curate(commands: Group) -> None:
     curate = commands.add_parser(
         "curate",
         help="what curation would do to a transcript, turn by turn",

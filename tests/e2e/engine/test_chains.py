@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,26 @@ def test_the_promised_shapes_over_http(legion_home: Path, server: str) -> None:
             assert http.post("/chains/preview", json={"chain": document}).json()["data"]["is_dry"] is True
             assert http.delete("/chains/two").status_code == 200
             assert http.post("/chains/two/run", json={}).status_code == 404
+
+
+@pytest.mark.parametrize("place", ["alone", "node"])
+def test_a_chain_gets_another_name_with_its_runs_and_what_starts_it(place: str, legion_home: Path) -> None:
+    legion_home.mkdir(mode=0o700)
+    file = legion_home / "greet.yaml"
+    file.write_text(
+        'name: greet\nnodes: {say: {task: log.message.write, args: {message: "hi"}}}\n', encoding="utf-8"
+    )
+    with running_node(legion_home, {}) if place == "node" else nullcontext():
+        assert legion(legion_home, "chain", "apply", str(file)).status == 0
+        assert legion(legion_home, "chain", "run", "greet", "--wait").status == 0
+        assert legion(legion_home, "schedule", "add", "daily", "--every", "86400", "chain:greet").status == 0
+
+        renamed = legion(legion_home, "chain", "rename", "greet", "welcome")
+        again = legion(legion_home, "chain", "rename", "greet", "welcome", "--json")
+
+        assert (
+            renamed.out.strip() == "greet is welcome from now on. Schedule daily starts it by its new name."
+        )
+        assert [each["name"] for each in legion(legion_home, "chain", "list", "--json").data] == ["welcome"]
+        assert len(legion(legion_home, "chain", "runs", "welcome", "--json").data) == 1
+        assert (again.status, again.error["code"]) == (1, "not_found")

@@ -13,7 +13,7 @@ from legion_core.engine.words import typed
 from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.commands.tasks import pairs_of
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 FILE_BYTES_MAX = 8 << 20
 
@@ -52,6 +52,20 @@ def show(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`show`: as it was written."""
     view = setting.backend.chains.show(args.name, args.version)
     return Outcome(view, words.harmless(view.text.rstrip()))
+
+
+def rename(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`rename NAME TO`: with its versions and runs; what starts it by name follows."""
+    renamed = setting.backend.chains.rename(args.name, args.to)
+    follows = [
+        f"{what} {name}"
+        for what, names in (
+            ("schedule", renamed.schedules), ("hook", renamed.hooks), ("chain", renamed.chains)
+        )
+        for name in names
+    ]  # fmt: skip
+    also = f" {', '.join(follows)} start{'s' * (len(follows) == 1)} it by its new name." if follows else ""
+    return Outcome(renamed, f"{args.name} is {args.to} from now on.{also[:2].upper()}{also[2:]}")
 
 
 def delete(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -206,3 +220,18 @@ def _tree(group: dict[str, Any], depth: int) -> list[str]:
                 f"{'  ' * (depth + 1)}{mark} {rule['fact']} {rule['operator']}{value} (it is {actual})"
             )
     return lines
+
+
+ACTIONS: Actions = {
+    "apply": apply,
+    "check": check,
+    "list": listing,
+    "show": show,
+    "rename": rename,
+    "delete": delete,
+    "run": run,
+    "runs": runs,
+    "run-show": run_show,
+    "run-cancel": run_cancel,
+    "replay": replay,
+}

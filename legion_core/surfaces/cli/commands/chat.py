@@ -9,7 +9,7 @@ from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.backend import Spoken
 from legion_core.surfaces.cli.commands.providers import pins_of
 from legion_core.surfaces.cli.failures import kind_of
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.shapes import MessageShape, PinsShape, tier_of
 
 HELP = """/model NAME   answer by this model (/model auto lets the router choose)
@@ -157,3 +157,9 @@ class Repl:
             code = answer.attempts[-1].outcome if answer.attempts else ""
             raise kind_of(code)(answer.error or "No model could answer.")
         self._setting.aside(route_line(answer))
+
+
+ACTIONS: Actions = {
+    None: repl,
+    "prompt": prompt,
+}

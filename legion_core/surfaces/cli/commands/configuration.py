@@ -1,10 +1,10 @@
-"""`legion config …`, `legion secret …`, `legion token show`."""
+"""`legion config …` and `legion secret …`."""
 
 import argparse
 
 from legion_core.api.types import SettingRow
 from legion_core.kernel.errors import ConfigError
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.cli.secrets import read_secret
 
 
@@ -82,13 +82,5 @@ def remove_secret(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome({"name": args.name}, f"{args.name} is forgotten.")
 
 
-def show_token(setting: Setting, args: argparse.Namespace) -> Outcome:
-    """`token show`: made on first use."""
-    from legion_core.kernel.clock import SystemClock
-    from legion_core.kernel.ids import system_rng
-
-    home = setting.home
-    home.create()
-    token = home.token(setting.env, system_rng(), SystemClock())
-    place = "" if setting.env.get("LEGION_TOKEN") else str(home.token_path)
-    return Outcome({"token": token, "path": place}, token)
+CONFIG: Actions = {"get": get, "set": change, "check": check, "path": path}
+SECRET: Actions = {"set": set_secret, "list": list_secrets, "remove": remove_secret}

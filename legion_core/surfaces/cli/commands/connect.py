@@ -7,7 +7,7 @@ from collections.abc import Callable
 from legion_core.api.connect import SCOPES, Desk
 from legion_core.api.connect_types import Change, FileChange, Form, Part
 from legion_core.kernel.clock import SystemClock
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.cli.words import table
 
 _STATES = {
@@ -127,3 +127,12 @@ def _file(change: FileChange) -> list[str]:
 def _short(path: str) -> str:
     home = os.path.expanduser("~")
     return path.replace(home + os.sep, "~" + os.sep) if home != os.sep else path
+
+
+ACTIONS: Actions = {
+    "list": listing,
+    "preview": preview,
+    "apply": apply,
+    "undo": undo,
+    "key": key,
+}

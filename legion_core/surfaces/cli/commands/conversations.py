@@ -8,7 +8,7 @@ from typing import cast
 from legion_core.api.types import Conversation
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.shapes import MessageShape
 
 LIMIT_MAX = 500
@@ -120,3 +120,14 @@ def delete(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`delete`."""
     setting.backend.delete_conversation(args.id)
     return Outcome({"id": args.id}, f"{args.id} is in the trash.")
+
+
+ACTIONS: Actions = {
+    "list": listing,
+    "show": show,
+    "search": search,
+    "export": export,
+    "import": import_,
+    "private": private,
+    "delete": delete,
+}

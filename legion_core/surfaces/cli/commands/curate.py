@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 if TYPE_CHECKING:
     from legion_core.gateway.transcript_curation import Report, TurnView
@@ -127,3 +127,6 @@ def _strategies(report: "Report") -> Iterator[str]:
             for name, (edits, tokens) in report.strategies.items()
         ]
         yield "\n" + words.table(("Strategy", "Edits", "Tokens removed"), rows, right=(1, 2)) + "\n"
+
+
+ACTIONS: Actions = {None: curate}

@@ -5,7 +5,7 @@ from typing import Any
 
 from legion_core.api.extension_types import FunctionRow
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 _ORIGINS = {"builtin": "built in", "installed": "installed", "folder": "folder"}
 
@@ -85,3 +85,10 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _first(text: str) -> str:
     return text.partition("\n")[0]
+
+
+ACTIONS: Actions = {
+    "list": listing,
+    "info": info,
+    "create": create,
+}

@@ -5,7 +5,7 @@ import argparse
 from legion_core.api.webhook_types import HookRow, HookSpec
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.commands.tasks import pairs_of
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 
 def add(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -85,3 +85,14 @@ def deliveries(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 def _last(row: HookRow) -> str:
     return f"{row.last.status} {row.last.at.astimezone():%Y-%m-%d %H:%M:%S}" if row.last else ""
+
+
+ACTIONS: Actions = {
+    "add": add,
+    "list": listing,
+    "show": show,
+    "pause": pause,
+    "resume": resume,
+    "remove": remove,
+    "deliveries": deliveries,
+}

@@ -5,7 +5,7 @@ from datetime import date
 
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 _SCOPES = {"day": "Today", "client": "Client", "conversation": "Conversation"}
 
@@ -15,19 +15,21 @@ def summary(setting: Setting, args: argparse.Namespace) -> Outcome:
     rows = setting.backend.ledger_summary(args.by, _day(args.since))
     if not rows:
         return Outcome(rows, "Nothing was asked yet.")
-    head = (args.by.capitalize(), "Attempts", "Tokens in", "Tokens out", "Cost", "")
+    head = (args.by.capitalize(), "Attempts", "Tokens in", "Left out", "Tokens out", "Cost", "Saved", "")
     lines = [
         (
             row.key,
             words.count(row.attempts),
             words.count(row.input_tokens),
+            words.count(row.saved_tokens),
             words.count(row.output_tokens),
             words.money(row.cost_usd),
+            words.money(row.saved_usd) if row.saved_usd >= 0 else f"-{words.money(-row.saved_usd)}",
             f"{words.count(row.unpriced)} with an unknown price" if row.unpriced else "",
         )
         for row in rows
     ]
-    return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4)))
+    return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4, 5, 6)))
 
 
 def budget(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -50,3 +52,9 @@ def _day(word: str) -> str:
         return date.fromisoformat(word).isoformat()
     except ValueError as error:
         raise InvalidInput(f"{word!r} is not a day.", hint="Write it as 2026-03-14.") from error
+
+
+ACTIONS: Actions = {
+    "summary": summary,
+    "budget": budget,
+}

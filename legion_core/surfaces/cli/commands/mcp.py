@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 if TYPE_CHECKING:
     from legion_core.agent.mcp.types import ServerRow
@@ -280,3 +280,15 @@ def _pairs(given: list[str], option: str) -> dict[str, str]:
 
 def _first(text: str) -> str:
     return text.partition("\n")[0][:80]
+
+
+ACTIONS: Actions = {
+    None: serve,
+    "tools": tools,
+    "calls": calls,
+    "allow": allow,
+    "forbid": forbid,
+    "reset": reset,
+    "grants": grants,
+    "server": server,
+}

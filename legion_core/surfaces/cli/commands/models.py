@@ -6,7 +6,7 @@ from pathlib import Path
 from legion_core.api.types import ModelFit, ModelRow, PullProgressed
 from legion_core.kernel.errors import InvalidInput, Unavailable
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 _FITS = {"fits": "fits", "tight": "tight", "too_large": "too large"}
 
@@ -90,3 +90,12 @@ def fit(setting: Setting, args: argparse.Namespace) -> Outcome:
     place = f"{found.where} at {words.count(found.context)} tokens"
     told = f"{verdict} {place}." if found.label == "too_large" else f"{verdict} in {place}."
     return Outcome(found, "\n".join((told, *(f"  {line}" for line in found.lines))))
+
+
+ACTIONS: Actions = {
+    "list": listing,
+    "pull": pull,
+    "import": importing,
+    "remove": remove,
+    "fit": fit,
+}

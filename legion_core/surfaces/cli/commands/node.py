@@ -10,7 +10,7 @@ from legion_core.storage.home import NodeRecord, process_started
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.connect import address, running
 from legion_core.surfaces.cli.nodeshape import NodeShape
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 STOP_S = 20.0
 LOOK_AGAIN_S = 0.05
@@ -97,3 +97,8 @@ def doctor(setting: Setting, args: argparse.Namespace) -> Outcome:
         told += ["", "To do:", *todo]
     has_failed = any(each.state == "failed" for each in checks)
     return Outcome(checks, "\n".join(told), status=int(has_failed))
+
+
+STATUS: Actions = {None: status}
+STOP: Actions = {None: stop}
+DOCTOR: Actions = {None: doctor}

@@ -7,7 +7,7 @@ import msgspec
 from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec
 from legion_core.kernel.errors import InvalidInput, Unavailable
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.cli.secrets import read_secret
 from legion_core.surfaces.shapes import LaneShape, PinsShape
 
@@ -165,3 +165,16 @@ def _speed(lane: LaneShape) -> str:
 def pins_of(args: argparse.Namespace) -> PinsShape:
     """What the command line insists on."""
     return PinsShape(tier=args.tier, instance=args.instance, model=args.model)
+
+
+PROVIDER: Actions = {
+    "list": listing,
+    "add": add,
+    "remove": remove,
+    "test": test,
+    "trip": trip,
+    "drain": drain,
+    "reset": reset,
+    "discover": discover,
+}
+ROUTE: Actions = {"explain": explain}

@@ -1,4 +1,4 @@
-"""`legion rbac …`, `legion audit …`, and tokens of clients."""
+"""`legion rbac …`, `legion audit …` and `legion token …`."""
 
 import argparse
 import re
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,6 +76,18 @@ def _show(setting: Setting) -> Outcome:
     if not row.is_in_force:
         return Outcome(row, "There is no policy: tokens may do what their scopes say, and nothing else.")
     return Outcome(row, row.text.rstrip())
+
+
+def show_token(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`token show`: made on first use."""
+    from legion_core.kernel.clock import SystemClock
+    from legion_core.kernel.ids import system_rng
+
+    home = setting.home
+    home.create()
+    token = home.token(setting.env, system_rng(), SystemClock())
+    place = "" if setting.env.get("LEGION_TOKEN") else str(home.token_path)
+    return Outcome({"token": token, "path": place}, token)
 
 
 def list_tokens(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -199,3 +211,13 @@ def _day(at: "datetime | None") -> str:
 
 def _yes(*, is_allowed: bool) -> str:
     return "allowed" if is_allowed else "denied"
+
+
+RBAC: Actions = {"check": check, "policy": policy}
+AUDIT: Actions = {"verify": verify, "list": listing, "export": export}
+TOKEN: Actions = {
+    "show": show_token,
+    "list": list_tokens,
+    "create": create_token,
+    "revoke": revoke_token,
+}

@@ -8,7 +8,7 @@ from legion_core.api.schedules import local_zone
 from legion_core.engine.words import typed
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.commands.tasks import pairs_of
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 RUNS_SHOWN = 10
 
@@ -120,3 +120,16 @@ def _when(moment: datetime) -> str:
 
 def _last(last: Occurrence | None) -> str:
     return f"{last.status} {_when(last.at)}" if last else ""
+
+
+ACTIONS: Actions = {
+    "add": add,
+    "list": listing,
+    "show": show,
+    "runs": runs,
+    "pause": pause,
+    "resume": resume,
+    "remove": remove,
+    "run": run,
+    "preview": preview,
+}

@@ -15,7 +15,7 @@ from pathlib import Path
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, TimedOut, Unavailable, Unsupported
 from legion_core.storage.home import Home, NodeRecord
 from legion_core.surfaces.cli.connect import address, is_answering
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 READY_S = 60.0
 LOOK_AGAIN_S = 0.05
@@ -193,3 +193,6 @@ def _failed_to_start(log_path: Path, begin: int) -> LegionError:
         lines = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
     why = lines[-1].removeprefix("legion: ") if lines else "It said nothing."
     return Unavailable(why, hint=f"Its log is {log_path}.")
+
+
+ACTIONS: Actions = {None: start}

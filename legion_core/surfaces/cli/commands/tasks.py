@@ -10,7 +10,7 @@ from legion_core.api.task_types import Order, TaskRow, TaskView
 from legion_core.engine.words import typed
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 
 def run(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -125,3 +125,13 @@ def _took_s(view: TaskView) -> float | None:
 
 def _json(value: Any) -> str:
     return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+
+
+ACTIONS: Actions = {
+    "run": run,
+    "list": listing,
+    "show": show,
+    "logs": logs,
+    "cancel": cancel,
+    "retry": retry,
+}

@@ -5,7 +5,7 @@ import asyncio
 import signal
 from contextlib import suppress
 
-from legion_core.surfaces.cli.outcome import Outcome, Setting
+from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 
 def worker(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -32,3 +32,6 @@ async def _work(setting: Setting) -> Outcome:
         await told_to_end.wait()
         setting.say("Stopping.")
     return Outcome({"state": "stopped"}, "Stopped.")
+
+
+ACTIONS: Actions = {None: worker}

@@ -1,12 +1,16 @@
 """The commands: all of them lead somewhere, none of them by accident."""
 
 import argparse
+import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
 
+from legion_core.surfaces.cli.examples import EXAMPLES
 from legion_core.surfaces.cli.main import _command, _split_json
-from legion_core.surfaces.cli.tree import Usage, parser
+from legion_core.surfaces.cli.parser import Usage
+from legion_core.surfaces.cli.tree import parser
 
 
 def leaves(
@@ -40,6 +44,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "doctor",
         "chat",
         "chat prompt",
+        "completion",
         "curate",
         "task run",
         "task list",
@@ -59,6 +64,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "chain run-show",
         "chain run-cancel",
         "chain replay",
+        "chain rename",
         "chain delete",
         "schedule add",
         "schedule list",
@@ -156,6 +162,36 @@ def test_a_mistake_is_one_sentence_and_the_usage() -> None:
 
     assert "\n" not in raised.value.sentence()
     assert "NAME" in raised.value.sentence()
+
+
+@pytest.mark.parametrize(
+    ("words", "example"), [(words, each) for words, found in EXAMPLES.items() for each in found]
+)
+def test_every_example_in_a_help_is_a_command(words: str, example: str) -> None:
+    told = re.sub(r" [<>] \S+$", "", example)
+
+    assert example.startswith(words)
+    assert parser().parse_args(shlex.split(told)).command
+
+
+def test_every_example_belongs_to_a_command() -> None:
+    assert {words for words in EXAMPLES if words} <= {path for path, _ in parser().words()}
+
+
+def test_a_mistyped_command_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(Usage) as raised:
+        parser().parse_args(["chian"])
+
+    assert raised.value.sentence() == (
+        "There is no 'legion chian'. Did you mean chain? `legion --help` lists them."
+    )
+
+
+def test_a_choice_that_is_none_is_told_with_those_there_are() -> None:
+    with pytest.raises(Usage) as raised:
+        parser().parse_args(["chat", "--tier", "lokal", "prompt", "x"])
+
+    assert "local, direct, fleet, cloud, frontier" in raised.value.sentence()
 
 
 def test_json_behind_two_dashes_is_a_word_of_the_persons() -> None:
