@@ -16,7 +16,7 @@ PIECE = 1000
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "at", "kind", "id", "task", "status", "state", "code", "reason", "started_at", "ended_at", "took_s", "waited_s",
-    "attempts", "tier", "instance", "model", "input_tokens", "output_tokens", "cost_usd", "conversation", "run", "node",
+    "attempts", "tier", "instance", "model", "input_tokens", "output_tokens", "cost_usd", "saved_tokens", "saved_usd", "conversation", "run", "node",
     "who", "client",
 )  # fmt: skip
 

@@ -31,12 +31,16 @@ class KeyFigure:
     tone: str = "text.tertiary"
 
 
-def day_figures(hours: Sequence[ActivityHour], now: datetime) -> tuple[KeyFigure, KeyFigure, KeyFigure]:
-    """Spent, answered here, tasks: of the hours given."""
+def day_figures(
+    hours: Sequence[ActivityHour], now: datetime
+) -> tuple[KeyFigure, KeyFigure, KeyFigure, KeyFigure]:
+    """Spent, answered here, saved by curation, tasks: of the hours given."""
     cost = sum(hour.cost_usd for hour in hours)
     unpriced = sum(hour.unpriced for hour in hours)
     requests, local = sum(hour.requests for hour in hours), sum(hour.local for hour in hours)
     tasks, failed = sum(hour.tasks for hour in hours), sum(hour.failed for hour in hours)
+    saved, worth = sum(hour.saved_tokens for hour in hours), sum(hour.saved_usd for hour in hours)
+    unsure = sum(hour.saved_unpriced for hour in hours)
     paid = f"{unpriced} of unknown price" if unpriced else f"for {wording.plural(requests, 'request')}"
     return (
         KeyFigure(
@@ -51,12 +55,28 @@ def day_figures(hours: Sequence[ActivityHour], now: datetime) -> tuple[KeyFigure
             _table(hours, now, lambda hour: f"{hour.local} of {hour.requests}" if hour.requests else ""),
         ),
         KeyFigure(
+            wording.short_count(saved) if saved else "0", saving_words(saved, worth, unsure) if saved else "no long chat" if requests else "no requests yet",
+            tuple(((hour.saved_tokens, "data.3"),) for hour in hours),
+            _table(hours, now, lambda hour: f"{wording.plural(hour.saved_tokens, 'token')}, "
+                   f"{saving_words(hour.saved_tokens, hour.saved_usd, hour.saved_unpriced)}" if hour.saved_tokens else ""),
+        ),
+        KeyFigure(
             wording.count(tasks), f"{wording.count(failed)} failed" if failed else "none failed" if tasks else "none yet",
             tuple(((hour.tasks - hour.failed, "data.4"), (hour.failed, "err.mark")) for hour in hours),
             _table(hours, now, lambda hour: f"{hour.tasks}, {hour.failed} failed" if hour.tasks else ""),
             "err.text" if failed else "text.tertiary",
         ),
     )  # fmt: skip
+
+
+def saving_words(tokens: int, usd: float, unpriced: int) -> str:
+    """What tokens that were not sent were worth; more than nothing, less, or not known."""
+    if not tokens:
+        return "nothing"
+    if not usd:
+        return "price unknown" if unpriced else "free here"
+    told = f"{wording.money(usd)} saved" if usd > 0 else f"{wording.money(-usd)} more than it saved"
+    return f"{told}, {unpriced} of unknown price" if unpriced else told
 
 
 def figures_of(detail: Detail, now: datetime) -> tuple[tuple[str, str], ...]:
@@ -109,6 +129,7 @@ def _request_figures(detail: Detail, now: datetime) -> list[tuple[str, str]]:
         ("Asked", time_of(row.at, now)),
         ("Input", f"{about}{wording.plural(row.input_tokens, 'token')}"),
         *([("From cache", wording.plural(cached, "token"))] if cached else []),
+        *_saving(detail),
         ("Output", f"{about}{wording.plural(row.output_tokens, 'token')}"),
         *([("Thinking", wording.plural(thinking, "token"))] if thinking else []),
         ("First word", wording.duration(row.waited_s)),
@@ -116,6 +137,22 @@ def _request_figures(detail: Detail, now: datetime) -> list[tuple[str, str]]:
         ("Attempts", str(row.attempts or 1)),
         ("Price", wording.price(row.cost_usd, row.tier)),
         ("Came by", ", ".join(part for part in (row.dialect, row.client) if part) or wording.DASH),
+    ]
+
+
+def _saving(detail: Detail) -> list[tuple[str, str]]:
+    """The prompt with nothing done, and what leaving some of it out was worth."""
+    row = detail.row
+    if not row.saved_tokens:
+        return [("Saved by curation", "nothing")] if row.input_tokens else []
+    sent = sum(
+        usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        for usage in (attempt.usage for attempt in detail.attempts)
+    )
+    worth = saving_words(row.saved_tokens, row.saved_usd or 0.0, int(row.saved_usd is None))
+    return [
+        ("Before curation", f"about {wording.plural(sent + row.saved_tokens, 'token')}"),
+        ("Saved by curation", f"about {wording.plural(row.saved_tokens, 'token')}, {worth}"),
     ]
 
 

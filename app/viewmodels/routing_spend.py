@@ -188,6 +188,7 @@ class SpendViewModel(QObject):
             ("Last 30 days", _sum(sum(day.usd for day in days)), _unknown(sum(day.unpriced for day in days))),
             ("All time", _sum(whole), _unknown(unpriced)),
             ("Tokens, all time", wording.short_count(tokens), ""),
+            ("Left out by curation", *_left_out(rows)),
         )
 
     def watch(self, is_watched: bool) -> None:
@@ -239,6 +240,16 @@ def _rank(tier: str) -> int:
 
 def _sum(usd: float) -> str:
     return wording.money(usd) if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def _left_out(rows: Sequence[SummaryRow]) -> tuple[str, str]:
+    """Tokens that were not sent, and what they were worth; a long chat is needed for either."""
+    tokens, usd = sum(row.saved_tokens for row in rows), sum(row.saved_usd for row in rows)
+    unknown = _unknown(sum(row.saved_unpriced for row in rows))
+    if not tokens:
+        return "0", ""
+    worth = f"{_sum(usd)} saved" if usd > 0 else f"{_sum(-usd)} more than it saved" if usd < 0 else ""
+    return wording.short_count(tokens), ", ".join(part for part in (worth, unknown) if part)
 
 
 def _unknown(count: int) -> str:

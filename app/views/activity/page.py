@@ -101,6 +101,7 @@ class ActivityPage(PageFrame):
         self.figures = (
             Figure("activity.spent", "Spent, last 24 hours"),
             Figure("activity.local", "Answered on this computer"),
+            Figure("activity.saved", "Left out by curation"),
             Figure("activity.tasks", "Tasks, last 24 hours"),
         )
         self.band = FigureBand(self.figures)
@@ -302,12 +303,12 @@ class ActivityPage(PageFrame):
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
         self._place_pending()
-        # Three figures side by side need room; the list is what matters.
+        # Figures side by side need room; the list is what matters.
         self.band.setVisible(self.height() >= look().px(520))
 
 
 class FigureBand(QFrame):
-    """Three figures beside each other, lines between and below."""
+    """Figures beside each other, lines between and below."""
 
     def __init__(self, figures: tuple[Figure, ...]) -> None:
         super().__init__()
