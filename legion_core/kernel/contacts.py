@@ -8,7 +8,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
+from weakref import WeakSet
 
 import msgspec
 
@@ -41,6 +42,14 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
+class Counting(Protocol):
+    """Who counts for itself, being in a hurry, and says so when it is asked."""
+
+    def count(self) -> None:
+        """Tell `Contacts.carried` what was carried since."""
+        ...
+
+
 Key = tuple[str, int, Purpose, str]
 
 
@@ -53,6 +62,7 @@ class Contacts:
         self._found: OrderedDict[Key, Contact] = OrderedDict()
         self._lock = threading.Lock()
         self.forgotten = 0
+        self.counting = WeakSet[Counting]()
         self.on_news: Callable[[], None] | None = None
         """Called, in whatever thread, when something is there to be taken where nothing was."""
 
@@ -68,11 +78,13 @@ class Contacts:
 
     def rows(self) -> tuple[Contact, ...]:
         """What was not taken yet, the latest first."""
+        self._ask()
         with self._lock:
             return tuple(reversed(self._found.values()))
 
     def take(self) -> tuple[Contact, ...]:
         """The same, and let go of it: whoever takes it keeps it. Oldest first."""
+        self._ask()
         with self._lock:
             found = tuple(self._found.values())
             self._found.clear()
@@ -85,6 +97,10 @@ class Contacts:
                 row.host, row.port, row.purpose, row.by,
                 count=row.count, refused=row.refused, sent_bytes=row.sent_bytes, received_bytes=row.received_bytes,
             )  # fmt: skip
+
+    def _ask(self) -> None:
+        for each in tuple(self.counting):
+            each.count()
 
     def _add(
         self,

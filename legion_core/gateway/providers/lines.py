@@ -6,11 +6,14 @@ Idle ones are kept for 30 s and no timer watches them: one that is too old is cl
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from legion_core.gateway.providers.line import Exchange, Line, LineError, head_of
 from legion_core.kernel.contacts import CONTACTS
+from legion_core.kernel.errors import LegionError
+from legion_core.kernel.fetch.gate import GATE
+from legion_core.kernel.fetch.reach import ANYWHERE, find
 
 LINES_MAX: Final = 100
 IDLE_MAX: Final = 20
@@ -43,11 +46,27 @@ class Carrier(Protocol):
         ...
 
 
+class CountedLine(Line):
+    """A line that knows how many bytes came over it since somebody took the count."""
+
+    read_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """See `Line`."""
+        self.read_bytes += len(data)
+        super().data_received(data)
+
+
 class Lines:
     """Connections of our own to one host; see `Carrier`."""
 
-    def __init__(self, base_url: str, connect_s: float) -> None:
+    def __init__(self, base_url: str, connect_s: float, by: str = "") -> None:
+        """`by` is the instance, for the record of hosts contacted."""
         parts = urlsplit(base_url)
+        self._by = by
+        self._sent_bytes = self._received_bytes = 0
+        GATE.watch(self)
+        CONTACTS.counting.add(self)
         self._is_tls = parts.scheme == "https"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._is_tls else 80)
@@ -56,8 +75,8 @@ class Lines:
         self._named = shown if is_usual else f"{shown}:{self._port}"
         self._connect_s = connect_s
         self._context: ssl.SSLContext | None = None
-        self._idle = list[Line]()
-        self._busy = set[Line]()
+        self._idle = list[CountedLine]()
+        self._busy = set[CountedLine]()
         self._places = asyncio.Semaphore(LINES_MAX)
         self._is_closed = False
 
@@ -65,10 +84,13 @@ class Lines:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, until_s: float
     ) -> Exchange:
         """See `Carrier`."""
+        if not GATE.is_open:
+            self._check()
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         head = head_of(method, target, self._named, tuple(headers.items()), len(body))
         line = await self._taken()
+        self._sent_bytes += len(head) + len(body)
         await line.exchange(head, body, until_s)
         return line
 
@@ -78,9 +100,10 @@ class Lines:
         for line in (*self._idle, *self._busy):
             line.drop()
         self._idle.clear()
+        self.count()
         await asyncio.sleep(0)  # the transports close their sockets with the next turn
 
-    async def _taken(self) -> Line:
+    async def _taken(self) -> CountedLine:
         await self._place()
         try:
             line = self._kept() or await self._connected()
@@ -100,7 +123,7 @@ class Lines:
         except TimeoutError as error:
             raise AllTaken("no connection came free") from error
 
-    def _kept(self) -> Line | None:
+    def _kept(self) -> CountedLine | None:
         horizon_s = asyncio.get_running_loop().time() - IDLE_S
         while self._idle:
             line = self._idle.pop()
@@ -109,29 +132,71 @@ class Lines:
             line.drop()
         return None
 
-    async def _connected(self) -> Line:
-        loop = asyncio.get_running_loop()
-        CONTACTS.note(self._host, self._port, "model provider")
+    async def _connected(self) -> CountedLine:
         if self._is_tls and self._context is None:
             # Loading the certificates takes longer than the loop can give.
             self._context = await asyncio.to_thread(tls_context)
         try:
             async with asyncio.timeout(self._connect_s):
+                # The person named this host, so it may lie anywhere; what it stands for is looked up this once.
+                addresses = await find(self._host, self._port, "model provider", self._by, ANYWHERE)
+                return await self._first(addresses)
+        except TimeoutError as error:
+            raise ConnectTooSlow("no connection in time") from error
+        except LegionError as error:
+            raise CannotConnect(error.sentence()) from error
+        except (OSError, ssl.SSLError, UnicodeError) as error:
+            raise CannotConnect(str(error) or type(error).__name__) from error
+
+    async def _first(self, addresses: tuple[str, ...]) -> CountedLine:
+        """A connection to the first of these that takes one."""
+        loop, told = asyncio.get_running_loop(), OSError("no address")
+        for address in addresses:
+            try:
                 _, line = await loop.create_connection(
-                    lambda: Line(self._freed),
-                    self._host,
+                    lambda: CountedLine(self._freed),
+                    address,
                     self._port,
                     ssl=self._context,
                     server_hostname=self._host if self._is_tls else None,
                 )
-        except TimeoutError as error:
-            raise ConnectTooSlow("no connection in time") from error
-        except (OSError, ssl.SSLError, UnicodeError) as error:
-            raise CannotConnect(str(error) or type(error).__name__) from error
-        return line
+            except OSError as error:
+                told = error
+            else:
+                return line
+        raise told
 
-    def _freed(self, line: Line, may_go_on: bool) -> None:
+    def _check(self) -> None:
+        try:
+            GATE.check(self._host, self._port, "model provider", self._by)
+        except LegionError as error:
+            raise CannotConnect(error.sentence()) from error
+
+    def gate_changed(self) -> None:
+        """A host that is blocked is spoken to no more, in the middle of an answer too."""
+        if GATE.why_not(self._host):
+            for line in (*self._idle, *self._busy):
+                line.drop()
+            self._idle.clear()
+
+    def count(self) -> None:
+        """Say how many bytes went each way since this was asked last."""
+        for line in (*self._idle, *self._busy):
+            self._take(line)
+        if self._sent_bytes or self._received_bytes:
+            CONTACTS.carried(
+                self._host, self._port, "model provider", self._by, self._sent_bytes, self._received_bytes
+            )
+            self._sent_bytes = self._received_bytes = 0
+
+    def _take(self, line: CountedLine) -> None:
+        self._received_bytes += line.read_bytes
+        line.read_bytes = 0
+
+    def _freed(self, freed: Line, may_go_on: bool) -> None:
+        line = cast("CountedLine", freed)  # which is all there are
         self._busy.discard(line)
+        self._take(line)
         self._places.release()
         if may_go_on and not self._is_closed and len(self._idle) < IDLE_MAX:
             self._idle.append(line)

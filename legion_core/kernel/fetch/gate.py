@@ -4,8 +4,9 @@ Asked for every connection that is opened and for every request over one that is
 hears of a change (`watch`) and closes what may not be any more.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol
+from weakref import WeakSet
 
 from legion_core.kernel.addresses import is_loopback
 from legion_core.kernel.contacts import CONTACTS, Contacts, Purpose
@@ -39,6 +40,14 @@ def sentence(host: str, why: Why) -> str:
     )
 
 
+class Watcher(Protocol):
+    """Who holds connections open."""
+
+    def gate_changed(self) -> None:
+        """Something may be contacted, or may not any more, that was otherwise before."""
+        ...
+
+
 class Gate:
     """See the module. Changed on the loop; asked from anywhere."""
 
@@ -46,7 +55,7 @@ class Gate:
         self._contacts = contacts
         self._names = frozenset[str]()
         self._suffixes: tuple[str, ...] = ()
-        self._watchers = list[Callable[[], None]]()
+        self._watchers = WeakSet[Watcher]()
         self.is_offline = False
         self.is_open = True
         """Whether nothing at all is refused, which is the usual state: whoever is in a hurry looks here first."""
@@ -62,7 +71,7 @@ class Gate:
         self.is_offline, self._names, self._suffixes = offline, names, suffixes
         self.is_open = not (offline or names or suffixes)
         for watcher in tuple(self._watchers):
-            watcher()
+            watcher.gate_changed()
 
     def why_not(self, host: str) -> Why:
         """Why this host may not be contacted; empty if it may."""
@@ -82,15 +91,9 @@ class Gate:
             self._contacts.note(host, port, purpose, by, is_refused=True)
             raise Blocked(host, why)
 
-    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Hear of every change; gives what ends that."""
-        self._watchers.append(changed)
-
-        def end() -> None:
-            if changed in self._watchers:
-                self._watchers.remove(changed)
-
-        return end
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of every change for as long as there is one."""
+        self._watchers.add(watcher)
 
 
 def canonical(host: str) -> str:

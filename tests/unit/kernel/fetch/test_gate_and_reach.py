@@ -76,11 +76,17 @@ def test_offline_leaves_only_this_computer_by_its_plain_names() -> None:
 def test_whoever_holds_connections_hears_of_a_change_and_only_of_one() -> None:
     made, _ = gate()
     heard: list[bool] = []
-    end = made.watch(lambda: heard.append(made.is_offline))
+
+    class Pool:
+        def gate_changed(self) -> None:
+            heard.append(made.is_offline)
+
+    pool = Pool()
+    made.watch(pool)
     made.set(offline=True)
     made.set(offline=True)
     made.set()
-    end()
+    del pool
     made.set(offline=True)
     assert heard == [True, False]
 
