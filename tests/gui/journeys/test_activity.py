@@ -297,6 +297,7 @@ def test_the_figures_are_told_in_words(person: Person) -> None:
     assert said == [
         "Spent, last 24 hours: $0.25 for 2 requests",
         "Answered on this computer: 50 % 1 of 2 requests",
+        "Left out by curation: 0 no long chat",
         "Tasks, last 24 hours: 1 1 failed",
     ]
 
