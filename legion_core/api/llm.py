@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.ledger_types import BudgetRow, By, LedgerRow, SummaryRow
+from legion_core.gateway.outlet import Outlet
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.service import Gateway
 from legion_core.gateway.types import Capability, Lane, Operation, Pins, Request, RouteDecision, StreamEvent
@@ -20,10 +21,13 @@ class Llm:
         self.dialects = dialects
 
     def stream(
-        self, request: Request, who: Principal
+        self, request: Request, who: Principal, outlet: Outlet | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamEvent]]:
-        """The answer's events, `Opened` first and `Closed` last; raises before the first if nothing could answer."""
-        return self._gateway.stream(request, who)
+        """The answer's events, `Opened` first and `Closed` last; raises before the first if nothing could answer.
+
+        Most deltas go to `outlet`, if there is one, and are then no events.
+        """
+        return self._gateway.stream(request, who, outlet)
 
     async def answer(self, request: Request, who: Principal) -> Answer:
         """The whole answer; one that broke off has the stop reason `error` in `closed`."""

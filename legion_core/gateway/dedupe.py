@@ -9,8 +9,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
+from legion_core.gateway.outlet import Outlet
+from legion_core.gateway.reading import Ready
 from legion_core.gateway.types import Request, StreamEvent, TextDelta, ThinkingDelta, ToolCallDelta
 from legion_core.kernel.errors import Conflict
 from legion_core.kernel.supervise import Supervisor
@@ -22,26 +25,38 @@ RUNNING_MAX: Final = 256
 KEPT_CHARS_MAX: Final = 4 * 1024 * 1024  # of one answer; a longer one cannot be joined any more
 LAG_EVENTS_MAX: Final = 1024  # how far the upstream is read ahead of the slowest client
 
-Opening = Callable[[], AbstractAsyncContextManager[AsyncIterator[StreamEvent]]]
+Opening = Callable[[Outlet], AbstractAsyncContextManager[AsyncIterator[StreamEvent]]]
 Key = tuple[str, ...]
 
 
+@dataclass(slots=True, eq=False)
+class _Listener:
+    """How many events it has heard, and whether it waits for the next; a delta may then go to its outlet."""
+
+    outlet: Outlet | None
+    heard: int = 0
+    is_waiting: bool = False
+
+
 class Running:
-    """One answer, kept from its first event as long as it may be joined."""
+    """One answer, kept from its first event as long as it may be joined; the `Outlet` of its own reader."""
 
     def __init__(self, request: Request, fingerprint: bytes) -> None:
         self.request = request
         self.fingerprint = fingerprint
         self.task: asyncio.Task[None] | None = None
         self.done_at_s: float | None = None  # by the loop's clock
-        self.listeners = 0
         self._events: list[StreamEvent] = []
         self._chars = 0
         self._error: BaseException | None = None
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
-        self._places: dict[int, int] = {}  # of each listener: how many events it has heard
-        self._next_listener = 0
+        self._listeners = list[_Listener]()
+
+    @property
+    def listeners(self) -> int:
+        """How many hear it now."""
+        return len(self._listeners)
 
     @property
     def is_done(self) -> bool:
@@ -56,10 +71,10 @@ class Running:
     async def read(self, opening: Opening) -> None:
         """Read the answer to its end; its failure is told to whoever listens."""
         try:
-            async with opening() as events:
+            async with opening(self) as events:
                 async for event in events:
                     self._add(event)
-                    if len(self._events) - self._slowest > LAG_EVENTS_MAX:
+                    if not self.is_open:
                         await self._room()
         except asyncio.CancelledError:
             self._error = asyncio.CancelledError()
@@ -70,18 +85,15 @@ class Running:
             self.done_at_s = asyncio.get_running_loop().time()
             self._has_news.set()
 
-    async def listen(self) -> AsyncGenerator[StreamEvent]:
-        """Every event from the first on; raises what the answer failed with."""
-        me, heard = self._next_listener, 0
-        self._next_listener += 1
-        self.listeners += 1
-        self._places[me] = 0
+    async def listen(self, outlet: Outlet | None = None) -> AsyncGenerator[StreamEvent]:
+        """Every event from the first on, deltas to `outlet` where they may; raises what the answer failed with."""
+        me = _Listener(outlet)
+        self._listeners.append(me)
         try:
             while True:
-                while heard < len(self._events):
-                    event = self._events[heard]
-                    heard += 1
-                    self._places[me] = heard
+                while me.heard < len(self._events):
+                    event = self._events[me.heard]
+                    me.heard += 1
                     self._has_room.set()
                     yield event
                 if self.is_done:
@@ -89,13 +101,26 @@ class Running:
                         raise self._error
                     return
                 self._has_news.clear()
-                await self._has_news.wait()
+                me.is_waiting = True
+                try:
+                    await self._has_news.wait()
+                finally:
+                    me.is_waiting = False
         finally:
-            del self._places[me]
-            self.listeners -= 1
+            self._listeners.remove(me)
             self._has_room.set()
 
+    @property
+    def is_open(self) -> bool:
+        """See `Outlet`: whether everyone follows closely enough."""
+        return len(self._events) - self._slowest <= LAG_EVENTS_MAX
+
+    def give(self, delta: Ready) -> None:
+        """See `Outlet`."""
+        self._add(delta)
+
     def _add(self, event: StreamEvent) -> None:
+        before = len(self._events)
         self._events.append(event)
         match event:
             case TextDelta() | ThinkingDelta():
@@ -103,15 +128,22 @@ class Running:
             case ToolCallDelta():
                 self._chars += len(event.arguments)
             case _:
-                pass
-        self._has_news.set()
+                self._has_news.set()
+                return
+        for listener in self._listeners:
+            outlet = listener.outlet
+            if outlet is not None and listener.is_waiting and listener.heard == before and outlet.is_open:
+                listener.heard += 1
+                outlet.give(event)
+            else:
+                self._has_news.set()
 
     @property
     def _slowest(self) -> int:
-        return min(self._places.values(), default=len(self._events))
+        return min([listener.heard for listener in self._listeners], default=len(self._events))
 
     async def _room(self) -> None:
-        while len(self._events) - self._slowest > LAG_EVENTS_MAX:
+        while not self.is_open:
             self._has_room.clear()
             await self._has_room.wait()
 
@@ -144,13 +176,13 @@ class InFlight:
 
     @asynccontextmanager
     async def listen(
-        self, running: Running, key: Key, *, is_kept: bool
+        self, running: Running, key: Key, *, is_kept: bool, outlet: Outlet | None = None
     ) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
         """The answer's events from the first on. Leaving it last stops the answer, a little later.
 
         `is_kept`: it stays for a while when it is finished.
         """
-        events = running.listen()
+        events = running.listen(outlet)
         try:
             yield events
         finally:

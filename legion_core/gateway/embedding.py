@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from legion_core.gateway.budget import Budget
 from legion_core.gateway.cost import cost_usd
-from legion_core.gateway.failover import no_candidate
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.providers.base import Embedded
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.types import Attempt, Lane, Request, RouteDecision, Usage
+from legion_core.gateway.unanswered import no_candidate
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, ProviderError
 

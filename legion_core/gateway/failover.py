@@ -5,7 +5,7 @@ exact text at a candidate that can continue one, else at one that is told to (`c
 `Seam`. What of an attempt reaches the client, and when, is decided by `reading`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ import msgspec
 from legion_core.gateway.continuation import Asked, asked_of, is_whole_json
 from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.next_lane import next_lane
+from legion_core.gateway.outlet import Outlet, ShortWay
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import Counted, Provider, ReadyNow
 from legion_core.gateway.reading import Given, Reading, Ready
@@ -27,7 +28,6 @@ from legion_core.gateway.types import (
     Finished,
     Joined,
     Lane,
-    LeftOut,
     Opened,
     Request,
     RouteDecision,
@@ -36,16 +36,14 @@ from legion_core.gateway.types import (
     StreamEvent,
     Usage,
 )
+from legion_core.gateway.unanswered import exhausted, no_candidate
 from legion_core.gateway.watchdog import Paces
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     Bug,
-    ContextTooLong,
     LegionError,
     LimitReached,
     Malformed,
-    NotFound,
-    ProviderError,
     StreamBroken,
     TimedOut,
     Unavailable,
@@ -65,8 +63,12 @@ class Failover:
         traffic: Traffic | None = None,
         paces: Paces | None = None,
         extend: Callable[[Request, Lane], Awaitable[None]] | None = None,
+        outlet: Outlet | None = None,
     ) -> None:
-        """`extend` is asked before each further attempt and raises LimitReached where there is no money for it."""
+        """`extend` is asked before each further attempt and raises LimitReached where there is no money for it.
+
+        Where there is an `outlet`, most deltas go there and are no events of `stream`.
+        """
         self._request = request
         self._decision = decision
         self._providers = providers
@@ -75,6 +77,7 @@ class Failover:
         self._traffic = traffic
         self._paces = paces or Paces()
         self._extend = extend
+        self._outlet = outlet
         self._lanes = (*decision.candidates, *decision.spare)
         self._spare = {lane.name for lane in decision.spare}  # lanes whose circuit alone is in the way
         self._barred = set(self._spare)  # lanes that take no attempt of this request any more
@@ -176,15 +179,15 @@ class Failover:
         asked = asked_of(lane, self._request, self.given.text, self.given.tokens)
         reading = Reading(self.given, asked.splice)
         patience = self._patience(lane)
-        finished: Finished | None = None
         try:
             provider = self._providers.get(lane.instance)
             if provider is None:
                 raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
             async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
                 more: ReadyNow = getattr(chunks, "ready", _nothing)
+                short = ShortWay(self._outlet, chunks, reading, patience, self._give)
                 try:
-                    while finished is None and (first := await patience.next(chunks)) is not None:
+                    while reading.finished is None and (first := await patience.next(chunks)) is not None:
                         if trial.first_s is None:
                             trial.first_s = self._clock.monotonic_s() - trial.start_s
                             self._health.answered(ticket)
@@ -192,31 +195,27 @@ class Failover:
                                 self._is_opened = True
                                 yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
                         for chunk in (first, *more()):
-                            if isinstance(chunk, Finished):
-                                finished, given = chunk, reading.finish()
-                            else:
-                                given = reading.take(chunk)
-                            for ready in given:
+                            for ready in reading.take(chunk):
                                 if self._broke is not None:
                                     yield self._join(lane, asked, reading)
                                 self._give(ready)
                                 yield ready
+                        if self._broke is None:
+                            short.open()
                 finally:
                     patience.close()
-                    counted: Counted | None = getattr(chunks, "counted", None)
-                    trial.counted = counted() if counted is not None else None
-            if finished is None:
+                    trial.counted = _counted_by(chunks)
+            if reading.finished is None:
                 raise StreamBroken(f"{lane.name} ended its answer without saying so.")
             trial.outcome = "succeeded"
         except LegionError as error:
             trial.outcome, trial.error = error.public_code, error
             raise
         finally:
-            self._end(trial, asked, reading, finished)
+            self._end(trial, asked, reading)
         if self._broke is not None:
             yield self._join(lane, asked, reading)
-        assert finished is not None
-        yield self._end_of_answer(finished)
+        yield self._end_of_answer(reading.finished)
 
     def _begin(self, lane: Lane, ticket: Ticket) -> "_Trial":
         now_s = self._clock.monotonic_s()
@@ -238,11 +237,11 @@ class Failover:
             may_give_up=may_give_up,
         )
 
-    def _end(self, trial: "_Trial", asked: Asked, reading: Reading, finished: Finished | None) -> None:
+    def _end(self, trial: "_Trial", asked: Asked, reading: Reading) -> None:
         """Write the attempt down, however it ended."""
         lane, now_s = trial.lane, self._clock.monotonic_s()
         self._health.end(trial.ticket, trial.error, now_s, is_cancelled=trial.outcome == "cancelled")
-        usage = trial.usage(finished, reading.tokens, self._decision.estimated_tokens)
+        usage = trial.usage(reading.finished, reading.tokens, self._decision.estimated_tokens)
         why = trial.error.message if trial.error is not None else ""
         why = why or ("It went on by instruction: degraded." if asked.is_degraded else "")
         self.attempts.append(
@@ -353,6 +352,11 @@ def _nothing() -> Sequence[Chunk]:
     return ()
 
 
+def _counted_by(chunks: AsyncIterator[Chunk]) -> Usage | None:
+    counted: Counted | None = getattr(chunks, "counted", None)
+    return counted() if counted is not None else None
+
+
 def total_usage(attempts: Sequence[Attempt]) -> Usage:
     """What the answer took: the output of every attempt, the input of the last one that counted it."""
     answered = [attempt.usage for attempt in attempts if attempt.outcome == "succeeded"] or [
@@ -364,43 +368,3 @@ def total_usage(attempts: Sequence[Attempt]) -> Usage:
         output_tokens=sum(attempt.usage.output_tokens for attempt in attempts),
         is_estimated=any(attempt.usage.is_estimated for attempt in attempts if attempt.usage.output_tokens),
     )
-
-
-def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
-    """Why no lane may answer, as the error a client gets."""
-    pins = request.pins
-    reasons = {item.reason for item in left_out}
-    if not left_out:
-        return Unavailable(
-            "No model is set up: there is no model file here and no provider is configured.",
-            hint="Run `make run` once more to fetch the starter model, or add a provider on the Models page.",
-        )
-    if reasons == {"pin"}:
-        wanted = pins.model or pins.instance or (pins.tier.word if pins.tier is not None else "")
-        known = sorted({item.lane.offer.id for item in left_out})
-        return NotFound(
-            f"No model or instance goes by {wanted!r} here.",
-            hint=f"Known models: {', '.join(known[:8])}; or use auto.",
-        )
-    unpinned = [item for item in left_out if item.reason != "pin"]
-    if all(item.reason == "context" for item in unpinned):
-        return ContextTooLong(
-            f"The request is too long: {unpinned[-1].why}.",
-            hint="Shorten it, start a new chat, or add a model with a larger context.",
-            limit=max(item.lane.offer.context for item in unpinned),
-        )
-    told = "; ".join(f"{item.lane.name}: {item.why.lower()}" for item in unpinned[:4])
-    waits = [item.retry_in_s for item in unpinned if item.retry_in_s is not None]
-    return Unavailable(
-        f"No model may answer this: {told}.",
-        hint="`legion route explain` shows every candidate.",
-        retry_after_s=min(waits, default=None),
-    )
-
-
-def exhausted(attempts: Sequence[Attempt], last: LegionError) -> LegionError:
-    """The error to raise when every attempt failed before its first byte: the last one, or all of them told together."""
-    if len(attempts) <= 1 or not isinstance(last, ProviderError):
-        return last
-    told = "; ".join(f"{attempt.instance}: {attempt.why}" for attempt in attempts)
-    return Unavailable(f"No model could answer after {len(attempts)} attempts: {told}", hint=last.hint)

@@ -34,8 +34,10 @@ class Patience:
         self._stalled_s = 0.0
 
     async def next(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
-        """The next chunk, None at the end; TimedOut if the lane fell silent."""
-        started_s = self._waits_since_s = self._loop.time()
+        """The next chunk, None at the end; TimedOut if the lane fell silent. One task reads an attempt to its end."""
+        if self._waiter is None and (waiter := asyncio.current_task()) is not None:
+            self._waiter, self._cancelling = waiter, waiter.cancelling()
+        self._waits_since_s = self._loop.time()
         self._is_waiting = True
         try:
             chunk = await anext(chunks, None)
@@ -46,19 +48,26 @@ class Patience:
             raise
         finally:
             self._is_waiting = False
-        now_s = self._loop.time()
-        if self._is_first:
-            self._is_first = False  # loading a model and reading a long prompt is no pause between tokens
-        else:
-            self._pace.note(now_s - started_s)
-        if self._timer is None:
-            self._arm()
-        if now_s - started_s > TURN_S:
-            self._turn_since_s = now_s
-        elif now_s - self._turn_since_s > TURN_S:
+        waited_s = self.arrived()
+        if waited_s > TURN_S:
+            self._turn_since_s = self._waits_since_s
+        elif self._waits_since_s - self._turn_since_s > TURN_S:
             await asyncio.sleep(0)
             self._turn_since_s = self._loop.time()
         return chunk
+
+    def arrived(self) -> float:
+        """A chunk is there: it is told here if `next` goes on waiting. How long it was waited for, in seconds."""
+        now_s = self._loop.time()
+        waited_s = now_s - self._waits_since_s
+        self._waits_since_s = now_s
+        if self._is_first:
+            self._is_first = False  # loading a model and reading a long prompt is no pause between tokens
+        else:
+            self._pace.note(waited_s)
+        if self._timer is None:
+            self._arm()
+        return waited_s
 
     def close(self) -> None:
         """No more waits; idempotent."""
@@ -73,9 +82,6 @@ class Patience:
     def _arm(self) -> None:
         limit_s = self._limit_s
         if limit_s is not None:
-            # One task reads an attempt to its end.
-            self._waiter = asyncio.current_task()
-            self._cancelling = self._waiter.cancelling() if self._waiter is not None else 0
             self._timer = self._loop.call_later(limit_s, self._look)
 
     def _look(self) -> None:

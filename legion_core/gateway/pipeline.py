@@ -12,6 +12,7 @@ from legion_core.gateway.conversation_types import ChatMessage
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import Failover
 from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.outlet import Outlet
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.routing.health import Health
@@ -83,12 +84,17 @@ class Pipeline:
         self._paces = Paces()
 
     async def handle(
-        self, request: Request, who: Principal, into: ChatMessage | None = None
+        self,
+        request: Request,
+        who: Principal,
+        into: ChatMessage | None = None,
+        outlet: Outlet | None = None,
     ) -> AsyncGenerator[StreamEvent]:
         """The answer's events: Opened, deltas, Joined at each seam, Closed.
 
-        `into` is the open answer of a kept conversation that the events are also written to. Raises before the
-        first event if nothing could answer. Close the generator to stop the answer; the bill is settled either way.
+        `into` is the open answer of a kept conversation that the events are also written to. Deltas may go to
+        `outlet` instead of being events, where nothing here has to see them. Raises before the first event if
+        nothing could answer. Close the generator to stop the answer; the bill is settled either way.
         """
         self._authorizer.authorise(who, "gateway/chat", "use")
         writer = AnswerWriter(self._conversations, self._bus, into) if into is not None else None
@@ -106,7 +112,7 @@ class Pipeline:
             )
             decision = self.route(request)
             request, decision = await self._budget.reserve(request, decision)
-            failover = self._asking(request, decision, curated)
+            failover = self._asking(request, decision, curated, outlet if writer is None else None)
             async with aclosing(failover.stream()) as events:
                 async for event in events:
                     if writer is not None:
@@ -159,10 +165,12 @@ class Pipeline:
             history = without_calls(history)
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
-    def _asking(self, request: Request, decision: RouteDecision, curated: "Curated | None") -> Asking:
+    def _asking(
+        self, request: Request, decision: RouteDecision, curated: "Curated | None", outlet: Outlet | None
+    ) -> Asking:
         """What asks the models; where something was moved out of the history, the model may have it back."""
 
-        def ask(request: Request) -> Failover:
+        def ask(request: Request, outlet: Outlet | None = None) -> Failover:
             return Failover(
                 request,
                 decision,
@@ -172,12 +180,13 @@ class Pipeline:
                 self._traffic,
                 self._paces,
                 extend=self._budget.extend,
+                outlet=outlet,
             )
 
         if curated is None or self._curation is None or curated.kept is None or not curated.kept.epoch:
-            return ask(request)
+            return ask(request, outlet)
         if not all("tools" in lane.offer.capabilities for lane in decision.candidates):
-            return ask(request)  # a model that knows no tools would be confused by one
+            return ask(request, outlet)  # a model that knows no tools would be confused by one
         from legion_core.gateway.curation.recalling import Recalling, with_recall
 
         offered, name = with_recall(request)
@@ -185,7 +194,7 @@ class Pipeline:
         return (
             Recalling(offered, name, ask, lambda query: curation.recall_of(kept.id, query))
             if name
-            else ask(request)
+            else ask(request, outlet)
         )
 
     async def _settle(

@@ -86,7 +86,7 @@ class _Call:
 
 
 class Reading:
-    """One attempt's chunks; `take` each, then `finish`. `tokens` counts what the attempt made, given or not."""
+    """One attempt's chunks; `take` each, `Finished` the last. `tokens` counts what it made, given or not."""
 
     def __init__(self, given: Given, splice: Splice | None = None) -> None:
         self._splice = splice
@@ -97,7 +97,9 @@ class Reading:
         self._kept: list[TextDelta | ThinkingDelta | _Call] | None = None
         self._kept_chars = 0
         self._calls = dict[int, _Call]()
+        self._is_plain = splice is None  # text goes out as it comes
         self.tokens = 0
+        self.finished: Finished | None = None
         self.thinks_anew = False  # what comes next is no continuation of the thinking that was given
 
     def take(self, chunk: Chunk) -> Sequence[Ready]:
@@ -105,7 +107,10 @@ class Reading:
         match chunk:
             case TextDelta():
                 self.tokens += tokens_of(chunk)
-                return self._keep(chunk) if self._kept is not None else self._text(chunk)
+                if self._kept is not None:
+                    return self._keep(chunk)
+                # Nearly always: nothing was kept, is spliced or was thought once more.
+                return (chunk,) if self._is_plain and not self._known_at else self._text(chunk)
             case ThinkingDelta():
                 if chunk.text:
                     self.tokens += tokens_of(chunk)
@@ -113,9 +118,10 @@ class Reading:
             case ToolCallDelta():
                 return self._call(chunk)
             case Finished():
-                return ()
+                self.finished = chunk
+                return self._rest()
 
-    def finish(self) -> Sequence[Ready]:
+    def _rest(self) -> Sequence[Ready]:
         """The attempt ended well: what was kept back until now, in order."""
         out = list(self._before_calls()) if self._kept is None else list[Ready]()
         for each in self._kept or ():

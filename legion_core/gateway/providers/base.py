@@ -30,6 +30,10 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 Counted = Callable[[], Usage | None]
 # And as `ready`: what else has come already, so that it need not be waited for one by one.
 ReadyNow = Callable[[], Sequence[Chunk]]
+# Takes a chunk where it arrived, in a callback of the loop, or leaves it to whoever waits for it: False.
+Take = Callable[[Chunk], bool]
+# And as `pass_on`: from now on, what comes while the next chunk is waited for is offered to that first, in order.
+PassOn = Callable[[Take], None]
 
 
 class Provider(Protocol):
@@ -50,7 +54,7 @@ class Provider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Open the answer; leaving the context cancels it upstream within a second.
 
-        The iterator may have attributes `counted` and `ready`; see `Counted` and `ReadyNow`.
+        The iterator may have attributes `counted`, `ready` and `pass_on`; see `Counted`, `ReadyNow` and `PassOn`.
         `prefix` is answer text already given by another attempt: the stream goes on behind it and does not repeat
         it. Exactly one `Finished` ends the iterator; anything less raises `StreamBroken` or `WorkerDied`.
         """

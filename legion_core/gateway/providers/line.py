@@ -15,6 +15,10 @@ HEAD_BYTES_MAX: Final = 256 * 1024  # of one answer
 HELD_BYTES_MAX: Final = 1024 * 1024  # read ahead of who takes it
 NO_BODY: Final = frozenset({204, 205, 304})
 
+# Takes a piece of the body in the callback that read it, while its reader waits, and says until when the next silence
+# may last. None: the reader is to be woken (`next` then gives an empty piece).
+Tap = Callable[[bytes], float | None]
+
 
 class LineError(Exception):
     """The exchange failed; the words are what the other end or the system did."""
@@ -35,8 +39,11 @@ class Exchange(Protocol):
         """Whether the body's end has been read."""
         ...
 
-    async def next(self, until_s: float) -> bytes | None:
-        """The body's bytes that have come, decompressed; None at its end. TimeoutError at `until_s` by the loop's clock."""
+    async def next(self, until_s: float, tap: Tap | None = None) -> bytes | None:
+        """The body's bytes that have come, decompressed; None at its end. TimeoutError at `until_s` by the loop's clock.
+
+        What comes while it waits may go to `tap` instead.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -56,6 +63,7 @@ class Line(asyncio.Protocol):
         self._on_free = on_free
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._http: Any = None  # the library of its parser
         self._parser: Any = None
         self._pieces = list[bytes]()
         self._held = 0
@@ -69,6 +77,7 @@ class Line(asyncio.Protocol):
         self._error: LineError | None = None
         self._unpack: Any = None
         self._waiter: asyncio.Future[None] | None = None
+        self._tap: Tap | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._until_s = 0.0
         self._room: asyncio.Future[None] | None = None
@@ -92,15 +101,15 @@ class Line(asyncio.Protocol):
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._fail(LineError("its answer's head has no end"))
                 return
-        import httptools  # not before there is something to read
-
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except self._http.HttpParserUpgrade:
             self._fail(LineError("it wants to speak another protocol"))
             return
-        except httptools.HttpParserError as error:
+        except self._http.HttpParserError as error:
             self._fail(LineError(f"it does not speak HTTP: {error}"))  # unless a callback knew more
+            return
+        if self._tap is not None and self._is_tapped():
             return
         if self._held > HELD_BYTES_MAX and self._is_reading and self._transport is not None:
             self._is_reading = False
@@ -212,8 +221,9 @@ class Line(asyncio.Protocol):
         self._head_bytes = self._held = 0
         self.headers, self._fields = {}, {}
         self._unpack = None
-        import httptools
+        import httptools  # not before there is something to read
 
+        self._http = httptools
         self._parser = httptools.HttpResponseParser(self)
         try:
             transport.write(head + body)
@@ -226,13 +236,17 @@ class Line(asyncio.Protocol):
             await self.aclose()
             raise
 
-    async def next(self, until_s: float) -> bytes | None:
+    async def next(self, until_s: float, tap: Tap | None = None) -> bytes | None:
         """See `Exchange`."""
         while not self._pieces:
             if self._is_whole:
                 return None
             self._check()
-            await self._wait(until_s)
+            self._tap = tap
+            try:
+                await self._wait(until_s)
+            finally:
+                self._tap = None
         return self._take()
 
     async def aclose(self) -> None:
@@ -267,6 +281,18 @@ class Line(asyncio.Protocol):
             self._is_reading = True
             self._transport.resume_reading()
         return data
+
+    def _is_tapped(self) -> bool:
+        """Whether what has come was taken by the tap of a reader that goes on waiting."""
+        tap, waiter = self._tap, self._waiter
+        if tap is None or waiter is None or waiter.done() or self._is_whole or not self._pieces:
+            return False
+        until_s = tap(self._take())
+        if until_s is None:
+            self._pieces.append(b"")
+            return False
+        self._until_s = until_s
+        return True
 
     @property
     def _ends_with_the_line(self) -> bool:

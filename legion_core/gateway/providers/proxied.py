@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.request import getproxies, proxy_bypass
 
-from legion_core.gateway.providers.line import Exchange, LineError, Undecodable
+from legion_core.gateway.providers.line import Exchange, LineError, Tap, Undecodable
 from legion_core.gateway.providers.lines import (
     IDLE_MAX,
     IDLE_S,
@@ -100,8 +100,9 @@ class _Through:
         """See `Exchange`."""
         return self._response.is_closed
 
-    async def next(self, until_s: float) -> bytes | None:
-        """See `Exchange`."""
+    async def next(self, until_s: float, tap: Tap | None = None) -> bytes | None:
+        """See `Exchange`; nothing goes to the tap."""
+        del tap
         import httpx
 
         try:

@@ -85,12 +85,13 @@ class Lines:
         self._searched = len(buffer)
         return lines
 
-    def is_between(self, chunk: bytes) -> bool:
-        """Whether `chunk` begins a line: the last byte ended one, and no byte order mark may come any more."""
-        return not self._buffer and not self._skip_lf and not (self._is_first and chunk.startswith(_BOM[:1]))
+    @property
+    def is_between(self) -> bool:
+        """Whether what comes next begins a line."""
+        return not self._buffer and not self._skip_lf
 
     def pass_by(self) -> None:
-        """Whole lines were read by somebody else."""
+        """Whole lines were read by somebody else: no byte order mark may come any more."""
         self._is_first = False
 
     def close(self) -> bytes:
@@ -110,34 +111,36 @@ class SseParser:
         self._event = ""
         self._id = ""
         self._retry_ms: int | None = None
+        self._is_between = True  # nothing waits from before
+        self._was_plain = False  # lines were read without the cutter's help
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that are now complete."""
-        events = list[SseEvent]()
-        if chunk.startswith(b"data: ") and self._is_plain(chunk):
+        if (
+            self._is_between
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and b"\r" not in chunk
+        ):
             # Nearly always a piece is one event of one line, or some of them.
+            self._was_plain = True
+            if chunk.find(b"\n") == len(chunk) - 2:
+                return [SseEvent(chunk[6:-2].decode("utf-8", "replace"), "", self._id)]
+            if chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1):
+                told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
+                return [SseEvent(data, "", self._id) for data in told]
+        events = list[SseEvent]()
+        if self._was_plain:
             self._lines.pass_by()
-            for data in chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: "):
-                events.append(SseEvent(data, "", self._id))
-            return events
         for line in self._lines.feed(chunk):
             if not line:
                 self._dispatch(events)
             elif line[0] != 0x3A:  # a colon starts a comment
                 self._field(line)
-        return events
-
-    def _is_plain(self, chunk: bytes) -> bool:
-        """Whether `chunk` is whole events that are one line of data each, and nothing waits from before."""
-        return (
-            not self._data
-            and chunk.endswith(b"\n\n")
-            and not self._event
-            and self._lines.is_between(chunk)
-            and b"\r" not in chunk
-            and chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1)
-            and self._retry_ms is None
+        self._is_between = (
+            not self._data and not self._event and self._retry_ms is None and self._lines.is_between
         )
+        return events
 
     def close(self) -> list[SseEvent]:
         """Nothing: an event without its blank line is dropped."""

@@ -6,21 +6,20 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 import msgspec
 
-from legion_core.gateway.providers.base import Counted
+from legion_core.gateway.providers.chunks import Chunks, Parser, Reader
 from legion_core.gateway.providers.line import Exchange, LineError, Undecodable
 from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlow, Lines
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
-from legion_core.gateway.types import Chunk, Finished, Usage
+from legion_core.gateway.types import Chunk
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     ConfigError,
@@ -33,11 +32,8 @@ from legion_core.kernel.errors import (
 )
 from legion_core.kernel.faults import fault
 
-READY_MAX: Final = 32  # chunks taken at once: other streams want a turn
-DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024  # of an answer that is not a stream
 ERROR_BYTES_MAX: Final = 64 * 1024
-STREAM_BYTES_MAX: Final = 512 * 1024 * 1024
 
 _URL_SAFE: Final = "/:?#[]@!$&'()*+,;=%~-._"
 _USUAL: Final = {
@@ -49,31 +45,6 @@ _USUAL: Final = {
 
 T = TypeVar("T")
 E = TypeVar("E")
-E_contra = TypeVar("E_contra", contravariant=True)
-E_co = TypeVar("E_co", covariant=True)
-
-
-class Parser(Protocol[E_co]):
-    """Bytes in, events out: `SseParser` or `JsonLines`."""
-
-    def feed(self, chunk: bytes, /) -> Sequence[E_co]: ...  # noqa: D102
-    def close(self) -> Sequence[E_co]: ...  # noqa: D102
-
-
-class Reader(Protocol[E_contra]):
-    """A wire's own meaning of its events; pure, one for each stream."""
-
-    def read(self, event: E_contra, /) -> Sequence[Chunk]:
-        """The chunks this event gives; the last may be `Finished`. Raises ProviderError for an error in band."""
-        ...
-
-    def at_end(self) -> Finished | None:
-        """What the wire's rules allow to conclude when the stream ends here; None if it is broken."""
-        ...
-
-    def so_far(self) -> Usage | None:
-        """What the provider has counted before the end; None where its wire tells only at the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +150,7 @@ class Wire:
         """POST and read the streamed answer; see `Provider.stream` for what may be raised and when."""
         limit_s = self._limits.first_event_s
         async with self._exchange("POST", path, body, _now_s() + limit_s, limit_s) as exchange:
-            chunks = Chunks(self, exchange, parser, reader, self._limits)
+            chunks = Chunks(self, exchange, parser, reader, first_event_s=limit_s, idle_s=self._limits.idle_s)
             yield chunks
             await chunks.drain()
 
@@ -305,121 +276,6 @@ class Wire:
         carrier, self._carrier = self._carrier, None
         if carrier is not None:
             await carrier.aclose()
-
-
-class Chunks(Generic[E]):
-    """One answer's chunks as they come; see `Counted` for what it knows beside."""
-
-    def __init__(
-        self, wire: Wire, exchange: Exchange, parser: Parser[E], reader: Reader[E], limits: Limits
-    ) -> None:
-        self.counted: Counted = reader.so_far
-        self._wire = wire
-        self._exchange = exchange
-        self._parser = parser
-        self._reader = reader
-        self._limit_s = limits.first_event_s
-        self._idle_s = limits.idle_s
-        self._now_s = asyncio.get_running_loop().time
-        self._silent_until_s = self._now_s() + self._limit_s
-        self._ready = deque[Chunk]()
-        self._events = deque[E]()
-        self._head: bytes | None = b""  # what came before the first event; None once there was one
-        self._size = 0
-        self._seen = 0
-        self._is_closed = False  # the body's end was read
-        self._is_over = False
-        self._failed: ProviderError | None = None
-
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self
-
-    async def __anext__(self) -> Chunk:
-        while not self._ready:
-            if self._is_over:
-                raise StopAsyncIteration
-            if self._failed is not None:
-                raise self._failed
-            if not self._events and not self._is_closed:
-                await self._read()
-            self._interpret()
-        chunk = self._ready.popleft()
-        if isinstance(chunk, Finished):
-            self._is_over = True
-            self._ready.clear()
-        else:
-            self._seen += 1
-        return chunk
-
-    def ready(self) -> Sequence[Chunk]:
-        """What else has come already, without waiting; may be nothing. Told after it is what follows."""
-        if self._is_over:
-            return ()
-        while self._events and self._failed is None and len(self._ready) < READY_MAX:
-            try:
-                self._interpret()
-            except ProviderError as error:
-                self._failed = error  # raised once everything before it was taken
-        taken = list[Chunk]()
-        while self._ready and not self._is_over:
-            chunk = self._ready.popleft()
-            self._is_over = isinstance(chunk, Finished)
-            self._seen += not self._is_over
-            taken.append(chunk)
-        return taken
-
-    async def drain(self) -> None:
-        """Read on to the body's end, which has mostly arrived: only then can the connection serve again."""
-        if not self._is_over:
-            return
-        with suppress(LineError, TimeoutError):
-            until_s = _now_s() + DRAIN_S
-            while await self._exchange.next(until_s) is not None:
-                pass
-
-    async def _read(self) -> None:
-        """The next piece of the body, as events."""
-        try:
-            piece = await self._exchange.next(self._silent_until_s)
-        except TimeoutError as error:
-            told = TimedOut(f"{self._wire.name} sent nothing for {self._limit_s:g} s.")
-            self._conclude(told, error)
-            return
-        except LineError as error:
-            self._conclude(self._wire.broke(error, self._seen), error)
-            return
-        if piece is None:
-            self._is_closed = True
-            self._events.extend(self._parser.close())
-            if not self._events and self._head:
-                raise self._wire.not_a_stream(self._head)
-            return
-        self._size += len(piece)
-        if self._size > STREAM_BYTES_MAX:
-            raise Malformed(f"{self._wire.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
-        if events := self._parser.feed(piece):
-            self._events.extend(events)
-            self._head, self._limit_s = None, self._idle_s
-            self._silent_until_s = self._now_s() + self._idle_s
-        elif self._head is not None and len(self._head) < ERROR_BYTES_MAX:
-            self._head += piece
-
-    def _interpret(self) -> None:
-        """The chunks of one event; behind the last event the answer is concluded."""
-        if self._events:
-            fault("providers.stream")
-            self._ready.extend(self._reader.read(self._events.popleft()))
-        elif self._is_closed and not self._is_over:
-            name = self._wire.name
-            told = StreamBroken(f"{name} ended its stream before the answer's end.", chunks_seen=self._seen)
-            self._conclude(told, None)
-
-    def _conclude(self, error: ProviderError, cause: Exception | None) -> None:
-        """The connection broke, but the wire's own end may have been there already."""
-        finished = self._reader.at_end()
-        if finished is None:
-            raise error from cause
-        self._ready.append(finished)
 
 
 def is_loopback(host: str) -> bool:

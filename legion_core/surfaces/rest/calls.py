@@ -117,6 +117,15 @@ class Client(Protocol):
         """Send part of the body, whole frames only; waits while the client does not read."""
         ...
 
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether `send_at_once` may be used now: nothing waits before it, and the client reads as fast as we write."""
+        ...
+
+    def send_at_once(self, chunk: bytes) -> None:
+        """As `send`, without waiting."""
+        ...
+
     def say_when_quiet(self, comment: Callable[[], bytes]) -> None:
         """From now on send this whenever nothing else was sent for a while."""
         ...

@@ -10,7 +10,10 @@ from legion_core.surfaces.rest.presence import ClientStuck, Presence
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
-FLOW: Final = "legion.flow"  # whether the client reads as fast as we write, put there by the wire
+# In the ASGI scope, put there by the wire: whether the client reads as fast as we write, and what writes a part of the
+# body at once, where one may be written so.
+FLOW: Final = "legion.flow"
+PUSH: Final = "legion.push"
 
 
 class Flow(Protocol):
@@ -26,6 +29,7 @@ class AsgiClient(Client):
         self._send = send
         self._desk = desk
         self._flow: Flow | None = scope.get(FLOW)
+        self._push: Callable[[bytes], None] | None = scope.get(PUSH)
         self._is_finished = False
         self._last_sent_s = 0.0
         self._comment: Callable[[], bytes] | None = None
@@ -67,6 +71,22 @@ class AsgiClient(Client):
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         else:
             await self._write(chunk, more=True)
+
+    @property
+    def takes_at_once(self) -> bool:
+        """See `calls.Client`."""
+        return (
+            self._push is not None
+            and self._flow is not None
+            and not self._flow.write_paused
+            and not self._is_finished
+        )
+
+    def send_at_once(self, chunk: bytes) -> None:
+        """See `calls.Client`."""
+        assert self._push is not None
+        self._last_sent_s = self._desk.clock.monotonic_s()
+        self._push(chunk)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
         try:

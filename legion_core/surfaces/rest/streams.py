@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from legion_core.api.types import Request, StreamEvent
+from legion_core.gateway.answer import Answer
 from legion_core.gateway.dedupe import Key, Running
 from legion_core.gateway.dialects.base import StreamWriter
+from legion_core.gateway.outlet import Outlet
+from legion_core.gateway.reading import Ready
 from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Headers
 
@@ -31,14 +34,16 @@ class Source:
     key: Key = ()
 
     @asynccontextmanager
-    async def listen(self) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
-        """From the first event on; leaving stops the answer unless others listen."""
+    async def listen(self, outlet: Outlet) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+        """From the first event on, but for the deltas that go to `outlet`; leaving stops it unless others listen."""
         if self.running is None:
-            async with self.desk.legion.llm.stream(self.request, self.call.who) as events:
+            async with self.desk.legion.llm.stream(self.request, self.call.who, outlet) as events:
                 yield events
             return
         is_kept = self.key[-2] == "key"
-        async with self.desk.in_flight.listen(self.running, self.key, is_kept=is_kept) as events:
+        async with self.desk.in_flight.listen(
+            self.running, self.key, is_kept=is_kept, outlet=outlet
+        ) as events:
             yield events
 
 
@@ -62,10 +67,45 @@ def shared(desk: Desk, call: Call, request: Request) -> Source:
     running = desk.in_flight.find(key, fingerprint, is_retry=is_retry)
     if running is None:
         running = desk.in_flight.start(
-            desk.supervisor, key, fingerprint, request, lambda: desk.legion.llm.stream(request, call.who)
+            desk.supervisor,
+            key,
+            fingerprint,
+            request,
+            lambda outlet: desk.legion.llm.stream(request, call.who, outlet),
         )
         return Source(desk, call, request, running, key)
     return Source(desk, call, running.request, running, key)
+
+
+class Written:
+    """The short way of an answer that is streamed: each delta is written to the client's socket at once."""
+
+    def __init__(self, client: Client, writer: StreamWriter) -> None:
+        self._client = client
+        self._writer = writer
+
+    @property
+    def is_open(self) -> bool:
+        """See `Outlet`."""
+        return self._client.takes_at_once
+
+    def give(self, delta: Ready) -> None:
+        """See `Outlet`."""
+        if chunk := self._writer.write(delta):
+            self._client.send_at_once(chunk)
+
+
+class Gathered:
+    """The short way of an answer that is told whole."""
+
+    is_open = True
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def give(self, delta: Ready) -> None:
+        """See `Outlet`."""
+        self._answer.take(delta)
 
 
 class Opening:

@@ -10,16 +10,17 @@ import socket
 import traceback
 from collections.abc import Callable
 from email.utils import format_datetime
+from functools import partial
 from typing import NoReturn, cast
 
 import httptools
 from uvicorn.config import Config  # noqa: TID253
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: TID253
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle  # noqa: TID253
 from uvicorn.server import ServerState  # noqa: TID253
 
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.redact import redact
-from legion_core.surfaces.rest.client import FLOW
+from legion_core.surfaces.rest.client import FLOW, PUSH
 from legion_core.surfaces.rest.failures import body_of, fault
 from legion_core.surfaces.rest.guard import ABORT, SECURITY_HEADERS, TARGET
 from legion_core.surfaces.rest.limits import Limits
@@ -214,6 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
             self.cycle.transport = cast("asyncio.Transport", HeldHead(self.cycle.transport, self.loop))
+            self.scope[PUSH] = partial(_push, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
 
     def on_message_complete(self) -> None:
         """The body is here; from now on the client waits for us."""
@@ -308,6 +310,12 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         self._tell_gone()
         return cycle.response_started
+
+
+def _push(cycle: RequestResponseCycle, body: bytes) -> None:
+    """Part of an answer's body, as `cycle.send` writes it, without a coroutine."""
+    if not cycle.disconnected:
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
 
 
 def _raw_answer(status: int, why: str) -> bytes:

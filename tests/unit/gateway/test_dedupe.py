@@ -43,7 +43,7 @@ def test_everyone_hears_all_of_it_whenever_they_come() -> None:
     async def scenario() -> None:
         running = Running(REQUEST, b"")
         early = asyncio.create_task(all_of(running))
-        await running.read(lambda: told(events(50), []))
+        await running.read(lambda _: told(events(50), []))
 
         assert await early == await all_of(running) == "".join(f"{number} " for number in range(50))
 
@@ -53,7 +53,7 @@ def test_everyone_hears_all_of_it_whenever_they_come() -> None:
 def test_a_failure_is_told_to_everyone_and_joined_by_nobody() -> None:
     async def scenario() -> None:
         running = Running(REQUEST, b"")
-        await running.read(lambda: told(events(2), [], StreamBroken("It broke off.")))
+        await running.read(lambda _: told(events(2), [], StreamBroken("It broke off.")))
 
         assert not running.can_be_joined
         with pytest.raises(StreamBroken):
@@ -67,7 +67,7 @@ def test_the_upstream_is_not_read_far_ahead_of_a_client_that_does_not_read() -> 
         seen = list[int]()
         running = Running(REQUEST, b"")
         slow = running.listen()
-        reading = asyncio.create_task(running.read(lambda: told(events(5000), seen)))
+        reading = asyncio.create_task(running.read(lambda _: told(events(5000), seen)))
         first = await anext(slow)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -85,7 +85,7 @@ def test_a_long_answer_is_heard_but_not_joined(monkeypatch: pytest.MonkeyPatch) 
 
     async def scenario() -> None:
         supervisor, shared = Supervisor(), InFlight()
-        running = shared.start(supervisor, KEY, b"f", REQUEST, lambda: told(events(50), []))
+        running = shared.start(supervisor, KEY, b"f", REQUEST, lambda _: told(events(50), []))
         assert running is not None
         async with shared.listen(running, KEY, is_kept=True) as heard:
             assert len([event async for event in heard]) == 50
@@ -104,7 +104,7 @@ def test_no_more_than_a_bounded_number_is_kept(monkeypatch: pytest.MonkeyPatch) 
         supervisor, shared = Supervisor(), InFlight()
         for number in range(10):
             key = (*KEY[:-1], str(number))
-            running = shared.start(supervisor, key, b"f", REQUEST, lambda: told(events(2), []))
+            running = shared.start(supervisor, key, b"f", REQUEST, lambda _: told(events(2), []))
             assert running is not None
             async with shared.listen(running, key, is_kept=True) as heard:
                 assert len([event async for event in heard]) == 2

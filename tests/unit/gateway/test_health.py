@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from legion_core.gateway.failover import no_candidate
 from legion_core.gateway.routing.health import (
     COOLDOWN_S,
     WINDOW_S,
@@ -16,6 +15,7 @@ from legion_core.gateway.routing.health import (
 )
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.types import Tier
+from legion_core.gateway.unanswered import no_candidate
 from legion_core.kernel.errors import (
     BadCredentials,
     ConnectionLost,

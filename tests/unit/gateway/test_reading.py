@@ -51,7 +51,7 @@ class Client:
         for chunk in chunks:
             for ready in attempt.take(chunk):
                 self.see(attempt, ready)
-        for ready in attempt.finish() if whole else ():
+        for ready in attempt.take(END) if whole else ():
             self.see(attempt, ready)
 
     def see(self, attempt: Reading, ready: Ready) -> None:

@@ -47,7 +47,9 @@ class ScriptedLlm:
         self.left = 0
 
     @asynccontextmanager
-    async def stream(self, request: Request, who: Principal) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+    async def stream(
+        self, request: Request, who: Principal, outlet: object = None
+    ) -> AsyncIterator[AsyncIterator[StreamEvent]]:
         self.requests.append(request)
         try:
             yield self._events(request)

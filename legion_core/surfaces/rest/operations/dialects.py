@@ -27,7 +27,7 @@ from legion_core.surfaces.rest.calls import (
 )
 from legion_core.surfaces.rest.failures import retry_after, unexpected
 from legion_core.surfaces.rest.presence import ClientStuck
-from legion_core.surfaces.rest.streams import Opening, Source, shared
+from legion_core.surfaces.rest.streams import Gathered, Opening, Source, Written, shared
 from legion_core.surfaces.shapes import TIER_WORDS, tier_of
 
 PINS = (
@@ -100,7 +100,7 @@ def _whole(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
         request = source.request
         try:
             answer = Answer(request.id)
-            async with source.listen() as events:
+            async with source.listen(Gathered(answer)) as events:
                 async for event in events:
                     answer.take(event)
             body = dialect.render(answer)
@@ -122,7 +122,7 @@ def _streaming(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
         writer = dialect.writer(request, created_s=int(desk.clock.utc_now().timestamp()))
         opening = Opening(desk, client, dialect.media_type, request.id, writer)
         try:
-            async with source.listen() as events:
+            async with source.listen(Written(client, writer)) as events:
                 async for event in events:
                     if isinstance(event, Opened):
                         lane = event.lane
