@@ -13,6 +13,7 @@ from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.embedding import Embedder
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.ledger import Ledger
+from legion_core.gateway.outlet import Outlet
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Embedded
@@ -79,17 +80,20 @@ class Gateway:
             await provider.aclose()
 
     def stream(
-        self, request: Request, who: Principal
+        self, request: Request, who: Principal, outlet: Outlet | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[StreamEvent]]:
         """The answer's events: Opened first, Closed last. Leaving the context stops the answer.
 
+        Most deltas go to `outlet`, if there is one, and are then no events.
         Raises before the first event if nothing could answer. A request that names a conversation is answered in
         it: its last messages are stored there, and the history kept there is what the model sees.
         """
-        return self._stream(request, who)
+        return self._stream(request, who, outlet)
 
     @asynccontextmanager
-    async def _stream(self, request: Request, who: Principal) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+    async def _stream(
+        self, request: Request, who: Principal, outlet: Outlet | None
+    ) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
         self._authorizer.authorise(who, "gateway/chat", "use")
         request = attributed(request, who)
         await self._discover_for(request.pins)
@@ -102,7 +106,7 @@ class Gateway:
             _, into = await self.conversations.ask(
                 request.conversation_id, new_messages(request.messages), parent_id=head, request_id=request.id
             )
-        async with aclosing(self._pipeline.handle(request, who, into)) as events:
+        async with aclosing(self._pipeline.handle(request, who, into, outlet)) as events:
             yield events
 
     async def answer(self, request: Request, who: Principal) -> Answer:
