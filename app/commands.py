@@ -63,6 +63,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("chat.rename", "Rename this chat", "", "pencil", "chat", "Chat"),
     Command("chat.pin", "Pin or unpin this chat", "", "pin", "chat", "Chat"),
     Command(
+        "chat.tools",
+        "Tools of this chat",
+        "Ctrl+Shift+T",
+        "wrench",
+        "chat",
+        "Chat",
+        words="mcp servers functions",
+    ),
+    Command(
         "chat.curation",
         "Show what the model will see",
         "",

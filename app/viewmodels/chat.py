@@ -89,6 +89,8 @@ class ChatViewModel(QObject):
         self.is_pinned: bool = False
         self.is_private: bool = False
         """Nothing of this chat leaves this computer."""
+        self.begin_with: Callable[[Legion, str], Awaitable[None]] | None = None
+        """What a new chat is given before its first question, by its id."""
         self._live: dict[str, Live] = {}
         self._live_told_s = 0.0
         self._sending = False
@@ -215,17 +217,20 @@ class ChatViewModel(QObject):
         if self.title == NEW_TITLE and question:
             self.title = wording.title_of(question)
         conversation_id, pins, generation = self.conversation_id or None, self.pins, self._generation
-        is_private = self.is_private
+        is_private, begin = self.is_private, self.begin_with
         self._draft.put("")
         if conversation_id is None:
             self._draft.keep_new("")
 
         async def ask(legion: "Legion") -> Turn:
             place = conversation_id
-            if place is None and is_private:
+            if place is None and (is_private or begin is not None):
                 # Marked before the first word of it can go anywhere.
                 place = (await legion.chat.create()).id
-                await legion.llm.keep_private(place, True)
+                if is_private:
+                    await legion.llm.keep_private(place, True)
+                if begin is not None:
+                    await begin(legion, place)
             return await legion.chat.send(place, question, parent_id=parent, pins=pins, images=images)
 
         self._bridge.launch(

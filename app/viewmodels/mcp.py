@@ -1,7 +1,7 @@
 """What the window always knows of MCP: who is connected, and which calls wait for a yes. Asks nothing at rest."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QObject, Signal
 
@@ -40,11 +40,17 @@ class McpViewModel(QObject):
         state = "paused" if self.is_paused else "running"
         return f"MCP: {state} · {plural(self.clients, 'client')}" if self.clients else f"MCP: {state}"
 
-    def decide(self, approval_id: str, is_allowed: bool) -> None:
-        """The person's answer."""
+    def of_chat(self, conversation_id: str) -> tuple[Approval, ...]:
+        """The calls of this chat that wait, oldest first."""
+        return tuple(
+            each for each in self.waiting if each.conversation_id == conversation_id and conversation_id
+        )
+
+    def decide(self, approval_id: str, is_allowed: bool, scope: str = "once", note: str = "") -> None:
+        """The person's answer; `scope` is how far a yes goes, `note` what is told with a no."""
 
         async def act(legion: "Legion") -> None:
-            legion.mcp.decide(approval_id, is_allowed)
+            legion.mcp.decide(approval_id, is_allowed, scope=cast("Any", scope), note=note)
 
         self._drop(approval_id)
         self._bridge.launch("mcp.decide", act)
@@ -80,7 +86,8 @@ class McpViewModel(QObject):
         for event in events:
             if isinstance(event, ApprovalAsked):
                 self.waiting = (*self.waiting, event.approval)
-                is_new = True
+                # A chat asks in its own place: nothing jumps in front of what somebody does.
+                is_new = is_new or not event.approval.conversation_id
             elif isinstance(event, ApprovalSettled):
                 self.waiting = tuple(each for each in self.waiting if each.id != event.id)
         self.changed.emit()

@@ -38,10 +38,20 @@ class ChatToolsDoor:
         self._make = make
         self._made: tuple[ChatBench, ToolTurns] | None = None
 
-    async def of(self, conversation_id: str, pins: Pins | None = None) -> ChatTools:
-        """The tools of a chat, and whether a model on this route would be offered them. An empty id: a chat to come."""
+    async def used(self, conversation_id: str) -> tuple[str, ...]:
+        """What is switched on in a chat; cheap."""
+        return await self._store.sources(conversation_id)
+
+    async def of(
+        self, conversation_id: str, pins: Pins | None = None, wished: frozenset[str] = frozenset()
+    ) -> ChatTools:
+        """The tools of a chat, and whether a model on this route would be offered them.
+
+        An empty id stands for a chat to come, in which `wished` will be switched on.
+        """
         bench, _ = self._parts()
-        sources = await bench.sources(await self._store.sources(conversation_id) if conversation_id else ())
+        is_on = await self._store.sources(conversation_id) if conversation_id else tuple(wished)
+        sources = await bench.sources(is_on)
         count = sum(source.tools for source in sources if source.is_on and not source.problem)
         problem = ""
         if count and not await self._can(conversation_id, pins):

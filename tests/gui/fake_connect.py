@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from legion_core.api.chat_types import ChatCall, ChatTools, ToolSource, Yes
 from legion_core.api.connect_types import (
     Change,
     ClientRow,
@@ -155,9 +156,50 @@ class FakeServers:
         del self.rows[name]
 
 
+class FakeChats:
+    """Tools of chats."""
+
+    def __init__(self) -> None:
+        self.on: dict[str, set[str]] = {}
+        self.made: list[ChatCall] = []
+        self.problem = ""
+        self.standing: tuple[Yes, ...] = ()
+
+    async def used(self, conversation_id: str) -> tuple[str, ...]:
+        return tuple(sorted(self.on.get(conversation_id, ())))
+
+    async def of(
+        self, conversation_id: str, pins: Any = None, wished: frozenset[str] = frozenset()
+    ) -> ChatTools:
+        on = self.on.get(conversation_id, set()) | wished
+        offered = (("server:notes", "notes", 2), ("extension:file", "file", 2), ("chains", "Chains", 1))
+        sources = tuple(
+            ToolSource(key=key, title=title, tools=tools, is_on=key in on) for key, title, tools in offered
+        )
+        count = sum(source.tools for source in sources if source.is_on)
+        return ChatTools(
+            conversation_id=conversation_id, sources=sources, count=count, problem=self.problem if count else ""
+        )
+
+    async def switch(self, conversation_id: str, source: str, is_on: bool) -> ChatTools:
+        on = self.on.setdefault(conversation_id, set())
+        on.add(source) if is_on else on.discard(source)
+        return await self.of(conversation_id)
+
+    async def calls(self, conversation_id: str) -> tuple[ChatCall, ...]:
+        return tuple(call for call in self.made if call.conversation_id == conversation_id)
+
+    async def yeses(self) -> tuple[Yes, ...]:
+        return self.standing
+
+    async def forget(self, tool: str) -> None:
+        self.standing = tuple(yes for yes in self.standing if yes.tool != tool)
+
+
 class FakeMcp:
     def __init__(self) -> None:
         self.servers = FakeServers()
+        self.chats = FakeChats()
         self.is_paused = False
         self.told: list[McpCall] = []
         self.rows = [
@@ -166,6 +208,7 @@ class FakeMcp:
             tool("ask", "write", "hidden", "model"),
         ]
         self.given: dict[str, Grant] = {}
+        self.answers: list[tuple[str, str, str]] = []
         self.decided: list[tuple[str, bool]] = []
         self.desks = 0
 
@@ -211,7 +254,8 @@ class FakeMcp:
     def pause(self, is_paused: bool) -> None:
         self.is_paused = is_paused
 
-    def decide(self, approval_id: str, is_allowed: bool) -> None:
+    def decide(self, approval_id: str, is_allowed: bool, *, scope: str = "once", note: str = "") -> None:
+        self.answers.append((approval_id, scope if is_allowed else "", note))
         self.decided.append((approval_id, is_allowed))
 
     def watching(self, is_watching: bool) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 
 from app.views.chat.attaching import Attaching
-from app.views.parts import button, column, fill, label, row
+from app.views.parts import MenuButton, button, column, fill, label, row
 from app.views.services import Services
 from app.widgets.composer import Composer
 
@@ -28,9 +28,12 @@ class Composing(QWidget):
         self._kept = ""
         self.composer = Composer()
         self.composer.submitted.connect(self._submit)
-        self.composer.stop_requested.connect(services.chat.stop)
+        self.composer.stop_requested.connect(self._stop)
         self.composer.field.textChanged.connect(self._changed)
         self.attaching = Attaching(services, self.composer)
+        self.tools = MenuButton("Tools", "chat.tools", "wrench", "Tools this chat may use")
+        self.tools.setAccessibleName("Tools of this chat: none")
+        self.composer.add_tool(self.tools)
         self._banner = QWidget()
         self._banner.setObjectName("chat.editing")
         head = row(self._banner, (2, 0, 2, 6), 6)
@@ -53,6 +56,22 @@ class Composing(QWidget):
     def is_editing(self) -> bool:
         """Whether what is typed replaces an earlier message."""
         return bool(self._edited)
+
+    def show_above(self, widget: QWidget) -> None:
+        """Put something over the composer."""
+        self._column.insertWidget(0, widget)
+
+    def _stop(self) -> None:
+        """What waits for a yes is refused first; then the answer is stopped."""
+        if not self.refuse_waiting():
+            self._services.chat.stop()
+
+    def refuse_waiting(self) -> bool:
+        """Deny the call of this chat that waits; False if none does."""
+        waiting = self._services.mcp.of_chat(self._services.chat.conversation_id)
+        if waiting:
+            self._services.mcp.decide(waiting[0].id, False)
+        return bool(waiting)
 
     def show_below(self, widget: QWidget) -> None:
         """Put something under the composer."""

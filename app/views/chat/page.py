@@ -33,6 +33,7 @@ from app.views.services import Services
 if TYPE_CHECKING:
     from app.viewmodels.curation import CurationViewModel
     from app.views.chat.reading import Reading
+    from app.views.chat.tooling import ChatToolsing
 
 MEASURE = 680
 EXAMPLES_FROM = 500  # height of the page in px at normal text size
@@ -45,6 +46,7 @@ class ChatPage(PageFrame):
         self._services = services
         self._reading: Reading | None = None
         self._curation: CurationViewModel | None = None
+        self._tools: ChatToolsing | None = None
         main = self._make_main()
         self._side = self._make_side()
         self.inspected = Inspecting(
@@ -62,6 +64,7 @@ class ChatPage(PageFrame):
         chat.live_changed.connect(self._on_live)
         chats.gone.connect(self._on_gone)
         services.status.changed.connect(self._say_lead)
+        self.composing.tools.clicked.connect(bind(self.show_tools))
         self.panes_changed.connect(self._mirror_panes)
         look().theme_changed.connect(self._restyle)
         self._restyle()
@@ -171,6 +174,19 @@ class ChatPage(PageFrame):
             self.composing.show_below(CurationMeterBar(self._curation, self.show_curation, self.composing))
         return self._curation
 
+    @property
+    def tools(self) -> "ChatToolsing":
+        """Tools of the open chat: made when there is a chat, or somebody asks for them."""
+        if self._tools is None:
+            from app.views.chat.tooling import ChatToolsing
+
+            self._tools = ChatToolsing(self._services, self.composing)
+        return self._tools
+
+    def show_tools(self) -> None:
+        """What this chat may use, to be switched."""
+        self.tools.control.open_menu()
+
     def show_curation(self) -> None:
         """What the model will see, in the inspector."""
         self.inspected.show_curation()
@@ -199,7 +215,7 @@ class ChatPage(PageFrame):
         self._below.setVisible(is_new)
         self._reading_place.setVisible(not is_new)
         if not is_new:
-            _ = self.reading  # there is something to read: it is built now if it was not yet
+            self.tools.follow(self.reading)  # there is something to read: it is built now if it was not yet
             _ = self.curation
         self._middle_box.setSizePolicy(
             QSizePolicy.Policy.Preferred,
@@ -269,6 +285,7 @@ class ChatPage(PageFrame):
             "chat.pin": lambda: chats.toggle_pin(chat.conversation_id),
             "chat.private": self.routing.toggle_private,
             "chat.curation": self.show_curation,
+            "chat.tools": self.show_tools,
             "chat.trash": lambda: chats.trash(chat.conversation_id),
             "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
             "chat.export": lambda: self._export(chat.conversation_id),
@@ -312,7 +329,7 @@ class ChatPage(PageFrame):
         self.composing.take_focus(reason)
 
     def _escape(self) -> bool:
-        if self.close_overlays():
+        if self.close_overlays() or self.composing.refuse_waiting():
             return True
         return self._services.chat.stop()
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QWidget
 from app.commands import BY_ID, spoken
 from app.theme.icons import icon
 from app.viewmodels import wording
+from app.views.chat.tool_cards import card, cards_of
 from app.views.chat.translate import WAITING, failure, seam_of, shown
 from app.views.links import ask_then_open
 from app.views.parts import column, fill, icon_button, label, line, row, search_field, taking
@@ -100,6 +101,7 @@ class Reading(QWidget):
         self.setObjectName("chat.reading")
         self._services = services
         self._show_trace = show_trace
+        self._tools: Any = None
         self._shows_thinking = bool(services.settings.value(SHOW_THINKING, False))
         self.transcript = TranscriptView()
         self.transcript.setObjectName("chat.transcript")
@@ -145,10 +147,27 @@ class Reading(QWidget):
         if running is not None and running.id in self.model:
             self.model.begin_stream(running.id, "" if running.text else WAITING)
 
+    def show_calls(self, tools: Any) -> None:
+        """Cards of calls follow this view-model from now on."""
+        self._tools = tools
+        tools.call_changed.connect(self._on_call)
+        tools.calls_loaded.connect(self._on_calls_loaded)
+
+    def _on_call(self, call: Any) -> None:
+        made = card(call)
+        if made.id in self.model:
+            self.model.replace(made)
+
+    def _on_calls_loaded(self) -> None:
+        for message in self._services.chat.messages:
+            for made in cards_of(message, self._tools.call_of):
+                if made.id in self.model:
+                    self.model.replace(made)
+
     def _on_appended(self, message: Any) -> None:
         for made in self._shown(message):
             self.model.append_message(made)
-        if message.status == "streaming":
+        if message.status == "streaming" and message.id in self.model:
             self.model.begin_stream(message.id, WAITING)
 
     def _on_changed(self, message: Any) -> None:
@@ -195,6 +214,8 @@ class Reading(QWidget):
             self.model.add_seam(answer_id, seam_of(seam))
 
     def _shown(self, message: Any) -> list[Message]:
+        if message.role == "tool":
+            return []  # what tools gave stands in the cards of the answer that called them
         moment = message.created_at.astimezone(self._services.now().tzinfo)
         chat = self._services.chat
         made = [
@@ -206,6 +227,8 @@ class Reading(QWidget):
                 shows_thinking=self._shows_thinking,
             )
         ]
+        if message.calls:
+            made += cards_of(message, self._tools.call_of if self._tools is not None else None)
         error = failure(message)
         return [*made, error] if error is not None else made
 

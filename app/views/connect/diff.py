@@ -16,7 +16,7 @@ LINE_ROLE = Qt.ItemDataRole.UserRole + 1
 LINE, GUTTER, SIGN, TEXT = 17, 32, 46, 62
 LINES_SEEN = 14
 _TINTS = {"+": "diff.addBg", "-": "diff.delBg"}
-_WORDS = {"+": "added", "-": "removed", " ": "stays"}
+_WORDS = {"+": "added", "-": "removed", " ": "stays", "@": "left out"}
 _PIECES = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"?)|(?P<comment>//.*|\#.*)|(?P<keyword>\b(?:true|false|null)\b)|(?P<number>\b\d[\d.]*\b)"""
 )
@@ -55,9 +55,10 @@ class _Delegate(QStyledItemDelegate):
         if line.sign in _TINTS:
             painter.fillRect(box, look().colour(_TINTS[line.sign]))
         gutter = QRectF(box.left(), box.top(), look().px(GUTTER), box.height())
-        text(painter, gutter, str(line.number), "codeSmall", "text.tertiary", align=RIGHT)
+        if line.number:
+            text(painter, gutter, str(line.number), "codeSmall", "text.tertiary", align=RIGHT)
         ink = {"+": "ok.text", "-": "err.text"}.get(line.sign, "text.tertiary")
-        sign = "−" if line.sign == "-" else line.sign
+        sign = {"-": "−", "@": ""}.get(str(line.sign), str(line.sign))
         text(
             painter,
             QRectF(box.left() + look().px(SIGN) - 4, box.top(), 14, box.height()),
@@ -94,6 +95,8 @@ class DiffView(QListView):
         self.setObjectName(name)
         self.setAccessibleName("What would change, line by line")
         self.setProperty("role", "diff")
+        self.lines_seen = LINES_SEEN
+        """It is no higher than so many lines."""
         self._lines = _Model()
         self.setModel(self._lines)
         self.setItemDelegate(_Delegate(self))
@@ -115,6 +118,6 @@ class DiffView(QListView):
         return self._lines.lines
 
     def _resize(self) -> None:
-        count = min(max(len(self._lines.lines), 1), LINES_SEEN)
+        count = min(max(len(self._lines.lines), 1), self.lines_seen)
         self.setFixedHeight(count * look().px(LINE) + 10)
         self.scheduleDelayedItemsLayout()

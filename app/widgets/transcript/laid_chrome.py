@@ -326,6 +326,7 @@ class ToolLaid(Laid):
         x -= 8
         name, colour = {
             "running": ("loader", "accent.text"), "done": ("circle-check", "ok.text"), "failed": ("circle-x", "err.text"),
+            "waiting": ("clock", "warn.text"), "stopped": ("circle-minus", "text.secondary"),
         }[tool.state]  # fmt: skip
         words = tool.result
         ink = "text.tertiary" if tool.state == "done" else colour

@@ -20,7 +20,7 @@ from PySide6.QtCore import QObject, Signal
 
 Role = Literal["user", "assistant", "notice", "error", "tool"]
 Status = Literal["done", "streaming", "stopped", "failed"]
-ToolState = Literal["running", "done", "failed"]
+ToolState = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
