@@ -4,15 +4,13 @@ import asyncio
 import functools
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import msgspec
 
 from legion_core.agent.tools.store import MIGRATIONS as CHAT_TOOLS
 from legion_core.agent.tools.store import ToolStore
@@ -22,11 +20,13 @@ from legion_core.api.asker import GatewayAsker
 from legion_core.api.audit import Audit
 from legion_core.api.chains import Chains
 from legion_core.api.chat_tools import ChatToolsDoor
+from legion_core.api.configured import chat_defaults, limits, own_prices
 from legion_core.api.connect import Connect, Desk
 from legion_core.api.curation import CurationDoor
 from legion_core.api.doctor import Doctor
 from legion_core.api.extensions import Extensions
 from legion_core.api.facade import Legion
+from legion_core.api.instances import Instances
 from legion_core.api.llm import Llm
 from legion_core.api.mcp import Mcp
 from legion_core.api.models import LOCAL, Models, Shelf
@@ -40,15 +40,14 @@ from legion_core.api.secrets import SecretNames
 from legion_core.api.settings import Settings
 from legion_core.api.tasks import Tasks
 from legion_core.api.tokens import Tokens
-from legion_core.api.types import ModelChanged, ProviderChanged, ProviderSpec
+from legion_core.api.types import ModelChanged, ProviderChanged
 from legion_core.api.webhooks import Hooks
 from legion_core.engine.builtin.table import Occasions, make_builtins
 from legion_core.engine.journal import MIGRATIONS as ENGINE
 from legion_core.engine.registry import Registry
 from legion_core.engine.schedule_migrations import MIGRATIONS as SCHEDULES
 from legion_core.engine.service import Engine
-from legion_core.gateway.budget import Budget, Limits
-from legion_core.gateway.chat import ChatDefaults
+from legion_core.gateway.budget import Budget
 from legion_core.gateway.conversations import MIGRATIONS as CONVERSATIONS
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.curation.schema import MIGRATIONS as CURATION
@@ -59,24 +58,22 @@ from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.measures import Measures
 from legion_core.gateway.pipeline import Pipeline
-from legion_core.gateway.prices import OwnPrice, Prices
+from legion_core.gateway.prices import Prices
 from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
 from legion_core.gateway.privacy import Privacy
-from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.llamacpp import LlamaCpp
-from legion_core.gateway.providers.registry import infer_tier, make
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway, owner_of_this_process
 from legion_core.gateway.texts import MIGRATIONS as TEXTS
 from legion_core.gateway.traffic import Traffic
-from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
+from legion_core.gateway.types import Tier
 from legion_core.kernel.clock import SystemClock
-from legion_core.kernel.config import load
+from legion_core.kernel.config import Loaded, load
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.events import EventBus
-from legion_core.kernel.ids import Ids, system_rng
+from legion_core.kernel.ids import Ids, Rng, system_rng
 from legion_core.kernel.ports import LOCAL_OWNER, Authorizer, NoRetriever
-from legion_core.kernel.settings_schema import Config, Instance, Model
+from legion_core.kernel.settings_schema import Config
 from legion_core.kernel.supervise import Supervisor
 from legion_core.models.gguf import read_header
 from legion_core.models.store import ModelStore, find_starter
@@ -113,14 +110,22 @@ log = logging.getLogger("legion.node")
 SERVERS = "mcp-servers.json"
 
 
-def _curation(
-    database: Database,
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    supervisor: Supervisor,
-    config: Callable[[], Config],
-) -> "Callable[[], Curation]":
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on."""
+
+    place: Home
+    env: Mapping[str, str]
+    clock: SystemClock
+    rng: Rng
+    ids: Ids
+    bus: EventBus
+    supervisor: Supervisor
+    secrets: Secrets
+    database: Database
+
+
+def _curation(ground: _Ground, config: Callable[[], Config]) -> "Callable[[], Curation]":
     """The curator, loaded when a conversation is first long enough for it."""
 
     @functools.cache
@@ -130,11 +135,11 @@ def _curation(
         from legion_core.gateway.curation.types import CurationSettings
 
         return Curation(
-            CurationStore(database),
-            clock,
-            ids,
-            bus,
-            supervisor,
+            CurationStore(ground.database),
+            ground.clock,
+            ground.ids,
+            ground.bus,
+            ground.supervisor,
             lambda: CurationSettings(is_on=config().curation.enabled),
         )
 
@@ -237,49 +242,28 @@ async def _assemble(
     stack: AsyncExitStack,
     command: Callable[[str], tuple[str, ...]] | None,
 ) -> Node:
-    """Make every part from the bottom up; each pushes its own end onto `stack`."""
-    clock, rng, supervisor = SystemClock(), system_rng(), Supervisor()
-    ids, bus = Ids(clock, rng), EventBus(clock)
-    health = Health(lambda name: _tell_provider(bus, name), rng.random)
+    """Make every part from the bottom up; each pushes its own end onto `stack`.
 
-    loaded = await asyncio.to_thread(load, place.config_path, env)
-    token = await asyncio.to_thread(place.token, env, rng, clock)
-    secrets = Secrets(place.root, env, clock=clock, rng=rng)
-    close_log = await asyncio.to_thread(
-        open_log, place.logs_directory, loaded.config.advanced.log_level, lambda: (token, *secrets.known())
-    )
-    stack.callback(close_log)
-    database = await Database.open(
-        place.journal_path,
-        migrations=(
-            *LEDGER,
-            *CONVERSATIONS,
-            *PRIVACY,
-            *CURATION,
-            *TEXTS,
-            *ENGINE,
-            *SCHEDULES,
-            *AUDIT,
-            *RBAC,
-            *KEY_HOSTS,
-            *CHAT_TOOLS,
-        ),
-        durability=loaded.config.engine.durability,
-        clock=clock,
-    )
-    stack.push_async_callback(database.close)
-    audit, rbac = await _rbac(place, clock, ids, bus, supervisor, database, secrets, stack)
+    Long, because it is the list of all there is: what needs a decision is made in a function of its own.
+    """
+    ground, loaded, token = await _ground(place, env, stack)
+    clock, ids, bus, supervisor = ground.clock, ground.ids, ground.bus, ground.supervisor
+    secrets, database = ground.secrets, ground.database
+    audit, rbac = await _rbac(ground, stack)
     authorizer = rbac.authorizer
 
-    prices = Prices(clock, own=lambda: _own_prices(settings.config))
+    health = Health(lambda name: _tell_provider(bus, name), ground.rng.random)
+    prices = Prices(clock, own=lambda: own_prices(settings.config))
     inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name), price_of=prices.of)
     conversations, privacy = Conversations(database, clock, ids), Privacy(database)
     ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
     budget = Budget(
-        database, clock, lambda: _limits(settings.config), await asyncio.to_thread(owner_of_this_process)
+        database, clock, lambda: limits(settings.config), await asyncio.to_thread(owner_of_this_process)
     )
     record, key_hosts = Audit(audit).changed, KeyHosts(database)
-    settings = Settings(place.config_path, env, loaded, bus, lambda config: configure(config), record)
+    settings = Settings(
+        place.config_path, env, loaded, bus, lambda config: instances.configure(config), record
+    )
     traffic = Traffic(bus)
     pipeline = Pipeline(
         clock,
@@ -296,7 +280,7 @@ async def _assemble(
         is_local_only=lambda: settings.config.privacy.local_only,
         is_spread=lambda: settings.config.routing.spread,
         traffic=traffic,
-        curation=(curation := _curation(database, clock, ids, bus, supervisor, lambda: settings.config)),
+        curation=(curation := _curation(ground, lambda: settings.config)),
     )
     gateway = Gateway(
         clock,
@@ -311,9 +295,9 @@ async def _assemble(
         budget,
         privacy,
         is_local_only=lambda: settings.config.privacy.local_only,
-        chat_defaults=lambda: _chat_defaults(settings.config),
+        chat_defaults=lambda: chat_defaults(settings.config),
     )
-    local = _local(clock, supervisor, bus, shelf := Shelf(lambda: settings.config.models), command)
+    local = _local(ground, shelf := Shelf(lambda: settings.config.models), command)
     inventory.put(Served(provider=local, tier=Tier.LOCAL, is_builtin=True))
     store = ModelStore(clock, ids, place.models_directory, starter=find_starter())
     models = Models(
@@ -322,51 +306,15 @@ async def _assemble(
     stack.push_async_callback(gateway.stop)
     stack.push_async_callback(supervisor.stop)
     begin = _Begin(secrets)
-    engine = _engine(
-        place, clock, ids, bus, supervisor, authorizer, database, stack,
-        config=lambda: settings.config, asker=GatewayAsker(gateway, ids), begin=begin,
-    )  # fmt: skip
-
+    engine = _engine(ground, stack, authorizer, lambda: settings.config, GatewayAsker(gateway, ids), begin)
     engine.record_by(audit.ordered)
-    schedules, hooks = _occasions(clock, ids, bus, supervisor, authorizer, database, engine, secrets)
-    actors = _actors(clock, supervisor, database, engine, place.root / "extensions")
+    schedules, hooks = _occasions(ground, authorizer, engine)
+    actors = _actors(ground, engine)
     stack.push_async_callback(actors.stop)
     begin.schedules, begin.hooks, begin.actors = schedules, hooks, actors
 
-    async def build(spec: ProviderSpec, key: str | None) -> Provider:
-        await key_hosts.check(spec, key)
-        secret = key if key is not None else await secrets.get(spec.api_key) if spec.api_key else ""
-        return make(spec.name, spec.kind, clock, base_url=spec.base_url, api_key=secret, models=spec.models)
-
-    async def save(spec: ProviderSpec, key: str | None) -> None:
-        reference = await secrets.set(f"provider-{spec.name}", key) if key else spec.api_key
-        await key_hosts.bind(spec, key, reference)
-        await settings.add_instance(_instance(spec, reference))
-
-    async def forget(name: str) -> None:
-        await settings.remove_instance(name)
-        if f"provider-{name}" in await secrets.names():
-            await secrets.remove(f"provider-{name}")
-
-    in_force: dict[str, Instance] = {}
-
-    async def configure(config: Config) -> None:
-        """Make the inventory what the configuration says; instances that did not change are left alone."""
-        wanted = {instance.name: instance for instance in config.gateway.instances}
-        for name in [name for name in in_force if name not in wanted]:
-            del in_force[name]
-            await inventory.remove(name).aclose()
-        for name, instance in wanted.items():
-            if in_force.get(name) == instance:
-                continue
-            in_force[name] = instance
-            before = inventory.put(await _serve_instance(instance, build))
-            if before is not None:
-                await before.aclose()
-        inventory.price_anew()
-        await models.refresh()
-
-    await configure(loaded.config)
+    instances = Instances(clock, inventory, secrets, key_hosts, lambda: settings, models.refresh)
+    await instances.configure(loaded.config)
     await gateway.start()
     supervisor.loop("unload idle models", models.unload_when_idle)
     secret_names = SecretNames(secrets, record, key_hosts.forget)
@@ -386,20 +334,19 @@ async def _assemble(
     rbac.on_end = ops.end_token
     doctor = Doctor(place.root, database, settings, secret_names, models, lambda: ops.problem, RbacDoor(rbac))
     providers = Providers(
-        inventory, clock, bus, build, save, forget, env, own_port=lambda: urlsplit(ops.url).port or 0
-    )
+        inventory, clock, bus, instances.build, instances.save, instances.forget, env,
+        own_port=lambda: urlsplit(ops.url).port or 0,
+    )  # fmt: skip
     llm, tasks, chains = Llm(gateway, Dialects(clock)), Tasks(engine), Chains(engine)
     extensions = Extensions(engine.registry, place.root / "extensions", actors, record)
     mcp = Mcp(
-        lambda: _mcp(
-            place, clock, ids, bus, supervisor, ops, secrets, tasks, chains, extensions, models, llm
-        ),
-        lambda: _servers(place, clock, bus, supervisor, secrets, engine, env),
+        lambda: _mcp(ground, ops, tasks, chains, extensions, models, llm),
+        lambda: _servers(ground, engine),
         lambda: ops.url,
         Audit(audit).note,
     )
     mcp.sees = (place.root / "files", secrets.known)
-    mcp.chats = _chat_tools(clock, ids, bus, database, pipeline, conversations, privacy, mcp, ops, secrets)
+    mcp.chats = _chat_tools(ground, pipeline, conversations, privacy, mcp, ops)
     gateway.chat.with_tools = mcp.chats.write
     await mcp.chats.recover()
     stack.push_async_callback(mcp.stop)
@@ -440,24 +387,55 @@ async def _assemble(
     return Node(legion, place, clock, ids, supervisor)
 
 
-async def _rbac(
-    place: Home,
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    supervisor: Supervisor,
-    database: Database,
-    secrets: Secrets,
-    stack: AsyncExitStack,
-) -> tuple[AuditLog, Rbac]:
+async def _ground(place: Home, env: Mapping[str, str], stack: AsyncExitStack) -> tuple[_Ground, Loaded, str]:
+    """The ground, the configuration as it was read, and the owner's token."""
+    clock, rng = SystemClock(), system_rng()
+    loaded = await asyncio.to_thread(load, place.config_path, env)
+    token = await asyncio.to_thread(place.token, env, rng, clock)
+    secrets = Secrets(place.root, env, clock=clock, rng=rng)
+    close_log = await asyncio.to_thread(
+        open_log, place.logs_directory, loaded.config.advanced.log_level, lambda: (token, *secrets.known())
+    )
+    stack.callback(close_log)
+    database = await Database.open(
+        place.journal_path,
+        migrations=(
+            *LEDGER,
+            *CONVERSATIONS,
+            *PRIVACY,
+            *CURATION,
+            *TEXTS,
+            *ENGINE,
+            *SCHEDULES,
+            *AUDIT,
+            *RBAC,
+            *KEY_HOSTS,
+            *CHAT_TOOLS,
+        ),
+        durability=loaded.config.engine.durability,
+        clock=clock,
+    )
+    stack.push_async_callback(database.close)
+    ground = _Ground(
+        place, env, clock, rng, Ids(clock, rng), EventBus(clock), Supervisor(), secrets, database
+    )
+    return ground, loaded, token
+
+
+async def _rbac(ground: _Ground, stack: AsyncExitStack) -> tuple[AuditLog, Rbac]:
     """Who may do what, and the log of what was decided; both last as long as the journal."""
-    rng = system_rng()
+    place, clock, database, rng = ground.place, ground.clock, ground.database, ground.rng
     audit = AuditLog(
-        clock, supervisor, database, place.root, lambda: open_key(place.root, secrets, database, rng)
+        clock,
+        ground.supervisor,
+        database,
+        place.root,
+        lambda: open_key(place.root, ground.secrets, database, rng),
     )
     rbac = Rbac(
-        clock, ids, rng, bus, database, place.root, audit, lambda: read_now(place.journal_path, clock, rng)
-    )
+        clock, ground.ids, rng, ground.bus, database, place.root, audit,
+        lambda: read_now(place.journal_path, clock, rng),
+    )  # fmt: skip
     stack.push_async_callback(audit.aclose)
     stack.push_async_callback(rbac.aclose)
     await rbac.start()
@@ -490,22 +468,17 @@ class _Begin:
 
 
 def _engine(
-    place: Home,
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    supervisor: Supervisor,
-    authorizer: Authorizer,
-    database: Database,
+    ground: _Ground,
     stack: AsyncExitStack,
-    *,
+    authorizer: Authorizer,
     config: Callable[[], Config],
     asker: GatewayAsker,
     begin: _Begin,
 ) -> Engine:
     """The task engine with what the workbench brings; it stops before everything its tasks may use."""
+    place = ground.place
     builtins = make_builtins(
-        clock,
+        ground.clock,
         place.root,
         lambda: config().engine,
         lambda: asker,
@@ -514,13 +487,13 @@ def _engine(
     )
     registry = Registry(builtins.runners, place.root / "extensions")
     engine = Engine(
-        clock,
-        ids,
-        system_rng(),
-        bus,
-        supervisor,
+        ground.clock,
+        ground.ids,
+        ground.rng,
+        ground.bus,
+        ground.supervisor,
         authorizer,
-        database,
+        ground.database,
         registry,
         place.run_directory,
         asker=asker,
@@ -530,38 +503,28 @@ def _engine(
     return engine
 
 
-def _occasions(
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    supervisor: Supervisor,
-    authorizer: Authorizer,
-    database: Database,
-    engine: Engine,
-    secrets: Secrets,
-) -> tuple[Schedules, Hooks]:
+def _occasions(ground: _Ground, authorizer: Authorizer, engine: Engine) -> tuple[Schedules, Hooks]:
     """What starts tasks and chains by itself: imported where there is a schedule or webhook, or somebody asks for one."""
+    clock, bus, supervisor, database = ground.clock, ground.bus, ground.supervisor, ground.database
 
     def make_scheduler() -> "Scheduler":
         from legion_core.engine.schedule_service import Scheduler
 
-        targets = _targets(engine, database)
-        return Scheduler(clock, ids, bus, supervisor, authorizer, database, engine, targets)
+        targets = _targets(ground, engine)
+        return Scheduler(clock, ground.ids, bus, supervisor, authorizer, database, engine, targets)
 
     def make_hooks() -> "Webhooks":
         from legion_core.engine.webhook_service import Webhooks
 
-        targets = _targets(engine, database)
+        targets, secrets = _targets(ground, engine), ground.secrets
         return Webhooks(
-            clock, system_rng(), authorizer, database, targets, secrets.get, secrets.set, secrets.remove
+            clock, ground.rng, authorizer, database, targets, secrets.get, secrets.set, secrets.remove
         )
 
     return Schedules(clock, bus, supervisor, database, make_scheduler), Hooks(make_hooks)
 
 
-def _actors(
-    clock: SystemClock, supervisor: Supervisor, database: Database, engine: Engine, folder: Path
-) -> Actors:
+def _actors(ground: _Ground, engine: Engine) -> Actors:
     """What runs by itself: its host is imported where an extension may have an actor."""
 
     def make() -> "ActorHost":
@@ -570,29 +533,26 @@ def _actors(
         async def publish(topic: str, message: Mapping[str, object]) -> None:
             await actors.messages().publish(LOCAL_OWNER, topic, message)
 
-        return ActorHost(clock, supervisor, database, engine, _targets(engine, database), publish)
+        return ActorHost(
+            ground.clock, ground.supervisor, ground.database, engine, _targets(ground, engine), publish
+        )
 
-    actors = Actors(engine.registry, folder, supervisor, make)
+    actors = Actors(engine.registry, ground.place.root / "extensions", ground.supervisor, make)
     return actors
 
 
-def _targets(engine: Engine, database: Database) -> "Targets":
+def _targets(ground: _Ground, engine: Engine) -> "Targets":
     """What a schedule, a webhook or an actor may start."""
     from legion_core.engine.chain_targets import ChainTargets
     from legion_core.engine.schedule_targets import Targets
 
     chains = ChainTargets(engine)
-    return Targets(engine, database, system_rng(), chains=lambda: chains)
+    return Targets(engine, ground.database, ground.rng, chains=lambda: chains)
 
 
 def _mcp(
-    place: Home,
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    supervisor: Supervisor,
+    ground: _Ground,
     ops: Ops,
-    secrets: Secrets,
     tasks: Tasks,
     chains: Chains,
     extensions: Extensions,
@@ -606,6 +566,7 @@ def _mcp(
     from legion_core.api.mcp_service import McpService
     from legion_core.api.mcp_tools import Catalogue
 
+    clock, ids, bus, supervisor = ground.clock, ground.ids, ground.bus, ground.supervisor
     functions = sources.Functions(extensions, tasks, supervisor)
     found = (
         sources.WorkbenchTools(ops, tasks, chains, models, llm),
@@ -619,25 +580,22 @@ def _mcp(
         Catalogue(clock, found),
         CallList(clock, ids, bus),
         Approvals(clock, ids, bus),
-        Grants(place.root / "mcp-clients.json"),
+        Grants(ground.place.root / "mcp-clients.json"),
         ops.authorise,
-        secrets.known,
+        ground.secrets.known,
     )
 
 
 def _chat_tools(
-    clock: SystemClock,
-    ids: Ids,
-    bus: EventBus,
-    database: Database,
+    ground: _Ground,
     pipeline: Pipeline,
     conversations: Conversations,
     privacy: Privacy,
     mcp: Mcp,
     ops: Ops,
-    secrets: Secrets,
 ) -> ChatToolsDoor:
     """Tools in chats: the rounds are brought in by the first chat that switches some on."""
+    clock, ids, bus, database = ground.clock, ground.ids, ground.bus, ground.database
     store = ToolStore(database)
 
     def make() -> "tuple[ChatBench, ToolTurns]":
@@ -645,139 +603,46 @@ def _chat_tools(
         from legion_core.api.chat_bench import ChatBench
         from legion_core.gateway.tool_turns import ToolMessages
 
-        bench = ChatBench(mcp.service, lambda: mcp.servers, ops.authorise, secrets.known)
+        bench = ChatBench(mcp.service, lambda: mcp.servers, ops.authorise, ground.secrets.known)
         messages = ToolMessages(database, clock, ids)
-        return bench, ToolTurns(
-            clock, bus, ids, pipeline, conversations, privacy, messages, store, bench
-        )
+        return bench, ToolTurns(clock, bus, ids, pipeline, conversations, privacy, messages, store, bench)
 
     return ChatToolsDoor(store, bus, pipeline, privacy, make)
 
 
-def _servers(
-    place: Home,
-    clock: SystemClock,
-    bus: EventBus,
-    supervisor: Supervisor,
-    secrets: Secrets,
-    engine: Engine,
-    env: Mapping[str, str],
-) -> "Servers":
+def _servers(ground: _Ground, engine: Engine) -> "Servers":
     """Other people's MCP servers, whose tools become functions of the engine."""
     from legion_core.agent.mcp.service import Servers
 
-    path = place.root / SERVERS
-    return Servers(clock, bus, supervisor, secrets.get, engine.registry, path, env)
+    path = ground.place.root / SERVERS
+    return Servers(
+        ground.clock, ground.bus, ground.supervisor, ground.secrets.get, engine.registry, path, ground.env
+    )
 
 
-def _local(
-    clock: SystemClock,
-    supervisor: Supervisor,
-    bus: EventBus,
-    shelf: Shelf,
-    command: Callable[[str], tuple[str, ...]] | None,
-) -> LlamaCpp:
+def _local(ground: _Ground, shelf: Shelf, command: Callable[[str], tuple[str, ...]] | None) -> LlamaCpp:
     """The built-in instance: one child process for each model file in use, checked before native code opens it."""
-    engine = installed_engine()
+    engine = _installed_engine()
 
     def make_worker(load: Load) -> Worker:
         return Worker(
-            supervisor,
-            clock,
+            ground.supervisor,
+            ground.clock,
             load,
             engine=engine,
             command=(command or command_for)(engine),
             check=read_header,
-            on_change=lambda _: _tell_model(bus, Path(load.model_path).stem),
+            on_change=lambda _: _tell_model(ground.bus, Path(load.model_path).stem),
         )
 
     return LlamaCpp(LOCAL, shelf.resolve, lambda: shelf.offers, make_worker)
 
 
-def installed_engine() -> str:
+def _installed_engine() -> str:
     """The native engine to use: the prebuilt wheel, or the user's own build of llama-cpp-python where that is all there is."""
     if find_spec("xllamacpp") is None and find_spec("llama_cpp") is not None:
         return "llama-cpp-python"
     return "xllamacpp"
-
-
-async def _serve_instance(
-    instance: Instance, build: Callable[[ProviderSpec, str | None], Awaitable[Provider]]
-) -> Served:
-    """The configured instance as the inventory keeps it; one whose key cannot be had is kept with its problem."""
-    spec = _spec(instance)
-    problem = ""
-    try:
-        provider = await build(spec, None)
-    except LegionError as error:
-        problem = error.sentence()
-        provider = await build(msgspec.structs.replace(spec, api_key=""), "")
-    return Served(
-        provider=provider,
-        tier=infer_tier(instance.kind, instance.base_url, instance.tier),
-        base_url=instance.base_url,
-        offers=() if problem else spec.models,
-        is_discovered=not spec.models and not problem,
-        has_key=bool(instance.api_key),
-        problem=problem,
-    )
-
-
-def _limits(config: Config) -> Limits:
-    told = config.budget
-    return Limits(
-        day_usd=told.day_usd,
-        client_day_usd=told.client_day_usd,
-        conversation_usd=told.conversation_usd,
-        allow_unknown_price=told.allow_unknown_price,
-    )
-
-
-def _own_prices(config: Config) -> list[OwnPrice]:
-    return [
-        OwnPrice(
-            model=told.model,
-            price=msgspec.convert(told.price, Price, from_attributes=True),
-            instance=told.instance,
-        )
-        for told in config.gateway.prices
-    ]
-
-
-def _chat_defaults(config: Config) -> ChatDefaults:
-    chat = config.chat
-    pins = Pins(
-        model=None if chat.model in ("", "auto", "legion") else chat.model, tier_max=Tier.parse(chat.tier_max)
-    )
-    return ChatDefaults(pins=pins, system=(chat.system_prompt,) if chat.system_prompt else ())
-
-
-def _spec(instance: Instance) -> ProviderSpec:
-    return ProviderSpec(
-        name=instance.name,
-        kind=instance.kind,
-        base_url=instance.base_url,
-        api_key=instance.api_key,
-        tier=instance.tier,
-        models=tuple(_offer(model) for model in instance.models),
-    )
-
-
-def _offer(model: Model) -> ModelOffer:
-    price = msgspec.convert(model.price, Price, from_attributes=True) if model.price else None
-    return ModelOffer(
-        id=model.id,
-        context=model.context,
-        capabilities=frozenset(model.capabilities),
-        continuation=model.continuation,
-        price=price,
-    )
-
-
-def _instance(spec: ProviderSpec, reference: str) -> Instance:
-    told = msgspec.to_builtins(spec)
-    told["api_key"] = reference
-    return msgspec.convert(told, Instance)
 
 
 def _tell_model(bus: EventBus, name: str) -> None:
