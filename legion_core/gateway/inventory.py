@@ -14,6 +14,7 @@ from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import Lane, ModelOffer, Price, Tier
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, NotFound
+from legion_core.kernel.fetch.gate import GATE
 
 DISCOVERY_AGE_MAX_S = 30.0  # a request for an unknown model looks again at most this often
 DISCOVERY_TIMEOUT_S = 5.0
@@ -62,6 +63,7 @@ class Inventory:
         self._table: LaneTable | None = None  # as of `_speed_version`; None: to be made anew
         self._speed_version = 0
         self.speeds = Speeds()
+        GATE.watch(self)
 
     def put(self, instance: Instance) -> Provider | None:
         """Add or replace the instance of that name; gives the provider it replaced, to be closed."""
@@ -111,8 +113,15 @@ class Inventory:
                     for offer in instance.offers
                 ),
                 self.speeds,
+                {name: why for name, instance in self._instances.items() if (why := _closed(instance))},
             )
         return self._table
+
+    def gate_changed(self) -> None:
+        """Other hosts may be contacted than before."""
+        self._table = None
+        for name in self._instances:
+            self._on_change(name)
 
     def price_anew(self) -> None:
         """The user's own prices changed."""
@@ -172,3 +181,15 @@ class Inventory:
             found = ProbeResult(is_ok=False, why=error.sentence())
         if instance.provider.name in self._instances:
             self.set_offers(instance.provider.name, found.models, "" if found.is_ok else found.why)
+
+
+def _closed(instance: Instance) -> str:
+    """Why an instance may not be contacted at all; empty if it may."""
+    host = host_of(instance.provider.kind, instance.base_url)
+    match GATE.why_not(host) if host and not instance.is_builtin else "":
+        case "offline":
+            return "The workbench is offline: only this computer is contacted"
+        case "blocked":
+            return f"{host} is blocked on the Network page"
+        case _:
+            return ""

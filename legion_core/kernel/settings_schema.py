@@ -407,6 +407,28 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """Which other computers the workbench may contact."""
+
+    offline: Annotated[
+        bool,
+        about(
+            "Offline",
+            "Only this computer is contacted: no provider, download, server or page elsewhere.",
+            group="Network",
+        ),
+    ] = False
+    blocked: Annotated[
+        tuple[str, ...],
+        about(
+            "Blocked hosts",
+            "Never contacted, by name or address; `*.example.com` is every name below it too.",
+            group="Network",
+            level="full",
+        ),
+    ] = ()
+
+
 class Advanced(msgspec.Struct, frozen=True, kw_only=True):
     """For those who look inside."""
 
@@ -440,6 +462,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     curation: Curation = Curation()
     server: Server = Server()
     privacy: Privacy = Privacy()
+    network: Network = Network()
     advanced: Advanced = Advanced()
 
 

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from legion_core.gateway.providers.extras import official
+from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import BadCredentials, ConnectionLost
+from legion_core.kernel.fetch.gate import GATE
 
+LOGIN: Final = "login.microsoftonline.com"
 SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 
 
@@ -20,6 +23,9 @@ class EntraSign:
 
     async def __call__(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """See `wire.Sign`."""
+        # The library has connections of its own: it is asked only if its first host may be.
+        GATE.check(LOGIN, 443, "sign-in", self._who)
+        CONTACTS.note(LOGIN, 443, "sign-in", self._who)
         async with self._asking:
             return await asyncio.to_thread(self._headers)
 

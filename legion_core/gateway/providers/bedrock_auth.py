@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from legion_core.gateway.providers.extras import official
 from legion_core.kernel.errors import BadCredentials, ProviderError, Refused
+from legion_core.kernel.fetch.gate import GATE
 
+LOGIN: Final = "sts.amazonaws.com"
 SERVICE: Final = "bedrock"
 _REGION = re.compile(r"(?:^|\.)bedrock(?:-runtime)?(?:-fips)?\.([a-z]{2,4}(?:-[a-z]+)+-\d)\.")
 
@@ -38,6 +40,8 @@ class AwsSign:
         """See `wire.Sign`."""
         async with self._loading:
             if self._session is None:
+                # The library has connections of its own: it looks for credentials only where any may be made.
+                GATE.check(LOGIN, 443, "sign-in", self._who)
                 await asyncio.to_thread(self._load)
         if self._bearer:
             return {"authorization": f"Bearer {self._bearer}"}

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 HEAD_BYTES_MAX: Final = 256 * 1024  # of one answer
 HELD_BYTES_MAX: Final = 1024 * 1024  # read ahead of who takes it
+BURST_BYTES_MAX: Final = 16 * 1024 * 1024  # out of one piece of a compressed body
 NO_BODY: Final = frozenset({204, 205, 304})
 
 # Takes a piece of the body in the callback that read it, while its reader waits, and says until when the next silence
@@ -170,9 +171,11 @@ class Line(asyncio.Protocol):
         """Part of the body."""
         if self._unpack is not None:
             try:
-                body = self._unpack.decompress(body)
+                body = self._unpack.decompress(body, BURST_BYTES_MAX)
             except zlib.error as error:
                 self._refuse(Undecodable(str(error)))
+            if self._unpack.unconsumed_tail:
+                self._refuse(Undecodable("it unpacks to far more than it is"))
         self._pieces.append(body)
         self._held += len(body)
 

@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from urllib.request import getproxies, proxy_bypass
 
 from legion_core.gateway.providers.line import Exchange, LineError, Tap, Undecodable
 from legion_core.gateway.providers.lines import (
-    IDLE_MAX,
-    IDLE_S,
-    LINES_MAX,
     AllTaken,
     CannotConnect,
     ConnectTooSlow,
 )
-from legion_core.kernel.contacts import CONTACTS
+from legion_core.kernel.errors import LegionError
+from legion_core.kernel.fetch.proxies import proxy_for
+from legion_core.kernel.fetch.reach import ANYWHERE
+from legion_core.kernel.fetch.transport import Use, way_out
 
 if TYPE_CHECKING:
     import httpx
@@ -26,15 +25,16 @@ CLOSING_TURNS: Final = 16  # two for each of six nested generators, and some to 
 
 def has_proxy(scheme: str, host: str) -> bool:
     """Whether the environment wants requests to that host to go through a proxy."""
-    proxies = getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all")) and not proxy_bypass(host)
+    return bool(proxy_for(scheme, host))
 
 
 class Proxied:
     """See `Carrier`."""
 
-    def __init__(self, connect_s: float) -> None:
+    def __init__(self, connect_s: float, by: str = "") -> None:
+        """`by` is the instance, for the record of hosts contacted."""
         self._connect_s = connect_s
+        self._by = by
         self._client: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
 
@@ -45,8 +45,6 @@ class Proxied:
         client = await self._open()
         import httpx
 
-        target = httpx.URL(url)
-        CONTACTS.note(target.host, target.port or 443, "model provider")
         request = client.build_request(method, url, content=body or None, headers=dict(headers))
         try:
             async with asyncio.timeout_at(until_s):
@@ -59,6 +57,8 @@ class Proxied:
             raise CannotConnect(str(error)) from error
         except httpx.HTTPError as error:
             raise LineError(str(error) or type(error).__name__) from error
+        except LegionError as error:
+            raise CannotConnect(error.sentence()) from error
         return _Through(response)
 
     async def aclose(self) -> None:
@@ -79,10 +79,11 @@ class Proxied:
 
         return httpx.AsyncClient(
             timeout=httpx.Timeout(connect=self._connect_s, write=None, read=None, pool=self._connect_s),
-            limits=httpx.Limits(
-                max_connections=LINES_MAX, max_keepalive_connections=IDLE_MAX, keepalive_expiry=IDLE_S
+            transport=way_out(
+                httpx, Use(purpose="model provider", by=self._by, reach=lambda _: ANYWHERE, keeps=True)
             ),
             follow_redirects=False,
+            trust_env=False,  # the transport asks the environment
         )
 
 

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from legion_core.gateway.providers.extras import official
-from legion_core.gateway.providers.wire import is_loopback
-from legion_core.kernel.contacts import CONTACTS
-from legion_core.kernel.errors import BadCredentials, ConnectionLost, ProviderError
+from legion_core.kernel.errors import BadCredentials, ConnectionLost, LegionError, ProviderError
+from legion_core.kernel.fetch.client import Fetched, Fetcher
+from legion_core.kernel.fetch.reach import ANYWHERE
+from legion_core.kernel.fetch.transport import Use
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 TOKEN_WAIT_S: Final = 20.0
@@ -28,12 +29,14 @@ class GoogleSign:
         self._who = who
         self._account = account
         self._credentials: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._renewing = asyncio.Lock()
 
     async def __call__(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
         """See `wire.Sign`."""
         async with self._renewing:
             if self._credentials is None or not self._credentials.valid:
+                self._loop = asyncio.get_running_loop()
                 await asyncio.to_thread(self._renew)
         headers: dict[str, str] = {}
         credentials: Any = self._credentials
@@ -46,7 +49,7 @@ class GoogleSign:
             if self._credentials is None:
                 self._credentials = self._found()
             if not self._credentials.valid:
-                self._credentials.refresh(_Transport(exceptions.TransportError))
+                self._credentials.refresh(self._transport(exceptions))
         except exceptions.TransportError as error:
             raise ConnectionLost(f"{self._who} could not reach Google to sign in: {error}.") from error
         except (exceptions.GoogleAuthError, ValueError) as error:
@@ -56,10 +59,14 @@ class GoogleSign:
         if not self._account:
             auth: Any = official("google.auth", "vertex", f"{self._who} without an API key")
             exceptions: Any = official("google.auth.exceptions", "vertex", self._who)
-            credentials, _ = auth.default(scopes=SCOPES, request=_Transport(exceptions.TransportError))
+            credentials, _ = auth.default(scopes=SCOPES, request=self._transport(exceptions))
             return credentials
         service_account: Any = official("google.oauth2.service_account", "vertex", self._who)
         return service_account.Credentials.from_service_account_info(self._key(), scopes=SCOPES)
+
+    def _transport(self, exceptions: Any) -> "_Transport":
+        assert self._loop is not None
+        return _Transport(exceptions.TransportError, self._loop, self._who)
 
     def _key(self) -> dict[str, Any]:
         try:
@@ -101,10 +108,12 @@ class _Response:
 
 
 class _Transport:
-    """The library's idea of an HTTP client, on ours. Blocks."""
+    """The library's idea of an HTTP client, on ours, which runs on the loop. Blocks."""
 
-    def __init__(self, failure: type[Exception]) -> None:
+    def __init__(self, failure: type[Exception], loop: asyncio.AbstractEventLoop, who: str) -> None:
         self._failure = failure
+        self._loop = loop
+        self._who = who
 
     def __call__(
         self,
@@ -115,17 +124,20 @@ class _Transport:
         timeout: float | None = None,
         **_: object,
     ) -> _Response:
-        import httpx
-
+        content = body.encode() if isinstance(body, str) else body or b""
+        asking = self._ask(method, url, content, headers or {}, timeout or TOKEN_WAIT_S)
         try:
-            target = httpx.URL(url)
-            CONTACTS.note(target.host, target.port or 443, "sign-in")
-            with httpx.Client(
-                timeout=timeout or TOKEN_WAIT_S,
-                follow_redirects=False,
-                trust_env=not is_loopback(target.host),
-            ) as client:
-                answer = client.request(method, target, content=body, headers=dict(headers or {}))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._failure(type(error).__name__) from error
-        return _Response(answer.status_code, dict(answer.headers), answer.content)
+            found = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+        except LegionError as error:
+            raise self._failure(error.sentence()) from error
+        return _Response(found.status, found.headers, found.body)
+
+    async def _ask(
+        self, method: str, url: str, content: bytes, headers: Mapping[str, str], timeout_s: float
+    ) -> Fetched:
+        # Google's tools may have written down any address, that of a cloud's own machine too.
+        fetcher = Fetcher(Use(purpose="sign-in", by=self._who, reach=lambda _: ANYWHERE), redirects_max=0)
+        try:
+            return await fetcher.send(method, url, headers=headers, content=content, timeout_s=timeout_s)
+        finally:
+            await fetcher.aclose()

@@ -258,13 +258,13 @@ class Wire:
         if self._is_closed:
             raise ConnectionLost(f"{self.name} is closed.")
         if self._carrier is None:
-            self._carrier = Lines(self.base_url, self._limits.connect_s)
+            self._carrier = Lines(self.base_url, self._limits.connect_s, self.name)
             # Nothing on this machine is ever reached through a proxy of the environment.
             if not self.is_loopback:
                 from legion_core.gateway.providers.proxied import Proxied, has_proxy
 
                 if has_proxy(urlsplit(self.base_url).scheme, self.host):
-                    self._carrier = Proxied(self._limits.connect_s)
+                    self._carrier = Proxied(self._limits.connect_s, self.name)
         return self._carrier
 
     def _why(self, error: Exception) -> str:

@@ -29,6 +29,7 @@ class Wish:
     tokens_out: int = 0
     is_private: bool = False
     local_only: bool = False
+    closed: Mapping[str, str] | None = None  # instances that may not be contacted, and why
 
 
 def tokens_needed(wish: Wish, context: int) -> float:
@@ -105,6 +106,8 @@ def _policy(lane: Lane, wish: Wish) -> LeftOut | None:
         return LeftOut(
             lane=lane, reason="policy", why="Local only is switched on: nothing leaves this machine"
         )
+    if wish.closed and lane.instance in wish.closed:
+        return LeftOut(lane=lane, reason="policy", why=wish.closed[lane.instance])
     if wish.pins.tier_max is not None and lane.tier > wish.pins.tier_max:
         return LeftOut(lane=lane, reason="policy", why=f"Capped at {wish.pins.tier_max.word}")
     return None

@@ -7,6 +7,7 @@ lane was left out is worked out only when somebody looks (`routing.reasons`).
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import overload
 from zlib import crc32
@@ -23,8 +24,15 @@ _FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
 class LaneTable(Sequence[Lane]):
     """Lanes in configured order, as a sequence, and everything a decision needs to know of them."""
 
-    def __init__(self, lanes: Iterable[Lane], speeds: Speeds | None = None) -> None:
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        speeds: Speeds | None = None,
+        closed: Mapping[str, str] | None = None,
+    ) -> None:
+        """`closed` are instances that may not be contacted, each with a sentence that says why."""
         self._lanes = tuple(lanes)
+        self._closed = closed or {}
         self._order = _order(self._lanes, speeds)
         ranked = tuple(self._lanes[place] for place in self._order)
         self._ranked = ranked
@@ -35,6 +43,7 @@ class LaneTable(Sequence[Lane]):
         self._up_to = {tier: _bits(lane.tier <= tier for lane in ranked) for tier in Tier}
         self._instances = _sets((lane.instance,) for lane in ranked)
         self._models = _sets({lane.offer.id, lane.name} for lane in ranked)
+        self._open = self._all & ~self._at(self._closed)
         self._capabilities = _sets(lane.offer.capabilities for lane in ranked)
         self._chats = _bits(lane.offer.capabilities != EMBED_ONLY for lane in ranked)
         self._contexts = sorted({lane.offer.context for lane in ranked})
@@ -72,6 +81,8 @@ class LaneTable(Sequence[Lane]):
         lanes gives the same order in every process. Without one the configured order decides. Lanes of `spare`
         instances with an open circuit are told apart; where nobody else is left they are the candidates.
         """
+        if self._closed:
+            wish = replace(wish, closed=self._closed)
         fit = self._able(wish)
         able = fit & ~self._barred(circuits, now_s)
         spared = self._of(fit & ~able & self._at(spare)) if spare else ()
@@ -103,7 +114,7 @@ class LaneTable(Sequence[Lane]):
 
     def _able(self, wish: Wish) -> int:
         """The lanes that no fixed axis leaves out."""
-        able = self._all
+        able = self._open
         if wish.is_private or wish.local_only:
             able &= self._tiers[Tier.LOCAL]
         pins = wish.pins

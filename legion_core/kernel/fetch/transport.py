@@ -15,7 +15,8 @@ from legion_core.kernel.addresses import is_loopback
 from legion_core.kernel.contacts import CONTACTS, Purpose
 from legion_core.kernel.errors import ConnectionLost, LimitReached
 from legion_core.kernel.fetch.gate import GATE
-from legion_core.kernel.fetch.reach import ANYWHERE, PUBLIC, Reach, Resolve, find, resolved
+from legion_core.kernel.fetch.proxies import proxy_for
+from legion_core.kernel.fetch.reach import ANYWHERE, PUBLIC, PrivateAddress, Reach, Resolve, find, resolved
 
 HOSTS_MAX: Final = 16  # with connections of their own at a time, for one user of the way out
 CONNECTIONS_MAX: Final = 100
@@ -39,7 +40,6 @@ class Use:
     keeps: bool = False
     raw_bytes_max: int = 0
     has_proxy: bool = True
-    connect_s: float | None = None
 
 
 def way_out(library: Any, use: Use) -> Any:
@@ -65,7 +65,7 @@ class _WayOut:
         use, host, port = self._use, str(request.url.host), _port(request.url)
         proxy = ""
         if use.has_proxy and not is_loopback(host):
-            proxy = await asyncio.to_thread(proxy_of, request.url)
+            proxy = await asyncio.to_thread(proxy_for, request.url.scheme, host)
         if proxy:
             addresses = await _by_proxy(host, port, use)
         else:
@@ -170,24 +170,11 @@ class _Counted:
             self._told = self._bytes
 
 
-def proxy_of(url: Any) -> str:
-    """The proxy that the environment (or the system) wants for this address; empty for none. May block."""
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all") or ""
-    if not found or proxy_bypass(url.host):
-        return ""
-    return found if "://" in found else f"http://{found}"
-
-
 async def _by_proxy(host: str, port: int, use: Use) -> tuple[str, ...]:
     """Judge what is known here; the name stays, because the proxy looks it up, and what it may ask is its own rule.
 
     An address is judged however it is spelled. So is a name that is known here: only the names of the proxy's side are not.
     """
-    from legion_core.kernel.fetch.reach import PrivateAddress
-
     GATE.check(host, port, use.purpose, use.by)
     reach = use.reach(host)
     if reach is not ANYWHERE:
