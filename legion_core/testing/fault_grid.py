@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
+from zlib import crc32
 
 from legion_core.gateway.inventory import Instance
 from legion_core.gateway.providers.registry import make
@@ -80,6 +81,7 @@ PATIENT: Final = Limits(connect_s=20, first_event_s=20, idle_s=20, answer_s=20)
 QUICK: Final = replace(PATIENT, idle_s=1.0, first_event_s=1.0)  # for upstreams that fall silent
 AGAIN: Final = 2  # a busy machine falls silent by itself, before the upstream does
 CELL_S: Final = 90.0
+DRIP_S: Final = 0.0001  # between the events of an answer that comes one by one
 # No piece of text is longer than a token may be taken to be, so that what was billed can be counted to the token.
 WORDS: Final = (
     "Über ",
@@ -232,6 +234,8 @@ class Grid:
     def prepare(self, cell: Cell) -> str:
         """Have the cell's upstreams do what it says, and give the model to ask for."""
         desk, (answer, _) = self._desks[cell.kind], CONTENTS[cell.content]
+        if drips(cell):
+            answer = replace(answer, delay_s=DRIP_S)
         desk.dying.will(_broken(desk.dying.wire, answer, cell))
         desk.living.will(lambda request: _rest(answer, request, cell.backup))
         for role in ROLES:
@@ -273,6 +277,11 @@ class Grid:
         rows = await self._gateway.ledger.rows(request=got.headers["x-legion-request"])
         _compare_bills(outcome, asked_for, rows, cell.kind)
         return outcome
+
+
+def drips(cell: Cell) -> bool:
+    """Whether the upstreams write each event by itself: half of the cells, evenly over all kinds. Else it is a gush."""
+    return crc32(str(cell).encode()) % 2 == 1
 
 
 def _model(cell: Cell) -> str:

@@ -100,6 +100,25 @@ def test_a_lane_that_stops_is_given_up_at_its_own_limit(every_s: float, limit_s:
     sim(scenario())
 
 
+def test_what_arrives_without_waking_who_waits_is_the_lanes_pace_too_and_ends_its_silence() -> None:
+    async def scenario() -> None:
+        pace, loop = Pace(), asyncio.get_running_loop()
+        patience = Patience("a/m", pace, has_tools=False, may_give_up=lambda: True)
+        assert await patience.next(tokens(1, 0.02, None)) is not None
+        waiting = loop.create_task(patience.next(tokens(0, 0.0, None)))
+        for _ in range(40):  # 20 s of them: more than any lane of this pace may be silent
+            await asyncio.sleep(0.5)
+            patience.arrived()
+        last_s = loop.time()
+        with pytest.raises(TimedOut, match="a/m fell silent"):
+            await waiting
+        assert 4.0 <= loop.time() - last_s <= 6.0
+        assert pace.slow_s == pytest.approx(0.5)
+        patience.close()
+
+    sim(scenario())
+
+
 def test_a_lane_that_nobody_could_replace_is_waited_for() -> None:
     async def scenario() -> None:
         patience = Patience("a/m", Pace(), has_tools=False, may_give_up=lambda: False)
