@@ -202,6 +202,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "The ledger holds every request, so that figures can be counted from it.",
         "kept",
     ),
+    Requirement(
+        "ledger.behind",
+        "An answer does not wait for its bill to be written, and no kill loses a bill of an answer that was given.",
+        "kept",
+    ),
     # Surfaces
     Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP.", "kept"),
     Requirement(

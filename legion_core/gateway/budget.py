@@ -4,7 +4,7 @@
 
 Held and spent are added up in the transaction that holds, so however many requests come at once, and from however many
 processes on one journal, no more are admitted than there is money for. The end of a reservation is part of the bill's
-own transaction (`ledger.write_bill`). What a killed process held stays held until its day is over, because what it
+own transaction (`ledger_writing.write_bills`). What a killed process held stays held until its day is over, because what it
 spent is not known; the request itself is in the ledger as `interrupted`, with an unknown price.
 """
 
@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from legion_core.gateway.bills import Bill
 from legion_core.gateway.cost import most_usd
-from legion_core.gateway.ledger import client_key, write_bill
 from legion_core.gateway.ledger_types import BudgetRow
+from legion_core.gateway.ledger_writing import client_key, write_bills
 from legion_core.gateway.types import (
     Attempt,
     ImageBlock,
@@ -344,8 +345,16 @@ def _interrupt(connection: Connection, held: Row) -> None:
         cost_usd=None,
         started_at=datetime.fromisoformat(str(at)),
     )
-    write_bill(
-        connection, (request, at, conversation, dialect, client, "interrupted", 0.0, 0.0, 0), (attempt,)
+    bill = Bill(
+        request=request,
+        at=at,
+        outcome="interrupted",
+        duration_s=0.0,
+        conversation=conversation,
+        dialect=dialect,
+        client=client,
+        attempts=(attempt,),
     )
+    write_bills(connection, (bill,))
     assert kept is not None
     execute(connection, "INSERT INTO reservations VALUES(?,?,?,?,?,?,?,?,?,?,?)", (*kept[:-1], ""))

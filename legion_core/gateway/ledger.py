@@ -1,4 +1,4 @@
-"""The bill: one row for each request and one for each attempt, written in one transaction."""
+"""The bill: one row for each request and one for each attempt. How they are written is `bills` and `ledger_writing`."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -6,11 +6,12 @@ from typing import get_args
 
 import msgspec
 
+from legion_core.gateway.bills import Bill, Bills, Saved
 from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
+from legion_core.gateway.ledger_writing import write_bills
 from legion_core.gateway.types import Attempt, Request, Usage
 from legion_core.kernel.clock import Clock, iso
-from legion_core.kernel.faults import fault
-from legion_core.storage.sqlite import Connection, Database, Migration, Value, execute, rows
+from legion_core.storage.sqlite import Database, Migration, Value, rows
 
 MIGRATIONS = (
     Migration(
@@ -90,18 +91,6 @@ _BY_CONVERSATION = """
     FROM requests r JOIN attempts a ON a.request = r.id
     WHERE r.conversation <> '' AND r.at >= ? GROUP BY 1 ORDER BY max(r.at) DESC LIMIT 1000
 """
-_ADD = """
-    INSERT INTO totals(day, client, tier, instance, model, outcome, attempts, input_tokens, output_tokens, cost_usd, unpriced,
-        cache_read_tokens, cache_write_tokens, thinking_tokens, saved_tokens, saved_usd, saved_unpriced)
-    VALUES(?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
-        attempts = attempts + 1, input_tokens = input_tokens + excluded.input_tokens,
-        output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
-        unpriced = unpriced + excluded.unpriced, cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
-        cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,
-        thinking_tokens = thinking_tokens + excluded.thinking_tokens,
-        saved_tokens = saved_tokens + excluded.saved_tokens, saved_usd = saved_usd + excluded.saved_usd,
-        saved_unpriced = saved_unpriced + excluded.saved_unpriced
-"""
 _SUMMARIES: dict[By, str] = {
     by: _BY_CONVERSATION if by == "conversation" else _SUMMARY.format(by=by) for by in get_args(By)
 }
@@ -110,17 +99,6 @@ _SPEEDS = """
     FROM (SELECT * FROM attempts ORDER BY at DESC LIMIT 2000)
     WHERE outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY 1
 """
-Saved = tuple[int, float | None]  # tokens that were not sent, and USD; None: the price is unknown
-CLIENT_MAX = 40  # characters of a client's name that tell it from others
-
-
-def client_key(client: str) -> str:
-    """Under which name a client's spending is added up: its product, without version and platform; `-` if none.
-
-    `Anthropic/Python 2.12.0` is `anthropic`: an update must not begin a new account.
-    """
-    product = client.partition("/")[0].partition(" ")[0].lower()
-    return "".join(char for char in product if char.isalnum() or char in "-_.")[:CLIENT_MAX] or "-"
 
 
 class Ledger:
@@ -133,6 +111,7 @@ class Ledger:
         self._database = database
         self._clock = clock
         self._on_attempt = on_attempt
+        self._bills = Bills(database, write_bills)
 
     async def settle(
         self,
@@ -143,26 +122,39 @@ class Ledger:
         duration_s: float,
         saved: Sequence[Saved] = (),
     ) -> None:
-        """Record the request and all its attempts, and free what was held for it, in one transaction.
+        """Record the request and all its attempts, and free what was held for it.
 
-        A request settles once, a second time changes nothing. `saved` is what curation saved of each attempt, in their
-        order; none where it had no part.
+        When this returns the bill outlives the process, and whoever reads finds it; see `gateway.bills`. A request
+        settles once, a second time changes nothing. `saved` is what curation saved of each attempt, in their order;
+        none where it had no part.
         """
         for attempt in attempts:
             self._on_attempt(attempt)
-        at = iso(attempts[0].started_at if attempts else self._clock.utc_now())
-        costs = [attempt.cost_usd for attempt in attempts]
-        known = [cost for cost in costs if cost is not None]
-        head = (
-            request.id, at, request.conversation_id or "", request.dialect, request.client, outcome, duration_s,
-            sum(known), int(len(known) == len(costs)),
-        )  # fmt: skip
+        at = attempts[0].started_at if attempts else self._clock.utc_now()
+        bill = Bill(
+            request=request.id,
+            at=iso(at),
+            outcome=outcome,
+            duration_s=duration_s,
+            conversation=request.conversation_id or "",
+            dialect=request.dialect,
+            client=request.client,
+            attempts=attempts,
+            saved=tuple(saved),
+        )
+        await self._bills.put(bill)
 
-        def work(connection: Connection) -> None:
-            fault("ledger.write")
-            write_bill(connection, head, attempts, saved)
+    async def admit(self) -> None:
+        """Return if something may be asked now; raises why its bill could not be kept."""
+        await self._bills.admit()
 
-        await self._database.write(work, durability="process")
+    async def recover(self) -> None:
+        """Write the bills that killed processes left beside the journal."""
+        await self._bills.recover()
+
+    async def aclose(self) -> None:
+        """Write what is not in the journal yet."""
+        await self._bills.aclose()
 
     async def rows(
         self, *, request: str = "", conversation: str = "", limit: int = 100, offset: int = 0
@@ -217,46 +209,6 @@ class Ledger:
             )
         )
         return msgspec.convert(found[0], tuple[float, int])
-
-
-def write_bill(
-    connection: Connection, head: tuple[Value, ...], attempts: Sequence[Attempt], saved: Sequence[Saved] = ()
-) -> None:
-    """Within a write: the row of a request and those of its attempts, their sums, and the end of its reservation.
-
-    `head` has the columns of `requests`. A request that is there already is left as it is.
-    """
-    request_id, client = str(head[0]), client_key(str(head[4]))
-    execute(connection, "DELETE FROM reservations WHERE request = ?", [request_id])
-    if execute(connection, "INSERT OR IGNORE INTO requests VALUES(?,?,?,?,?,?,?,?,?)", head) == 0:
-        return
-    for place, attempt in enumerate(attempts):
-        tokens, usd = saved[place] if place < len(saved) else (0, 0.0)
-        row = (*_columns(request_id, attempt), tokens, usd)
-        execute(
-            connection, "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row
-        )
-        usage, cost = attempt.usage, attempt.cost_usd
-        execute(
-            connection,
-            _ADD,
-            (
-                iso(attempt.started_at)[:10], client, attempt.tier, attempt.instance, attempt.model, attempt.outcome,
-                usage.input_tokens, usage.output_tokens, cost or 0.0, int(cost is None),
-                usage.cache_read_tokens, usage.cache_write_tokens, usage.thinking_tokens,
-                tokens, usd or 0.0, int(usd is None),
-            ),
-        )  # fmt: skip
-
-
-def _columns(request_id: str, attempt: Attempt) -> tuple[Value, ...]:
-    usage = attempt.usage
-    return (
-        request_id, attempt.number, iso(attempt.started_at), attempt.tier, attempt.instance, attempt.model,
-        usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens,
-        usage.thinking_tokens, int(usage.is_estimated), attempt.cost_usd, attempt.outcome, attempt.why,
-        attempt.duration_s, attempt.first_token_s,
-    )  # fmt: skip
 
 
 def _ledger_row(row: tuple[Value, ...]) -> LedgerRow:

@@ -97,6 +97,7 @@ class Pipeline:
         nothing could answer. Close the generator to stop the answer; the bill is settled either way.
         """
         self._authorizer.authorise(who, "gateway/chat", "use")
+        await self._ledger.admit()
         writer = AnswerWriter(self._conversations, self._bus, into) if into is not None else None
         failover: Asking | None = None
         curated: Curated | None = None
@@ -118,9 +119,8 @@ class Pipeline:
                     if writer is not None:
                         writer.take(event)
                     if isinstance(event, Closed):
-                        outcome = event.error_code or "succeeded"
+                        outcome, is_settled = event.error_code or "succeeded", True
                         await self._settle(request, failover, outcome, started_s, curated)
-                        is_settled = True
                         if curated is not None and self._curation is not None:
                             self._curation().after(curated)
                         if writer is not None:

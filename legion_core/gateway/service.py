@@ -70,14 +70,16 @@ class Gateway:
         await self.conversations.recover()
         await self.conversations.purge_trash()
         self.chat.begin()
+        await self.ledger.recover()  # first: what was billed is not held any more
         await self.budget.recover(is_running)
         for lane, tokens_per_s in (await self.ledger.learned_speeds()).items():
             self.inventory.speeds.note(lane, tokens_per_s)
 
     async def stop(self) -> None:
-        """Close every provider: connections, children."""
+        """Close every provider: connections, children. Then the bill is complete."""
         for provider in self.inventory.providers.values():
             await provider.aclose()
+        await self.ledger.aclose()
 
     def stream(
         self, request: Request, who: Principal, outlet: Outlet | None = None

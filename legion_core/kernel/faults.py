@@ -23,6 +23,7 @@ SITES: frozenset[str] = frozenset(
         "models.import",
         "providers.connect",
         "providers.stream",
+        "ledger.keep",
         "ledger.write",
         "curation.archive",
         "curation.view",

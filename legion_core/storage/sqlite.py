@@ -29,6 +29,7 @@ from legion_core.storage.statements import (
     execute_many,
     row,
     rows,
+    rows_of_many,
     script,
 )
 from legion_core.storage.threads import Job, Queue, Reader, Writer
@@ -45,11 +46,14 @@ __all__ = [
     "execute_many",
     "row",
     "rows",
+    "rows_of_many",
     "script",
 ]
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
+# Queues what was held back; gives what ends, without an error, once that was tried, and None if nothing is held back.
+HandOver = Callable[[], "asyncio.Future[None] | None"]
 ConstraintError = (
     apsw.ConstraintError
 )  # what a store may catch inside its own work: UNIQUE, NOT NULL, CHECK, …
@@ -62,6 +66,7 @@ class Database:
 
     A work acts through its connection and its return value alone: it may be run a second time when a neighbour
     in its group broke the transaction, and it must not begin or commit. Works run in the order they were given.
+    What somebody writes a little later (`let_first`) is written before any other work of this process and seen by it.
     What was raised inside comes out of the await; failures of the world (disk full, read-only, damaged) come out
     as `LegionError`. All methods belong to the thread of the loop that opened it.
     """
@@ -80,6 +85,7 @@ class Database:
         self._threads: list[threading.Thread] = []
         self._is_closing = False
         self._is_writer_told = False
+        self._hand_over: HandOver = _nobody
         self.path = place.path
         self.notes: tuple[str, ...] = ()  # what was found at the opening, for a person; usually empty
 
@@ -127,6 +133,7 @@ class Database:
         self, work: Callable[[Connection], T], *, durability: Durability | None = None
     ) -> "asyncio.Future[T]":
         """Queue the work and return its future. See `write`."""
+        self._hand_over()
         self._admit(self._writes_waiting)
         future: asyncio.Future[T] = self._loop.create_future()
         self._writes_waiting += 1
@@ -136,6 +143,8 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one snapshot of all that was acknowledged before; writing there fails."""
+        if (writing := self._hand_over()) is not None:
+            await asyncio.shield(writing)  # where it failed, what can be read is read all the same
         self._admit(self._reads_waiting)
         if self._reads_waiting >= len(self._readers) < READERS_MAX:
             ended = self._watch()
@@ -146,6 +155,10 @@ class Database:
         self._reads.put(Job("read", work, cast("asyncio.Future[Any]", future)))
         return await future
 
+    def let_first(self, hand_over: HandOver) -> None:
+        """Ask `hand_over` before every write, read and the close: for one who collects small writes for a while."""
+        self._hand_over = hand_over
+
     async def check(self) -> list[str]:
         """What SQLite finds wrong with the file, one sentence each; empty is good. Reads the whole file."""
         return await self.read(_faults)
@@ -153,6 +166,7 @@ class Database:
     async def close(self) -> None:
         """Finish what is queued, checkpoint and close; harmless the second time."""
         if not self._is_closing:
+            self._hand_over()
             self._is_closing = True
             for _ in self._readers:
                 self._reads.put(None)
@@ -190,6 +204,10 @@ class Database:
             elif job.kind == "read":
                 self._reads_waiting -= 1
             job.settle()
+
+
+def _nobody() -> None:
+    """Nobody holds anything back."""
 
 
 def _nothing(_: Connection) -> None:

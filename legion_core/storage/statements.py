@@ -44,6 +44,11 @@ def execute_many(connection: Connection, sql: str, many_args: Sequence[Sequence[
     cast("_Executes", connection).executemany(sql, many_args)
 
 
+def rows_of_many(connection: Connection, sql: str, many_args: Sequence[Sequence[Value]]) -> list[Row]:
+    """Run one statement for each of `many_args` and give all rows, as `RETURNING` says."""
+    return cast("_Executes", connection).executemany(sql, many_args).fetchall()
+
+
 def script(connection: Connection, sql: str) -> None:
     """Run any number of statements without arguments."""
     # A cursor stops at the first row it can give, and some PRAGMAs give one: exhausting it runs the rest.
