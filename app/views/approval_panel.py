@@ -23,7 +23,7 @@ from app.views.parts import ElidedLabel, bind, button, column, fill, label, row
 RISKS = {"read": ("Low risk", "neutral"), "write": ("Medium risk", "warn"), "danger": ("High risk", "err")}
 YES = (("once", "Allow once", "Y"), ("chat", "In this chat", "C"), ("always", "Always", "A"))
 KEYS = {Qt.Key.Key_Y: "once", Qt.Key.Key_C: "chat", Qt.Key.Key_A: "always"}
-HEAD_PX, LINES_MAX, CHANGES_SEEN = 32, 9, 4
+HEAD_PX, RISK_PX, LINES_MAX, CHANGES_SEEN = 32, 84, 9, 4
 
 
 class ApprovalPanel(QFrame):
@@ -177,6 +177,7 @@ class ApprovalPanel(QFrame):
 
     def _restyle(self) -> None:
         self._head.setFixedHeight(look().px(HEAD_PX))
+        self.risk.setFixedWidth(look().px(RISK_PX))
         self.arguments.setFont(look().font("codeSmall"))
         lines = min(LINES_MAX, max(1, self.arguments.blockCount()))
         self.arguments.setFixedHeight(look().px(17 * lines) + 18)

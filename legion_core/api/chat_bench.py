@@ -24,6 +24,16 @@ _LEFT_OUT = (
     "model",
     "workbench",
 )  # a model asks no model, and what the workbench tells of itself is no tool of a chat
+# What of our own has nothing to give to a chat: it moves messages and results about.
+_PLUMBING = frozenset({"absorb", "log", "message", "webhook"})
+_TITLES = {
+    "chains": "Chains",
+    "extension:file": "Files of the workbench",
+    "extension:http": "Web requests",
+    "extension:notify": "Notifications",
+    "extension:schedule": "Schedules",
+    "extension:shell": "Listed programs",
+}
 _PROBLEMS = {
     "off": "It is switched off in Connect.",
     "changed": "It is not what you approved. Look at it in Connect.",
@@ -71,7 +81,7 @@ class ChatBench:
             )
         for key in sorted(counts):
             mine = counts[key]
-            title = key.partition(":")[2] or "Chains"
+            title = _TITLES.get(key, key.partition(":")[2])
             found.append(
                 ToolSource(
                     key=key,
@@ -139,7 +149,7 @@ class ChatBench:
         prints: Prints = await self._servers().tool_prints()
         found: dict[str, tuple[Tool, Offered]] = {}
         for name, tool in (await self._service().catalogue.all()).items():
-            if tool.row.source not in _LEFT_OUT:
+            if tool.row.source not in _LEFT_OUT and tool.row.target.partition(".")[0] not in _PLUMBING:
                 found[name] = (tool, _offered(tool.row, prints))
         return found
 

@@ -61,7 +61,7 @@ def _bare(answer_id: str, place: int, block: Any) -> Message:
 
 def _body(call: Any) -> str:
     parts = [_lines(call.arguments)]
-    if call.decision:
+    if call.decision and not call.result.startswith(call.decision):
         parts.append(call.decision)
     if call.result and call.state != "waiting":
         lines = [line[:LINE_CHARS_MAX] for line in call.result.splitlines()]

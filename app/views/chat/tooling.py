@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.viewmodels.chat_tools import ChatToolsViewModel
 from app.views.chat.composing import Composing
 from app.views.chat.tools_control import ToolsControl
+from app.views.parts import column, fill
 from app.views.services import Services
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class ChatToolsing:
         self._composing = composing
         self._reading: Reading | None = None
         self._panel: ApprovalPanel | None = None
+        self._place = QWidget()
+        self._place.setObjectName("chat.approval.place")
+        self._place.hide()
         self.tools = ChatToolsViewModel(services.bridge, services.chat)
         self.control = ToolsControl(services, composing.tools, self.tools)
         services.mcp.changed.connect(self._show_waiting)
@@ -51,21 +54,22 @@ class ChatToolsing:
 
             self._panel = ApprovalPanel("chat.approval", self._services.now)
             self._panel.decided.connect(self._decide)
-            self._composing.show_above(self._panel)
+            fill(column(self._place, (0, 0, 0, 8)), self._panel)
+            self._composing.show_above(self._place)
         is_new = waiting[0].id != self._panel.call_id
         self._panel.show_call(waiting[0], len(waiting) - 1)
-        self._panel.show()
+        self._place.show()
         # Who is writing goes on writing; the keys of the question are theirs only once they turn to it.
         if is_new and self._composing.composer.field.is_blank() and self._composing.isVisible():
-            self._panel.take_focus(Qt.FocusReason.OtherFocusReason)
+            self._panel.take_focus()
 
     def _hide(self) -> None:
-        if self._panel is None or self._panel.isHidden():
+        if self._panel is None or self._place.isHidden():
             return
         focused = QApplication.focusWidget()
         had_focus = focused is not None and self._panel.isAncestorOf(focused)
         self._panel.forget()
-        self._panel.hide()
+        self._place.hide()
         if had_focus:
             self._composing.take_focus()
 

@@ -57,10 +57,9 @@ class ToolsControl:
         if told.problem:
             note = menu.addAction(told.problem)
             note.setEnabled(False)
-            menu.addSeparator()
         for title, sources in (("Servers of others", servers), ("This workbench", own)):
             if sources:
-                menu.addSection(title)
+                self._head(title)
             for source in sources:
                 words = f"{source.title}, {plural(source.tools, 'tool')}"
                 act: QAction = menu.addAction(words)
@@ -72,7 +71,7 @@ class ToolsControl:
                 act.setToolTip(source.problem or ("Reaches beyond this computer" if source.is_remote else ""))
                 act.toggled.connect(bind(self._switch, source.key, not source.is_on))
         if self._tools.yeses:
-            menu.addSection("Always allowed")
+            self._head("Always allowed")
             for yes in self._tools.yeses:
                 act = menu.addAction(f"Ask again before {yes.title}")
                 act.setObjectName(f"chat.tools.forget.{yes.tool}")
@@ -81,6 +80,11 @@ class ToolsControl:
         add = menu.addAction("Add a server…")
         add.setObjectName("chat.tools.add")
         add.triggered.connect(bind(self._services.commands.run, "connect.add"))
+
+    def _head(self, words: str) -> None:
+        if not self.menu.isEmpty():
+            self.menu.addSeparator()
+        self.menu.addAction(words).setEnabled(False)
 
     def _switch(self, source: str, is_on: bool) -> None:
         self._tools.switch(source, is_on)

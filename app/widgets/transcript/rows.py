@@ -391,7 +391,7 @@ class MessageRows:
     def _tool_is_open(self) -> bool:
         tool = self.message.tool
         toggled = self._is_unfolded(f"{self.message.id}/tool")
-        return (tool is not None and tool.state != "done") != toggled
+        return (tool is not None and tool.state in ("failed", "stopped")) != toggled
 
     def _place_seams(self) -> None:
         if not self.message.seams:
