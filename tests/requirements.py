@@ -122,6 +122,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     Requirement(
+        "conversations.import",
+        "Exports of ChatGPT and Claude and JSON lines come in whole, once, and later only what is new.",
+        "kept",
+    ),
+    Requirement(
+        "conversations.export",
+        "An exported conversation taken in again is the same; as a page it holds its pictures and runs nothing.",
+        "kept",
+    ),
+    Requirement(
         "conversations.verified",
         "Messages are linked by hashes; a damaged one is found and named, and the rest stays readable.",
         "kept",

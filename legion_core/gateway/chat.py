@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legion_core.gateway.conversation_types import (
@@ -12,11 +13,12 @@ from legion_core.gateway.conversation_types import (
     ConversationChanged,
     ConversationView,
     Imported,
+    ImportProgress,
     LogEntry,
     Turn,
     Verified,
 )
-from legion_core.gateway.conversations import Conversations
+from legion_core.gateway.conversations import Conversations, TakenIn
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
@@ -27,8 +29,11 @@ from legion_core.kernel.supervise import Supervisor
 
 if TYPE_CHECKING:
     from legion_core.gateway.export import Format
+    from legion_core.gateway.import_types import Notes
 
 PICTURES_MAX = 8  # of one message of a chat that is kept here
+BATCH_CHARS = 2_000_000  # of an import, in one transaction
+CHANGES_TOLD = 200  # whoever shows the list reads it again after the first
 WithTools = Callable[[Request, Principal, ChatMessage], Awaitable[bool]]
 
 
@@ -192,20 +197,60 @@ class Chat:
         return await self._conversations.pictures(message_id)
 
     async def export(self, conversation_id: str, form: "Format") -> str:
-        """The active branch as a document: `md`, `json` or `html`."""
-        from legion_core.gateway.export import export
+        """As a document: `md` and `html` the active branch, `json` all of it, which can be imported again."""
+        from legion_core.gateway.export import as_html, as_json, as_markdown
 
-        return export(await self.open(conversation_id), form)
+        if form == "json":
+            told = await self._conversations.document(conversation_id)
+            return await asyncio.to_thread(as_json, told)
+        view = await self.open(conversation_id)
+        blocks = dict(await self._conversations.shown_blocks(conversation_id))
+        return await asyncio.to_thread(as_markdown if form == "md" else as_html, view, blocks)
 
     async def import_chats(self, data: bytes, name: str = "the file") -> "Imported":
-        """Take in an export of ChatGPT or Claude, or JSON lines; all of it or nothing."""
+        """Take in an export of ChatGPT or Claude, JSON lines, or a document of ours; all that can be read of it."""
         from legion_core.gateway.import_chats import read_chats
+        from legion_core.gateway.import_types import Notes
 
-        chats = await asyncio.to_thread(read_chats, data, name)
-        made, known = await self._conversations.take_in(chats)
-        for conversation_id in made:
-            self._tell_changed(conversation_id)
-        return Imported(conversations=made, known=known)
+        notes = Notes()
+        chats = await asyncio.to_thread(read_chats, data, name, notes)
+        return self._told(await self._conversations.take_in(chats), notes)
+
+    async def import_file(
+        self, path: Path, on_progress: Callable[[ImportProgress], None] = lambda progress: None
+    ) -> "Imported":
+        """Take in a file or zip of any size, a few conversations in a transaction.
+
+        Cancelling keeps what came so far; once more goes on where it was. `on_progress` is called on the loop's thread.
+        """
+        from legion_core.gateway.import_chats import open_chats
+        from legion_core.gateway.import_types import ImportedChat, Notes
+
+        notes, whole, read = Notes(), TakenIn(), 0
+
+        def count(more: int) -> None:
+            nonlocal read
+            read += more
+
+        def next_batch() -> list[ImportedChat]:
+            batch, weight = list[ImportedChat](), 0
+            for chat in chats:
+                batch.append(chat)
+                weight += sum(1_000 + len(node.message.text) for node in chat.nodes)
+                if weight > BATCH_CHARS:
+                    break
+            return batch
+
+        total = (await asyncio.to_thread(path.stat)).st_size if await asyncio.to_thread(path.is_file) else 0
+        chats = open_chats(path, notes, count)
+        while batch := await asyncio.to_thread(next_batch):
+            taken = await self._conversations.take_in(batch)
+            whole.made += taken.made
+            whole.grown += taken.grown
+            whole.known += taken.known
+            done = len(whole.made) + len(whole.grown) + whole.known
+            on_progress(ImportProgress(read_bytes=min(read, total), total_bytes=total, conversations=done))
+        return self._told(whole, notes)
 
     async def finished(self, turn: Turn) -> ChatMessage:
         """Wait for the answer's end and give it in its final form; raises nothing for an answer that failed."""
@@ -229,7 +274,7 @@ class Chat:
         request = Request(
             id=self._ids.new("req"),
             messages=messages,
-            system=defaults.system,
+            system=(*defaults.system, *await self._conversations.system(conversation_id, parent_id)),
             pins=pins or defaults.pins,
             client=who.name,
         )
@@ -253,6 +298,16 @@ class Chat:
                     pass
         except LegionError:
             return  # the answer holds the sentence; there is nobody else to tell
+
+    def _told(self, taken: TakenIn, notes: "Notes") -> Imported:
+        for conversation_id in (*taken.made, *taken.grown)[:CHANGES_TOLD]:
+            self._tell_changed(conversation_id)
+        return Imported(
+            conversations=tuple(taken.made),
+            grown=tuple(taken.grown),
+            known=taken.known,
+            notes=notes.sentences(),
+        )
 
     def _tell_changed(self, conversation_id: str, *, is_gone: bool = False) -> None:
         at_utc, at_mono_s = self._bus.stamp()

@@ -6,6 +6,7 @@ Each function takes a connection inside a transaction. The tree is read without 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,9 @@ from legion_core.gateway.types import (
 )
 from legion_core.kernel.errors import Corrupt, NotFound
 from legion_core.storage.sqlite import Connection, Row, Value, row, rows
+
+if TYPE_CHECKING:
+    from legion_core.gateway.document import Document
 
 DAMAGED = "What this message says is damaged on the disk. `legion conversation verify` tells more."
 ASKED_MAX = 500  # rows in one statement
@@ -105,9 +109,8 @@ def stored(connection: Connection, places: Sequence[Place]) -> list[Stored]:
 
 def batch(connection: Connection, where: str, args: Sequence[Value]) -> list[Stored]:
     """The rows that `where` (a constant of ours) names."""
-    return [
-        _stored(each) for each in rows(connection, f"SELECT {_COLUMNS} FROM messages WHERE {where}", args)
-    ]  # noqa: S608
+    sql = f"SELECT {_COLUMNS} FROM messages WHERE {where}"  # noqa: S608 - constants
+    return [_stored(each) for each in rows(connection, sql, args)]
 
 
 def branch(connection: Connection, conversation_id: str) -> list[ChatMessage]:
@@ -144,6 +147,8 @@ def said(connection: Connection, conversation_id: str, leaf: str | None) -> list
     texts = _texts_shown(connection, found)
     told = list[tuple[str, Message]]()
     for one in found:
+        if one.role == "system":
+            continue  # no part of the talk: see `rules`
         try:
             texts |= fetch(connection, names(one.content, lambda kind: kind == "image"))
             content = unpack(one.content, texts)
@@ -155,6 +160,53 @@ def said(connection: Connection, conversation_id: str, leaf: str | None) -> list
         if content:
             told.append((one.id, Message(role=one.role, content=content)))  # pyright: ignore[reportArgumentType] - written by us
     return told
+
+
+def rules(connection: Connection, conversation_id: str, leaf: str | None) -> tuple[str, ...]:
+    """The system texts from the root down to `leaf`, in their order."""
+    places = path_to(tree(connection, conversation_id), leaf)
+    found = [one for one in stored(connection, places) if one.role == "system"]
+    texts = _texts_shown(connection, found)
+    told = [words_of(unpack_where_possible(one.content, texts)[0]) for one in found]
+    return tuple(text for text in told if text.strip())
+
+
+def shown_blocks(connection: Connection, conversation_id: str) -> tuple[tuple[str, tuple[Block, ...]], ...]:
+    """The active branch's messages with all their blocks; what is damaged of them is empty."""
+    places = path_to(tree(connection, conversation_id), head_of(connection, conversation_id))
+    return tuple((one.id, _whole(connection, one)) for one in stored(connection, places))
+
+
+def document(connection: Connection, conversation_id: str) -> "Document":
+    """All of a conversation, every branch."""
+    from legion_core.gateway.document import Document, DocumentMessage
+
+    told = conversation(connection, conversation_id)
+    made = list[DocumentMessage]()
+    for one in stored(connection, tree(connection, conversation_id)):
+        content = _whole(connection, one)
+        made.append(
+            DocumentMessage(
+                id=one.id,
+                parent_id=one.parent_id,
+                role=one.role,  # pyright: ignore[reportArgumentType] - written by us
+                status=one.status,
+                created_at=datetime.fromisoformat(one.created_at),
+                text=one.text or words_of(content),
+                content=content,
+                record=record_of(one),
+            )
+        )
+    return Document(
+        id=told.id,
+        title=told.title,
+        created_at=told.created_at,
+        updated_at=told.updated_at,
+        tier=told.tier,
+        is_pinned=told.is_pinned,
+        head_id=head_of(connection, conversation_id),
+        messages=tuple(made),
+    )
 
 
 def blocks_of(connection: Connection, message_id: str, wanted: Callable[[str], bool]) -> tuple[Block, ...]:
@@ -207,6 +259,14 @@ def words_of(content: Iterable[Block]) -> str:
 def no_conversation(conversation_id: str) -> NotFound:
     """The error of a conversation that is not here."""
     return NotFound(f"There is no chat {conversation_id!r}.", hint="`legion conversation list` shows all.")
+
+
+def _whole(connection: Connection, one: Stored) -> tuple[Block, ...]:
+    """What a message says, from texts that are read for it alone: pictures are large."""
+    try:
+        return unpack_where_possible(one.content, fetch(connection, names(one.content)))[0]
+    except (ValueError, TypeError, msgspec.DecodeError):
+        return ()
 
 
 def _stored(found: Row) -> Stored:

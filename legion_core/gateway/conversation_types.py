@@ -22,7 +22,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     conversation_id: str
     parent_id: str | None
-    role: Literal["user", "assistant", "tool"]
+    role: Literal["user", "assistant", "tool", "system"]
     text: str
     pictures: int = 0
     thinking: str = ""
@@ -98,10 +98,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The conversations that an import made, and how many of the file were here already."""
+    """The conversations that an import made, those it only added to, and how many of the file were here already.
+
+    `notes` say in sentences what came otherwise than it was, and what could not be read.
+    """
 
     conversations: tuple[str, ...]
+    grown: tuple[str, ...] = ()
     known: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +144,14 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     now: str = ""
     number: int = 0
     is_undone: bool = False
+
+
+class ImportProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the import of a file is: of its bytes, and conversations taken so far."""
+
+    read_bytes: int
+    total_bytes: int
+    conversations: int
 
 
 class AnswerStarted(Event, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ to a conversation stands in its log, from which it can be undone.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,11 +22,14 @@ from legion_core.gateway.conversation_rows import (
     branch,
     conversation,
     conversation_row,
+    document,
     head_of,
     no_conversation,
     one_message,
     pictures_of,
+    rules,
     said,
+    shown_blocks,
     tree,
 )
 from legion_core.gateway.conversation_schema import MIGRATIONS
@@ -55,7 +59,8 @@ from legion_core.kernel.ids import Ids
 from legion_core.storage.sqlite import Connection, Database, Value, execute, row, rows
 
 if TYPE_CHECKING:
-    from legion_core.gateway.import_chats import ImportedChat
+    from legion_core.gateway.document import Document
+    from legion_core.gateway.import_types import ImportedChat
 
 __all__ = ["MIGRATIONS", "AnswerRecord", "Conversations", "title_from"]
 
@@ -68,6 +73,15 @@ DRAFT_CHARS_MAX = 4_000_000
 
 _encode = msgspec.json.Encoder().encode
 _decode_record = msgspec.json.Decoder(AnswerRecord).decode
+
+
+@dataclass(slots=True)
+class TakenIn:
+    """Ids of conversations that an import made and of those it added to; `known` were here already."""
+
+    made: list[str] = field(default_factory=list[str])
+    grown: list[str] = field(default_factory=list[str])
+    known: int = 0
 
 
 class Conversations:
@@ -264,21 +278,45 @@ class Conversations:
         found = await self._database.read(lambda connection: said(connection, conversation_id, up_to))
         return tuple(message for _, message in paired(found))
 
-    async def take_in(self, chats: "Sequence[ImportedChat]") -> tuple[tuple[str, ...], int]:
-        """Store imported chats, all or none: the ids of the new ones, and how many were here already."""
+    async def take_in(self, chats: "Sequence[ImportedChat]") -> TakenIn:
+        """Store imported chats, all or none; of one that is here already only what is new."""
+        from legion_core.gateway.conversation_taking import take_in
+
         now = self._clock.utc_now()
 
-        def work(connection: Connection) -> tuple[tuple[str, ...], int]:
-            made, known = list[str](), 0
+        def work(connection: Connection) -> TakenIn:
+            taken = TakenIn()
             for chat in chats:
-                if row(connection, "SELECT 1 FROM conversations WHERE id = ?", [chat.id]) is not None:
-                    known += 1
-                    continue
-                _insert_imported(connection, chat, [self._ids.new("msg") for _ in chat.nodes], now)
-                made.append(chat.id)
-            return tuple(made), known
+                first = next(
+                    (
+                        node.message.text
+                        for node in chat.nodes
+                        if node.message.role == "user" and not node.is_system
+                    ),
+                    "",
+                )
+                name, how = take_in(connection, chat, title_from(first), now)
+                if how == "known":
+                    taken.known += 1
+                else:
+                    (taken.made if how == "new" else taken.grown).append(name)
+            return taken
 
         return await self._database.write(work)
+
+    async def system(self, conversation_id: str, up_to: str | None) -> tuple[str, ...]:
+        """The rules of the whole conversation that stand above `up_to`, as an imported one has them."""
+        if up_to is None:
+            return ()
+        return await self._database.read(lambda connection: rules(connection, conversation_id, up_to))
+
+    async def document(self, conversation_id: str) -> "Document":
+        """All of it, every branch, as it can be taken in again."""
+        return await self._database.read(lambda connection: document(connection, conversation_id))
+
+    async def shown_blocks(self, conversation_id: str) -> tuple[tuple[str, tuple[Block, ...]], ...]:
+        """The active branch with all that it says, pictures and calls included: `(message id, blocks)`."""
+        return await self._database.read(lambda connection: shown_blocks(connection, conversation_id))
 
     async def named_history(self, conversation_id: str) -> tuple[tuple[str, ...], tuple[Message, ...]]:
         """The active branch as `history` gives it, with the id of each message."""
@@ -470,27 +508,6 @@ def _insert_conversation(connection: Connection, conversation_id: str, title: st
         "INSERT INTO conversations(id, title, is_title_auto, created_at, updated_at) VALUES(?,?,?,?,?)",
         [conversation_id, title, int(not title), at, at],
     )
-
-
-def _insert_imported(connection: Connection, chat: "ImportedChat", ids: Sequence[str], now: datetime) -> None:
-    began = chat.at or now
-    first = next((node.message.text for node in chat.nodes if node.message.role == "user"), "")
-    _insert_conversation(connection, chat.id, chat.title[:200] or title_from(first), iso(began))
-    last = began
-    for name, node in zip(ids, chat.nodes, strict=True):
-        last = max(last, node.at or began)
-        parent = None if node.parent is None else ids[node.parent]
-        insert_message(
-            connection, name, chat.id, parent,
-            role=node.message.role, at=iso(node.at or began), content=node.message.content,
-        )  # fmt: skip
-    shown = "" if chat.head is None else chat.nodes[chat.head].message.text[:SNIPPET_CHARS_MAX]
-    execute(
-        connection,
-        "UPDATE conversations SET head_id = ?, updated_at = ?, message_count = ?, snippet = ? WHERE id = ?",
-        [None if chat.head is None else ids[chat.head], iso(last), len(chat.nodes), shown, chat.id],
-    )
-    note(connection, chat.id, iso(now), "imported", "", "")
 
 
 def _link_of_head(connection: Connection, conversation_id: str) -> bytes:

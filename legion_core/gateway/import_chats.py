@@ -1,180 +1,254 @@
-"""Reads conversations that were exported elsewhere: ChatGPT's and Claude's `conversations.json`, and plain JSON lines.
+"""Reads conversations that were exported elsewhere: ChatGPT's and Claude's exports, plain JSON lines, and our own documents.
 
-What cannot be read is refused with the place it stands at, and nothing of the file is taken. ChatGPT's tree of edits and
-regenerated answers comes over whole, with the branch that was shown last on top. A picture comes as a note of where it
-was. Bytes that are not UTF-8 become U+FFFD.
+A file or a zip of any size is read with the memory of its largest conversation. A conversation that cannot be read is left out
+and named with its place; what is no export at all is refused. Trees of edits and regenerated answers come over whole, with the
+branch that was shown last on top. Bytes that are not UTF-8 become U+FFFD.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import Any, cast
+import base64
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import msgspec
 
-from legion_core.gateway.types import JsonObject, Message, TextBlock
+from legion_core.gateway.document import chat_of, is_document
+from legion_core.gateway.import_chatgpt import chatgpt_chat
+from legion_core.gateway.import_claude import claude_chat, claude_project
+from legion_core.gateway.import_stream import CutShort, Readable, objects_in
+from legion_core.gateway.import_types import FindImage, ImportedChat, Node, Notes, message_of, no_image
+from legion_core.gateway.types import ImageBlock, JsonObject, TextBlock
 from legion_core.kernel.errors import InvalidInput
 
-CHATS_MAX = 20_000
-_ENCODE = msgspec.json.Encoder().encode
+__all__ = ["ImportedChat", "Node", "Notes", "open_chats", "read_chats"]
+
+CHATS_MAX = 200_000
+LINES_BYTES_MAX = 256 << 20  # of one conversation in lines
+IMAGE_BYTES_MAX = 8 << 20
+MEMBERS_MAX = 200_000
+BROKEN_TOLD = 100
+HEAD_BYTES = 1 << 16
+IMAGE_KINDS = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
 
 
-@dataclass(slots=True)
-class Node:
-    """A message in the tree; `parent` is the place of the one before it, None for a first one."""
-
-    message: Message
-    parent: int | None
-    at: datetime | None = None
+def read_chats(data: bytes, name: str = "the file", notes: Notes | None = None) -> tuple[ImportedChat, ...]:
+    """Every conversation in some bytes with at least one message; InvalidInput where there is none to be read."""
+    kept = notes or Notes()
+    return tuple(_of_file(io.BytesIO(data), name, kept, lambda count: None))
 
 
-@dataclass(slots=True)
-class ImportedChat:
-    """One conversation as it was; `head` is the place of the last message of the branch that is shown."""
-
-    title: str = ""
-    at: datetime | None = None
-    nodes: list[Node] = field(default_factory=list[Node])
-    head: int | None = None
-
-    @property
-    def id(self) -> str:
-        """An id made of the content, so that the same chat is imported once."""
-        told = [(node.message, node.parent) for node in self.nodes]
-        return "imp_" + blake2b(_ENCODE((self.title, told)), digest_size=12).hexdigest()
-
-
-def read_chats(data: bytes, name: str = "the file") -> tuple[ImportedChat, ...]:
-    """Every conversation of an export with at least one message, in its order; InvalidInput says what is wrong."""
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    whole = _whole(text)
-    if whole is not None:
-        rows = [row for row in whole if "mapping" in row or "chat_messages" in row]
-        if len(rows) > CHATS_MAX:
-            raise InvalidInput(f"{name} holds {len(rows):,} conversations; {CHATS_MAX:,} is the most.")
-        if rows:
-            chats = [_chat(row, place, name) for place, row in enumerate(rows, 1)]
-            return tuple(chat for chat in chats if chat.nodes)
-    return (_lines(data, name),)
-
-
-def _whole(text: str) -> list[JsonObject] | None:
+def open_chats(
+    path: Path, notes: Notes, on_read: Callable[[int], None] = lambda count: None
+) -> Iterator[ImportedChat]:
+    """The conversations of a file or a zip, one at a time; `on_read` is told bytes of the file as they are read."""
     try:
-        value: Any = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(value, dict):
-        table = cast("JsonObject", value)
-        value = table.get("conversations", [table])
-    if not isinstance(value, list):
-        return None
-    return [cast("JsonObject", row) for row in cast("list[Any]", value) if isinstance(row, dict)]
+        if zipfile.is_zipfile(path):
+            yield from _of_zip(path, notes, on_read)
+            return
+        with path.open("rb") as file:
+            yield from _of_file(file, path.name, notes, on_read)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _chat(row: JsonObject, place: int, name: str) -> ImportedChat:
+def _of_zip(path: Path, notes: Notes, on_read: Callable[[int], None]) -> Iterator[ImportedChat]:
     try:
-        return _chatgpt(row) if "mapping" in row else _claude(row)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) > MEMBERS_MAX:
+                raise InvalidInput(f"{path.name} holds {len(members):,} files; {MEMBERS_MAX:,} is the most.")
+            wanted = [member for member in members if _is_chats(member.filename)]
+            if not wanted:
+                raise InvalidInput(
+                    f"{path.name} holds no conversations.json.",
+                    hint="Give the zip as ChatGPT or Claude sent it.",
+                )
+            find_image = _finder(archive, members)
+            for member in sorted(wanted, key=lambda each: each.filename):
+                ratio = member.compress_size / max(1, member.file_size)
+                with archive.open(member) as file:
+                    yield from _of_list(
+                        file, f"{member.filename} in {path.name}", notes,
+                        lambda count, ratio=ratio: on_read(int(count * ratio)), find_image,
+                    )  # fmt: skip
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise InvalidInput(
-            f"Conversation {place} of {name} is not what an export writes: {error}.",
-            hint="Nothing was imported.",
+            f"{path.name} is a damaged or locked zip: {error}.", hint="Download it again."
         ) from error
 
 
-def _chatgpt(row: JsonObject) -> ImportedChat:
-    if not isinstance(row["mapping"], dict):
-        raise TypeError("its `mapping` is no table of messages")
-    mapping = cast("dict[str, JsonObject]", row["mapping"])
-    chat = ImportedChat(title=_text(row.get("title")), at=_moment(row.get("create_time")))
-    places = dict[str, int | None]()  # None: a node without words, whose children hang below its parent
-
-    def place_of(node_id: object) -> int | None:
-        """The nearest message at or above a node; walked without recursion, for chats are deep."""
-        path = list[str]()
-        at = node_id
-        while isinstance(at, str) and at in mapping and at not in places and at not in path:
-            path.append(at)
-            at = mapping[at].get("parent")
-        above = places.get(at) if isinstance(at, str) else None
-        for step in reversed(path):
-            message = _chatgpt_message(mapping[step].get("message"))
-            if message is not None:
-                moment = _moment(cast("JsonObject", mapping[step]["message"]).get("create_time"))
-                chat.nodes.append(Node(message, above, moment))
-                above = len(chat.nodes) - 1
-            places[step] = above
-        return above
-
-    for node_id in mapping:
-        place_of(node_id)
-    chat.head = place_of(row.get("current_node")) if row.get("current_node") else None
-    if chat.head is None and chat.nodes:
-        chat.head = len(chat.nodes) - 1
-    return chat
+def _is_chats(name: str) -> bool:
+    last = name.rpartition("/")[2].lower()
+    return last.endswith(".json") and (last.startswith("conversations") or last == "projects.json")
 
 
-def _chatgpt_message(told: object) -> Message | None:
-    if not isinstance(told, dict):
-        return None
-    message = cast("JsonObject", told)
-    role = cast("JsonObject", message.get("author") or {}).get("role")
-    content = cast("JsonObject", message.get("content") or {})
-    hidden = cast("JsonObject", message.get("metadata") or {}).get("is_visually_hidden_from_conversation")
-    if role not in ("user", "assistant") or hidden:
-        return None
-    parts = list[str]()
-    for part in cast("Sequence[object]", content.get("parts") or [content.get("text") or ""]):
-        if isinstance(part, str):
-            parts.append(part)
-        elif isinstance(part, dict):
-            kind = _text(cast("JsonObject", part).get("content_type"))
-            parts.append(_text(cast("JsonObject", part).get("text")) or f"[{kind or 'attachment'}]")
-    return _said("user" if role == "user" else "assistant", "\n".join(part for part in parts if part))
+def _finder(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> FindImage:
+    """Pictures of the archive by the mark their names begin with."""
+    import re
+
+    by_mark = dict[str, zipfile.ZipInfo]()
+    for member in members:
+        if found := re.match(r"file[-_][A-Za-z0-9]+", member.filename.rpartition("/")[2]):
+            by_mark.setdefault(found[0], member)
+
+    def find(mark: str) -> ImageBlock | None:
+        member = by_mark.get(mark)
+        if member is None or member.file_size > IMAGE_BYTES_MAX:
+            return None
+        data = archive.read(member)
+        kind = next((kind for head, kind in IMAGE_KINDS.items() if data.startswith(head)), "")
+        if not kind:
+            return None
+        return ImageBlock(media_type=kind, data=base64.b64encode(data).decode())
+
+    return find
 
 
-def _claude(row: JsonObject) -> ImportedChat:
-    chat = ImportedChat(title=_text(row.get("name")), at=_moment(row.get("created_at")))
-    for told in cast("Sequence[JsonObject]", row["chat_messages"]):
-        blocks = cast("Sequence[JsonObject]", told.get("content") or [])
-        parts = [_text(block.get("text")) for block in blocks if block.get("type") == "text"]
-        text = "\n\n".join(part for part in parts if part) or _text(told.get("text"))
-        for attached in cast("Sequence[JsonObject]", told.get("attachments") or []):
-            text += f"\n\n[{_text(attached.get('file_name')) or 'attachment'}]\n{_text(attached.get('extracted_content'))}"
-        message = _said("user" if told.get("sender") == "human" else "assistant", text.strip())
-        if message is not None:
-            parent = len(chat.nodes) - 1 if chat.nodes else None
-            chat.nodes.append(Node(message, parent, _moment(told.get("created_at"))))
-    chat.head = len(chat.nodes) - 1 if chat.nodes else None
-    return chat
+def _of_file(
+    file: BinaryIO, name: str, notes: Notes, on_read: Callable[[int], None]
+) -> Iterator[ImportedChat]:
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    if _is_list(head):
+        yield from _of_list(file, name, notes, on_read, no_image)
+        return
+    data = file.read(LINES_BYTES_MAX + 1)
+    on_read(len(data))
+    if len(data) > LINES_BYTES_MAX:
+        raise InvalidInput(f"{name} is one conversation of more than {LINES_BYTES_MAX >> 20} MB in lines.")
+    yield _lines(data, name)
+
+
+def _is_list(head: bytes) -> bool:
+    """Whether what begins so is a list of conversations, or an object with one; else it is messages."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        first = text.split(b"\n", 1)[0]
+        marks = (b'"mapping"', b'"chat_messages"', b'"conversations"', b'"legion-conversation"')
+        is_message = b'"role"' in first and b'"content"' in first and not any(mark in first for mark in marks)
+        return not is_message and any(mark in text for mark in marks)
+    marks = (b'"mapping"', b'"chat_messages"', b'"legion-conversation"', b'"prompt_template"')
+    return (
+        text.startswith(b"[")
+        and (any(mark in text for mark in marks) or b'"role"' not in text)
+        and text[1:].strip() != b""
+    )
+
+
+def _of_list(
+    file: "SeekableFile", name: str, notes: Notes, on_read: Callable[[int], None], find_image: FindImage
+) -> Iterator[ImportedChat]:
+    place = taken = 0
+    try:
+        for row in _rows(file, on_read):
+            place += 1
+            if place > CHATS_MAX:
+                raise InvalidInput(f"{name} holds more than {CHATS_MAX:,} conversations.")
+            try:
+                chat = _chat(row, notes, find_image)
+            except (
+                TypeError,
+                ValueError,
+                KeyError,
+                AttributeError,
+                IndexError,
+                msgspec.ValidationError,
+            ) as error:
+                if len(notes.broken) < BROKEN_TOLD:
+                    notes.broken.append(
+                        f"Conversation {place} of {name} is not what an export writes: {error}."
+                    )
+                continue
+            if chat is not None and chat.nodes:
+                taken += 1
+                yield chat
+    except CutShort as error:
+        raise InvalidInput(
+            f"{name}: {error}, after {place:,} conversations.",
+            hint="What came before was taken. Export it again.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"Conversation {place + 1} of {name} is no JSON: {error}.", hint="What came before was taken."
+        ) from error
+    if not taken and notes.broken:
+        raise InvalidInput(notes.broken[0], hint="Nothing was imported.")
+    if not place:
+        raise InvalidInput(
+            f"{name} holds no conversation.", hint="Give conversations.json, its zip, or JSON lines."
+        )
+
+
+def _rows(file: "SeekableFile", on_read: Callable[[int], None]) -> Iterator[JsonObject]:
+    """The conversations of a list; a file that is one conversation is a list of one."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    marks = (b'"mapping"', b'"chat_messages"', b'"legion-conversation"')
+    if text.startswith(b"{") and not (
+        b'"conversations"' in text and not any(m in text.split(b'"conversations"')[0] for m in marks)
+    ):
+        yield from objects_in(_Framed(file), on_read)
+        return
+    yield from objects_in(file, on_read)
+
+
+class SeekableFile(Readable, Protocol):
+    """A file that can be read again from its beginning."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go on from there."""
+        ...
+
+
+class _Framed:
+    """One object as a list of one."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._state = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """`[`, the file, `]`."""
+        if self._state == 0:
+            self._state = 1
+            return b"["
+        if self._state == 1 and (piece := self._file.read(size)):
+            return piece.removeprefix(b"\xef\xbb\xbf")
+        state, self._state = self._state, 2
+        return b"]" if state == 1 else b""
+
+
+def _chat(row: JsonObject, notes: Notes, find_image: FindImage) -> ImportedChat | None:
+    if is_document(row):
+        return chat_of(row)
+    if "mapping" in row:
+        return chatgpt_chat(row, notes, find_image)
+    if "chat_messages" in row:
+        return claude_chat(row, notes)
+    if "docs" in row or "prompt_template" in row:
+        return claude_project(row, notes)
+    raise ValueError("it has neither `mapping` nor `chat_messages`")
 
 
 def _lines(data: bytes, name: str) -> ImportedChat:
     from legion_core.gateway.transcripts import read_transcript
 
     chat = ImportedChat()
-    for entry in read_transcript(data, name).entries:
+    transcript = read_transcript(data, name)
+    for text in transcript.system:
+        if text.strip():
+            above = len(chat.nodes) - 1 if chat.nodes else None
+            chat.nodes.append(Node(message_of("user", [TextBlock(text=text)]), above, is_system=True))
+    for entry in transcript.entries:
         if entry.message.content:
             chat.nodes.append(Node(entry.message, len(chat.nodes) - 1 if chat.nodes else None))
     chat.head = len(chat.nodes) - 1 if chat.nodes else None
     return chat
-
-
-def _said(role: str, text: str) -> Message | None:
-    if not text:
-        return None
-    return Message(role="user" if role == "user" else "assistant", content=(TextBlock(text=text),))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _moment(value: object) -> datetime | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(min(max(float(value), 0.0), 4e9), UTC)
-    if isinstance(value, str) and value:
-        moment = datetime.fromisoformat(value)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None

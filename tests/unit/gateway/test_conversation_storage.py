@@ -410,7 +410,7 @@ def test_a_long_session_of_an_agent_takes_less_room_than_it_has_bytes(tmp_path: 
         async with open_gateway(path) as under_test:
             under_test.put(ScriptedProvider("box", *[say("done")] * 4), offer=OFFER)
             if is_filled:
-                (name,), _ = await under_test.gateway.conversations.take_in([chat])
+                (name,) = (await under_test.gateway.conversations.take_in([chat])).made
                 for turn in range(4):
                     more = msgspec.structs.replace(
                         ask("Go on.", request_id=f"req_{turn}"),
