@@ -85,6 +85,7 @@ from legion_core.rbac.key_hosts import KeyHosts
 from legion_core.rbac.service import Rbac
 from legion_core.rbac.tokens import MIGRATIONS as RBAC
 from legion_core.rbac.tokens import read_now
+from legion_core.storage.contacts import MIGRATIONS as CONTACTS
 from legion_core.storage.home import Home
 from legion_core.storage.logs import open_log
 from legion_core.storage.secrets import Secrets
@@ -261,9 +262,15 @@ async def _assemble(
         database, clock, lambda: limits(settings.config), await asyncio.to_thread(owner_of_this_process)
     )
     record, key_hosts = Audit(audit).changed, KeyHosts(database)
-    settings = Settings(
-        place.config_path, env, loaded, bus, lambda config: instances.configure(config), record
-    )
+
+    async def put_in_force(config: Config) -> None:
+        network.apply(config)  # what may be contacted first, then who is
+        await instances.configure(config)
+
+    settings = Settings(place.config_path, env, loaded, bus, put_in_force, record)
+    network = Network(settings, database, supervisor, record)
+    network.apply(loaded.config)
+    stack.push_async_callback(network.stop)
     traffic = Traffic(bus)
     pipeline = Pipeline(
         clock,
@@ -373,7 +380,7 @@ async def _assemble(
         tokens=Tokens(rbac),
         rbac=RbacDoor(rbac),
         audit=Audit(audit),
-        network=Network(),
+        network=network,
         connect=Connect(
             lambda: Desk(
                 place.root, env, clock, lambda: ops.url or f"http://127.0.0.1:{settings.config.server.port}"
@@ -410,6 +417,7 @@ async def _ground(place: Home, env: Mapping[str, str], stack: AsyncExitStack) ->
             *AUDIT,
             *RBAC,
             *KEY_HOSTS,
+            *CONTACTS,
             *CHAT_TOOLS,
         ),
         durability=loaded.config.engine.durability,

@@ -41,7 +41,6 @@ class ConnectViewModel(QObject):
     calls_changed = Signal()
     tools_changed = Signal()
     servers_changed = Signal()
-    hosts_changed = Signal()
     told = Signal(str, str)
     """A sentence about what was done, and its icon."""
 
@@ -57,7 +56,6 @@ class ConnectViewModel(QObject):
         self.tools: tuple[ToolWords, ...] = ()
         self.keys: tuple[KeyWords, ...] = ()
         self.servers: tuple[Any, ...] = ()
-        self.hosts: tuple[Any, ...] = ()
         self.selected = ""
         self.with_models: bool | None = None
         self.preview: Change | None = None
@@ -102,7 +100,6 @@ class ConnectViewModel(QObject):
         self._bridge.launch("connect.look", look, self._on_look, self._on_failure)
         self.refresh_tools()
         self.refresh_servers()
-        self.refresh_hosts()
 
     @property
     def current(self) -> CardWords | None:
@@ -327,24 +324,6 @@ class ConnectViewModel(QObject):
                 self._bridge.refused.emit(sentence)
 
         self._bridge.launch(f"connect.server.{verb}", act, ended, refused)
-
-    # Hosts
-
-    def refresh_hosts(self) -> None:
-        """Ask which hosts were contacted."""
-        if not self._is_watched:
-            self._is_stale = True
-            return
-
-        async def look(legion: Any) -> tuple[Any, ...]:
-            door = getattr(legion, "network", None)
-            return tuple(door.hosts()) if door is not None else ()
-
-        def done(rows: tuple[Any, ...]) -> None:
-            self.hosts = rows
-            self.hosts_changed.emit()
-
-        self._bridge.launch("connect.hosts", look, done)
 
     # Facts
 

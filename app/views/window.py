@@ -366,9 +366,11 @@ class MainWindow(Shell):
         self.strip.add("speed", "Speed of the last answer", lambda: self._chat("answer.trace"))
         self.strip.add("context", "Context used by this chat", lambda: self._chat("answer.trace"))
         self.strip.add("spend", "Spent today", lambda: self._routing("spend"))
+        self.strip.add("offline", "Network", lambda: self._run_on("connect", "network"), on_right=True)
         self.strip.add("clients", "Programs that use MCP", lambda: self._go("connect"), on_right=True)
         self.strip.add("approvals", "Calls that wait for you", self.show_approvals, on_right=True)
         self.services.status.changed.connect(self._say_status)
+        self.services.settings.changed.connect(self._say_status)
         self._say_status()
 
     def _open_engines(self) -> None:
@@ -381,6 +383,9 @@ class MainWindow(Shell):
         shown["speed"].show_words(words.speed)
         shown["context"].show_words(words.context)
         shown["spend"].show_words(words.spend)
+        is_offline = bool(self.services.settings.value("network.offline", False))
+        tip = "Only this computer is contacted. Connect > Network takes it back"
+        shown["offline"].show_words("Offline" if is_offline else "", icon="wifi-off", tip=tip)
 
     def _say_mcp(self) -> None:
         mcp, shown = self.services.mcp, self.strip.buttons

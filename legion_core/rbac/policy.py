@@ -33,6 +33,7 @@ OWNERS_ALONE: Final = frozenset(
     {
         ("rbac", "manage"), ("tokens", "manage"), ("secrets", "manage"), ("settings", "manage"),
         ("providers", "manage"), ("extensions", "write"), ("mcp/servers", "manage"), ("connect", "manage"),
+        ("network", "manage"),
     }
 )  # fmt: skip
 

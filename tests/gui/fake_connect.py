@@ -17,6 +17,7 @@ from legion_core.api.connect_types import (
     Undone,
 )
 from legion_core.api.mcp_types import Approval, Grant, McpCall, McpClientRow, McpStatus, ToolRow
+from legion_core.api.network import Contact, HostRow, NetworkState
 from legion_core.api.server_types import ServerRow, ServerSpec, ToolInfo
 from legion_core.kernel.errors import ConfigError
 from legion_core.kernel.events import EventBus
@@ -178,7 +179,10 @@ class FakeChats:
         )
         count = sum(source.tools for source in sources if source.is_on)
         return ChatTools(
-            conversation_id=conversation_id, sources=sources, count=count, problem=self.problem if count else ""
+            conversation_id=conversation_id,
+            sources=sources,
+            count=count,
+            problem=self.problem if count else "",
         )
 
     async def switch(self, conversation_id: str, source: str, is_on: bool) -> ChatTools:
@@ -277,10 +281,40 @@ class FakeKeys:
 
 
 class FakeNetwork:
-    def hosts(self) -> tuple[Any, ...]:
-        return (
-            SimpleNamespace(
-                host="api.example.org", port=443, purpose="model answers", count=3,
-                first_at=NOW - timedelta(hours=2), last_at=NOW,
-            ),
+    def __init__(self) -> None:
+        self.is_offline = False
+        self.blocked: tuple[str, ...] = ()
+        self.calls: list[tuple[str, Any]] = []
+
+    async def rows(self) -> tuple[HostRow, ...]:
+        first = Contact(
+            host="api.example.org", port=443, purpose="model provider", by="example", count=3, sent_bytes=12_000,
+            received_bytes=3_400_000, first_at=NOW - timedelta(hours=2), last_at=NOW,
         )  # fmt: skip
+        other = msgspec.structs.replace(
+            first, host="models.example", purpose="model download", by="tiny", count=1
+        )
+        return tuple(
+            HostRow(
+                host=each.host, contacts=(each,), blocked_by=each.host if each.host in self.blocked else ""
+            )
+            for each in (first, other)
+        )
+
+    def state(self) -> NetworkState:
+        return NetworkState(is_offline=self.is_offline, blocked=self.blocked)
+
+    async def set_offline(self, is_offline: bool) -> NetworkState:
+        self.calls.append(("offline", is_offline))
+        self.is_offline = is_offline
+        return self.state()
+
+    async def block(self, host: str) -> NetworkState:
+        self.calls.append(("block", host))
+        self.blocked = (*self.blocked, host)
+        return self.state()
+
+    async def allow(self, host: str) -> NetworkState:
+        self.calls.append(("allow", host))
+        self.blocked = tuple(each for each in self.blocked if each != host)
+        return self.state()

@@ -8,6 +8,7 @@ from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.viewmodels.connect import ConnectViewModel
+from app.viewmodels.network import NetworkViewModel
 from app.views.connect.api import ApiTab
 from app.views.connect.inspector import RightsPanel
 from app.views.connect.network import NetworkTab
@@ -28,10 +29,13 @@ class ConnectPage(PageFrame):
     def __init__(self, services: Services, tell: Callable[..., None]) -> None:
         self._tell = tell
         self.connect_model = ConnectViewModel(services.bridge, services.now)
+        self.network_model = NetworkViewModel(services.bridge, services.now)
         main = self._make_main()
         self.rights = RightsPanel(self.connect_model)
         super().__init__("connect", main, None, self.rights)
         self.connect_model.setParent(self)
+        self.network_model.setParent(self)
+        self.network_model.told.connect(self._say)
         self._wants_inspector = True
         self.connect_model.told.connect(self._say)
         self.connect_model.changed.connect(self._show_server)
@@ -59,7 +63,7 @@ class ConnectPage(PageFrame):
         self.serve = ServeTab(self.connect_model)
         self.use = UseTab(self.connect_model)
         self.api = ApiTab(self.connect_model)
-        self.network = NetworkTab(self.connect_model)
+        self.network = NetworkTab(self.network_model)
         self.stack = QStackedWidget()
         for tab in (self.serve, self.use, self.api, self.network):
             self.stack.addWidget(tab)

@@ -202,6 +202,8 @@ class RoutingPage(PageFrame):
         parts: list[str] = []
         if settings.value("privacy.local_only", False):
             parts.append("Local only: nothing leaves this computer")
+        if settings.value("network.offline", False):
+            parts.append("Offline: only this computer is contacted")
         day_usd = float(settings.value("budget.day_usd", 0.0) or 0.0)
         if day_usd:
             parts.append(f"At most ${day_usd:,.2f} a day")

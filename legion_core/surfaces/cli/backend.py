@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.hooks import HookDoor
     from legion_core.surfaces.cli.keys import KeyDoor
     from legion_core.surfaces.cli.mcp import McpDoor
+    from legion_core.surfaces.cli.network import NetworkDoor
     from legion_core.surfaces.cli.rights import RightsDoor
     from legion_core.surfaces.cli.schedules import ScheduleDoor
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -212,6 +213,11 @@ class Backend(Protocol):
     @property
     def chains(self) -> "ChainDoor":
         """Which task follows which."""
+        ...
+
+    @property
+    def network(self) -> "NetworkDoor":
+        """Which hosts were contacted, and which may be."""
         ...
 
     @property

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.hooks import LocalHooks
     from legion_core.surfaces.cli.keys import LocalKeys
     from legion_core.surfaces.cli.mcp import LocalMcp
+    from legion_core.surfaces.cli.network import LocalNetwork
     from legion_core.surfaces.cli.rights import LocalRights
     from legion_core.surfaces.cli.schedules import LocalSchedules
 
@@ -306,6 +307,12 @@ class LocalBackend(Backend):
         from legion_core.surfaces.cli.chains import LocalChains
 
         return LocalChains(self._run, lambda: self._door().chains)
+
+    @property
+    def network(self) -> "LocalNetwork":
+        from legion_core.surfaces.cli.network import LocalNetwork
+
+        return LocalNetwork(self._run, lambda: self._door().network)
 
     @property
     def rights(self) -> "LocalRights":

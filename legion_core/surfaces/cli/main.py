@@ -205,6 +205,10 @@ def _actions(command: str) -> Actions:  # noqa: C901  # a table, of which one li
             from legion_core.surfaces.cli.commands.rights import AUDIT, RBAC, TOKEN
 
             return {"token": TOKEN, "rbac": RBAC, "audit": AUDIT}[command]
+        case "network":
+            from legion_core.surfaces.cli.commands.network import ACTIONS
+
+            return ACTIONS
         case "connect":
             from legion_core.surfaces.cli.commands.connect import ACTIONS
 

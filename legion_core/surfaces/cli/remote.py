@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from legion_core.surfaces.cli.hooks import RemoteHooks
     from legion_core.surfaces.cli.keys import RemoteKeys
     from legion_core.surfaces.cli.mcp import RemoteMcp
+    from legion_core.surfaces.cli.network import RemoteNetwork
     from legion_core.surfaces.cli.rights import RemoteRights
     from legion_core.surfaces.cli.schedules import RemoteSchedules
     from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape, RouteShape
@@ -318,6 +319,12 @@ class RemoteBackend(Backend):
         from legion_core.surfaces.cli.chains import RemoteChains
 
         return RemoteChains(self._wire)
+
+    @property
+    def network(self) -> "RemoteNetwork":
+        from legion_core.surfaces.cli.network import RemoteNetwork
+
+        return RemoteNetwork(self._wire)
 
     @property
     def rights(self) -> "RemoteRights":

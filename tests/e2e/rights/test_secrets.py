@@ -124,7 +124,7 @@ def test_planted_secrets_are_found_in_no_log_dump_export_database_event_or_child
             ):  # fmt: skip
                 seen.append(msgspec.json.encode(await thing).decode())
             seen.append(repr(legion.settings.rows()))
-            seen.append(repr(legion.network.hosts()))
+            seen.append(repr(await legion.network.hosts()))
             await _over_http(node, made.secret, planted["owner"], seen)
             seen.append(_processes())
             try:

@@ -171,8 +171,54 @@ def test_a_command_with_an_open_quote_is_not_sent(person: Person, page: Any) -> 
 def test_hosts_contacted_are_listed(person: Person, page: Any) -> None:
     page.run("network")
     person.settle()
-    (row,) = page.network.grid.rows.rows
-    assert row.cells[:3] == ("api.example.org:443", "model answers", "3")
+    rows = page.network.grid.rows.rows
+    assert rows[0].cells[:6] == (
+        "api.example.org:443",
+        "Answers of models",
+        "example",
+        "3",
+        "12 kB",
+        "3 MB",
+    )
+    assert rows[0].spoken.startswith("api.example.org:443, for Answers of models, by example")
+    assert page.network.words.text() == "2 hosts, 24 kB sent, 7 MB received"
+    assert page.network.title.text() == "api.example.org"
+
+
+def test_a_host_is_blocked_and_let_through_by_keyboard(person: Person, page: Any) -> None:
+    page.run("network")
+    person.settle()
+    tab, network = page.network, person.legion.network
+    assert tab.grid.hasFocus()
+    person.press("Return")
+    assert tab.blocked.hasFocus()
+    assert tab.blocked.accessibleName() == "Block api.example.org"
+    person.press("Space")
+    person.settle()
+    assert network.calls == [("block", "api.example.org")]
+    assert tab.blocked.isChecked()
+    assert tab.grid.rows.rows[0].cells[-1] == "blocked"
+    tab.grid.setFocus()
+    person.press("Delete")
+    person.settle()
+    assert network.calls[-1] == ("allow", "api.example.org")
+    assert not tab.blocked.isChecked()
+
+
+def test_offline_is_one_switch_and_a_host_can_be_named(person: Person, page: Any) -> None:
+    page.run("network")
+    person.settle()
+    tab, network = page.network, person.legion.network
+    tab.offline.click()
+    person.settle()
+    assert network.calls == [("offline", True)]
+    assert tab.offline.isChecked()
+    tab.host.setText(" *.tracker.example ")
+    tab.host.setFocus()
+    person.press("Return")
+    person.settle()
+    assert network.calls[-1] == ("block", "*.tracker.example")
+    assert tab.host.text() == ""
 
 
 def test_a_dangerous_call_is_asked_with_its_arguments_and_denied_by_default(person: Person) -> None:
