@@ -11,6 +11,9 @@ PREPARE = for p in .venv/bin/python python3.13 python3.12 python3.11 python3 pyt
 
 PY = .venv/bin/python
 
+# Compiled files are kept, whatever the machine says: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The fast tests run side by side, what is slow or needs the machine to itself one after the other.
 FAST = -n logical --maxprocesses 4 --dist worksteal -m "not slow and not model and not xvfb"
 REST = -m "slow or model or xvfb"

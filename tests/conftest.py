@@ -60,12 +60,14 @@ _tests_run = 0
 
 
 @pytest.fixture(autouse=True)
-def collected_on_the_main_thread() -> Iterator[None]:
+def collected_on_the_main_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """The collector runs in whichever thread allocates; a Qt object in a cycle must not end in the journal's thread."""
     global _tests_run
     gc.disable()
     yield
     _tests_run += 1
+    # What the test was given is done with; held any longer, a whole window would wait for the next full collection.
+    request.node.funcargs.clear()
     gc.collect(2 if _tests_run % 50 == 0 else 1)
 
 

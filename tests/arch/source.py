@@ -90,3 +90,9 @@ def strings(tree: ast.AST) -> list[tuple[int, str]]:
         for node in nodes(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
+
+
+def forget() -> None:
+    """Let go of every tree and text; whoever reads next reads anew."""
+    for kept in (product, texts, nodes, imports):
+        kept.cache_clear()
