@@ -10,8 +10,9 @@ from legion_core.surfaces.cli.http import Wire, part
 
 if TYPE_CHECKING:
     from legion_core.agent.mcp.types import ServerRow, ServerSpec
+    from legion_core.api.chat_types import ChatTools, Yes
     from legion_core.api.mcp import Mcp
-    from legion_core.api.mcp_types import Grant, McpCall, McpStatus, ToolRow
+    from legion_core.api.mcp_types import Approval, Grant, McpCall, McpStatus, ToolRow
 
 T = TypeVar("T")
 _PATH = "/api/v1/mcp"
@@ -38,6 +39,26 @@ class McpDoor(Protocol):
 
     def grant(self, verb: str, client: str, names: tuple[str, ...]) -> "Grant":
         """`allow` or `forbid` tools, or `reset`."""
+        ...
+
+    def approvals(self) -> "tuple[Approval, ...]":
+        """The calls that wait for the user."""
+        ...
+
+    def chat_tools(self, chat: str) -> "ChatTools":
+        """What a chat may use, and does."""
+        ...
+
+    def chat_switch(self, chat: str, source: str, is_on: bool) -> "ChatTools":
+        """Let a chat use the tools of a source, or no longer."""
+        ...
+
+    def yeses(self) -> "tuple[Yes, ...]":
+        """Tools that chats may call unasked."""
+        ...
+
+    def forget_yes(self, tool: str) -> None:
+        """Ask for a tool again."""
         ...
 
     def servers(self) -> "tuple[ServerRow, ...]":
@@ -96,6 +117,21 @@ class LocalMcp(McpDoor):
             return self._run(door.reset(client))
         return self._run((door.allow if verb == "allow" else door.forbid)(client, names))
 
+    def approvals(self) -> "tuple[Approval, ...]":
+        return self._door().approvals()
+
+    def chat_tools(self, chat: str) -> "ChatTools":
+        return self._run(self._door().chats.of(chat))
+
+    def chat_switch(self, chat: str, source: str, is_on: bool) -> "ChatTools":
+        return self._run(self._door().chats.switch(chat, source, is_on))
+
+    def yeses(self) -> "tuple[Yes, ...]":
+        return self._run(self._door().chats.yeses())
+
+    def forget_yes(self, tool: str) -> None:
+        self._run(self._door().chats.forget(tool))
+
     def servers(self) -> "tuple[ServerRow, ...]":
         return self._run(self._door().servers.list())
 
@@ -151,6 +187,30 @@ class RemoteMcp(McpDoor):
         if verb == "reset":
             return self._wire.ask("DELETE", path, Grant)
         return self._wire.ask("POST", path, Grant, body={verb: names})
+
+    def approvals(self) -> "tuple[Approval, ...]":
+        from legion_core.api.mcp_types import Approval
+
+        return self._wire.get(f"{_PATH}/approvals", tuple[Approval, ...])
+
+    def chat_tools(self, chat: str) -> "ChatTools":
+        from legion_core.api.chat_types import ChatTools
+
+        return self._wire.get(f"/api/v1/conversations/{part(chat)}/tools", ChatTools)
+
+    def chat_switch(self, chat: str, source: str, is_on: bool) -> "ChatTools":
+        from legion_core.api.chat_types import ChatTools
+
+        body = {"source": source, "is_on": is_on}
+        return self._wire.ask("PUT", f"/api/v1/conversations/{part(chat)}/tools", ChatTools, body=body)
+
+    def yeses(self) -> "tuple[Yes, ...]":
+        from legion_core.api.chat_types import Yes
+
+        return self._wire.get(f"{_PATH}/yeses", tuple[Yes, ...])
+
+    def forget_yes(self, tool: str) -> None:
+        self._wire.ask("DELETE", f"{_PATH}/yeses/{part(tool)}", msgspec.Raw)
 
     def servers(self) -> "tuple[ServerRow, ...]":
         from legion_core.agent.mcp.types import ServerRow

@@ -5,6 +5,7 @@ from legion_core.surfaces.rest.calls import Operation
 from legion_core.surfaces.rest.operations import (
     audit,
     chains,
+    chat_tools,
     conversations,
     curation,
     dialects,
@@ -69,6 +70,7 @@ def operations() -> tuple[Operation, ...]:
         *audit.OPERATIONS,
         *network.OPERATIONS,
         *events.OPERATIONS,
+        *chat_tools.OPERATIONS,
         *mcp.OPERATIONS,
         *mcp_endpoint.OPERATIONS,
     )

@@ -11,6 +11,9 @@ from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from legion_core.agent.change_types import Change
     from legion_core.agent.mcp.types import ServerRow
 
 DESCRIPTION_CHARS = 300
@@ -161,6 +164,55 @@ def grants(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome(rows, text)
 
 
+def approvals(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`approvals`: the calls that wait for the user, with all that they would change. Only the window answers them."""
+    waiting = setting.backend.mcp.approvals()
+    parts: list[str] = []
+    for each in waiting:
+        asker = each.whose if each.conversation_id else each.software or each.client
+        lines = [f"{each.tool}  {each.risk}, for {asker}, until {each.expires_at.astimezone():%H:%M:%S}"]
+        lines += [f"  ! {note}" for note in each.notes]
+        lines += [f"  {line}" for line in each.arguments.splitlines()]
+        parts.append("\n".join([*lines, *_changes(each.changes)]))
+    text = "\n\n".join(parts) or "No call waits."
+    return Outcome(waiting, text + ("\n\nAnswer in the window." if waiting else ""))
+
+
+def chat(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`chat ID`: the tools of a chat; `--on` and `--off` switch a source."""
+    door = setting.backend.mcp
+    told = None
+    for is_on, sources in ((True, args.on), (False, args.off)):
+        for source in sources:
+            told = door.chat_switch(args.id, source, is_on)
+    told = told or door.chat_tools(args.id)
+    lines = [(each.key, "on" if each.is_on else "", str(each.tools), each.problem) for each in told.sources]
+    text = words.table(("Source", "", "Tools", ""), lines) if lines else "There are no tools."
+    return Outcome(told, f"{text}\n\n{told.problem}" if told.problem else text)
+
+
+def yes(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`yes`: tools that chats may call unasked; `--forget` asks for one again."""
+    door = setting.backend.mcp
+    for tool in args.forget:
+        door.forget_yes(tool)
+    rows = door.yeses()
+    lines = [(row.tool, row.source, f"{row.at.astimezone():%Y-%m-%d %H:%M}") for row in rows]
+    text = words.table(("Tool", "Of", "Since"), lines) if rows else "Every tool is asked for."
+    return Outcome(rows, text)
+
+
+def _changes(changes: "Sequence[Change]") -> list[str]:
+    """Each as a difference with signs, as everybody knows them."""
+    lines: list[str] = []
+    for change in changes:
+        lines.append(f"  {change.what}  +{change.added} -{change.removed}")
+        lines += [f"    {change.note}"] if change.note else []
+        lines += [f"    {line.sign}{line.text}" for line in change.lines]
+        lines += ["    … cut"] if change.is_cut else []
+    return lines
+
+
 def server(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`server ACTION`: other people's servers."""
     actions = {
@@ -252,6 +304,8 @@ def _whole(row: "ServerRow") -> str:
         ]
     )
     parts = [head]
+    if row.changes:
+        parts.append("\n".join(["Changed since you approved it:", *_changes(row.changes)]))
     for tool in row.tools:
         mark = " (new)" if tool.name in row.difference.added else ""
         mark = " (changed)" if tool.name in row.difference.changed else mark
@@ -290,5 +344,8 @@ ACTIONS: Actions = {
     "forbid": forbid,
     "reset": reset,
     "grants": grants,
+    "approvals": approvals,
+    "chat": chat,
+    "yes": yes,
     "server": server,
 }

@@ -88,8 +88,14 @@ async def pause_mcp(desk: Desk, call: Call) -> Reply:
 
 
 async def list_mcp_approvals(desk: Desk, call: Call) -> Reply:
-    """Calls that wait for the user; only the window can answer them."""
-    return Reply(desk.legion.mcp.approvals())
+    """Calls that wait for the user; only the window can answer them.
+
+    What a call would change shows files, and its arguments what was said in chats: both are for the owner's eyes.
+    """
+    waiting = desk.legion.mcp.approvals()
+    if call.who.carrier not in ("owner", "local"):
+        waiting = tuple(msgspec.structs.replace(each, changes=(), arguments="{}") for each in waiting)
+    return Reply(waiting)
 
 
 async def list_mcp_servers(desk: Desk, call: Call) -> Reply:
