@@ -41,6 +41,7 @@ def parser() -> Parser:
     _providers(commands)
     _configuration(commands)
     _connections(commands)
+    _network(commands)
     _conversations(commands)
     _mcp(commands)
     _curate(commands)
@@ -278,7 +279,9 @@ def _mcp(commands: Group) -> None:
     reset = actions.add_parser("reset", help="back to what only reads")
     reset.add_argument("--client", metavar="NAME", default="owner")
     actions.add_parser("grants", help="what was allowed and forbidden")
-    actions.add_parser("approvals", help="calls that wait for a yes in the window, and what they would change")
+    actions.add_parser(
+        "approvals", help="calls that wait for a yes in the window, and what they would change"
+    )
     chat = actions.add_parser("chat", help="the tools a chat may use")
     chat.add_argument("id", metavar="ID", help="of the chat")
     for option, words in (("--on", "let it use this source, such as server:notes"), ("--off", "no longer")):
@@ -468,6 +471,20 @@ def _connections(commands: Group) -> None:
         one.add_argument("client", metavar="CLIENT")
         if action == "key":  # programs that run this command may not know LEGION_HOME
             one.add_argument("--home", metavar="DIR", default="", help="of this data directory")
+
+
+def _network(commands: Group) -> None:
+    network = _group(commands, "network", "which hosts were contacted, and which may be")
+    listed = network.add_parser("list", help="every host: what for, by which part, how often, bytes each way")
+    listed.add_argument("--blocked", action="store_true", help="only those that are blocked")
+    network.add_parser("offline", help="contact only this computer, from now on and after a restart")
+    network.add_parser("online", help="contact others again")
+    for action, words in (("block", "never contact a host"), ("allow", "let a host through again")):
+        one = network.add_parser(action, help=words)
+        one.add_argument(
+            "host", metavar="HOST", help="a name, an address, or '*.example.com' for every name below"
+        )
+    network.add_parser("forget", help="empty the record of hosts contacted")
 
 
 def _conversations(commands: Group) -> None:
