@@ -18,7 +18,7 @@ from legion_core.gateway.next_lane import next_lane
 from legion_core.gateway.outlet import Outlet, ShortWay
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import Counted, Provider, ReadyNow
-from legion_core.gateway.reading import Given, Reading, Ready
+from legion_core.gateway.reading import Given, Reading, Ready, joined
 from legion_core.gateway.routing.health import Health, Ticket
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import (
@@ -194,7 +194,9 @@ class Failover:
                             if not self._is_opened:
                                 self._is_opened = True
                                 yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
-                        for chunk in (first, *more()):
+                        for chunk in self._as_told((first, *more())):
+                            if self._broke is None and short.takes(chunk):
+                                continue
                             for ready in reading.take(chunk):
                                 if self._broke is not None:
                                     yield self._join(lane, asked, reading)
@@ -261,6 +263,10 @@ class Failover:
         )
         if self._traffic is not None:
             self._traffic.ended(self._request, lane, trial.number, trial.outcome, reading.tokens)
+
+    def _as_told(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """What came at once is one piece for a client that is told the whole answer."""
+        return chunks if self._request.stream else joined(chunks)
 
     def _give(self, ready: Ready) -> None:
         if self._first_at_s is None:

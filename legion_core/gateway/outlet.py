@@ -51,13 +51,19 @@ class ShortWay:
             self._pass_on(self._take)
             self._pass_on = None
 
-    def _take(self, chunk: Chunk) -> bool:
-        """See `base.Take`."""
+    def takes(self, chunk: Chunk) -> bool:
+        """Pass on a chunk that its reader has already, past all who wait for its next event; False: it is for them."""
         outlet = self._outlet
         if outlet is None or isinstance(chunk, Finished) or not outlet.is_open:
             return False
-        self._patience.arrived()
         for ready in self._reading.take(chunk):
             self._note(ready)
             outlet.give(ready)
         return True
+
+    def _take(self, chunk: Chunk) -> bool:
+        """See `base.Take`."""
+        is_taken = self.takes(chunk)
+        if is_taken:
+            self._patience.arrived()
+        return is_taken

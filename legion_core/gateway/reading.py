@@ -24,6 +24,25 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
     return counted or max(1, len(chunk.text) // CHARS_PER_TOKEN)
 
 
+def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+    """The same chunks with neighbouring texts as one, which counts as many tokens: for an answer that is told whole."""
+    out = list[Chunk]()
+    texts = list[str]()
+    tokens = 0
+    for chunk in chunks:
+        if isinstance(chunk, TextDelta):
+            texts.append(chunk.text)
+            tokens += chunk.tokens or max(1, len(chunk.text) // CHARS_PER_TOKEN)
+            continue
+        if texts:
+            out.append(TextDelta(text="".join(texts), tokens=tokens))
+            texts, tokens = [], 0
+        out.append(chunk)
+    if texts:
+        out.append(TextDelta(text="".join(texts), tokens=tokens))
+    return out
+
+
 @dataclass(slots=True)
 class Given:
     """What the client has been given of an answer so far."""

@@ -122,17 +122,19 @@ class Chunks(Generic[E]):
         """What else has come already, without waiting; may be nothing. Told after it is what follows."""
         if self._is_over:
             return ()
-        while self._events and self._failed is None and len(self._ready) < READY_MAX:
+        taken, events, read = list(self._ready), self._events, self._reader.read
+        self._ready.clear()
+        while not (taken and isinstance(taken[-1], Finished)):
+            if not events or self._failed is not None or len(taken) >= READY_MAX:
+                self._seen += len(taken)
+                return taken
             try:
-                self._interpret()
+                fault("providers.stream")
+                taken += read(events.popleft())
             except ProviderError as error:
                 self._failed = error
-        taken = list[Chunk]()
-        while self._ready and not self._is_over:
-            chunk = self._ready.popleft()
-            self._is_over = isinstance(chunk, Finished)
-            self._seen += not self._is_over
-            taken.append(chunk)
+        self._is_over = True
+        self._seen += len(taken) - 1
         return taken
 
     def pass_on(self, take: Take) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from legion_core.gateway import reading
-from legion_core.gateway.reading import Given, Reading, Ready
+from legion_core.gateway.reading import Given, Reading, Ready, joined
 from legion_core.gateway.types import Chunk, Finished, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from legion_core.kernel.errors import Malformed
 
@@ -87,6 +87,26 @@ def test_attempts_that_break_anywhere_add_up_to_the_answer(
     assert client.thinking == "".join(thoughts)
     assert client.signatures == ["signed"] * bool(thoughts)
     assert client.calls == [(f"call_{index}", text) for index, text in enumerate(arguments)]
+
+
+@given(PIECES, PIECES, st.lists(st.text(alphabet='{}":ab', max_size=6), max_size=3), PIECES)
+def test_pieces_that_are_joined_say_the_same_and_count_as_many_tokens(
+    thoughts: list[str], pieces: list[str], arguments: list[str], more: list[str]
+) -> None:
+    told: list[Chunk] = [
+        *thinking(thoughts, "signed"),
+        *(TextDelta(text=each) for each in pieces),
+        *calls(arguments),
+        *(TextDelta(text=each, tokens=3) for each in more),
+        END,
+    ]
+    one, other = Client(), Client()
+    one.read(told, whole=True)
+    other.read(list(joined(told)), whole=True)
+
+    assert (other.text, other.thinking, other.calls) == (one.text, one.thinking, one.calls)
+    assert other.given.tokens == one.given.tokens
+    assert sum(isinstance(each, TextDelta) for each in joined(told)) <= 2
 
 
 @given(PIECES, PIECES, st.integers(0, 8))
