@@ -130,6 +130,7 @@ async def desk(
     wire: Any = "openai",
     capabilities: Sequence[str] = ("streaming", "tools"),
     upstream: Upstream | None = None,
+    is_served: bool = False,
 ) -> AsyncGenerator[Desk]:
     """Open all of it in `home`."""
     async with upstream or Upstream(wire) as up:
@@ -137,4 +138,9 @@ async def desk(
         (home / "config.toml").write_text(config_of(up, wire, capabilities), encoding="utf-8")
         async with open_node(home, env={}, serve=False) as node:
             node.supervisor.spawn("tasks", node.legion.tasks.work())
-            yield Desk(node, up, home)
+            if is_served:
+                await node.serve(0)
+            try:
+                yield Desk(node, up, home)
+            finally:
+                await node.stop_serving()
