@@ -195,9 +195,7 @@ class Failover:
                                 self._is_opened = True
                                 yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
                         for chunk in self._as_told((first, *more())):
-                            if self._broke is None and short.takes(chunk):
-                                continue
-                            for ready in reading.take(chunk):
+                            for ready in self._untaken(chunk, short, reading):
                                 if self._broke is not None:
                                     yield self._join(lane, asked, reading)
                                 self._give(ready)
@@ -267,6 +265,12 @@ class Failover:
     def _as_told(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """What came at once is one piece for a client that is told the whole answer."""
         return chunks if self._request.stream else joined(chunks)
+
+    def _untaken(self, chunk: Chunk, short: ShortWay, reading: Reading) -> Sequence[Ready]:
+        """What of a chunk is to be told as events: nothing, where the short way took it."""
+        if self._broke is None and short.takes(chunk):
+            return ()
+        return reading.take(chunk)
 
     def _give(self, ready: Ready) -> None:
         if self._first_at_s is None:
