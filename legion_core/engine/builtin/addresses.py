@@ -1,5 +1,6 @@
-"""Pure: which addresses a task may ask. A private one only if the configuration lists it."""
+"""Pure: how an address is written where the configuration lists those that tasks may ask."""
 
-from legion_core.kernel.addresses import is_address, is_allowed, is_public
 
-__all__ = ["is_address", "is_allowed", "is_public"]
+def listed(host: str, port: int) -> str:
+    """`HOST:PORT`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

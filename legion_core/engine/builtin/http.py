@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from legion_core.engine.builtin.addresses import listed
 from legion_core.engine.extension import Context, function
 from legion_core.engine.reasons import because
 from legion_core.engine.types import Reason
@@ -169,8 +170,7 @@ class HttpRequests:
                 method, url, headers=headers, query=query, content=content, timeout_s=timeout_s
             )
         except PrivateAddress as error:
-            shown = f"[{error.host}]" if ":" in error.host else error.host
-            raise AddressRefused(f"{shown}:{error.port}") from error
+            raise AddressRefused(listed(error.host, error.port)) from error
         return _fetched(found, self._clock.monotonic_s() - started_s)
 
     def _ready(self) -> Fetcher:

@@ -18,6 +18,8 @@ def test_web_pages_and_mail_are_offered(address: str) -> None:
     [
         "file:///etc/passwd", "javascript:alert(1)", "https://", "http://user:word@bank.example/", "data:text/html,x",
         "legion://x", "mailto:", "https:example.org", "", "vscode://file/x",
+        "mailto:a@b.example?attach=/etc/passwd", "mailto:a@b.example?%61ttachment=/x", "smb://host/x", "ms-msdt:/id",
+        "calculator:", "//evil.example/x", "HTTPS:\\\\evil.example",
     ],
 )  # fmt: skip
 def test_nothing_else_is(address: str) -> None:
@@ -44,4 +46,9 @@ def test_a_link_is_opened_only_when_the_person_says_so(qtbot: QtBot, monkeypatch
     assert not links.ask_then_open(parent, "https://example.org/")
     assert not links.ask_then_open(parent, "file:///etc/passwd")
     assert opened == ["https://example.org/"]
-    assert asked == ["https://example.org/", "https://example.org/"]
+    assert asked == ["example.org\n\nhttps://example.org/"] * 2
+
+
+def test_the_real_host_is_shown_first_in_letters_nobody_can_mistake() -> None:
+    assert links.shown("https://аpple.com/login").startswith("xn--pple-43d.com\n\nhttps://xn--pple-43d.com/")
+    assert links.shown("https://bank.example.evil.example/x").startswith("bank.example.evil.example\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legion_core.engine.builtin.addresses import is_allowed, is_public
+from legion_core.kernel.addresses import is_allowed, is_public
 
 PRIVATE = (
     "127.0.0.1", "127.8.9.1", "0.0.0.0", "10.0.0.1", "172.16.5.5", "192.168.1.1", "169.254.169.254",
