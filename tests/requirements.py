@@ -190,6 +190,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("curation.deterministic", "All six strategies are deterministic.", "kept"),
     Requirement(
+        "curation.matched",
+        "A resent history is known by its content, by its session's name and by x-legion-conversation.",
+        "kept",
+    ),
+    Requirement(
         "curation.savings",
         "The ledger and Activity say what curation saved of each request, caches counted; an unknown price stays unknown.",
         "kept",

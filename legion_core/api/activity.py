@@ -148,7 +148,7 @@ def _of_request(line: requests.RequestLine) -> ActivityRow:
         attempts=line.attempts, tier=line.tier, instance=line.instance, model=line.model,
         input_tokens=line.input_tokens, output_tokens=line.output_tokens, cost_usd=line.cost_usd,
         saved_tokens=line.saved_tokens, saved_usd=line.saved_usd,
-        conversation=line.conversation, title=line.title, client=line.client, dialect=line.dialect,
+        conversation=line.conversation, has_chat=line.has_chat, title=line.title, client=line.client, dialect=line.dialect,
     )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ class ActivityRow(msgspec.Struct, frozen=True, kw_only=True):
     saved_tokens: int = 0
     saved_usd: float | None = 0.0
     conversation: str = ""
+    has_chat: bool = True  # else `conversation` is a client's own name of its session
     title: str = ""
     client: str = ""
     dialect: str = ""

@@ -1,4 +1,8 @@
-"""What curation does to a conversation: how much shorter it is, what the model will see, and taking it back."""
+"""What curation does to a conversation: how much shorter it is, what the model will see, and taking it back.
+
+A session that a client keeps and resends is known by the client's own name of it: its figures, its edits and `recall` are here too.
+Its messages are not, so what the model will see of it is not shown, and nothing of it is taken back: the client turns curation off.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,13 +24,17 @@ class CurationDoor:
 
     async def meter(self, conversation_id: str) -> "CurationMeter":
         """Tokens with nothing done and as sent, and what each strategy did; equal figures where nothing was."""
-        await self._conversations.head(conversation_id)
-        return await self._curation().meter(conversation_id)
+        told = await self._curation().meter(conversation_id)
+        if not told.naive_tokens:
+            await self._conversations.head(conversation_id)
+        return told
 
     async def edits(self, conversation_id: str) -> "tuple[CurationEdit, ...]":
         """Every edit, in order; `archive_key` gives it back by `recall`."""
-        await self._conversations.head(conversation_id)
-        return await self._curation().edits(conversation_id)
+        found = await self._curation().edits(conversation_id)
+        if not found:
+            await self._conversations.head(conversation_id)
+        return found
 
     async def seen(self, conversation_id: str) -> "tuple[SeenPart, ...]":
         """Each message of the active branch as it was said, and as the model will see it."""

@@ -136,7 +136,7 @@ class Ledger:
             at=iso(at),
             outcome=outcome,
             duration_s=duration_s,
-            conversation=request.conversation_id or "",
+            conversation=request.conversation_id or request.session,
             dialect=request.dialect,
             client=request.client,
             attempts=attempts,

@@ -38,6 +38,7 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
     first_token_s: float | None
     saved_tokens: int = 0
     saved_usd: float | None = 0.0  # None: the price is unknown
+    has_chat: bool = False  # else `conversation` is a client's own name of its session
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,8 @@ _LINE = """
            (SELECT sum(output_tokens) FROM attempts WHERE request = r.id),
            CASE WHEN r.is_priced THEN r.cost_usd END, r.conversation, coalesce(c.title, ''), r.dialect, r.client, r.at,
            r.duration_s, a.first_token_s, (SELECT sum(saved_tokens) FROM attempts WHERE request = r.id),
-           (SELECT CASE WHEN count(*) = count(saved_usd) THEN coalesce(sum(saved_usd), 0.0) END FROM attempts WHERE request = r.id)
+           (SELECT CASE WHEN count(*) = count(saved_usd) THEN coalesce(sum(saved_usd), 0.0) END FROM attempts WHERE request = r.id),
+           c.id IS NOT NULL
     FROM requests r
     LEFT JOIN attempts a ON a.request = r.id
          AND a.attempt = (SELECT max(attempt) FROM attempts WHERE request = r.id)

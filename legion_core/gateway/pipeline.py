@@ -153,7 +153,7 @@ class Pipeline:
             operation=operation,
             requires=requires,
             # Of equal lanes one conversation keeps to one, whose cache knows it.
-            seed=(request.conversation_id or request.id) if self._is_spread() else "",
+            seed=(request.conversation_id or request.session or request.id) if self._is_spread() else "",
             spare=self._health.spare(now_s),
         )
 

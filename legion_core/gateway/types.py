@@ -144,6 +144,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = True
     pins: Pins = Pins()
     conversation_id: str | None = None
+    session: str = ""  # the client's own name of the session whose history it resends
     dialect: str = "native"
     client: str = ""
     is_private: bool = False

@@ -210,7 +210,7 @@ class ActivityInspector(QWidget):
         self.slow.setVisible(bool(slow))
         self.retry_button.setVisible(detail.can_retry)
         self.cancel_button.setVisible(detail.can_cancel)
-        self.chat_button.setVisible(bool(row_.conversation))
+        self.chat_button.setVisible(bool(row_.conversation) and row_.has_chat)
         self.run_button.setVisible(len(detail.hops) > 1)
         self._show_falls(detail)
         self.figures.show_pairs(figures_of(detail, now))

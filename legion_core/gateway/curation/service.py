@@ -309,7 +309,7 @@ class Curation:
         """The curator that has seen a beginning of this history; None where it has seen all of it already."""
         kept = await self._find(curated.heads)
         if kept is None:
-            name = curated.request.conversation_id
+            name = curated.request.conversation_id or curated.request.session
             made = self._new(self._ids.new("cur"), name or "")
             made.conversation = name or made.id
             return self._remember(made)

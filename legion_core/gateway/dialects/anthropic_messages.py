@@ -38,6 +38,7 @@ from legion_core.gateway.dialects.fields import (
     require,
     unseen_file,
 )
+from legion_core.gateway.dialects.sessions import session
 from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
 from legion_core.gateway.types import (
     Block,
@@ -192,6 +193,7 @@ class _Question(msgspec.Struct):
     thinking: _ThinkingConfig | None = None
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None  # the name `output_config.format` had before
+    metadata: msgspec.Raw = msgspec.Raw(b"")  # read late, and only for the name of the session
     # Read only to be refused: servers named by a client would be an open door.
     mcp_servers: list[Any] | None = None
 
@@ -293,6 +295,7 @@ def _request(
         stream=stream,
         pins=pins(asked.model, headers),
         conversation_id=conversation(headers),
+        session=session(headers, bytes(asked.metadata)),
         dialect=NAME,
         client=headers.get("user-agent", "")[:200],
     )

@@ -37,6 +37,7 @@ from legion_core.gateway.dialects.openai_chat_answer import (
     render_answer,
     render_error,
 )
+from legion_core.gateway.dialects.sessions import session
 from legion_core.gateway.dialects.translations import OPENAI_CHAT, Translation
 from legion_core.gateway.types import (
     Block,
@@ -223,6 +224,7 @@ class OpenAIChat:
             stream=bool(asked.stream),
             pins=pins(asked.model, headers),
             conversation_id=conversation(headers),
+            session=session(headers),
             dialect=NAME,
             client=headers.get("user-agent", "")[:200],
             include_usage=bool(asked.stream_options and asked.stream_options.include_usage),

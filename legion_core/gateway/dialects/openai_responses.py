@@ -35,6 +35,7 @@ from legion_core.gateway.dialects.openai_responses_answer import (
 from legion_core.gateway.dialects.openai_responses_input import read_items
 from legion_core.gateway.dialects.openai_responses_kept import Kept, KeptResponses
 from legion_core.gateway.dialects.openai_responses_tools import Tool, ToolChoice, chosen, offered
+from legion_core.gateway.dialects.sessions import session
 from legion_core.gateway.dialects.translations import OPENAI_RESPONSES, Translation
 from legion_core.gateway.types import Block, JsonObject, Message, Params, Request
 from legion_core.kernel.clock import Clock, SystemClock
@@ -193,6 +194,7 @@ class Exchange:
             stream=bool(asked.stream),
             pins=pins(asked.model, headers),
             conversation_id=place,
+            session=session(headers),
             dialect=NAME,
             client=headers.get("user-agent", "")[:200],
             echo=_repeated(body),

@@ -151,7 +151,7 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _t("output_config.format", "a JSON schema, also under its older name output_format"),
     _d("output_config.effort", _ONE_PROVIDER),
     _r("mcp_servers", "a request cannot name servers to connect to"),
-    _d("metadata", _BOOKKEEPING),
+    _t("metadata", "its `user_id` names the session, where Claude Code put one there; else nothing"),
     _d("service_tier, speed, container, context_management, diagnostics, inference_geo", _ONE_PROVIDER),
 )
 
