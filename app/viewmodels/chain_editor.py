@@ -1,10 +1,9 @@
-"""One chain on the bench: its draft, what may be taken back, what is wrong with it, and the run that is looked at.
+"""One chain on the bench: its draft, what may be taken back, and what is wrong with it.
 
-Every act makes another draft and goes over the undo stack (`act`); nothing changes the draft but the stack. Checks and
-previews are asked of the engine; an answer about a draft that is not there any more is let go.
+Every act makes another draft and goes over the undo stack (`act`); nothing changes the draft but the stack. Checks are
+asked of the engine; an answer about a draft that is not there any more is let go. The run that is looked at is `runs`.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -14,21 +13,16 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.bridge import Bridge
 from app.viewmodels.chain_draft import Draft, EdgeDraft, Fields, NodeDraft, Place, draft_of
 from app.viewmodels.chain_layout import arranged, completed
-from app.viewmodels.chain_run import STATE_OF, EdgeMark, RunMarks
+from app.viewmodels.chain_previews import Previews
 from app.viewmodels.chain_text import mended, text_of, written
-from legion_core.api.chain_types import ChainFault, ChainRow, NodePayload, RunView
-from legion_core.api.chains import RunAdvanced, RunEnded, RunStarted
-from legion_core.api.tasks import TaskFinished, TaskStarted, TaskWaits
-from legion_core.api.types import Event
-from legion_core.kernel.errors import NotFound
+from app.viewmodels.chain_watch import RunWatch
+from legion_core.api.chain_types import ChainFault, ChainRow
 
 if TYPE_CHECKING:
     from legion_core.api.extension_types import FunctionRow
     from legion_core.api.facade import Legion
 
 CHECK_MS = 120
-READ_AGAIN_MS = 700
-FOLLOWED = (RunStarted, RunAdvanced, RunEnded, TaskStarted, TaskWaits, TaskFinished)
 
 
 class History(Protocol):
@@ -78,13 +72,6 @@ class ChainEditor(QObject):
     saved_changed = Signal()
     applied = Signal(object)
     """A version was put in force: its row."""
-    run_changed = Signal()
-    """Another run is shown, or more is known of it."""
-    run_read = Signal()
-    """A run was read from the engine: payloads may be asked for. What only was told moves `run_changed` alone."""
-    edges_fired = Signal(object)
-    """Edges led on just now: a tuple of places."""
-    pins_changed = Signal()
     functions_changed = Signal()
     text_refused = Signal()
     """The text is not a chain yet: `faults` say why; the draft is the last good one."""
@@ -110,21 +97,14 @@ class ChainEditor(QObject):
         self.edges: tuple[int, ...] = ()
         self.faults: tuple[ChainFault, ...] = ()
         self.functions: dict[str, FunctionRow] = {}
-        self.run: RunMarks | None = None
-        self.pins: dict[str, object] = {}
-        self.input: object = {}
+        self.runs = RunWatch(bridge, self)
+        self.previews = Previews(bridge)
         self._checks = QTimer(self)
         self._checks.setObjectName("chains.check")
         self._checks.setSingleShot(True)
         self._checks.setInterval(CHECK_MS)
         self._checks.timeout.connect(self.check)
-        self._again = QTimer(self)
-        self._again.setObjectName("chains.read")
-        self._again.setSingleShot(True)
-        self._again.setInterval(READ_AGAIN_MS)
-        self._again.timeout.connect(self._read_run)
         self._asked = 0
-        bridge.watch(self._told, *FOLLOWED)
 
     # Opening and keeping
 
@@ -138,13 +118,12 @@ class ChainEditor(QObject):
         self.draft = Draft(draft.head, draft.nodes, draft.edges, completed(draft), draft.text)
         self.nodes, self.edges = (), ()
         self.faults = ()
-        self.run, self.pins, self.input = None, {}, input_ if input_ is not None else {}
+        self.runs.open(name, input_ if input_ is not None else {})
         self.opened.emit()
         self.changed.emit()
         self.selected.emit()
         self.faults_changed.emit()
-        self.run_changed.emit()
-        self.pins_changed.emit()
+        self.runs.tell()
         self.saved_changed.emit()
         self.check()
 
@@ -185,6 +164,7 @@ class ChainEditor(QObject):
             self.applied.emit(row)
             if self.name == name:
                 self.name, self.version = row.name, row.version
+                self.runs.chain = row.name
                 self._saved = draft
                 self._keep(name, None)
                 self.saved_changed.emit()
@@ -306,8 +286,7 @@ class ChainEditor(QObject):
         draft = self.draft.renamed(old, new)
         self.nodes = tuple(new if name == old else name for name in self.nodes)
         self.act(f"Rename {old} to {new}", draft)
-        if old in self.pins:
-            self.pins[new] = self.pins.pop(old)
+        self.runs.rename_node(old, new)
         return ""
 
     def set_node(self, name: str, fields: Fields, what: str, merge: str = "") -> None:
@@ -414,227 +393,14 @@ class ChainEditor(QObject):
         where = f"edges[{at}]"
         return tuple(fault for fault in self.faults if fault.key.startswith(where))
 
-    # Running
-
     def start(self, *, is_dry: bool = False) -> None:
-        """Save what is not saved, then run it with the input and the pins."""
+        """Save what is not saved, then run it with the input and the pins; a dry run saves nothing."""
         if is_dry and not self.is_saved:
-            self._preview()
+            self.runs.preview(self.draft.document())
         elif self.is_saved:
-            self._run(is_dry)
+            self.runs.begin(is_dry=is_dry)
         else:
-            self.save(lambda: self._run(is_dry))
-
-    def _run(self, is_dry: bool) -> None:
-        name, given, pins = self.name, self.input, dict(self.pins)
-
-        async def ask(legion: "Legion") -> RunView:
-            row = await legion.chains.run(name, given, dry_run=is_dry, pins=pins)
-            return await legion.chains.get_run(row.id)
-
-        self._bridge.launch("chain_run", ask, self._show)
-
-    def _preview(self) -> None:
-        """What would happen, of a draft that is not saved."""
-        document, given, pins = self.draft.document(), self.input, dict(self.pins)
-
-        async def ask(legion: "Legion") -> RunView:
-            return await legion.chains.preview(document, given, pins)
-
-        self._bridge.launch("chain_preview", ask, self._show)
-
-    def stop(self) -> None:
-        """Cancel the run that is shown."""
-        if self.run is None:
-            return
-        run = self.run.view.id
-
-        async def ask(legion: "Legion") -> RunView:
-            return await legion.chains.cancel(run)
-
-        self._bridge.launch("chain_cancel", ask, self._show)
-
-    def replay(self, node: str) -> None:
-        """A new run that takes over what came before a node and runs it, and all after it, again."""
-        if self.run is None:
-            return
-        run, pins = self.run.view.id, dict(self.pins)
-
-        async def ask(legion: "Legion") -> RunView:
-            row = await legion.chains.replay(run, node, pins=pins or None)
-            return await legion.chains.get_run(row.id)
-
-        self._bridge.launch("chain_replay", ask, self._show)
-
-    def retry_task(self, task_id: str) -> None:
-        """Queue one task again that failed."""
-
-        async def ask(legion: "Legion") -> object:
-            return await legion.tasks.retry(task_id)
-
-        self._bridge.launch("chain_retry", ask, lambda _: self._read_run())
-
-    def show_run(self, run_id: str) -> None:
-        """Show a run on the graph; an empty id shows none."""
-        if not run_id:
-            self.run = None
-            self.run_changed.emit()
-            self.run_read.emit()
-            return
-
-        async def ask(legion: "Legion") -> RunView:
-            return await legion.chains.get_run(run_id)
-
-        self._bridge.launch("chain_show_run", ask, self._show)
-
-    def pin(self, node: str, value: object) -> None:
-        """From now on runs take this as the node's result and do not run it."""
-        self.pins[node] = value
-        self.pins_changed.emit()
-
-    def unpin(self, node: str) -> None:
-        """The node runs again."""
-        if self.pins.pop(node, self) is not self:
-            self.pins_changed.emit()
-
-    def _show(self, view: RunView) -> None:
-        if view.chain and self.name and view.chain != self.name:
-            return
-        self.run = RunMarks.of(view)
-        self.run_changed.emit()
-        self.run_read.emit()
-
-    def _read_run(self) -> None:
-        run = self.run.view.id if self.run is not None else ""
-        if not run:
-            return
-
-        async def ask(legion: "Legion") -> RunView:
-            return await legion.chains.get_run(run)
-
-        def done(view: RunView) -> None:
-            if self.run is not None and self.run.view.id == view.id:
-                self._show(view)
-
-        self._bridge.launch("chain_read_run", ask, done)
-
-    def _told(self, facts: Sequence[Event]) -> None:
-        run = self.run
-        if run is None:
-            return
-        mine, fired, is_news = run.view.id, list[int](), False
-        for fact in facts:
-            match fact:
-                case RunAdvanced() if fact.run == mine:
-                    fired += self._advanced(run, fact)
-                    is_news = True
-                case TaskStarted() if fact.run == mine:
-                    run.node(fact.node).move(
-                        ("queued", "accepted", "retry_wait", "delayed", "leased"), "running"
-                    )
-                    is_news = True
-                case TaskWaits() if fact.run == mine:
-                    run.node(fact.node).move(("running", "leased"), fact.status)
-                    is_news = True
-                case RunEnded() if fact.run == mine:
-                    self._again.stop()
-                    self._read_run()
-                case _:
-                    pass
-        if is_news:
-            self.run_changed.emit()
-            if not self._again.isActive():
-                self._again.start()
-        if fired:
-            self.edges_fired.emit(tuple(fired))
-
-    @staticmethod
-    def _advanced(run: RunMarks, fact: RunAdvanced) -> list[int]:
-        """Take in one end of a task; the edges that led on."""
-        mark = run.node(fact.node)
-        mark.move(("running", "leased", "queued", "delayed", "accepted", "retry_wait"), fact.status)
-        mark.reason = fact.reason.sentence if fact.reason is not None else ""
-        fired: list[int] = []
-        for edge in fact.edges:
-            held = run.edges.setdefault(edge.edge, EdgeMark())
-            if edge.reason is None:
-                held.taken += 1
-                held.count = edge.count
-                fired.append(edge.edge)
-            else:
-                held.refused += 1
-                held.reason = edge.reason.sentence
-        for came in fact.came:
-            other = run.node(came.node)
-            if STATE_OF.get(came.status) == "skipped" and other.state in ("waiting", ""):
-                other.counts.clear()
-            other.move(("accepted", "waiting_join"), came.status, came.count)
-            if came.reason is not None:
-                other.reason = came.reason.sentence
-        return fired
-
-    # Asked for the inspector
-
-    def ask_payload(self, node: str, done: Callable[[NodePayload | None], None]) -> None:
-        """What went in and out of a node in the run that is shown, else in the newest one in which it ran."""
-        name, run = self.name, self.run.view.id if self.run is not None else ""
-
-        async def ask(legion: "Legion") -> NodePayload | None:
-            if run:
-                with contextlib.suppress(NotFound):  # not in this run: the last one will do
-                    return await legion.chains.payload(run, node)
-            return await legion.chains.last_payload(name, node) if self.version else None
-
-        self._bridge.launch("chain_payload", ask, done, lambda _: done(None))
-
-    def ask_input_of(self, node: str, done: Callable[[object], None]) -> None:
-        """What a node's templates see: of its last run, else of what ran before it, else the input alone."""
-        sources = [edge.source for edge in self.draft.edges if edge.target == node]
-        given = self.input
-
-        def own(found: NodePayload | None) -> None:
-            if found is not None and found.payload is not None:
-                done(found.payload)
-            elif sources:
-                self.ask_payload(sources[0], before)
-            else:
-                done({"input": given})
-
-        def before(found: NodePayload | None) -> None:
-            done(found.facts if found is not None else None)
-
-        self.ask_payload(node, own)
-
-    def ask_explained(
-        self, when: object, payload: object, done: Callable[[object], None], failed: Callable[[str], None]
-    ) -> None:
-        """A condition held against a payload: the tree of `conditions.explain`."""
-
-        async def ask(_: "Legion") -> object:
-            from legion_core.api.previews import explain
-
-            return explain(when, payload)
-
-        self._bridge.launch("chain_explain", ask, done, failed)
-
-    def ask_rendered(
-        self, node: NodeDraft, payload: object, done: Callable[[object], None], failed: Callable[[str], None]
-    ) -> None:
-        """Arguments and transform of a node rendered over a payload."""
-        document = dict(node.fields)
-
-        async def ask(legion: "Legion") -> object:
-            return await legion.chains.render(document, payload)
-
-        self._bridge.launch("chain_render", ask, done, failed)
-
-    def ask_logs(self, task_id: str, done: Callable[[tuple[str, ...]], None]) -> None:
-        """What a task wrote."""
-
-        async def ask(legion: "Legion") -> tuple[str, ...]:
-            return tuple(line.text for line in await legion.tasks.logs(task_id))
-
-        self._bridge.launch("chain_logs", ask, done, lambda _: done(()))
+            self.save(lambda: self.runs.begin(is_dry=is_dry))
 
 
 def _same(one: Draft, other: Draft) -> bool:

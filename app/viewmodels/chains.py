@@ -188,7 +188,7 @@ class ChainsViewModel(QObject):
         shown = draft or saved or Draft({"name": name})
         self.editor.show_draft(name, shown, saved or Draft(), version, self._input(name))
         if view is not None and view.last_run:
-            self.editor.show_run(view.last_run)
+            self.editor.runs.show(view.last_run)
 
     def new(self) -> str:
         """A new chain with nothing in it; its name."""
@@ -353,7 +353,7 @@ class ChainsViewModel(QObject):
 
     def set_input(self, value: object) -> None:
         """What the next run is started with."""
-        self.editor.input = value
+        self.editor.runs.input = value
         if self.current:
             self._keep_input(self.current, json.dumps(value) if value else "")
 

@@ -84,7 +84,7 @@ class ChainPanel(QWidget):
 
     def _opened(self) -> None:
         self._is_quiet = True
-        value = self._editor.input
+        value = self._editor.runs.input
         self.input.set_words(json.dumps(value, ensure_ascii=False, indent=1) if value else "")
         show_error(self.input, "")
         self._is_quiet = False

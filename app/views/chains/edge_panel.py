@@ -57,7 +57,7 @@ class EdgePanel(QWidget):
         editor.changed.connect(self.refresh)
         editor.selected.connect(self.refresh)
         editor.faults_changed.connect(self._say_faults)
-        editor.run_read.connect(self._ask_facts)
+        editor.runs.read.connect(self._ask_facts)
 
     def set_operators(self, operators: tuple[Operator, ...]) -> None:
         """The operators a condition may use."""
@@ -113,7 +113,7 @@ class EdgePanel(QWidget):
         if edge is None or not self.isVisible():
             return
         shown = self._shown
-        run = self._editor.run
+        run = self._editor.runs.run
         mark = run.edges.get(self._editor.edges[0]) if run is not None else None
         self.reason.setText(breakable(mark.reason) if mark is not None else "")
         self.reason.setVisible(bool(self.reason.text()))
@@ -127,7 +127,7 @@ class EdgePanel(QWidget):
                 )
                 self._explain()
 
-        self._editor.ask_payload(edge.source, done)
+        self._editor.runs.ask_payload(edge.source, done)
 
     def _explain(self) -> None:
         edge, facts, shown = self._editor.edge, self._facts, self._shown
@@ -141,18 +141,18 @@ class EdgePanel(QWidget):
         def done(found: object) -> None:
             if shown == self._shown and self._editor.edge == edge:
                 self.condition.show_said(
-                    found, "this run" if self._editor.run is not None else "the last run"
+                    found, "this run" if self._editor.runs.run is not None else "the last run"
                 )
 
         def failed(_: str) -> None:
             if shown == self._shown:
                 self.condition.show_said(None)
 
-        self._editor.ask_explained(edge.when, facts, done, failed)
+        self._editor.previews.explain(edge.when, facts, done, failed)
 
     def _say_each(self) -> None:
         edge = self._editor.edge
-        run = self._editor.run
+        run = self._editor.runs.run
         mark = run.edges.get(self._editor.edges[0]) if edge is not None and run is not None else None
         words = ""
         if edge is not None and edge.each and mark is not None and mark.count >= 0:

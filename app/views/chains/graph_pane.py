@@ -63,11 +63,11 @@ class GraphPane(QFrame):
         view.said.connect(self._say)
         editor.changed.connect(self.refresh)
         editor.faults_changed.connect(self.refresh)
-        editor.run_changed.connect(self._follow_run)
-        editor.pins_changed.connect(self.refresh)
+        editor.runs.changed.connect(self._follow_run)
+        editor.runs.pins_changed.connect(self.refresh)
         editor.selected.connect(self._select)
         editor.opened.connect(self._opened)
-        editor.edges_fired.connect(view.send_messages)
+        editor.runs.edges_fired.connect(view.send_messages)
 
     def _make_zoom_bar(self) -> QWidget:
         bar = OverBar("chains.zoom")
@@ -147,7 +147,7 @@ class GraphPane(QFrame):
                 if at.isdigit():
                     wrong_edges.setdefault(int(at), fault.message)
         nodes, edges = self._looks.of(
-            editor.draft, editor.run, faults=wrong, edge_faults=wrong_edges, pins=editor.pins
+            editor.draft, editor.runs.run, faults=wrong, edge_faults=wrong_edges, pins=editor.runs.pins
         )
         self.view.show_graph(nodes, edges)
         if self._is_fresh and nodes:

@@ -59,7 +59,7 @@ class NodePanel(QWidget):
         editor.selected.connect(self.refresh)
         editor.faults_changed.connect(self._say_faults)
         editor.functions_changed.connect(self.refresh)
-        editor.run_read.connect(self._preview)
+        editor.runs.read.connect(self._preview)
 
     def _make_rest(self) -> QWidget:
         self.join = QComboBox()
@@ -182,14 +182,14 @@ class NodePanel(QWidget):
 
         def paid(payload: object) -> None:
             if payload is not None and self._shown == name:
-                self._editor.ask_rendered(node, payload, rendered, failed)
+                self._editor.previews.render(node, payload, rendered, failed)
             elif self._shown == name:
                 self.form.show_results(None)
                 self.transform.show_result(None, "", "")
                 if node.transform is not None:
                     self.transform.say("Run the chain once to see what this gives.", "tertiary")
 
-        self._editor.ask_input_of(name, paid)
+        self._editor.runs.ask_input_of(name, paid)
 
     # What a person does
 

@@ -180,7 +180,7 @@ class ChainsPage(PageFrame):
         if kind == "chain":
             self.text.settle(lambda: self.chains.open(name))
         elif kind == "run":
-            self.editor.show_run(name)
+            self.editor.runs.show(name)
             self._show_timeline(True)
 
     # The middle
@@ -285,7 +285,7 @@ class ChainsPage(PageFrame):
         editor.opened.connect(self._opened)
         editor.saved_changed.connect(self._say_head)
         editor.faults_changed.connect(self._say_head)
-        editor.run_changed.connect(self._say_run)
+        editor.runs.changed.connect(self._say_run)
         editor.selected.connect(self._say_panel)
         editor.history_changed.connect(self._say_head)
         self.list.opened.connect(self._open_entry)
@@ -366,7 +366,7 @@ class ChainsPage(PageFrame):
         self.redo.setEnabled(bool(redo))
         self.redo.setToolTip(f"Redo: {redo}  Ctrl Shift Z" if redo else "Nothing to redo")
         can_run = bool(editor.draft.nodes) and not editor.faults
-        is_running = editor.run is not None and editor.run.is_running
+        is_running = editor.runs.run is not None and editor.runs.run.is_running
         self.dry.setEnabled(can_run)
         self.start.setEnabled(can_run or is_running)
         if not can_run:
@@ -385,13 +385,13 @@ class ChainsPage(PageFrame):
 
     def _say_run(self) -> None:
         self._say_pill()
-        run = self.editor.run
+        run = self.editor.runs.run
         if run is not None and run.is_running and not self.timeline.isVisible():
             self._show_timeline(True)
         self._say_head()
 
     def _say_pill(self) -> None:
-        run = self.editor.run
+        run = self.editor.runs.run
         if run is None:
             self.run_pill.show_pills()
             return
@@ -477,8 +477,8 @@ class ChainsPage(PageFrame):
             self.parts.setSizes([self.parts.height() - TIMELINE, TIMELINE])
 
     def _start(self) -> None:
-        if self.editor.run is not None and self.editor.run.is_running:
-            self.editor.stop()
+        if self.editor.runs.run is not None and self.editor.runs.run.is_running:
+            self.editor.runs.stop()
         else:
             self.text.settle(self._start_now)
 
@@ -654,7 +654,7 @@ class ChainsPage(PageFrame):
     def _fit_pill(self) -> None:
         """Where there is no room for it, the run's state stands in the list and the timeline."""
         has_room = self.head.width() >= look().px(PILL_FROM)
-        self.run_pill.setVisible(has_room and self.editor.run is not None)
+        self.run_pill.setVisible(has_room and self.editor.runs.run is not None)
 
     def restore(self, state: dict[str, int]) -> None:
         """What was remembered; the details are open unless a person shut them."""

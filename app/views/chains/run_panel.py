@@ -55,10 +55,10 @@ class RunSection(QWidget):
         for made in (self.again, self.retry, self.pin):
             buttons.addWidget(made)
         fill(layout, head, self.reason, self.part, self.data, buttons)
-        editor.run_changed.connect(self._say_state)
-        editor.run_read.connect(self.refresh)
+        editor.runs.changed.connect(self._say_state)
+        editor.runs.read.connect(self.refresh)
         editor.selected.connect(self.refresh)
-        editor.pins_changed.connect(self._say_pin)
+        editor.runs.pins_changed.connect(self._say_pin)
         self.refresh()
 
     def refresh(self) -> None:
@@ -68,9 +68,9 @@ class RunSection(QWidget):
             self._ask()
 
     def _say_state(self) -> None:
-        node, run = self._editor.node, self._editor.run
+        node, run = self._editor.node, self._editor.runs.run
         mark = run.nodes.get(node.name) if node is not None and run is not None else None
-        has_any = node is not None and (mark is not None or node.name in self._editor.pins)
+        has_any = node is not None and (mark is not None or node.name in self._editor.runs.pins)
         self.setVisible(has_any)
         if node is None or not has_any:
             self._node = ""
@@ -106,7 +106,7 @@ class RunSection(QWidget):
                 self._show_part(self.part.choice)
                 self._say_pin()
 
-        self._editor.ask_payload(name, done)
+        self._editor.runs.ask_payload(name, done)
 
     def _show_part(self, part: str) -> None:
         found = self._payload
@@ -124,12 +124,12 @@ class RunSection(QWidget):
                 self.data.set_words("\n".join(lines) or "It wrote nothing.")
 
         if task:
-            self._editor.ask_logs(task, done)
+            self._editor.previews.logs(task, done)
         else:
             self.data.set_words("It wrote nothing.")
 
     def _say_pin(self) -> None:
-        is_pinned = self._node in self._editor.pins
+        is_pinned = self._node in self._editor.runs.pins
         self.pin.setText("Unpin" if is_pinned else "Pin result")
         self.pin.setAccessibleName(self.pin.text())
         result = getattr(self._payload, "result", None)
@@ -139,20 +139,20 @@ class RunSection(QWidget):
             else "Further runs take this result and do not run the node" if self.pin.isEnabled()
             else "There is no result to pin yet"
         )  # fmt: skip
-        run = self._editor.run
+        run = self._editor.runs.run
         mark = run.nodes.get(self._node) if run is not None else None
         status = next((name for name, n in mark.counts.items() if n > 0), "") if mark is not None else ""
         can = STATE_OF.get(status) == "failed" and bool(getattr(self._payload, "id", ""))
         self.retry.setVisible(can)
 
     def _run_again(self) -> None:
-        self._editor.replay(self._node)
+        self._editor.runs.replay(self._node)
 
     def _retry(self) -> None:
-        self._editor.retry_task(str(self._payload.id))
+        self._editor.runs.retry_task(str(self._payload.id))
 
     def _pin(self) -> None:
-        if self._node in self._editor.pins:
-            self._editor.unpin(self._node)
+        if self._node in self._editor.runs.pins:
+            self._editor.runs.unpin(self._node)
         elif self._payload is not None:
-            self._editor.pin(self._node, cast("object", self._payload.result))
+            self._editor.runs.pin(self._node, cast("object", self._payload.result))

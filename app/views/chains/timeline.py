@@ -257,11 +257,11 @@ class Timeline(QFrame):
         self._tick.setInterval(TICK_MS)
         self._tick.timeout.connect(self.refresh)
         self._tick.timeout.connect(self.ticked)
-        editor.run_changed.connect(self.refresh)
+        editor.runs.changed.connect(self.refresh)
 
     def refresh(self) -> None:
         """Show the run as it is now; while it runs the bars grow, a few times a second."""
-        run = self._editor.run
+        run = self._editor.runs.run
         if run is None or not self.isVisible():
             self._tick.stop()
             return
@@ -277,7 +277,7 @@ class Timeline(QFrame):
             self._tick.stop()
 
     def _told(self, now: datetime) -> str:
-        run = self._editor.run
+        run = self._editor.runs.run
         if run is None:
             return ""
         view = run.view

@@ -109,7 +109,7 @@ class Tree(QAbstractItemModel):
         node = self.editor.draft.nodes[row]
         if not full:
             return node.name
-        run = self.editor.run
+        run = self.editor.runs.run
         mark = run.nodes.get(node.name) if run is not None else None
         faults = self.editor.faults_of_node(node.name)
         parts = [node.name, detail_of(node), mark.said if mark else "", faults[0].message if faults else ""]
@@ -119,7 +119,7 @@ class Tree(QAbstractItemModel):
 
     def edge_said(self, at: int) -> str:
         """Whether an edge led on in the run that is shown."""
-        run = self.editor.run
+        run = self.editor.runs.run
         mark = run.edges.get(at) if run is not None else None
         if mark is None:
             return ""
@@ -167,7 +167,7 @@ class _Delegate(QStyledItemDelegate):
                 painter, box.adjusted(44 + used, 0, -170, 0), detail_of(node) or "no task yet", "codeSmall",
                 "text.tertiary" if detail_of(node) else "err.text",
             )  # fmt: skip
-            run = editor.run
+            run = editor.runs.run
             mark = run.nodes.get(node.name) if run is not None else None
             right = box.right() - 10
             if editor.faults_of_node(node.name):
@@ -223,7 +223,7 @@ class TreePane(QTreeView):
         self._is_quiet = False
         editor.changed.connect(self.refresh)
         editor.selected.connect(self._follow)
-        editor.run_changed.connect(self.viewport().update)
+        editor.runs.changed.connect(self.viewport().update)
         editor.faults_changed.connect(self.viewport().update)
         look().theme_changed.connect(self.scheduleDelayedItemsLayout)
 

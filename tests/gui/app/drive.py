@@ -82,7 +82,7 @@ def example_chain(window: Any, done: Callable[[Any], None]) -> None:
     if page.chains.is_read and not page.chains.names and not window.property("asked"):
         window.setProperty("asked", True)
         page.empty.buttons[0].click()
-    run = page.editor.run
+    run = page.editor.runs.run
     if run is None or run.is_running or not run.view.nodes:
         return
     looks = page.graph.view.graph.nodes

@@ -53,7 +53,7 @@ def open_page(person: Person) -> ChainsPage:
 def settle(person: Person, page: ChainsPage) -> None:
     """Whatever waits for a pause is done now."""
     person.settle()
-    for timer in (page.chains._again, page.editor._checks, page.editor._again, page.text._pause):
+    for timer in (page.chains._again, page.editor._checks, page.editor.runs._again, page.text._pause):
         if timer.isActive():
             timer.stop()
             timer.timeout.emit()
@@ -88,8 +88,8 @@ def test_before_there_is_a_chain_two_examples_are_offered_and_run_at_once(
     settle(person, page)
     assert page.body.currentWidget() is page.parts
     assert page.editor.name == "shopping-list"
-    assert ("run", "shopping-list", page.editor.input, False, {}) in legion.chains.calls
-    assert page.editor.run is not None
+    assert ("run", "shopping-list", page.editor.runs.input, False, {}) in legion.chains.calls
+    assert page.editor.runs.run is not None
     assert page.timeline.isVisible()
     assert words_of(page, "chain:shopping-list") == "shopping-list, done"
 
@@ -458,7 +458,7 @@ def test_a_pinned_result_is_given_to_the_next_run_and_shown_on_the_node(
         {"get": {"status": 200, "body": "hello"}},
     )
     page.node_panel.run.pin.click()
-    assert page.editor.pins == {}
+    assert page.editor.runs.pins == {}
 
 
 def test_a_dry_run_of_what_is_not_saved_saves_nothing(page: ChainsPage, person: Person, legion: Any) -> None:
@@ -486,8 +486,8 @@ def test_a_run_is_stopped_and_an_old_one_looked_at_again(
     assert page.start.text() == "Run"
     page.list.setCurrentIndex(page.list.rows.index(page.list.rows.place_of("run:run_1")))
     person.settle()
-    assert page.editor.run is not None
-    assert page.editor.run.view.id == "run_1"
+    assert page.editor.runs.run is not None
+    assert page.editor.runs.run.view.id == "run_1"
 
 
 def test_the_input_is_given_to_the_run_and_remembered(page: ChainsPage, person: Person, legion: Any) -> None:
@@ -502,7 +502,7 @@ def test_the_input_is_given_to_the_run_and_remembered(page: ChainsPage, person: 
     page.new_chain()
     page.graph.close_picker()
     page.chains.open("fetch-and-tell")
-    assert page.editor.input == {"url": "http://127.0.0.1/"}
+    assert page.editor.runs.input == {"url": "http://127.0.0.1/"}
 
 
 def test_facts_of_a_run_move_the_graph_before_it_is_read_again(
@@ -514,14 +514,14 @@ def test_facts_of_a_run_move_the_graph_before_it_is_read_again(
     legion.chains.is_slow = True
     page.start.click()
     settle(person, page)
-    run = page.editor.run
+    run = page.editor.runs.run
     assert run is not None
     run.nodes.clear()
     run.edges.clear()
     run.node("get").counts["queued"] = 1
     run.node("tell").counts["accepted"] = 1
     flown: list[tuple[int, ...]] = []
-    page.editor.edges_fired.connect(flown.append)
+    page.editor.runs.edges_fired.connect(flown.append)
     stamp = legion.chains._stamp()
     legion.events.publish(TaskStarted(id="t", task="x", attempt=1, run=run.view.id, node="get", **stamp))
     person.settle()
@@ -539,8 +539,8 @@ def test_facts_of_a_run_move_the_graph_before_it_is_read_again(
     assert page.graph.view.graph.nodes["tell"].said == "queued"
     legion.chains.end(run.view.id)
     settle(person, page)
-    assert page.editor.run is not None
-    assert not page.editor.run.is_running
+    assert page.editor.runs.run is not None
+    assert not page.editor.runs.run.is_running
 
 
 # The list of chains
