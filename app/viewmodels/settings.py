@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from legion_core.api.facade import Legion
 
 UNDO_MAX = 100
+# As a person looks for them; a group that is not named here comes after these.
+GROUP_ORDER = (
+    "General",
+    "Appearance",
+    "Chat",
+    "Models",
+    "Routing",
+    "Curation",
+    "Budget",
+    "Tasks",
+    "Network",
+    "Privacy",
+)
 SECRETS_GROUP = "Secrets"
 ACCESS_GROUP = "Access"
 
@@ -55,9 +68,10 @@ class SettingsViewModel(QObject):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups that have something to show at this level, in the schema's order, secrets and access last."""
+        """The groups that have something to show at this level, secrets and access last."""
         seen = dict.fromkeys(row.group for row in self.shown())
-        return (*seen, SECRETS_GROUP, ACCESS_GROUP)
+        known = [group for group in GROUP_ORDER if group in seen]
+        return (*known, *(group for group in seen if group not in known), SECRETS_GROUP, ACCESS_GROUP)
 
     def shown(self, group: str = "") -> tuple[SettingRow, ...]:
         """The rows of a group (or all) at this level; a search shows matches of every level."""

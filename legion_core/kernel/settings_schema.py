@@ -299,7 +299,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
         str,
         about(
             "Model for new chats",
-            "`auto` lets the router choose; else a model, or instance/model.",
+            "A model, or instance/model; with `auto` the router chooses.",
             group="Chat",
             length_max=300,
         ),
@@ -319,7 +319,7 @@ class Appearance(msgspec.Struct, frozen=True, kw_only=True):
 
     theme: Annotated[
         Literal["system", "light", "dark", "contrast"],
-        about("Theme", "`system` follows the desktop.", group="Appearance"),
+        about("Theme", "As the desktop is, or always the same.", group="Appearance"),
     ] = "system"
     text_scale: Annotated[
         float,

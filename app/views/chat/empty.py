@@ -12,7 +12,7 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import focus_ring, rounded, text
-from app.views.parts import bind, column, label, row
+from app.views.parts import bind, button, column, fill, label, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,17 @@ EXAMPLES = (
         "Local, free", foot_tier="local", question="Explain in simple words why the sky is blue.",
     ),
     Example(
-        "model", "box", "Get a stronger model", "See which models fit this computer, with the arithmetic.",
-        "Opens Models", foot_icon="box", command="models.discover",
+        "chain", "workflow", "Let tasks follow tasks", "Fetch a page, ask a model about it, keep what it says.",
+        "Opens Chains", foot_icon="workflow", command="page.chains",
     ),
     Example(
-        "provider", "plug", "Add a provider", "Ollama on your network, or a cloud model.",
-        "Opens Providers", foot_icon="plug", command="models.providers",
+        "editor", "plug", "Use it in your editor", "Give Zed, VS Code or Cursor your models and tasks.",
+        "Opens Connect", foot_icon="plug", command="connect.serve",
     ),
+)  # fmt: skip
+MORE = (
+    ("model", "box", "Get a stronger model", "See which models fit this computer, with the arithmetic", "models.discover"),
+    ("provider", "plug", "Add a provider", "Ollama on your network, or a cloud model", "models.providers"),
 )  # fmt: skip
 
 
@@ -143,12 +147,21 @@ class Greeting(QWidget):
 
 
 class Examples(QWidget):
-    """The three cards below the composer in a new chat."""
+    """Below the composer in a new chat: three cards, and two ways to more."""
 
-    def __init__(self, run: Callable[[Example], None]) -> None:
+    def __init__(self, run: Callable[[Example], None], command: Callable[[str], object]) -> None:
         super().__init__()
         self.setObjectName("empty.examples")
-        layout = row(self, (0, 24, 0, 0), 6)
+        layout = column(self, (0, 24, 0, 0), 8)
+        cards = row(spacing=6)
         self.cards = [ExampleCard(example, run) for example in EXAMPLES]
         for card in self.cards:
-            layout.addWidget(card, 1)
+            cards.addWidget(card, 1)
+        more = row(spacing=6)
+        self.more = [
+            button(title, f"empty.{key}", bind(command, name), icon=icon, kind="ghost", small=True, tip=tip)
+            for key, icon, title, tip, name in MORE
+        ]
+        fill(more, *self.more, None)
+        layout.addLayout(cards)
+        layout.addLayout(more)

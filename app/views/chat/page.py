@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from app.views.chat.tooling import ChatToolsing
 
 MEASURE = 680
-EXAMPLES_FROM = 500  # height of the page in px at normal text size
+EXAMPLES_FROM = 520  # height of the page in px at normal text size
 
 
 class ChatPage(PageFrame):
@@ -126,7 +126,7 @@ class ChatPage(PageFrame):
         column(self._reading_place)
         layout.addWidget(self._reading_place, 1)
         self.greeting = Greeting()
-        self.examples = Examples(self._try)
+        self.examples = Examples(self._try, self._services.commands.run)
         self.composing = Composing(self._services, self._escape)
         self.composing.attaching.take_drops_on(main)
         middle = QWidget()

@@ -71,7 +71,8 @@ class InstanceCard(QAbstractButton):
         card = self.card
         box = QRectF(self.rect())
         ground = "bg.hover" if self.underMouse() and not self.isChecked() else "bg.raised"
-        if self.isChecked():
+        has_focus = has_keyboard_focus(self)
+        if self.isChecked() and not has_focus:
             rounded(painter, box, 7, fill=ground, line="accent.fill", width=2)
         else:
             rounded(painter, box, 7, fill=ground, line="line.normal")
@@ -92,8 +93,8 @@ class InstanceCard(QAbstractButton):
             "text.secondary",
         )
         self._paint_foot(painter, QRectF(PAD, top + 3 * line + look().px(3), right - PAD, line))
-        if has_keyboard_focus(self):
-            focus_ring(painter, box.adjusted(3, 3, -3, -3), 6, inside=True)
+        if has_focus:  # one ring, not two: that of the focus says more
+            focus_ring(painter, box, 7, inside=True)
         painter.end()
 
     def _paint_foot(self, painter: QPainter, box: QRectF) -> None:

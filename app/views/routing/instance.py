@@ -74,17 +74,13 @@ class InstancePanel(QWidget):
         holder = column(margins=(12, 0, 12, 12), spacing=8)
         self.result = label("", "small", wraps=True, name="routing.testResult")
         fill(holder, buttons, self.result)
-        self._faults_caption = _caption("Last failures")
         self._faults: QVBoxLayout = column(margins=(0, 0, 0, 8))
-        self._faults_line = line()
-        self._waits_caption = _caption("Wait for the first token, last hour")
+        self._faults_part = _part("Last failures", self._faults)
         self.waits = Sparkline("routing.waits")
         waits = column(margins=(12, 0, 12, 8))
         waits.addWidget(self.waits)
-        fill(
-            layout, top, holder, line(), self._faults_caption, self._faults, self._faults_line, self._waits_caption,
-            waits,
-        )  # fmt: skip
+        self._waits_part = _part("Wait for the first token, last hour", waits)
+        fill(layout, top, holder, self._faults_part, self._waits_part)
         routing.changed.connect(self.refresh)
         routing.selected_changed.connect(self.refresh)
         routing.ticked.connect(self._tick)
@@ -114,8 +110,7 @@ class InstancePanel(QWidget):
             repolish(self.result)
         self._show_faults(card)
         has_waits = len(card.waits) > 1
-        for part in (self._waits_caption, self.waits):
-            part.setVisible(has_waits)
+        self._waits_part.setVisible(has_waits)
         if has_waits:
             longest = wording.duration(max(card.waits))
             self.waits.show_values(
@@ -150,8 +145,7 @@ class InstancePanel(QWidget):
         self.arc.show_state(f"{words}. {sentence}", card.tone, card.icon, left_s, card.whole_s)
 
     def _show_faults(self, card: Card) -> None:
-        for part in (self._faults_caption, self._faults_line):
-            part.setVisible(bool(card.faults))
+        self._faults_part.setVisible(bool(card.faults))
         if card.faults == self._shown_faults:
             return
         self._shown_faults = card.faults
@@ -193,6 +187,13 @@ class FactsPanel(QWidget):
         self.setVisible(card is not None)
         if card is not None:
             self.facts.show_pairs(card.facts)
+
+
+def _part(words: str, content: QVBoxLayout) -> QWidget:
+    """A part of the panel that is there only while it has something to show."""
+    made = QWidget()
+    fill(column(made), line(), _caption(words), content)
+    return made
 
 
 def _caption(words: str) -> QWidget:

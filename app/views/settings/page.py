@@ -53,7 +53,7 @@ from app.widgets.switch import Switch
 
 GROUP_ICONS = {
     "General": "sliders-horizontal", "Appearance": "palette", "Chat": "message-square", "Models": "box",
-    "Routing": "route", "Network": "globe", "Privacy": "shield-off", "Advanced": "wrench", "Storage": "hard-drive",
+    "Routing": "route", "Curation": "scissors", "Tasks": "workflow", "Network": "globe", "Privacy": "shield-off", "Advanced": "wrench", "Storage": "hard-drive",
     "Secrets": "key-round", "Budget": "wallet", "Access": "shield-check",
 }  # fmt: skip
 COLUMN = 720
