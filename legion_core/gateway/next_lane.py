@@ -20,8 +20,9 @@ from legion_core.kernel.errors import (
 # Enough for a way out, too few for a retry storm. Source: the catalogue of faults, B3.
 ATTEMPTS_MAX: Final = 4
 ATTEMPTS_PER_LANE_MAX: Final = 2
-# With those that ask a flaky lane once more. Six attempts at lanes that fail three times in ten leave one in a thousand.
-ATTEMPTS_AGAIN_MAX: Final = 6
+# With those that ask a flaky lane again: eight at lanes that fail three times in ten leave one answer in ten thousand.
+ATTEMPTS_AGAIN_MAX: Final = 8
+ATTEMPTS_PER_FLAKY_LANE_MAX: Final = 3
 IN_PASSING: Final = frozenset(
     {"unavailable", "connection_lost", "overloaded", "timed_out", "stream_broken", "worker_died"}
 )
@@ -99,7 +100,7 @@ def _once_more(
         lane
         for lane in candidates
         if is_flaky(lane)
-        and _tries(attempts, lane) < ATTEMPTS_PER_LANE_MAX
+        and _tries(attempts, lane) < ATTEMPTS_PER_FLAKY_LANE_MAX
         and _failed_in_passing(failed.get((lane.instance, lane.offer.id)))
     ]
     if has_text:
