@@ -5,10 +5,11 @@ the client itself costs does not matter.
 """
 
 import json
+import math
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,39 +162,61 @@ class Line:
 
 def together(port: int, raw: bytes, count: int, connections: int) -> list[Reply]:
     """The answers to `count` requests over so many connections at once."""
-    selector, replies, asked = selectors.DefaultSelector(), list[Reply](), 0
-    lines = list[socket.socket]()
-    try:
-        for _ in range(min(count, connections)):
+    return list(rolling(port, raw, count, connections))
+
+
+def rolling(
+    port: int, raw: bytes, count: int, connections: int, seconds: float = math.inf
+) -> Generator[Reply]:
+    """As `together`, each answer as it comes; after `seconds` no more is asked, and what was asked is waited for.
+
+    A connection that ends in the middle gives what there was, and another one is opened for the next question.
+    """
+    selector, asked, until_s = selectors.DefaultSelector(), 0, time.monotonic() + seconds
+    lines = set[socket.socket]()
+
+    def ask(line: socket.socket | None) -> None:
+        nonlocal asked
+        if asked == count or time.monotonic() > until_s:
+            return
+        if line is None:
             line = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            lines.append(line)
-            line.sendall(raw)
-            asked += 1
-            selector.register(line, selectors.EVENT_READ, Incoming())
-        while len(replies) < count:
+            lines.add(line)
+        line.sendall(raw)
+        asked += 1
+        selector.register(line, selectors.EVENT_READ, Incoming())
+
+    try:
+        for _ in range(min(count, connections)):
+            ask(None)
+        while selector.get_map():
             ready = selector.select(LIMIT_S)
             if not ready:
                 raise TimeoutError(f"no answer within {LIMIT_S:g} s")
             for key, _ in ready:
                 line: Any = key.fileobj
                 incoming: Incoming = key.data
-                data = line.recv(1 << 18)
+                data = _received(line)
                 if data and not incoming.feed(data):
                     continue
-                replies.append(incoming.reply(is_whole=bool(data)))
                 selector.unregister(line)
-                if asked < count and data:
-                    line.sendall(raw)
-                    asked += 1
-                    selector.register(line, selectors.EVENT_READ, Incoming())
-                elif not data:
-                    raise ConnectionError("the connection ended before the answer did")
+                if not data:
+                    lines.discard(line)
+                    line.close()
+                yield incoming.reply(is_whole=bool(data))
+                ask(line if data else None)
     finally:
         for line in lines:
             line.close()
         selector.close()
-    return replies
+
+
+def _received(line: socket.socket) -> bytes:
+    try:
+        return line.recv(1 << 18)
+    except ConnectionError:
+        return b""
 
 
 def percentile(values: Sequence[float], share: float) -> float:

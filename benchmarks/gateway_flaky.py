@@ -4,6 +4,8 @@ Every instance fails 30 % of its requests at random, in five ways alike: 503 bef
 closed or reset in the middle, an error told inside the stream, silence. What counts is what the client gets: the answer
 to the letter, an error, or something cut short and not told. LiteLLM has the same three deployments in one model group,
 three retries, and the group as its own fallback for streams that break.
+
+Each arm has a time: when it is up, no more is asked, and the figures say how many answers there were.
 """
 
 import argparse
@@ -11,15 +13,17 @@ import json
 import os
 import statistics
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.gateway import EVENTS, expected
+from benchmarks.gateway import expected
 from benchmarks.gateway_arms import KEY, STALL_S, Arm, litellm, litellm_python, node, upstream
-from benchmarks.gateway_client import Reply, percentile, question, request, together
+from benchmarks.gateway_client import percentile, question, request, rolling
 
 LANES = 3
 CONNECTIONS = 32
+WORDS = 100  # tokens of an answer
 MODEL = "flaky"
 
 
@@ -51,25 +55,25 @@ def deployments(port: int) -> tuple[dict[str, Any], ...]:
     )
 
 
-def play(arm: Arm, count: int) -> dict[str, Any]:
-    """`count` streamed answers, and what became of them."""
-    raw = request(arm.port, KEY, question(MODEL, EVENTS, is_stream=True), arm.path)
-    replies = list[Reply]()
-    while len(replies) < count:
-        try:
-            replies += together(arm.port, raw, min(count - len(replies), 200), CONNECTIONS)
-        except ConnectionError:
-            replies.append(Reply(0, "", b"", is_whole=False))
-    exact = [each for each in replies if each.status == 200 and each.text == expected(EVENTS)]
-    told = [each for each in replies if each.status != 200 or b'"error"' in each.body or not each.is_whole]
-    silent = len(replies) - len(exact) - sum(each not in exact for each in told)
-    times = [each.total_s * 1e3 for each in exact] or [0.0]
+def play(arm: Arm, count: int, seconds: float) -> dict[str, Any]:
+    """Up to `count` streamed answers, asked within so many seconds, and what became of them."""
+    raw = request(arm.port, KEY, question(MODEL, WORDS, is_stream=True), arm.path)
+    found, exact_ms, wanted = Counter[str](), list[float](), expected(WORDS)
+    for each in rolling(arm.port, raw, count, CONNECTIONS, seconds):
+        found["refused"] += each.status not in (0, 200)
+        if each.status == 200 and each.is_whole and each.text == wanted:
+            exact_ms.append(each.total_s * 1e3)
+        elif each.status != 200 or b'"error"' in each.body or not each.is_whole:
+            found["told"] += 1
+        else:
+            found["silent"] += 1
+    answers, times = len(exact_ms) + found["told"] + found["silent"], exact_ms or [0.0]
     return {
-        "answers": len(replies),
-        "exact_percent": round(100 * len(exact) / len(replies), 3),
-        "told_percent": round(100 * sum(each not in exact for each in told) / len(replies), 3),
-        "silent": silent,
-        "refused": sum(each.status not in (0, 200) for each in replies),
+        "answers": answers,
+        "exact_percent": round(100 * len(exact_ms) / max(1, answers), 3),
+        "told_percent": round(100 * found["told"] / max(1, answers), 3),
+        "silent": found["silent"],
+        "refused": found["refused"],
         "p50_ms": round(statistics.median(times), 1),
         "p95_ms": round(percentile(times, 0.95), 1),
         "p99_ms": round(percentile(times, 0.99), 1),
@@ -80,7 +84,9 @@ def main() -> None:
     """Play and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=110.0)
     parser.add_argument("--peer-answers", type=int, default=300)
+    parser.add_argument("--peer-seconds", type=float, default=25.0)
     parser.add_argument("--without-peer", action="store_true")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
@@ -89,7 +95,7 @@ def main() -> None:
     with ExitStack() as stack:
         direct = stack.enter_context(upstream(python or sys.executable))
         ours = stack.enter_context(node(direct.port, instances(direct.port)))
-        found |= play(ours, told.answers)
+        found |= play(ours, told.answers, told.seconds)
         if python is not None:
             peer = stack.enter_context(
                 litellm(
@@ -100,7 +106,8 @@ def main() -> None:
                     retries=3,
                 )
             )
-            found |= {f"litellm_{name}": value for name, value in play(peer, told.peer_answers).items()}
+            theirs = play(peer, told.peer_answers, told.peer_seconds)
+            found |= {f"litellm_{name}": value for name, value in theirs.items()}
     print(json.dumps(found | {"load": round(os.getloadavg()[0], 2)}))
 
 
