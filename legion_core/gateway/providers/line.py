@@ -77,6 +77,7 @@ class Line(asyncio.Protocol):
         self._is_gone = False
         self._error: LineError | None = None
         self._unpack: Any = None
+        self._unread: Any = None  # tells whether anything lies in the socket that nobody has read
         self._waiter: asyncio.Future[None] | None = None
         self._tap: Tap | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -91,6 +92,9 @@ class Line(asyncio.Protocol):
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection is not None and hasattr(select, "poll"):
+            self._unread = select.poll()
+            self._unread.register(connection.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Part of an answer; anything behind a whole one makes the line useless."""
@@ -202,12 +206,7 @@ class Line(asyncio.Protocol):
         transport = self._transport
         if self._is_gone or transport is None or transport.is_closing():
             return False
-        connection = transport.get_extra_info("socket")
-        if connection is None or not hasattr(select, "poll"):
-            return True
-        looked = select.poll()
-        looked.register(connection.fileno(), select.POLLIN)
-        return not looked.poll(0)
+        return self._unread is None or not self._unread.poll(0)
 
     @property
     def is_whole(self) -> bool:

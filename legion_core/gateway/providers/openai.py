@@ -3,8 +3,8 @@
 import base64
 import binascii
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import msgspec
@@ -102,12 +102,6 @@ class OpenAICompatible:
         self, request: Request, model: str, *, prefix: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """See `Provider`; a `prefix` needs a model that is configured, or was found by a probe, to take one."""
-        return self._stream(request, model, prefix)
-
-    @asynccontextmanager
-    async def _stream(
-        self, request: Request, model: str, prefix: str
-    ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         offer = self._offers.get(model) or self._found.get(model)
         if prefix and (offer is None or offer.continuation not in ("prefill", "native")):
             raise Unsupported(
@@ -116,9 +110,7 @@ class OpenAICompatible:
         names = ToolNames(tool.name for tool in request.tools)
         body = body_of(request, model, self._flavour, names, prefix=prefix)
         reader = self._reader(request, names, prefix)
-        path = self._path(model, "/chat/completions")
-        async with self._wire.chunks(path, body, SseParser(), reader) as chunks:
-            yield chunks
+        return self._wire.chunks(self._path(model, "/chat/completions"), body, SseParser(), reader)
 
     def _path(self, model: str, what: str) -> str:
         """Where `what` is asked of that model, behind the base address."""

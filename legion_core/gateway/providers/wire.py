@@ -6,10 +6,12 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar, cast
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
@@ -19,7 +21,6 @@ from legion_core.gateway.providers.chunks import Chunks, Parser, Reader
 from legion_core.gateway.providers.line import Exchange, LineError, Undecodable
 from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlow, Lines
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
-from legion_core.gateway.types import Chunk
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     ConfigError,
@@ -100,7 +101,7 @@ class Wire:
         self.base_url = base_url.rstrip("/")
         self.host = parts.hostname
         self._clock = clock
-        self._headers = dict(headers or {})
+        self._headers = {**_USUAL, **(headers or {})}
         self._secrets = secrets
         self._limits = limits
         self._sign = sign
@@ -130,29 +131,23 @@ class Wire:
         return await self._whole("POST", path, body, kind)
 
     async def _whole(self, method: str, path: str, body: bytes, kind: type[T]) -> T:
-        until_s = _now_s() + self._limits.answer_s
-        async with self._exchange(method, path, body, until_s, self._limits.answer_s) as exchange:
-            try:
-                raw = await self._bounded(exchange, BODY_BYTES_MAX, until_s)
-            except TimeoutError as error:
-                raise TimedOut(
-                    f"{self.name} gave no whole answer within {self._limits.answer_s:g} s."
-                ) from error
+        limit_s = self._limits.answer_s
+        until_s = _now_s() + limit_s
+        exchange = await self.send(method, path, body, until_s, limit_s)
+        try:
+            raw = await self._bounded(exchange, BODY_BYTES_MAX, until_s)
+        except TimeoutError as error:
+            raise TimedOut(f"{self.name} gave no whole answer within {limit_s:g} s.") from error
+        finally:
+            await exchange.aclose()
         try:
             return msgspec.json.decode(raw, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise self._malformed(raw) from error
 
-    @asynccontextmanager
-    async def chunks(
-        self, path: str, body: bytes, parser: Parser[E], reader: Reader[E]
-    ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
+    def chunks(self, path: str, body: bytes, parser: Parser[E], reader: Reader[E]) -> "Streaming[E]":
         """POST and read the streamed answer; see `Provider.stream` for what may be raised and when."""
-        limit_s = self._limits.first_event_s
-        async with self._exchange("POST", path, body, _now_s() + limit_s, limit_s) as exchange:
-            chunks = Chunks(self, exchange, parser, reader, first_event_s=limit_s, idle_s=self._limits.idle_s)
-            yield chunks
-            await chunks.drain()
+        return Streaming(self, path, body, parser, reader, self._limits)
 
     def broke(self, error: LineError, seen: int) -> StreamBroken:
         """A connection that was lost in the middle of an answer, or a body that cannot be read."""
@@ -177,20 +172,15 @@ class Wire:
             hint="Check the base_url and the kind of this instance.",
         )
 
-    @asynccontextmanager
-    async def _exchange(
-        self, method: str, path: str, body: bytes, until_s: float, limit_s: float
-    ) -> AsyncGenerator[Exchange, None]:
-        """An answer with status 2xx; anything else raises what it stands for."""
+    async def send(self, method: str, path: str, body: bytes, until_s: float, limit_s: float) -> Exchange:
+        """An answer with status 2xx, to be closed; anything else raises what it stands for."""
         carrier = await self._open()
-        # What a path may hold stays as it is; what no request line may carry is quoted.
-        url = percent(self.base_url + path, safe=_URL_SAFE)
-        headers = {**_USUAL, **self._headers}
+        url = _url(self.base_url, path)
+        headers = self._headers
         if self._sign is not None:
             async with self._deadline(self._limits.answer_s, "could not be signed in to"):
-                headers |= {
-                    name.lower(): value for name, value in (await self._sign(method, url, body)).items()
-                }
+                signed = await self._sign(method, url, body)
+            headers = {**headers, **{name.lower(): value for name, value in signed.items()}}
         try:
             fault("providers.connect")
             exchange = await carrier.send(method, url, headers, body, until_s)
@@ -207,10 +197,10 @@ class Wire:
                 f"{self.name} at {self.base_url} could not be reached: {self._why(error)}.",
                 hint="Is it running, and is the address right?" if self.is_loopback else "",
             ) from error
+        if 200 <= exchange.status < 300:
+            return exchange
         try:
-            if not 200 <= exchange.status < 300:
-                raise await self._refusal(exchange)
-            yield exchange
+            raise await self._refusal(exchange)
         finally:
             await exchange.aclose()
 
@@ -278,6 +268,50 @@ class Wire:
             await carrier.aclose()
 
 
+class Streaming(Generic[E]):
+    """The context of one streamed answer: within it are its chunks, behind it its connection is free or closed.
+
+    A class of its own, as a generator for each request costs as much as several of its chunks.
+    """
+
+    def __init__(
+        self, wire: Wire, path: str, body: bytes, parser: Parser[E], reader: Reader[E], limits: Limits
+    ) -> None:
+        self._wire = wire
+        self._path = path
+        self._body = body
+        self._parser = parser
+        self._reader = reader
+        self._limits = limits
+        self._exchange: Exchange | None = None
+        self._chunks: Chunks[E] | None = None
+
+    async def __aenter__(self) -> Chunks[E]:
+        limit_s = self._limits.first_event_s
+        exchange = await self._wire.send("POST", self._path, self._body, _now_s() + limit_s, limit_s)
+        self._exchange = exchange
+        self._chunks = Chunks(
+            self._wire,
+            exchange,
+            self._parser,
+            self._reader,
+            first_event_s=limit_s,
+            idle_s=self._limits.idle_s,
+        )
+        return self._chunks
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._exchange is not None
+        assert self._chunks is not None
+        try:
+            if kind is None:
+                await self._chunks.drain()
+        finally:
+            await self._exchange.aclose()
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address is this machine."""
     if host.lower().rstrip(".") == "localhost":
@@ -286,6 +320,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=256)
+def _url(base_url: str, path: str) -> str:
+    """The whole address. What a path may hold stays as it is; what no request line may carry is quoted."""
+    return percent(base_url + path, safe=_URL_SAFE)
 
 
 def _now_s() -> float:
