@@ -18,6 +18,8 @@ os.environ["LC_ALL"] = "C.UTF-8"
 for _name in ("QT_SCALE_FACTOR", "QT_STYLE_OVERRIDE", "QT_QPA_PLATFORMTHEME", "DISPLAY", "WAYLAND_DISPLAY"):
     os.environ.pop(_name, None)
 
+SLOW_BOUND_S = 900.0
+
 pytest_plugins = (
     "tests.support.network",
     "tests.support.logs",
@@ -48,6 +50,14 @@ def legion_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "legion-home"
     monkeypatch.setenv("LEGION_HOME", str(home))
     return home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is slow on a quiet machine is slower still on a busy one; a bound tells a hang and nothing else."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("slow", "model", "xvfb")):
+            own = [float(mark.args[0]) for mark in item.iter_markers("timeout")]
+            item.add_marker(pytest.mark.timeout(max([*own, SLOW_BOUND_S])), append=False)
 
 
 def pytest_collection_finish() -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from app.views.window import MainWindow
 
 
+# pytest-qt waits for five seconds where a test names no other time: on a busy machine that is no hang.
+for _wait in (QtBot.waitSignal, QtBot.waitSignals, QtBot.waitUntil, QtBot.waitExposed, QtBot.waitActive):
+    _wait.__kwdefaults__["timeout"] = 100_000
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     """Delete what of the app has no owner, after every guard has looked.

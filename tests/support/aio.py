@@ -1,11 +1,11 @@
-"""Runs a coroutine to its end in a fresh loop, with a bound on the wait so that a hang is a failure."""
+"""Runs a coroutine to its end in a fresh loop, with a bound on the wait: it tells a hang, never a busy machine."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-BOUND_S = 30.0
+BOUND_S = 100.0
 
 
 def run(work: Coroutine[Any, Any, T], bound_s: float = BOUND_S) -> T:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +25,19 @@ def _start_server() -> tuple[subprocess.Popen[bytes], str]:
     return server, f":{number}"
 
 
+def _wait_for_manager(environment: dict[str, str], manager: "subprocess.Popen[bytes]") -> None:
+    """Windows shown before it manages are taken over later, and lose the focus then."""
+    if shutil.which("xdotool") is None:
+        return
+    while manager.poll() is None:
+        asked = subprocess.run(
+            ["xdotool", "get_num_desktops"], env=environment, capture_output=True, check=False, timeout=100
+        )
+        if asked.returncode == 0:
+            return
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="session")
 def x_display() -> Iterator[str]:
     """The DISPLAY of a private server with openbox (where installed); mark the test `xvfb`."""
@@ -34,11 +48,12 @@ def x_display() -> Iterator[str]:
         manager = subprocess.Popen(
             ["openbox"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        _wait_for_manager(environment, manager)
     yield display
     for process in (manager, server):
         if process is not None:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=100)
 
 
 @pytest.fixture

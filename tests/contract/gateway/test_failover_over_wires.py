@@ -94,7 +94,7 @@ def test_a_stream_cut_at_any_event_goes_on_elsewhere_and_loses_nothing(
             for provider in under_test.gateway.inventory.providers.values():
                 await provider.aclose()
 
-    aio.run(main(), bound_s=60)
+    aio.run(main(), bound_s=100)
 
 
 def test_a_stream_that_falls_silent_goes_on_elsewhere(tmp_path: Path) -> None:

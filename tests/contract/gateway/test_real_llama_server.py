@@ -68,4 +68,4 @@ def test_a_real_llama_server_is_found_and_answers_as_it_was_proposed(port: int) 
         await provider.aclose()
         assert any(isinstance(chunk, TextDelta) and chunk.text for chunk in seen)
 
-    run(scenario(), bound_s=100.0)
+    run(scenario(), bound_s=400.0)

@@ -67,7 +67,7 @@ def test_a_process_killed_at_any_instant_has_lost_nothing_it_was_told_is_safe(
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(chance.randrange(1, 400))]
         process.send_signal(signal.SIGKILL)
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=100)
         assert process.returncode == -signal.SIGKILL
         told |= acknowledged(b"".join(lines) + rest)
         there = found(path)
@@ -97,9 +97,9 @@ def test_a_schema_change_killed_half_way_leaves_the_old_or_the_new_and_a_copy(
 ) -> None:
     path, copy = tmp_path / "j.db", tmp_path / "j.db.backup"
     first = child(path, "process", 0, 80, LEGION_TEST_STEPS="1")
-    assert first.communicate(timeout=60)[1] == b""
+    assert first.communicate(timeout=100)[1] == b""
     killed = child(path, "process", 1000, 80, LEGION_TEST_DIE_AT=f"storage.write:{number}")
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=100)
     assert killed.returncode == -signal.SIGKILL
     direct = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     names = [name for (name,) in rows(direct, "SELECT name FROM legion_migrations ORDER BY name")]
@@ -118,7 +118,7 @@ def test_a_creation_killed_half_way_is_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     for number in (1, 2, 3):
         killed = child(path, "process", 0, 8, LEGION_TEST_DIE_AT=f"storage.write:{number}")
-        killed.communicate(timeout=60)
+        killed.communicate(timeout=100)
         assert killed.returncode == -signal.SIGKILL
         assert not path.exists(), "a file is never seen half made"
     assert found(path) == set()
@@ -131,6 +131,6 @@ def test_a_kill_at_a_named_point_loses_nothing_acknowledged(tmp_path: Path, site
     path = tmp_path / "j.db"
     assert found(path) == set()
     killed = child(path, "power", 0, 4000, LEGION_TEST_DIE_AT=f"{site}:{visit}")
-    output, _ = killed.communicate(timeout=60)
+    output, _ = killed.communicate(timeout=100)
     assert killed.returncode == -signal.SIGKILL
     assert acknowledged(output) <= found(path)

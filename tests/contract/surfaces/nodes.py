@@ -58,7 +58,7 @@ def running_node(home: Path, env: Mapping[str, str], port: int = 0) -> Iterator[
 
     thread = threading.Thread(target=work, name="node", daemon=True)
     thread.start()
-    assert started.wait(20.0), "the node did not start"
+    assert started.wait(100.0), "the node did not start"
     if failed:
         raise failed[0]
     loop, stop, url = told[0]
@@ -66,7 +66,7 @@ def running_node(home: Path, env: Mapping[str, str], port: int = 0) -> Iterator[
         yield url
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(20.0)
+        thread.join(100.0)
         assert not thread.is_alive(), "the node did not stop"
         if failed:
             raise failed[0]

@@ -298,7 +298,7 @@ def files(tmp_path: Path) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        thread.join(10.0)
+        thread.join(100.0)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -43,7 +43,7 @@ class Desk:
     async def server(self, name: str = "notes", *words: str, **given: Any) -> None:
         """Register and approve the test's server."""
         command = (sys.executable, str(SERVER), *words)
-        spec = ServerSpec(name=name, command=command, timeout_s=20.0, **given)
+        spec = ServerSpec(name=name, command=command, timeout_s=90.0, **given)
         servers = self.legion.mcp.servers
         await servers.add(spec, LOCAL_OWNER)
         row = await servers.look(name, LOCAL_OWNER)

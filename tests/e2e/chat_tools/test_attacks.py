@@ -33,7 +33,7 @@ def test_poisoned_words_are_cleaned_told_as_the_servers_own_and_warned_of(legion
             assert any("orders to a model" in note for note in asked[0].notes)
             assert any("nobody can see" in note for note in asked[0].notes)
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_what_a_tool_gives_stays_in_its_fence_and_is_never_fetched(legion_home: Path) -> None:
@@ -57,7 +57,7 @@ def test_what_a_tool_gives_stays_in_its_fence_and_is_never_fetched(legion_home: 
             (call,) = await made.calls(chat)
             assert "\x1b" not in call.result
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -93,7 +93,7 @@ def test_a_tool_that_changes_after_the_yes_is_not_called(
             assert len(asked) == 1
             assert (await made.calls(chat))[-1].state == "done"
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_the_words_of_one_server_do_not_spend_the_yes_given_to_another(legion_home: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_words_of_one_server_do_not_spend_the_yes_given_to_another(legion_ho
             ]  # fmt: skip
             assert any("evil spoke in this chat since" in note for note in asked[2].notes)
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_servers_own_word_never_lowers_the_risk_and_may_raise_it(legion_home: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_servers_own_word_never_lowers_the_risk_and_may_raise_it(legion_home: 
                 ("danger", ("once", "chat")),
             ]
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_two_servers_with_a_tool_of_one_name_are_two_tools(legion_home: Path) -> None:
@@ -153,7 +153,7 @@ def test_two_servers_with_a_tool_of_one_name_are_two_tools(legion_home: Path) ->
             assert asked[0].whose == NOTES
             assert "hello" in contents(made.asked()[1], "tool")[0]
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.parametrize("mode", ["samples", "elicits"])
@@ -170,7 +170,7 @@ def test_a_server_gets_no_answer_of_a_model_and_no_words_of_the_person(legion_ho
             (call,) = await made.calls(chat)
             assert '"code"' in call.result
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_no_token_of_ours_and_nothing_of_our_environment_reaches_a_server(legion_home: Path) -> None:
@@ -185,7 +185,7 @@ def test_no_token_of_ours_and_nothing_of_our_environment_reaches_a_server(legion
             # What a model knows of a key it may try to send: the person sees that there is one, not which.
             assert token not in asked[0].arguments
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_only_the_window_says_yes_and_only_as_far_as_was_offered(legion_home: Path) -> None:
@@ -212,4 +212,4 @@ def test_only_the_window_says_yes_and_only_as_far_as_was_offered(legion_home: Pa
                 await made.legion.chat.finished(turn)
             assert (await made.calls(chat))[0].state == "denied"
 
-    run(work(), 60)
+    run(work(), 400)

@@ -46,4 +46,4 @@ def test_a_call_under_way_when_the_workbench_was_killed_is_told_and_the_chat_goe
             assert view.messages[-1].text == "I see."
             assert "not known" in json.dumps(made.asked()[-1])
 
-    run(work(), 90)
+    run(work(), 400)

@@ -50,7 +50,7 @@ def test_a_tool_is_called_and_its_result_goes_back_on_every_wire(legion_home: Pa
             listed = made.legion.mcp.calls()
             assert (listed[0].client, listed[0].outcome) == ("chat", "ok")
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_tools_are_off_until_a_person_switches_them_on(legion_home: Path) -> None:
@@ -73,7 +73,7 @@ def test_tools_are_off_until_a_person_switches_them_on(legion_home: Path) -> Non
             with pytest.raises(Denied):
                 await made.legion.mcp.chats.switch(chat, NOTES, True, agent)
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_model_that_knows_no_tools_answers_without_and_it_is_said(legion_home: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_model_that_knows_no_tools_answers_without_and_it_is_said(legion_home:
             assert view.messages[-1].status == "complete"
             assert "tools" not in made.asked()[0]
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_refusal_goes_to_the_model_with_what_the_person_said(legion_home: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_refusal_goes_to_the_model_with_what_the_person_said(legion_home: Path
             assert call.state == "denied"
             assert not call.task
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_with_nobody_at_the_window_nothing_is_called(legion_home: Path) -> None:
@@ -119,7 +119,7 @@ def test_with_nobody_at_the_window_nothing_is_called(legion_home: Path) -> None:
             assert call.state == "denied"
             assert "window" in call.result
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.parametrize(("scope", "elsewhere"), [("once", 2), ("chat", 1), ("always", 0)])
@@ -145,7 +145,7 @@ def test_a_yes_holds_as_far_as_it_was_given(legion_home: Path, scope: str, elsew
                 await made.legion.mcp.chats.forget(yeses[0].tool)
                 assert await made.legion.mcp.chats.yeses() == ()
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.requirement("mcp.approval-diff")
@@ -172,7 +172,7 @@ def test_what_only_reads_of_our_own_is_not_asked_for_and_what_writes_is(legion_h
             ]
             assert (legion_home / "files" / "a.txt").read_text(encoding="utf-8") == "one\nthree\n"
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_stop_ends_the_wait_for_a_yes_and_the_answer(legion_home: Path) -> None:
@@ -199,7 +199,7 @@ def test_stop_ends_the_wait_for_a_yes_and_the_answer(legion_home: Path) -> None:
             assert "stopped" in json.dumps(made.asked()[-1])
             assert turn.conversation_id == chat
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_stop_ends_a_call_that_runs(legion_home: Path, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_stop_ends_a_call_that_runs(legion_home: Path, tmp_path: Path) -> None:
             view = await made.legion.tasks.wait(task)
             assert view.status == "cancelled"
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_rounds_have_an_end_and_the_model_is_then_asked_to_speak(legion_home: Path) -> None:
@@ -239,7 +239,7 @@ def test_rounds_have_an_end_and_the_model_is_then_asked_to_speak(legion_home: Pa
             ids = [call["id"] for each in bodies[-1]["messages"] for call in each.get("tool_calls", ())]
             assert len(set(ids)) == len(ids) > 0
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_arguments_that_are_none_are_told_to_the_model(legion_home: Path, argume
             assert why in first.result
             assert "no tool 'nope'" in second.result
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_long_result_is_cut_for_the_model_and_whole_in_its_task(legion_home: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_long_result_is_cut_for_the_model_and_whole_in_its_task(legion_home: P
             result: Any = (await made.legion.tasks.wait(call.task)).result
             assert len(result["text"]) == 90_000
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_chat_kept_here_asks_before_anything_leaves_whatever_was_allowed(legion_home: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_chat_kept_here_asks_before_anything_leaves_whatever_was_allowed(legio
             assert told.problem
             assert [source.is_remote for source in told.sources if source.key == "extension:http"] == [True]
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_program_that_asks_in_the_owners_chat_is_answered_without_tools(legion_home: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_program_that_asks_in_the_owners_chat_is_answered_without_tools(legion
                 ACTING.reset(mark)
             assert "tools" not in made.asked()[0]
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.requirement("audit.mcp")
@@ -342,4 +342,4 @@ def test_who_registered_approved_allowed_and_decided_is_in_the_log(legion_home: 
             assert "fingerprint" in row.detail
             assert (await made.legion.audit.verify()).is_whole
 
-    run(work(), 60)
+    run(work(), 400)

@@ -72,7 +72,7 @@ def test_a_chat_is_given_tools_and_asked_about_by_rest(legion_home: Path, tmp_pa
                 assert (await owner.delete(gone)).status_code == 404
             assert file.read_text(encoding="utf-8") == "new\n"
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_token_that_may_chat_does_not_make_the_owners_tools_run(legion_home: Path) -> None:
@@ -90,4 +90,4 @@ def test_a_token_that_may_chat_does_not_make_the_owners_tools_run(legion_home: P
                 await asyncio.sleep(0)
             assert "tools" not in made.asked()[0]
 
-    run(work(), 60)
+    run(work(), 400)

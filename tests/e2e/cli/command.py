@@ -14,7 +14,7 @@ from legion_core.node import open_node
 from legion_core.surfaces.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[3]
-BOUND_S = 60.0
+BOUND_S = 300.0
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def test_a_page_that_reaches_loopback_gets_nothing_with_or_without_a_token(legio
             assert not [name for name in preflight.headers if name.startswith("access-control")]
             assert node.legion.mcp.clients() == ()
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_no_token_a_wrong_one_or_two_open_no_session(legion_home: Path) -> None:
@@ -75,7 +75,7 @@ def test_no_token_a_wrong_one_or_two_open_no_session(legion_home: Path) -> None:
             }
             assert (await http.post(node.url, json=body, headers=modern)).status_code == 401
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.requirement("mcp.session-bound")
@@ -103,7 +103,7 @@ def test_a_session_stolen_by_another_token_does_not_exist_for_it(legion_home: Pa
             assert (await http.delete(node.url, headers=headers)).status_code == 200
             assert (await http.post(node.url, json=body, headers=headers)).status_code == 404
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_what_is_not_a_message_or_too_large_is_refused_and_the_next_one_answered(legion_home: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_is_not_a_message_or_too_large_is_refused_and_the_next_one_answered
             ping = {"jsonrpc": "2.0", "id": 3, "method": "ping"}
             assert frame_of((await http.post(node.url, json=ping, headers=headers)).text)["result"] == {}
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_flood_of_unknown_methods_is_answered_and_leaves_nothing_behind(legion_home: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_flood_of_unknown_methods_is_answered_and_leaves_nothing_behind(legion
             assert left <= before
             assert node.legion.mcp.calls() == ()
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_sessions_are_bounded(legion_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_sessions_are_bounded(legion_home: Path, monkeypatch: pytest.MonkeyPatch
             await http.delete(node.url, headers={**ACCEPT, "Mcp-Session-Id": sessions[0]})
             assert await opened(http, node.url)
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 @pytest.mark.requirement("mcp.headers-match")
@@ -200,7 +200,7 @@ def test_headers_that_name_another_method_or_tool_than_the_body_are_refused(legi
             answer = await http.post(node.url, json=body, headers=unknown)
             assert (answer.status_code, answer.json()["error"]["code"]) in ((400, -32022), (400, -32020))
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_nobody_can_have_a_program_started_or_approve_it_by_way_of_a_tool(legion_home: Path) -> None:
@@ -216,7 +216,7 @@ def test_nobody_can_have_a_program_started_or_approve_it_by_way_of_a_tool(legion
             (planted / ".mcp.json").write_text('{"mcpServers": {"x": {"command": "id"}}}', encoding="utf-8")
             assert await node.legion.mcp.servers.list() == ()
 
-    run(work(), 60)
+    run(work(), 400)
 
 
 def test_a_node_that_stops_ends_open_streams_at_once(legion_home: Path) -> None:
@@ -233,4 +233,4 @@ def test_a_node_that_stops_ends_open_streams_at_once(legion_home: Path) -> None:
                     pass
             await answer.aclose()
 
-    run(work(), 60)
+    run(work(), 400)

@@ -50,13 +50,13 @@ def command(home: Path) -> Iterator[Command]:
         [sys.executable, "-m", "legion_core", "mcp"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env,
     ) as process:  # fmt: skip
-        watchdog = threading.Timer(90.0, process.kill)
+        watchdog = threading.Timer(400.0, process.kill)
         watchdog.start()
         try:
             yield Command(process)
             assert process.stdin is not None
             process.stdin.close()
-            assert process.wait(30.0) == 0
+            assert process.wait(100.0) == 0
         finally:
             process.kill()
             watchdog.cancel()

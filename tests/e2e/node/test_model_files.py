@@ -43,4 +43,4 @@ def test_a_download_goes_on_in_the_next_node_and_the_model_is_offered(legion_hom
                 path.write_bytes(held)
                 assert await node.legion.models.verify("toy") != rows["toy"].sha256
 
-    run(scenario(), 60)
+    run(scenario())

@@ -164,7 +164,7 @@ def test_the_starter_model_answers_and_the_second_answer_knows_the_first(legion_
             rows = await node.legion.llm.ledger(conversation=turn.conversation_id)
             assert [row.outcome for row in rows] == ["succeeded", "succeeded"]
 
-    run(scenario(), bound_s=100)
+    run(scenario(), bound_s=400)
 
 
 @pytest.mark.model
@@ -200,7 +200,7 @@ def test_a_model_killed_at_any_token_finishes_its_answer_and_answers_the_next_qu
             assert engine.health("smollm2-135m-instruct").pid not in (None, pid)  # type: ignore[attr-defined]
             await asyncio.sleep(0)
 
-    run(scenario(), bound_s=100)
+    run(scenario(), bound_s=400)
 
 
 @pytest.mark.model
@@ -222,7 +222,7 @@ def test_the_starter_model_embeds_in_a_process_of_its_own_and_like_is_near_like(
             assert rows[0].outcome == "succeeded"
             assert rows[0].usage.input_tokens > 10
 
-    run(scenario(), bound_s=100)
+    run(scenario(), bound_s=400)
 
 
 def test_a_door_nobody_uses_costs_nothing_and_the_first_knock_is_answered(legion_home: Path) -> None:
@@ -235,7 +235,7 @@ async def main():
     async with open_node(Path(sys.argv[1]), env={}, port=0) as node:
         heavy = {"uvicorn", "starlette", "httptools", "click", "anyio", "httpx"} & set(sys.modules)
         print("before", sorted(heavy))
-        answer = await asyncio.to_thread(lambda: urllib.request.urlopen(node.url + "/readyz", timeout=20).status)
+        answer = await asyncio.to_thread(lambda: urllib.request.urlopen(node.url + "/readyz", timeout=100).status)
         print("answer", answer)
 
 asyncio.run(main())

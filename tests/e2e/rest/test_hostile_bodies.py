@@ -52,7 +52,7 @@ class Door:
 
     def __init__(self, url: str, token: str) -> None:
         self._host, self._token = urlsplit(url).netloc, token
-        self._connection = http.client.HTTPConnection(self._host, timeout=60)
+        self._connection = http.client.HTTPConnection(self._host, timeout=300)
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}

@@ -53,7 +53,7 @@ class Door:
 
     def __init__(self, url: str, token: str) -> None:
         self._host, self._token = urlsplit(url).netloc, token
-        self._connection = http.client.HTTPConnection(self._host, timeout=120)
+        self._connection = http.client.HTTPConnection(self._host, timeout=300)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **more: str) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self._token}", **more}
@@ -152,7 +152,7 @@ def test_event_streams_are_bounded_and_the_door_stays_open(door: Door, url: str,
     streams: list[http.client.HTTPConnection] = []
     statuses: list[int] = []
     for _ in range(40):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300)
         connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {token}"})
         streams.append(connection)
         statuses.append(connection.getresponse().status)

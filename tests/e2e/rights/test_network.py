@@ -93,7 +93,7 @@ def test_offline_reaches_this_computer_alone_and_needs_no_look_up(
             await legion.network.set_offline(True)
             assert (await legion.providers.test("box-a")).is_ok
             order = await legion.tasks.submit(_get("https://elsewhere.example/"))
-            done = await legion.tasks.wait(order.id, 20.0)
+            done = await legion.tasks.wait(order.id, 90.0)
             assert "offline" in repr(done.reason)
             with pytest.raises(LegionError, match="offline"):
                 await legion.models.pull("https://models.example/toy.gguf", allow_private=True)

@@ -135,7 +135,7 @@ def test_planted_secrets_are_found_in_no_log_dump_export_database_event_or_child
                 logging.getLogger("legion.canary").exception("it broke: %s", planted["env key"])
             seen.extend(repr(event) for event in events.take_nowait())
 
-    run(whole_run(), 90.0)
+    run(whole_run(), 400)
     for words in (["doctor"], ["config", "check"], ["provider", "list"], ["secret", "list"], ["token", "list"], ["audit", "list"],
                   ["hook", "list"], ["ledger", "summary"], ["audit", "export"]):  # fmt: skip
         out, err = io.StringIO(), io.StringIO()

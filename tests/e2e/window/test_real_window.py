@@ -32,8 +32,16 @@ class Screen:
         )
 
     def xdotool(self, *words: str) -> str:
-        done = subprocess.run(["xdotool", *words], env=self.env, capture_output=True, text=True, check=False)
-        return done.stdout.strip().split("\n")[0]
+        return self.told(*words).strip().split("\n")[0]
+
+    def told(self, *words: str) -> str:
+        """All of its output. A window that goes away while it waits for one would hold it for ever."""
+        try:
+            return subprocess.run(
+                ["xdotool", *words], env=self.env, capture_output=True, text=True, check=False, timeout=30
+            ).stdout
+        except subprocess.TimeoutExpired:
+            return ""
 
     def wait_for(self, ask: Callable[[], str]) -> str:
         """Ask until there is an answer; the bound is a hang, not a speed."""
@@ -71,7 +79,7 @@ class Screen:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=100) as answer:
             return json.load(answer)
 
     def quit(self) -> int:
@@ -101,7 +109,7 @@ def screen(x_environment: dict[str, str], tmp_path: Path) -> Iterator[Screen]:
     if made.process.poll() is None:
         made.process.send_signal(signal.SIGTERM)
         try:
-            made.process.wait(timeout=150)
+            made.process.wait(timeout=400)
         except subprocess.TimeoutExpired:
             made.process.kill()
             made.process.wait(timeout=10)
@@ -151,7 +159,7 @@ def test_typing_at_once_on_the_first_run_is_not_lost(screen: Screen) -> None:
     assert screen.wait_for(lambda: screen.title if "typed at once" in screen.title else "")
     # An answer may be under way, and quitting by hand would ask about it; a signal does not.
     screen.process.send_signal(signal.SIGTERM)
-    assert screen.process.wait(timeout=60) == 0
+    assert screen.process.wait(timeout=400) == 0
 
 
 def test_the_place_of_the_window_is_found_again(screen: Screen) -> None:
@@ -162,13 +170,12 @@ def test_the_place_of_the_window_is_found_again(screen: Screen) -> None:
     assert screen.quit() == 0
     again = Screen(screen.env, screen.home)
     try:
-        shape = again.wait_for(lambda: again.xdotool("getwindowgeometry", "--shell", again.window))
-        shape = subprocess.run(
-            ["xdotool", "getwindowgeometry", "--shell", again.window], env=again.env, capture_output=True, text=True,
-            check=False,
-        ).stdout  # fmt: skip
-        assert "WIDTH=1000" in shape
-        assert "HEIGHT=640" in shape
+
+        def shape() -> str:
+            said = again.told("getwindowgeometry", "--shell", again.window)
+            return said if "WIDTH=1000" in said and "HEIGHT=640" in said else ""
+
+        assert again.wait_for(shape)
     finally:
         again.process.send_signal(signal.SIGTERM)
-        assert again.process.wait(timeout=150) == 0
+        assert again.process.wait(timeout=400) == 0

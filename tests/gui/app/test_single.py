@@ -39,9 +39,9 @@ def test_a_second_start_hands_its_arguments_to_the_first(
         "import sys; from pathlib import Path; from app.single import raise_first;"
         f"sys.exit(0 if raise_first(Path({str(tmp_path)!r}), ['desktop', 'x']) else 1)"
     )
-    with qtbot.waitSignal(first.asked, timeout=20_000) as heard:
+    with qtbot.waitSignal(first.asked, timeout=100_000) as heard:
         second = subprocess.Popen([sys.executable, "-c", program])
-    qtbot.waitUntil(lambda: second.poll() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: second.poll() is not None, timeout=100_000)
     assert heard.args == [["desktop", "x"]]
     assert second.returncode == 0
 
@@ -53,8 +53,8 @@ def test_a_start_that_arrives_in_pieces_is_heard_once_it_is_whole(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second:
         second.connect(str(address(tmp_path)))
         second.sendall(line[:7])
-        qtbot.waitUntil(lambda: any(heard for _, heard in first._peers.values()), timeout=20_000)
-        with qtbot.waitSignal(first.asked, timeout=20_000) as heard:
+        qtbot.waitUntil(lambda: any(heard for _, heard in first._peers.values()), timeout=100_000)
+        with qtbot.waitSignal(first.asked, timeout=100_000) as heard:
             second.sendall(line[7:])
         assert heard.args == [["desktop", "ö" * 3000]]
 
@@ -71,7 +71,7 @@ def test_what_is_no_start_of_ours_is_hung_up_on(
         other.setblocking(False)
         other.send(said)
         other.shutdown(socket.SHUT_WR)
-        qtbot.waitUntil(lambda: _is_hung_up(other), timeout=20_000)
+        qtbot.waitUntil(lambda: _is_hung_up(other), timeout=100_000)
     assert first.is_listening
 
 

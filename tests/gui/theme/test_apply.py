@@ -90,7 +90,7 @@ def test_the_ring_is_marked_for_focus_without_a_mouse_and_taken_back(qtbot: QtBo
     qtbot.addWidget(parent)
     parent.show()
     parent.activateWindow()
-    qtbot.waitUntil(parent.isActiveWindow, timeout=20_000)
+    qtbot.waitUntil(parent.isActiveWindow, timeout=100_000)
     first.setFocus()
     assert has_keyboard_focus(first)
     second.setFocus()

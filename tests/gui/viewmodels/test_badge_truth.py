@@ -82,4 +82,4 @@ def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path) -> None:
             assert answered > ANSWERS / 2
             assert joined > 5
 
-    run(scenario(), 60)
+    run(scenario())

@@ -18,7 +18,7 @@ def window(qapp: QApplication, qtbot: QtBot) -> QWidget:
     made.resize(900, 560)
     made.show()
     made.activateWindow()
-    qtbot.waitUntil(made.isActiveWindow, timeout=20_000)
+    qtbot.waitUntil(made.isActiveWindow, timeout=100_000)
     return made
 
 
@@ -54,7 +54,7 @@ def test_without_undo_there_is_no_button(window: QWidget) -> None:
 def test_it_goes_by_itself_and_leaves_no_timer(window: QWidget, qtbot: QtBot) -> None:
     toast = Toast(window)
     toast.tell("Gone soon", shown_ms=1)
-    qtbot.waitUntil(toast.isHidden, timeout=20_000)
+    qtbot.waitUntil(toast.isHidden, timeout=100_000)
     assert not toast._timer.isActive()
 
 

@@ -105,7 +105,7 @@ def test_a_function_of_a_drop_in_folder_is_found_by_every_process_that_carries_t
             view = await two.chains.wait(run_id, WAIT_S)
             assert (view.status, view.result) == ("succeeded", {"amount": 42}), told(view)
 
-    run(scenario(), bound_s=60.0)
+    run(scenario(), bound_s=110.0)
 
 
 def test_a_task_whose_outcome_nobody_knows_holds_its_run_until_a_person_says(tmp_path: Path) -> None:

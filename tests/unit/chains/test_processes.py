@@ -76,7 +76,7 @@ def test_what_happens_in_a_run_is_told_in_every_process(tmp_path: Path) -> None:
                     ]
                     assert [each.node for each in steps[0].came] == ["b"]
 
-    run(scenario(), bound_s=60.0)
+    run(scenario(), bound_s=110.0)
 
 
 def test_a_run_left_by_one_engine_is_ended_by_the_next(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_run_left_by_one_engine_is_ended_by_the_next(tmp_path: Path) -> None:
             assert (view.status, view.result) == ("succeeded", "held")
             assert node(view, "a").attempt == 1
 
-    run(scenario(), bound_s=60.0)
+    run(scenario(), bound_s=110.0)
 
 
 @pytest.mark.allow_log("cannot be written", "could not be written", "taken over")

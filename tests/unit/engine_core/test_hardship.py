@@ -76,7 +76,7 @@ def test_a_task_that_kills_its_process_each_time_is_parked_and_the_others_go_on(
             assert poison.reason.facts == {"attempts": 3}
             assert (await here.engine.wait(other.id)).status == "succeeded"
 
-    run(work(), bound_s=60.0)
+    run(work(), bound_s=110.0)
 
 
 def test_of_those_that_may_have_killed_their_process_one_runs_at_a_time(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def test_a_disk_that_refuses_a_checkpoint_harms_nobody(
     monkeypatch.setattr(checkpoints, "connect", refuse)
     beside = Checkpointer(place(tmp_path / "none.db"))
     beside.note(PAGES_EAGER)
-    assert tried.acquire(timeout=20.0)
+    assert tried.acquire(timeout=100.0)
     beside.close()
     beside.note(2 * PAGES_EAGER)  # asked again, by a thread of its own again
-    assert tried.acquire(timeout=20.0)
+    assert tried.acquire(timeout=100.0)
     beside.close()

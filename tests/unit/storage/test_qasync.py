@@ -32,7 +32,7 @@ def test_the_journal_works_on_qts_loop(qapp: QCoreApplication, tmp_path: Path) -
 
     loop = qasync.QEventLoop(qapp, already_running=False)
     with loop:
-        assert loop.run_until_complete(asyncio.wait_for(story(), 30)) == 200
+        assert loop.run_until_complete(asyncio.wait_for(story(), 100)) == 200
     # The loop's Qt objects sit in reference cycles, and whichever thread collects them destroys them: let it be this.
     del loop
     gc.collect()

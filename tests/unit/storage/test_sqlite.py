@@ -245,7 +245,7 @@ def test_a_read_sees_one_snapshot_and_cannot_write(tmp_path: Path) -> None:
 
 
 def test_two_reads_run_side_by_side_and_a_third_waits_its_turn(tmp_path: Path) -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=100)
 
     async def story() -> None:
         database = await opened(tmp_path / "j.db")

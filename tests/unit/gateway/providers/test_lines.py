@@ -165,7 +165,7 @@ def test_an_answer_that_is_left_early_closes_its_line_and_frees_its_place() -> N
             assert not lines._busy
             assert not lines._idle
 
-    run(main(), 60)
+    run(main())
 
 
 def test_a_silence_ends_at_the_moment_that_was_named() -> None:

@@ -8,7 +8,7 @@ from legion_core.testing.upstreams import Answer, Served, Upstream, events_of, i
 
 def ask(url: str, body: dict[str, object] | None = None) -> bytes:
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=100) as answer:
         return answer.read()
 
 

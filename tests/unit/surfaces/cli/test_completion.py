@@ -19,7 +19,7 @@ def completed(tmp_path: Path, *line: str) -> list[str]:
     ask = (
         f"source {script}; COMP_WORDS=({words}); COMP_CWORD={len(line) - 1}; _legion; echo ${{COMPREPLY[@]}}"
     )
-    ran = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=20)
+    ran = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=100)
     assert not ran.stderr
     return ran.stdout.split()
 

@@ -157,7 +157,7 @@ def test_when_the_client_goes_the_answer_is_cancelled(stream: bool) -> None:
                 while not llm.requests:
                     await asyncio.sleep(0)
             writer.close()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await llm.cancelled.wait()
             while here.supervisor.census != ("rest.feed",):
                 await asyncio.sleep(0)
@@ -175,12 +175,12 @@ def test_a_hundred_clients_that_go_leave_nothing_behind() -> None:
                 writer.write(request("POST", CHAT, JSON, body=body(stream=True), port=here.port))
                 await reader.readuntil(b"Hel")
                 writer.close()
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(60.0):
                 while llm.left < 100 or here.supervisor.census != ("rest.feed",):
                     await asyncio.sleep(0)
             door = here.server._door
             assert door is not None
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(60.0):
                 while door.state.connections or door.state.tasks or door.waiting:
                     await asyncio.sleep(0)
 
@@ -216,7 +216,7 @@ def test_a_client_that_does_not_read_is_dropped_and_its_answer_cancelled() -> No
         async with serving(legion=legion(llm), limits=Limits(write_s=0.1)) as here:
             _, writer = await asyncio.open_connection("127.0.0.1", here.port, limit=1024)
             writer.write(request("POST", CHAT, JSON, body=body(stream=True), port=here.port))
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(60.0):
                 while llm.left == 0:
                     await asyncio.sleep(0.01)
                 door = here.server._door

@@ -77,7 +77,7 @@ async def pulled(*states: tuple[str, int, str], stream: bool = True) -> Heard:
         heard.status, heard.body = answer.status, answer.body
     else:
         assert isinstance(answer, Streamed)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await answer.write(heard)  # type: ignore[arg-type]
     return heard
 
