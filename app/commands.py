@@ -67,8 +67,7 @@ COMMANDS: tuple[Command, ...] = (
         "Tools of this chat",
         "Ctrl+Shift+T",
         "wrench",
-        "chat",
-        "Chat",
+        group="Chat",
         words="mcp servers functions",
     ),
     Command(

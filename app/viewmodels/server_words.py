@@ -89,3 +89,13 @@ def parsed_env(lines: str) -> dict[str, str]:
             raise ValueError(f"Line {number} is not NAME=value.")
         env[name.strip()] = value.strip()
     return env
+
+
+def change_said(change: Any) -> str:
+    """A change in one line: `~/a.txt, 2 lines added, 1 removed`."""
+    counts = ""
+    if change.added or change.removed:
+        counts = f", {plural(change.added, 'line')} added, {change.removed:,} removed"
+    cut = ", cut here" if change.is_cut else ""
+    note = f". {change.note}" if change.note else ""
+    return f"{change.what}{counts}{cut}{note}"

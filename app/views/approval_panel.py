@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QFrame, QLineEdit, QPlainTextEdit, QPushButton, QW
 from app.theme.apply import look
 from app.theme.icons import pixmap
 from app.theme.paint import rounded
-from app.viewmodels.wording import plural
+from app.viewmodels.server_words import change_said
 from app.views.painted import PillRow
 from app.views.parts import ElidedLabel, bind, button, column, fill, label, row
 
@@ -113,7 +113,7 @@ class ApprovalPanel(QFrame):
         self.allow.style().polish(self.allow)
         self.setAccessibleName(f"{title} {words}.")
         self.setAccessibleDescription(
-            " ".join([*call.notes, *(said(each) for each in call.changes), call.arguments])
+            " ".join([*call.notes, *(change_said(each) for each in call.changes), call.arguments])
         )
         self._restyle()
 
@@ -143,12 +143,11 @@ class ApprovalPanel(QFrame):
         for number, change in enumerate(changes[:CHANGES_SEEN]):
             from app.views.connect.diff import DiffView
 
-            head = ElidedLabel(said(change), "small", "secondary", f"{self._prefix}.change.{number}")
+            head = ElidedLabel(change_said(change), "small", "secondary", f"{self._prefix}.change.{number}")
             diff = DiffView(f"{self._prefix}.diff.{number}")
             diff.lines_seen = LINES_MAX
             diff.show_lines(change.lines)
-            diff.setVisible(bool(change.lines))
-            self._diffs += [head, diff]
+            self._diffs += [head, diff] if change.lines else [head]
         if len(changes) > CHANGES_SEEN:
             self._diffs.append(label(f"{len(changes) - CHANGES_SEEN} more changes", "small", "tertiary"))
         for each in self._diffs:
@@ -218,16 +217,6 @@ def whose(call: Any) -> str:
             return f"Function of {name}"
         case _:
             return "Chain of this workbench"
-
-
-def said(change: Any) -> str:
-    """A change in one line: `~/a.txt, 2 lines come, 1 goes`."""
-    counts = ""
-    if change.added or change.removed:
-        counts = f", {plural(change.added, 'line')} added, {change.removed:,} removed"
-    cut = ", cut here" if change.is_cut else ""
-    note = f". {change.note}" if change.note else ""
-    return f"{change.what}{counts}{cut}{note}"
 
 
 def pretty(arguments: str) -> str:

@@ -1,6 +1,6 @@
 """Two dialogs about servers of others: what to start or call, and the yes to exactly what was found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -8,11 +8,13 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QPlainTextEdit, QWidget
 
 from app.theme.apply import look
 from app.viewmodels.connect import ConnectViewModel
-from app.viewmodels.server_words import asked_of, changes_of, parsed_command, parsed_env
-from app.views.parts import button, column, fill, label, row, taking
+from app.viewmodels.server_words import asked_of, change_said, changes_of, parsed_command, parsed_env
+from app.views.connect.diff import DiffView
+from app.views.parts import ElidedLabel, button, column, fill, label, row, taking
 from app.widgets.segmented import Segmented
 
-WIDTH = 520
+WIDTH = 560
+CHANGES_SEEN, LINES_SEEN = 4, 8
 
 
 class AddServer(QDialog):
@@ -114,10 +116,16 @@ class ApproveServer(QDialog):
         self.shown.setFont(look().font("codeSmall"))
         self.shown.setFixedHeight(look().px(260))
         changes = changes_of(server)
+        is_changed = bool(changes) and bool(server.approved)
         self.changed = label(
             "Changed since you approved it:\n" + "\n".join(changes), "small", "warn", wraps=True
         )
-        self.changed.setVisible(bool(changes) and bool(server.approved))
+        self.changed.setVisible(is_changed)
+        self.diffs = column(spacing=4)
+        if is_changed:
+            # What is new is what matters; all of it stands below, lower.
+            self.shown.setFixedHeight(look().px(120))
+            self._show_changes(server.changes)
         words = label(
             "The yes holds for exactly this. If the command, the environment or a tool changes, you are asked again.",
             "small", "secondary", wraps=True,
@@ -129,6 +137,18 @@ class ApproveServer(QDialog):
         fill(buttons, None, self.safe, self.act)
         fill(
             column(self, (20, 18, 20, 18), 8),
-            label(title, "heading", wraps=True), words, self.changed, self.shown, buttons,
+            label(title, "heading", wraps=True), words, self.changed, self.diffs, self.shown, buttons,
         )  # fmt: skip
         self.safe.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _show_changes(self, changes: Sequence[Any]) -> None:
+        for number, change in enumerate(changes[:CHANGES_SEEN]):
+            diff = DiffView(f"connect.approveServer.diff.{number}")
+            diff.lines_seen = LINES_SEEN
+            diff.show_lines(change.lines)
+            head = ElidedLabel(
+                change_said(change), "small", "secondary", f"connect.approveServer.change.{number}"
+            )
+            fill(self.diffs, head, diff)
+        if len(changes) > CHANGES_SEEN:
+            self.diffs.addWidget(label(f"{len(changes) - CHANGES_SEEN} more changes", "small", "tertiary"))
