@@ -41,6 +41,35 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[DocumentMessage, ...]
 
 
+def document_of(chat: ImportedChat, now: datetime) -> bytes:
+    """An imported chat as a document, under the ids it gets here; messages without a moment have the chat's, or `now`."""
+    began = chat.at or now
+    ids = [chat.message_id(place) for place in range(len(chat.nodes))]
+    dates = [node.at or began for node in chat.nodes]
+    made = Document(
+        id=chat.id,
+        title=chat.title,
+        created_at=began,
+        updated_at=chat.updated_at or max([began, *dates]),
+        tier=chat.tier,
+        is_pinned=chat.is_pinned,
+        head_id=None if chat.head is None else ids[chat.head],
+        messages=tuple(
+            DocumentMessage(
+                id=name,
+                parent_id=None if node.parent is None else ids[node.parent],
+                role="system" if node.is_system else node.message.role,
+                status=node.status,
+                created_at=at,
+                content=node.message.content,
+                record=msgspec.json.decode(node.record, type=AnswerRecord),
+            )
+            for name, node, at in zip(ids, chat.nodes, dates, strict=True)
+        ),
+    )
+    return msgspec.json.encode(made)
+
+
 def is_document(row: JsonObject) -> bool:
     """Whether an object is one of ours."""
     return row.get("format") == FORMAT

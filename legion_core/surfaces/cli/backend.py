@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TestResult,
         Usage,
     )
-    from legion_core.gateway.conversation_types import Imported
+    from legion_core.gateway.conversation_types import Imported, LogEntry, Verified
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
@@ -97,11 +97,27 @@ class Backend(Protocol):
         ...
 
     def import_chats(self, text: str, name: str) -> "Imported":
-        """Take in an export; all of it or nothing."""
+        """Take in an export; what cannot be read of it is told."""
         ...
 
     def delete_conversation(self, conversation_id: str) -> None:
         """Into the trash."""
+        ...
+
+    def restore_conversation(self, conversation_id: str) -> None:
+        """Out of the trash."""
+        ...
+
+    def conversation_log(self, conversation_id: str) -> "tuple[LogEntry, ...]":
+        """Everything that happened to it, in order."""
+        ...
+
+    def undo_conversation(self, conversation_id: str) -> "LogEntry":
+        """Take back its last change that can be."""
+        ...
+
+    def verify_conversations(self, conversation_id: str) -> "Verified":
+        """Hold what is stored against its hashes; of all where none is named."""
         ...
 
     def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":

@@ -74,6 +74,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "connect": ("connect list", "connect preview zed", "connect apply zed"),
     "conversation": ('conversation search "tide table"', "conversation export conv_01 --format html"),
     "conversation export": ("conversation export conv_01 --format html > chat.html",),
+    "conversation import": ("conversation import chatgpt-export.zip",),
+    "conversation verify": ("conversation verify",),
     "curate": ("curate session.jsonl --context 32768 --out turns.jsonl",),
     "completion": (
         "completion bash > ~/.local/share/bash-completion/completions/legion",

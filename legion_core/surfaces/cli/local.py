@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
-    from legion_core.gateway.conversation_types import Imported
+    from legion_core.gateway.conversation_types import Imported, LogEntry, Verified
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
@@ -185,6 +185,18 @@ class LocalBackend(Backend):
 
     def delete_conversation(self, conversation_id: str) -> None:
         self._run(self._door().chat.trash(conversation_id))
+
+    def restore_conversation(self, conversation_id: str) -> None:
+        self._run(self._door().chat.restore(conversation_id))
+
+    def conversation_log(self, conversation_id: str) -> "tuple[LogEntry, ...]":
+        return self._run(self._door().chat.log(conversation_id))
+
+    def undo_conversation(self, conversation_id: str) -> "LogEntry":
+        return self._run(self._door().chat.undo(conversation_id))
+
+    def verify_conversations(self, conversation_id: str) -> "Verified":
+        return self._run(self._door().chat.verify(conversation_id or None))
 
     def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
         return self._run(self._door().models.list(context=context))

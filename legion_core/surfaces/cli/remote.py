@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         SummaryRow,
         TestResult,
     )
-    from legion_core.gateway.conversation_types import Imported
+    from legion_core.gateway.conversation_types import Imported, LogEntry, Verified
     from legion_core.gateway.discovery import Found
     from legion_core.gateway.export import Format
     from legion_core.gateway.ledger_types import BudgetRow, By
@@ -158,6 +158,29 @@ class RemoteBackend(Backend):
 
     def delete_conversation(self, conversation_id: str) -> None:
         self._wire.ask("DELETE", f"{V1}/conversations/{part(conversation_id)}", dict[str, str])
+
+    def restore_conversation(self, conversation_id: str) -> None:
+        self._wire.ask("POST", f"{V1}/conversations/{part(conversation_id)}/restore", dict[str, str])
+
+    def conversation_log(self, conversation_id: str) -> "tuple[LogEntry, ...]":
+        from legion_core.gateway.conversation_types import LogEntry
+
+        return self._wire.get(f"{V1}/conversations/{part(conversation_id)}/log", tuple[LogEntry, ...])
+
+    def undo_conversation(self, conversation_id: str) -> "LogEntry":
+        from legion_core.gateway.conversation_types import LogEntry
+
+        return self._wire.ask("POST", f"{V1}/conversations/{part(conversation_id)}/undo", LogEntry)
+
+    def verify_conversations(self, conversation_id: str) -> "Verified":
+        from legion_core.gateway.conversation_types import Verified
+
+        path = (
+            f"{V1}/conversations/{part(conversation_id)}/verify"
+            if conversation_id
+            else f"{V1}/conversations/verify"
+        )
+        return self._wire.get(path, Verified)
 
     def models(self, context: int | None = None) -> "tuple[ModelRow, ...]":
         from legion_core.api.types import ModelRow

@@ -498,12 +498,22 @@ def _conversations(commands: Group) -> None:
     export = conversation.add_parser("export", help="as a document")
     export.add_argument("id", metavar="ID")
     export.add_argument("--format", choices=("md", "json", "html"), default="md")
-    taken = conversation.add_parser("import", help="an export of ChatGPT or Claude, or JSON lines")
+    taken = conversation.add_parser(
+        "import", help="an export of ChatGPT or Claude (also its zip), JSON lines, or a JSON export"
+    )
     taken.add_argument("file", metavar="FILE")
     private = conversation.add_parser("private", help="keep it on this computer, whatever is pinned")
     private.add_argument("id", metavar="ID")
     private.add_argument("state", choices=("on", "off"), nargs="?", default="on")
     conversation.add_parser("delete", help="move it to the trash").add_argument("id", metavar="ID")
+    conversation.add_parser("restore", help="take it out of the trash").add_argument("id", metavar="ID")
+    conversation.add_parser("log", help="everything that happened to it").add_argument("id", metavar="ID")
+    undo = conversation.add_parser(
+        "undo", help="take back its last change: a title, a pin, the trash, a branch"
+    )
+    undo.add_argument("id", metavar="ID")
+    verify = conversation.add_parser("verify", help="whether what is stored is what was written")
+    verify.add_argument("id", metavar="ID", nargs="?", default="", help="one of them; else all")
 
 
 def _curate(commands: Group) -> None:

@@ -1,18 +1,17 @@
 """`legion conversation …`."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import cast
 
 from legion_core.api.types import Conversation
-from legion_core.kernel.errors import InvalidInput
+from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.shapes import MessageShape
 
 LIMIT_MAX = 500
 PIECE_CHARS = 8_000_000
+TELL_EVERY_BYTES = 32 << 20
 
 
 def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -73,39 +72,60 @@ def export(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 
 def import_(setting: Setting, args: argparse.Namespace) -> Outcome:
-    """`import`: the file in pieces of whole conversations, each taken whole or not at all."""
-    try:
-        data = Path(args.file).read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{args.file} cannot be read: {error.strerror}.") from error
-    made, known = list[str](), 0
-    for text in _pieces(data.decode("utf-8", "replace")):
-        took = setting.backend.import_chats(text, Path(args.file).name)
-        made += took.conversations
+    """`import`: read a conversation at a time, sent a few at a time; once more adds only what is new."""
+    from legion_core.gateway.document import document_of
+    from legion_core.gateway.import_chats import open_chats
+    from legion_core.gateway.import_types import Notes
+
+    path = Path(args.file)
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}.", hint="Give conversations.json, its zip, or JSON lines.")
+    made, grown, known, notes = list[str](), list[str](), 0, Notes()
+    told = list[str]()
+
+    def send(piece: list[bytes]) -> None:
+        nonlocal known
+        took = setting.backend.import_chats(f"[{b','.join(piece).decode()}]", path.name)
+        made.extend(took.conversations)
+        grown.extend(took.grown)
         known += took.known
-    told = f"{words.count(len(made))} imported" + (f", {words.count(known)} here already" if known else "")
-    return Outcome({"conversations": made, "known": known}, f"{told}.")
+        told.extend(took.notes)
 
+    piece, size = list[bytes](), 0
+    read, told_at, total = 0, 0, path.stat().st_size
 
-def _pieces(text: str) -> list[str]:
-    """A large list of conversations in parts, for a request has a bound."""
-    if len(text) <= PIECE_CHARS:
-        return [text]
-    try:
-        rows = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return [text]
-    if not isinstance(rows, list):
-        return [text]
-    pieces, piece, size = list[str](), list[str](), 0
-    for row in cast("list[object]", rows):
-        told = json.dumps(row)
-        if piece and size + len(told) > PIECE_CHARS:
-            pieces.append(f"[{','.join(piece)}]")
+    def progress(more: int) -> None:
+        nonlocal read, told_at
+        read += more
+        if read - told_at >= TELL_EVERY_BYTES:
+            told_at = read
+            setting.aside(
+                f"{min(1.0, read / total):.0%} read, {words.count(len(made) + len(grown) + known)} conversations"
+            )
+
+    for chat in open_chats(path, notes, progress):
+        document = document_of(chat, words.now())
+        if piece and size + len(document) > PIECE_CHARS:
+            send(piece)
             piece, size = [], 0
-        piece.append(told)
-        size += len(told)
-    return [*pieces, f"[{','.join(piece)}]"]
+        piece.append(document)
+        size += len(document)
+    if piece:
+        send(piece)
+    said = [*notes.sentences(), *told]
+    first = ", ".join(
+        part
+        for part, count in (
+            (f"{words.count(len(made))} imported", 1),
+            (f"{words.count(len(grown))} grown", len(grown)),
+            (f"{words.count(known)} here already", known),
+        )
+        if count
+    )
+    return Outcome(
+        {"conversations": made, "grown": grown, "known": known, "notes": said},
+        words.harmless("\n".join([f"{first}.", *said])),
+    )
 
 
 def private(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -122,6 +142,59 @@ def delete(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome({"id": args.id}, f"{args.id} is in the trash.")
 
 
+def restore(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`restore`."""
+    setting.backend.restore_conversation(args.id)
+    return Outcome({"id": args.id}, f"{args.id} is out of the trash.")
+
+
+def log(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`log`."""
+    rows = setting.backend.conversation_log(args.id)
+    now = words.now()
+    lines = [
+        (
+            words.ago(row.at, now),
+            row.what + (", taken back" if row.is_undone else ""),
+            row.message,
+            " → ".join(part for part in (row.was, row.now) if part)[:60] if not row.message else "",
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.harmless(words.table(("When", "What", "Message", ""), lines)))
+
+
+def undo(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`undo`."""
+    entry = setting.backend.undo_conversation(args.id)
+    return Outcome(
+        entry,
+        words.harmless(f"Taken back: {entry.what}" + (f", it is {entry.was} again." if entry.was else ".")),
+    )
+
+
+def verify(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`verify`: what is damaged is named, and the command fails."""
+    found = setting.backend.verify_conversations(args.id)
+    what = "The conversation" if args.id else f"{words.count(found.conversations)} conversations"
+    told = f"{words.count(found.messages)} messages and {words.count(found.texts)} texts"
+    if not found.damaged:
+        share = (
+            f", stored in {found.stored_bytes / found.said_bytes:.0%} of their bytes"
+            if found.said_bytes
+            else ""
+        )
+        head = f"\nLink of the last message: {found.head}" if found.head else ""
+        return Outcome(found, f"{what}: {told} are as they were written{share}.{head}")
+    rows = [
+        (each.conversation, each.title[:40], each.message or "archive", each.what) for each in found.damaged
+    ]
+    table = words.table(("Conversation", "Title", "Message", "What is wrong"), rows)
+    return Outcome(
+        found, words.harmless(f"{table}\n{words.count(len(rows))} of {told} are damaged."), status=1
+    )
+
+
 ACTIONS: Actions = {
     "list": listing,
     "show": show,
@@ -130,4 +203,8 @@ ACTIONS: Actions = {
     "import": import_,
     "private": private,
     "delete": delete,
+    "restore": restore,
+    "log": log,
+    "undo": undo,
+    "verify": verify,
 }

@@ -1,5 +1,6 @@
 """`/api/v1/conversations`: chats kept on this node."""
 
+import base64
 from typing import cast
 
 import msgspec
@@ -12,9 +13,9 @@ from legion_core.api.types import (
     Conversation,
     Turn,
 )
-from legion_core.gateway.conversation_types import Imported
+from legion_core.gateway.conversation_types import Damage, Imported, LogEntry, Verified
 from legion_core.gateway.export import Format
-from legion_core.kernel.errors import InvalidInput
+from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Operation, Parameter, Raw, Reply, Streamed
 from legion_core.surfaces.rest.feed import event_shape, frame
@@ -24,6 +25,7 @@ from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsSha
 
 FORMATS: tuple[Format, ...] = ("md", "json", "html")
 MEDIA_TYPES = {"md": "text/markdown", "json": "application/json", "html": "text/html"}
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 EVENT_STREAM = "text/event-stream"
 WAITING_MAX = 8192  # events of one answer a slow reader may be behind; the last one holds the whole text
 
@@ -67,7 +69,7 @@ class TurnShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The text of an export: ChatGPT's or Claude's `conversations.json`, or one JSON message a line."""
+    """The text of an export: ChatGPT's or Claude's `conversations.json`, one JSON message a line, or a JSON export."""
 
     text: str
     name: str = "the file"
@@ -94,7 +96,7 @@ async def create_conversation(desk: Desk, call: Call) -> Reply:
 
 
 async def import_conversations(desk: Desk, call: Call) -> Reply:
-    """All of the file or nothing; a chat that is here already is not taken twice."""
+    """A chat that is here already is not taken twice, only what is new of it; what cannot be read is told in `notes`."""
     body = call.read(ImportBody)
     data = body.text.encode("utf-8", "replace")
     return Reply(await desk.legion.chat.import_chats(data, body.name[:200]), status=201)
@@ -125,6 +127,39 @@ async def restore_conversation(desk: Desk, call: Call) -> Reply:
     """Out of the trash."""
     await desk.legion.chat.restore(call.path["id"])
     return Reply(Done(name=call.path["id"], done="restored"))
+
+
+async def show_log(desk: Desk, call: Call) -> Reply:
+    """Everything that happened to it, in order."""
+    return Reply(await desk.legion.chat.log(call.path["id"]))
+
+
+async def undo_change(desk: Desk, call: Call) -> Reply:
+    """Take back the last change: a title, a pin, the trash, a branch."""
+    return Reply(await desk.legion.chat.undo(call.path["id"]))
+
+
+async def verify_conversation(desk: Desk, call: Call) -> Reply:
+    """Hold what is stored of it against its hashes."""
+    return Reply(await desk.legion.chat.verify(call.path["id"]))
+
+
+async def verify_conversations(desk: Desk, call: Call) -> Reply:
+    """Of all of them."""
+    del call
+    return Reply(await desk.legion.chat.verify())
+
+
+async def show_picture(desk: Desk, call: Call) -> Raw:
+    """The bytes of a picture; one that is only named by an address is not fetched."""
+    number = call.path["number"]
+    pictures = await desk.legion.chat.pictures(call.path["message"])
+    if not number.isdigit() or not 1 <= int(number) <= len(pictures):
+        raise NotFound(f"There is no picture {number[:20]!r} in this message.", hint="They count from 1.")
+    picture = pictures[int(number) - 1]
+    if picture.media_type not in PICTURE_TYPES or not picture.data:
+        raise NotFound("That picture is not kept here.", hint="Only its address is.")
+    return Raw(base64.b64decode(picture.data), media_type=picture.media_type)
 
 
 async def export_conversation(desk: Desk, call: Call) -> Raw:
@@ -174,6 +209,19 @@ def _message_id(event: object) -> str:
 
 _READ, _WRITE = ("conversations", "read"), ("conversations", "write")
 _ONE = "/api/v1/conversations/{id}"
+_VERIFIED = Verified(
+    conversations=12,
+    messages=812,
+    texts=640,
+    stored_bytes=410_000,
+    said_bytes=1_200_000,
+    damaged=(
+        Damage(
+            conversation="cnv_01kkq", title="Greetings", message="msg_01kkr", what="A text of it is missing."
+        ),
+    ),
+)
+_ENTRY = LogEntry(at=examples.AT, what="titled", was="Hello", now="Greetings", number=7)
 
 OPERATIONS = (
     Operation(
@@ -258,6 +306,58 @@ OPERATIONS = (
         right=_WRITE,
         answer=Done,
         example=Done(name="conv_01kkq", done="restored"),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/conversations/verify",
+        name="verify_conversations",
+        summary="Whether what is stored of all is what was written",
+        handler=verify_conversations,
+        right=_READ,
+        answer=Verified,
+        example=_VERIFIED,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_ONE}/verify",
+        name="verify_conversation",
+        summary="Whether what is stored is what was written",
+        handler=verify_conversation,
+        right=_READ,
+        answer=Verified,
+        example=_VERIFIED,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_ONE}/log",
+        name="show_conversation_log",
+        summary="Everything that happened to it",
+        handler=show_log,
+        right=_READ,
+        answer=tuple[LogEntry, ...],
+        example=(_ENTRY,),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/undo",
+        name="undo_conversation_change",
+        summary="Take back the last change: a title, a pin, the trash, a branch",
+        handler=undo_change,
+        right=_WRITE,
+        answer=LogEntry,
+        example=_ENTRY,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_ONE}/messages/{{message}}/pictures/{{number}}",
+        name="show_picture",
+        summary="A picture shown with a message, counted from 1",
+        handler=show_picture,
+        right=_READ,
+        example="",
+        media_type="image/png",
+        media_types=("image/jpeg", "image/gif", "image/webp"),
+        is_enveloped=False,
     ),
     Operation(
         method="GET",
