@@ -1,8 +1,9 @@
 """The gateway of one node: its inventory, its pipeline, and the chats it keeps."""
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 import msgspec
 
@@ -90,12 +91,11 @@ class Gateway:
         Raises before the first event if nothing could answer. A request that names a conversation is answered in
         it: its last messages are stored there, and the history kept there is what the model sees.
         """
-        return self._stream(request, who, outlet)
+        return _Streaming(lambda: self._asked(request, who, outlet))
 
-    @asynccontextmanager
-    async def _stream(
+    async def _asked(
         self, request: Request, who: Principal, outlet: Outlet | None
-    ) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+    ) -> AsyncGenerator[StreamEvent]:
         self._authorizer.authorise(who, "gateway/chat", "use")
         request = attributed(request, who)
         await self._discover_for(request.pins)
@@ -108,8 +108,7 @@ class Gateway:
             _, into = await self.conversations.ask(
                 request.conversation_id, new_messages(request.messages), parent_id=head, request_id=request.id
             )
-        async with aclosing(self._pipeline.handle(request, who, into, outlet)) as events:
-            yield events
+        return self._pipeline.handle(request, who, into, outlet)
 
     async def answer(self, request: Request, who: Principal) -> Answer:
         """The whole answer. One that broke off after its first words is returned with its error in `closed`."""
@@ -148,6 +147,24 @@ class Gateway:
         wants = pins.model or pins.instance
         if wants is not None or not self.inventory.lanes():
             await self.inventory.discover(wants=wants)
+
+
+class _Streaming:
+    """The context of one answer: entering it asks, leaving it stops what is left to come."""
+
+    def __init__(self, begin: Callable[[], Awaitable[AsyncGenerator[StreamEvent]]]) -> None:
+        self._begin = begin
+        self._events: AsyncGenerator[StreamEvent] | None = None
+
+    async def __aenter__(self) -> AsyncIterator[StreamEvent]:
+        self._events = await self._begin()
+        return self._events
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._events is not None
+        await self._events.aclose()
 
 
 def attributed(request: Request, who: Principal) -> Request:

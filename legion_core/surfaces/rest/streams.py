@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,18 +33,12 @@ class Source:
     running: Running | None = None
     key: Key = ()
 
-    @asynccontextmanager
-    async def listen(self, outlet: Outlet) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+    def listen(self, outlet: Outlet) -> AbstractAsyncContextManager[AsyncIterator[StreamEvent]]:
         """From the first event on, but for the deltas that go to `outlet`; leaving stops it unless others listen."""
         if self.running is None:
-            async with self.desk.legion.llm.stream(self.request, self.call.who, outlet) as events:
-                yield events
-            return
+            return self.desk.legion.llm.stream(self.request, self.call.who, outlet)
         is_kept = self.key[-2] == "key"
-        async with self.desk.in_flight.listen(
-            self.running, self.key, is_kept=is_kept, outlet=outlet
-        ) as events:
-            yield events
+        return self.desk.in_flight.listen(self.running, self.key, is_kept=is_kept, outlet=outlet)
 
 
 def shared(desk: Desk, call: Call, request: Request) -> Source:
