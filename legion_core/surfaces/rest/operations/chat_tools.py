@@ -14,7 +14,7 @@ class ToolSwitch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     is_on: bool
 
 
-class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+class YesForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """The tool that is asked for again."""
 
     forgotten: str
@@ -46,7 +46,7 @@ async def list_tool_yeses(desk: Desk, call: Call) -> Reply:
 async def forget_tool_yes(desk: Desk, call: Call) -> Reply:
     """Ask for this tool again, in every chat. The owner alone."""
     await desk.legion.mcp.chats.forget(call.path["tool"], call.who)
-    return Reply(Forgotten(forgotten=call.path["tool"]))
+    return Reply(YesForgotten(forgotten=call.path["tool"]))
 
 
 _TOOLS = "/api/v1/conversations/{id}/tools"
@@ -95,6 +95,6 @@ OPERATIONS = (
     ),
     Operation(
         method="DELETE", path="/api/v1/mcp/yeses/{tool}", name="forget_tool_yes", summary="Ask for a tool again",
-        handler=forget_tool_yes, right=("mcp", "write"), answer=Forgotten, example=Forgotten(forgotten="mcp-notes-echo"),
+        handler=forget_tool_yes, right=("mcp", "write"), answer=YesForgotten, example=YesForgotten(forgotten="mcp-notes-echo"),
     ),
 )  # fmt: skip
