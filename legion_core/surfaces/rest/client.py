@@ -10,10 +10,12 @@ from legion_core.surfaces.rest.presence import ClientStuck, Presence
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
-# In the ASGI scope, put there by the wire: whether the client reads as fast as we write, and what writes a part of the
-# body at once, where one may be written so.
+# In the ASGI scope, put there by the wire: whether the client reads as fast as we write, what writes a part of the body
+# at once, where one may be written so, and what writes a whole answer.
 FLOW: Final = "legion.flow"
 PUSH: Final = "legion.push"
+ANSWER: Final = "legion.answer"
+Pairs = list[tuple[bytes, bytes]]
 
 
 class Flow(Protocol):
@@ -30,6 +32,7 @@ class AsgiClient(Client):
         self._desk = desk
         self._flow: Flow | None = scope.get(FLOW)
         self._push: Callable[[bytes], None] | None = scope.get(PUSH)
+        self._answer: Callable[[int, Pairs, bytes], bool] | None = scope.get(ANSWER)
         self._is_finished = False
         self._last_sent_s = 0.0
         self._comment: Callable[[], bytes] | None = None
@@ -48,39 +51,35 @@ class AsgiClient(Client):
         self.close()
         if self.presence is not None:
             self.presence.settle()
-        await self._begin(raw.status, raw.media_type, raw.headers, len(raw.body))
+        pairs = _pairs(raw.media_type, raw.headers, len(raw.body))
+        self.status = raw.status
+        if self._is_read and self._answer is not None and self._answer(raw.status, pairs, raw.body):
+            self._is_finished = True
+            return
+        await self._send({"type": "http.response.start", "status": raw.status, "headers": pairs})
         self._is_finished = True
         await self._write(raw.body, more=False)
 
     async def start(self, status: int, media_type: str, headers: Headers = ()) -> None:
         """See `calls.Client`."""
-        await self._begin(status, media_type, headers, None)
-
-    async def _begin(self, status: int, media_type: str, headers: Headers, length: int | None) -> None:
-        pairs = [(b"content-type", media_type.encode())]
-        if length is not None:
-            pairs.append((b"content-length", str(length).encode()))
-        pairs += [(name.encode("ascii"), _header_value(value)) for name, value in headers]
         self.status = status
+        pairs = _pairs(media_type, headers, None)
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def send(self, chunk: bytes) -> None:
         """See `calls.Client`; ClientStuck if the client stops reading."""
         self._last_sent_s = self._desk.clock.monotonic_s()
-        if self._flow is not None and not self._flow.write_paused:  # nothing to wait for
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        else:
-            await self._write(chunk, more=True)
+        await self._write(chunk, more=True)
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether the client reads as fast as we write, so that there is nothing to wait for."""
+        return self._flow is not None and not self._flow.write_paused
 
     @property
     def takes_at_once(self) -> bool:
         """See `calls.Client`."""
-        return (
-            self._push is not None
-            and self._flow is not None
-            and not self._flow.write_paused
-            and not self._is_finished
-        )
+        return self._push is not None and self._is_read and not self._is_finished
 
     def send_at_once(self, chunk: bytes) -> None:
         """See `calls.Client`."""
@@ -89,6 +88,9 @@ class AsgiClient(Client):
         self._push(chunk)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
+        if self._is_read:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+            return
         try:
             async with asyncio.timeout(self._desk.limits.write_s):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
@@ -137,6 +139,14 @@ class AsgiClient(Client):
         if self._saying is not None:
             self._saying.cancel()
             self._saying = None
+
+
+def _pairs(media_type: str, headers: Headers, length: int | None) -> Pairs:
+    pairs = [(b"content-type", _header_value(media_type))]
+    if length is not None:
+        pairs.append((b"content-length", b"%d" % length))
+    pairs += [(name.encode("ascii"), _header_value(value)) for name, value in headers]
+    return pairs
 
 
 def _header_value(text: str) -> bytes:

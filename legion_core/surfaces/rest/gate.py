@@ -6,11 +6,14 @@ before a route is looked up and before the token is looked at.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 Header = tuple[bytes, bytes]  # lower-case name, raw value
+Fields = Mapping[
+    bytes, Sequence[str]
+]  # all values of each header that is judged here, in order, blanks stripped
 
 LOOPBACK_HOSTS = ("127.0.0.1", "[::1]", "localhost")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -21,6 +24,20 @@ SIGNED_BODY_BYTES_MAX = 1 << 20
 CREDENTIAL_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 CREDENTIAL_BYTES_MAX = 4096
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+JUDGED = frozenset(
+    {
+        *CREDENTIAL_HEADERS,
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
 
 _HOST = re.compile(r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$")
 _IP_LITERAL = re.compile(r"^(\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})$")
@@ -63,11 +80,20 @@ class OwnAddress:
         return bool(found) and scheme.lower() == "http" and self.is_host(host)
 
 
-def judge_head(method: str, target: bytes, headers: Sequence[Header], own: OwnAddress) -> Refusal | None:
+def fields(headers: Iterable[Header]) -> Fields:
+    """What is judged of the headers as they came."""
+    found = dict[bytes, list[str]]()
+    for name, value in headers:
+        if name in JUDGED:
+            found.setdefault(name, []).append(value.decode("latin-1").strip())
+    return found
+
+
+def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> Refusal | None:
     """The reason to turn the request away, or None. `target` is the request line's target, unparsed."""
     if not target.startswith(b"/"):
         return Refusal(421, "misdirected", "The request names a whole address as its target, as to a proxy.")
-    hosts = values(headers, b"host")
+    hosts = headers.get(b"host", ())
     if len(hosts) != 1 or not own.is_host(hosts[0]):
         return Refusal(
             421,
@@ -75,11 +101,11 @@ def judge_head(method: str, target: bytes, headers: Sequence[Header], own: OwnAd
             "The request's Host header is not this address.",
             f"Use http://127.0.0.1:{own.port} or http://localhost:{own.port}.",
         )
-    if any(not own.is_origin(origin) for origin in values(headers, b"origin")):
+    if any(not own.is_origin(origin) for origin in headers.get(b"origin", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")
-    if any(site not in ("same-origin", "none") for site in values(headers, b"sec-fetch-site")):
+    if any(site not in ("same-origin", "none") for site in headers.get(b"sec-fetch-site", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")
-    if values(headers, b"upgrade"):
+    if headers.get(b"upgrade", ()):
         return Refusal(400, "invalid_input", "This address speaks HTTP/1.1 only; it upgrades to nothing.")
     if method not in METHODS:
         return unused_method(method)
@@ -87,11 +113,11 @@ def judge_head(method: str, target: bytes, headers: Sequence[Header], own: OwnAd
 
 
 def judge_body(
-    method: str, headers: Sequence[Header], body_bytes_max: int, *, any_type: bool = False
+    method: str, headers: Fields, body_bytes_max: int, *, any_type: bool = False
 ) -> Refusal | None:
     """The reason not to read the body, or None. Without a body there is nothing to judge."""
-    lengths = values(headers, b"content-length")
-    chunked = bool(values(headers, b"transfer-encoding"))
+    lengths = headers.get(b"content-length", ())
+    chunked = bool(headers.get(b"transfer-encoding", ()))
     length = int(lengths[0]) if lengths and lengths[0].isdecimal() else 0
     if length > body_bytes_max:
         return too_large(body_bytes_max)
@@ -99,9 +125,9 @@ def judge_body(
         return None
     if method in ("GET", "HEAD"):
         return Refusal(400, "invalid_input", f"A {method} request carries no body here.")
-    if any(coding.lower() != "identity" for coding in values(headers, b"content-encoding")):
+    if any(coding.lower() != "identity" for coding in headers.get(b"content-encoding", ())):
         return Refusal(415, "unsupported_media_type", "A compressed body is not read.", "Send it as it is.")
-    kinds = values(headers, b"content-type")
+    kinds = headers.get(b"content-type", ())
     if any_type:
         return None
     if len(kinds) != 1 or not _is_json(kinds[0]):
@@ -124,17 +150,17 @@ def too_large(body_bytes_max: int) -> Refusal:
     return Refusal(413, "limit_reached", f"The body is larger than the limit of {body_bytes_max:,} bytes.")
 
 
-def credentials(headers: Sequence[Header], query: bytes) -> tuple[str, ...]:
+def credentials(headers: Fields, query: bytes) -> tuple[str, ...]:
     """Every distinct credential the request carries, in whichever place: at most one is right.
 
     An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
     """
     found: list[str] = []
-    for value in values(headers, b"authorization"):
+    for value in headers.get(b"authorization", ()):
         scheme, _, token = value.partition(" ")
         found.append(token.strip() if scheme.lower() == "bearer" else "")
     for name in CREDENTIAL_HEADERS:
-        found.extend(values(headers, name))
+        found.extend(headers.get(name, ()))
     if b"key" in query:
         try:
             pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
@@ -142,11 +168,6 @@ def credentials(headers: Sequence[Header], query: bytes) -> tuple[str, ...]:
             pairs = [("key", "")]
         found.extend(value for name, value in pairs if name == "key")
     return tuple(dict.fromkeys(_token_like(token) for token in found))
-
-
-def values(headers: Iterable[Header], name: bytes) -> tuple[str, ...]:
-    """All values of a header in order, surrounding blanks stripped."""
-    return tuple(value.decode("latin-1").strip() for key, value in headers if key == name)
 
 
 def _token_like(text: str) -> str:

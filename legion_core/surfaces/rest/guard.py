@@ -117,7 +117,7 @@ class Guard:
         return len(held)
 
     def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
-        method, headers = scope["method"], scope["headers"]
+        method, headers = scope["method"], gate.fields(scope["headers"])
         refusal = gate.judge_head(method, scope.get(TARGET, b""), headers, self._own)
         if refusal is not None:
             return refusal, NOBODY

@@ -8,19 +8,23 @@ import asyncio
 import logging
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import format_datetime
 from functools import partial
 from typing import NoReturn, cast
 
 import httptools
 from uvicorn.config import Config  # noqa: TID253
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle  # noqa: TID253
+from uvicorn.protocols.http.httptools_impl import (  # noqa: TID253
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState  # noqa: TID253
 
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.redact import redact
-from legion_core.surfaces.rest.client import FLOW, PUSH
+from legion_core.surfaces.rest.client import ANSWER, FLOW, PUSH
 from legion_core.surfaces.rest.failures import body_of, fault
 from legion_core.surfaces.rest.guard import ABORT, SECURITY_HEADERS, TARGET
 from legion_core.surfaces.rest.limits import Limits
@@ -36,6 +40,9 @@ _REASONS = {
     503: "Service Unavailable",
 }
 _CODES = {408: "timed_out", 414: "limit_reached", 431: "limit_reached", 503: "limit_reached"}
+
+
+_HARDENING = b"".join(name + b": " + value + b"\r\n" for name, value in SECURITY_HEADERS)
 
 
 class Door:
@@ -99,6 +106,11 @@ class HeldHead:
             self._transport.write(held + data)
         else:
             self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Head and body of an answer, of which nothing is written yet."""
+        self._is_first = False
+        self._transport.write(data)
 
     def close(self) -> None:
         """See `asyncio.Transport`."""
@@ -164,8 +176,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_lingering:
             return
         self._unset_keepalive_if_required()
-        if self._is_in_head:
-            self._expect_head()
         parser = self.parser
         assert parser is not None
         try:
@@ -180,14 +190,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._has_ended, self._head_bytes = False, 0
         elif self._is_in_head:
             self._head_bytes += len(data)
+            self._expect_head()
             if self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(431, "The request's headers are larger than the limit.")
+        elif self._is_in_body and self._timer is None:  # most requests come whole, and need no time-out
+            self._arm(self._limits.body_s)
 
     def on_message_begin(self) -> None:
         """A request line has begun."""
         super().on_message_begin()
         self._is_in_head = self._has_begun = True
-        self._expect_head()
         self._field_bytes = 0
 
     def on_url(self, url: bytes) -> None:
@@ -211,11 +223,13 @@ class BoundedProtocol(HttpToolsProtocol):
         ours = {TARGET: self.url, ABORT: self.transport.abort, WATCH: self._watch, FLOW: self.flow}
         self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]
         self.server_state.default_headers = [(b"date", self._door.date())]
-        self._arm(self._limits.body_s)
+        self._disarm()
         super().on_headers_complete()
         if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            self.cycle.transport = cast("asyncio.Transport", HeldHead(self.cycle.transport, self.loop))
-            self.scope[PUSH] = partial(_push, self.cycle)  # pyright: ignore[reportGeneralTypeIssues]
+            way_out = HeldHead(self.cycle.transport, self.loop)
+            self.cycle.transport = cast("asyncio.Transport", way_out)
+            short = {PUSH: partial(_push, self.cycle), ANSWER: partial(_answer, self.cycle, way_out)}
+            self.scope.update(short)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def on_message_complete(self) -> None:
         """The body is here; from now on the client waits for us."""
@@ -316,6 +330,32 @@ def _push(cycle: RequestResponseCycle, body: bytes) -> None:
     """Part of an answer's body, as `cycle.send` writes it, without a coroutine."""
     if not cycle.disconnected:
         cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+
+def _answer(
+    cycle: RequestResponseCycle,
+    way_out: HeldHead,
+    status: int,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+) -> bool:
+    """A whole answer, as the guard and `cycle.send` write it, in one piece and without a coroutine; False: not here."""
+    if cycle.response_started or cycle.scope["method"] == "HEAD":
+        return False
+    if cycle.disconnected:
+        return True
+    parts = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        parts += (name, b": ", value, b"\r\n")
+    parts += (_HARDENING, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    way_out.write_whole(b"".join(parts))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        way_out.close()
+    cycle.on_response()
+    return True
 
 
 def _raw_answer(status: int, why: str) -> bytes:
