@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -131,12 +131,13 @@ async def desk(
     capabilities: Sequence[str] = ("streaming", "tools"),
     upstream: Upstream | None = None,
     is_served: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Desk]:
     """Open all of it in `home`."""
     async with upstream or Upstream(wire) as up:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / "config.toml").write_text(config_of(up, wire, capabilities), encoding="utf-8")
-        async with open_node(home, env={}, serve=False) as node:
+        async with open_node(home, env=dict(env or {}), serve=False) as node:
             node.supervisor.spawn("tasks", node.legion.tasks.work())
             if is_served:
                 await node.serve(0)
