@@ -235,7 +235,7 @@ PLANTS: dict[Rule, tuple[str, str]] = {
         "legion_core/planted.py",
         "from legion_core.kernel.faults import fault\nfault('no.such')",
     ),
-    events_nobody_publishes: ("legion_core/planted.py", "class Forgotten(Event): ..."),
+    events_nobody_publishes: ("legion_core/planted.py", "class PlantedAndForgotten(Event): ..."),
     pure_modules_not_in_the_contract: ("legion_core/planted.py", '"""Pure fancy."""'),
     what_the_oldest_python_misreads: ("legion_core/planted.py", "PATTERN = r'(?:a|b)*+'"),
 }
