@@ -163,7 +163,9 @@ def time_of(moment: datetime, now: datetime) -> str:
 def request_title(row: ActivityRow) -> str:
     """`Museum labels, 512 tokens`, or whose request it was where it belongs to no chat."""
     name = row.title or (f"Request of {row.client}" if row.client else "Request")
-    return f"{name}, {wording.plural(row.output_tokens, 'token')}" if row.output_tokens else name
+    if not row.output_tokens:
+        return name
+    return f"{name.rstrip(' .,:;!?')}, {wording.plural(row.output_tokens, 'token')}"
 
 
 def _request_time(row: ActivityRow) -> str:

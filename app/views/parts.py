@@ -207,7 +207,8 @@ class SearchField(QLineEdit):
             return
         painter = QPainter(self)
         room = QRectF(0, 0, self.width() - 9, self.height())
-        if self.width() > 200:
+        words = look().metrics("ui").horizontalAdvance(self.placeholderText())
+        if self.width() - 44 - words > look().metrics("caption").horizontalAdvance(self._keys):
             text(painter, room, self._keys, "caption", "text.tertiary", align=RIGHT)
         painter.end()
 

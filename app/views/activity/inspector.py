@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
-from PySide6.QtWidgets import QScrollArea, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.theme.apply import look
 from app.theme.icons import paint_tier, pixmap
@@ -29,6 +29,7 @@ from app.views.parts import (
     label,
     line,
 )
+from app.views.scrolled import Scrolled
 from app.widgets.flow import FlowLayout
 from app.widgets.waterfall import WaterfallView
 
@@ -109,13 +110,10 @@ class ActivityInspector(QWidget):
         )
         self._empty.setContentsMargins(12, 12, 12, 12)
         outer.addWidget(self._empty)
-        self._scroll = QScrollArea()
-        self._scroll.setObjectName("activity.details")
-        self._scroll.setAccessibleName("Details of the line")
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll = Scrolled(
+            self._make_body(show_key), "activity.details", "Details of the line", is_focusable=True
+        )
         outer.addWidget(self._scroll, 1)
-        self._scroll.setWidget(self._make_body(show_key))
         self.raw = Well("activity.raw", "Raw record", lines_max=10_000)
         self.raw.setProperty("role", "page")
         outer.addWidget(self.raw, 1)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QLabel,
     QMenu,
-    QScrollArea,
     QSplitter,
     QStackedWidget,
     QWidget,
@@ -43,11 +42,11 @@ from app.views.parts import (
     bind,
     button,
     column,
-    fill,
     focus_quietly,
     frame,
     icon_button,
 )
+from app.views.scrolled import Scrolled
 from app.views.services import Services
 from app.widgets.canvas.looks import STATES
 from app.widgets.segmented import Segmented
@@ -263,16 +262,7 @@ class ChainsPage(PageFrame):
         self.panels = QStackedWidget()
         self.panels.setObjectName("chains.panels")
         for panel in (self.chain_panel, self.node_panel, self.edge_panel):
-            area = QScrollArea()
-            area.setObjectName(f"{panel.objectName()}.scroll")
-            area.setAccessibleName("Details")
-            area.setWidgetResizable(True)
-            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            inner = frame("scrolled")
-            fill(column(inner), panel)
-            area.setWidget(inner)
-            self.panels.addWidget(area)
+            self.panels.addWidget(Scrolled(panel, f"{panel.objectName()}.scroll", "Details"))
         layout.addWidget(self.panels, 1)
         return made
 

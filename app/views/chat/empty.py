@@ -67,14 +67,14 @@ class ExampleCard(QAbstractButton):
         look().theme_changed.connect(self.updateGeometry)
 
     def sizeHint(self) -> QSize:
-        return QSize(160, look().px(128))
+        return QSize(160, look().px(124))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, look().px(128))
+        return QSize(120, look().px(124))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        box = QRectF(self.rect()).adjusted(2, 2, -2, -2)
+        box = QRectF(self.rect())
         hovered = self.underMouse() or self.isDown()
         rounded(painter, box, 7, fill="bg.hover" if hovered else "bg.raised", line="line.normal")
         inner = box.adjusted(14, 14, -14, -12)
@@ -153,7 +153,7 @@ class Examples(QWidget):
         super().__init__()
         self.setObjectName("empty.examples")
         layout = column(self, (0, 24, 0, 0), 8)
-        cards = row(spacing=6)
+        cards = row(spacing=10)
         self.cards = [ExampleCard(example, run) for example in EXAMPLES]
         for card in self.cards:
             cards.addWidget(card, 1)

@@ -136,9 +136,13 @@ class Verdict(QWidget):
         self.setObjectName("trace.verdict")
         self._trace: Trace | None = None
         self.sentence = label("", "small", "secondary", wraps=True)
-        layout = column(self, (12, 10, 12, 8), 4)
-        layout.addSpacing(look().px(18))
-        layout.addWidget(self.sentence)
+        self._layout = column(self)
+        self._layout.addWidget(self.sentence)
+        look().theme_changed.connect(self._restyle)
+        self._restyle()
+
+    def _restyle(self) -> None:
+        self._layout.setContentsMargins(12, 14 + look().px(18), 12, 8)  # the painted line stands above
 
     def show_trace(self, trace: Trace) -> None:
         """Say it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QScrollArea, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from app.theme.apply import look, repolish
 from app.theme.paint import RIGHT, pill, pill_size, rounded, text
@@ -13,6 +13,7 @@ from app.viewmodels import wording
 from app.viewmodels.models import FIT_WORDS, FitBar, ModelsViewModel, context_steps, fit_bar
 from app.views.painted import KeyValues, PillRow
 from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
+from app.views.scrolled import Scrolled
 
 
 class FitView(QWidget):
@@ -93,13 +94,6 @@ class ModelInspector(QWidget):
             ),
         )
         outer.addWidget(self._head)
-        scroll = QScrollArea()
-        scroll.setObjectName("models.inspectorScroll")
-        scroll.setAccessibleName("Details of the model")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer.addWidget(scroll, 1)
-        self._scroll = scroll
         body = frame("scrolled")
         layout = column(body)
         self.pills = PillRow("models.pills")
@@ -177,7 +171,8 @@ class ModelInspector(QWidget):
         remove_row = row(margins=(6, 8, 12, 12))
         fill(remove_row, self.remove_button, None)
         fill(layout, self.file, self.sum, line(), remove_row, None)
-        scroll.setWidget(body)
+        self._scroll = Scrolled(body, "models.inspectorScroll", "Details of the model", is_focusable=True)
+        outer.addWidget(self._scroll, 1)
         models.selected_changed.connect(self.refresh)
         models.changed.connect(self.refresh)
         models.fit_changed.connect(self._show_fit)

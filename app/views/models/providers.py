@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.theme.apply import repolish
 from app.viewmodels import wording
@@ -23,6 +23,7 @@ from app.views.parts import (
     row,
     taking,
 )
+from app.views.scrolled import Scrolled
 from app.widgets.flow import FlowLayout
 
 
@@ -310,13 +311,7 @@ class ProviderPanel(QWidget):
         self.form = ProviderForm(providers, self.show_details)
         body = frame("scrolled")
         fill(column(body), self.stack)
-        scroll = QScrollArea()
-        scroll.setObjectName("provider.scroll")
-        scroll.setAccessibleName("Details of the provider")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
-        outer.addWidget(scroll, 1)
+        outer.addWidget(Scrolled(body, "provider.scroll", "Details of the provider", is_focusable=True), 1)
         self.stack.addWidget(self.details)
         self.stack.addWidget(self.form)
         self._name = ""

@@ -34,6 +34,7 @@ from app.views.routing.ladder import Ladder
 from app.views.routing.policies import PoliciesTab
 from app.views.routing.simulator import SimulatorPanel
 from app.views.routing.spend import SpendTab
+from app.views.scrolled import Scrolled
 from app.views.services import Services
 from app.views.tabs import Tabs
 
@@ -164,13 +165,7 @@ class RoutingPage(PageFrame):
         self.facts = FactsPanel(self.routing)
         self.trial_panel = SimulatorPanel(self.simulator)
         fill(column(body), self.instance, line(), self.trial_panel, line(), self.facts, None)
-        self._scroll = QScrollArea()
-        self._scroll.setObjectName("routing.inspectorScroll")
-        self._scroll.setAccessibleName("Details of the instance")
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidget(body)
+        self._scroll = Scrolled(body, "routing.inspectorScroll", "Details of the instance")
         outer.addWidget(self._scroll, 1)
         return panel
 

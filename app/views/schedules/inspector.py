@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QMenu, QScrollArea, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.theme.icons import icon
 from app.viewmodels import wording
@@ -27,6 +27,7 @@ from app.views.parts import (
 )  # fmt: skip
 from app.views.schedules.editor import ScheduleForm
 from app.views.schedules.painted import ClockNote, NextTimes, RunBars
+from app.views.scrolled import Scrolled
 from app.widgets.switch import Switch
 
 
@@ -65,12 +66,9 @@ class ScheduleInspector(QWidget):
         self.empty = label("Choose a schedule, or make a new one.", "small", "tertiary", wraps=True)
         self.empty.setContentsMargins(12, 12, 12, 12)
         outer.addWidget(self.empty)
-        self.body = QScrollArea()
-        self.body.setObjectName("schedules.details")
-        self.body.setAccessibleName("Details of the schedule")
-        self.body.setWidgetResizable(True)
-        self.body.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.body.setWidget(self._make_body())
+        self.body = Scrolled(
+            self._make_body(), "schedules.details", "Details of the schedule", is_focusable=True
+        )
         outer.addWidget(self.body, 1)
         outer.addWidget(self._make_foot())
         outer.addStretch()
