@@ -624,7 +624,8 @@ def _servers(ground: _Ground, engine: Engine) -> "Servers":
 
     path = ground.place.root / SERVERS
     return Servers(
-        ground.clock, ground.bus, ground.supervisor, ground.secrets.get, engine.registry, path, ground.env
+        ground.clock, ground.bus, ground.supervisor, ground.secrets.get, engine.registry, path, ground.env,
+        ground.secrets,
     )
 
 

@@ -67,6 +67,10 @@ class Secrets:
         """The values given out or taken in so far, for `redact`; never to be shown."""
         return tuple(self._known.values())
 
+    def learn(self, name: str, value: str) -> None:
+        """Have a value masked too that is part of a secret, or was made of one; `name` tells it from others."""
+        self._know(name, value)
+
     async def backend(self) -> BackendName:
         """Where a new secret would go: the keyring if one answers, the file if it is unlocked, else nowhere."""
         if await self._keyring.find():

@@ -20,6 +20,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull
 from pydantic import AnyUrl
 
 from legion_core.agent.mcp.link import Link
+from legion_core.agent.mcp.tokens import SignedIn
 from legion_core.agent.mcp.types import ServerSpec
 from legion_core.agent.mcp.web import webbed
 from legion_core.kernel.errors import LegionError
@@ -57,16 +58,16 @@ class Headless:
 class InMemory:
     """See `agent.mcp.web.Kept`."""
 
-    def __init__(self, text: str = "") -> None:
-        self._text = text
+    def __init__(self, kept: SignedIn | None = None) -> None:
+        self._kept = kept or SignedIn()
 
-    async def read(self) -> str:
+    async def found(self) -> SignedIn:
         """See `Kept`."""
-        return self._text
+        return self._kept
 
-    async def write(self, text: str) -> None:
+    async def keep(self, kept: SignedIn) -> None:
         """See `Kept`."""
-        self._text = text
+        self._kept = kept
 
 
 def known_client(context: Mapping[str, Any]) -> InMemory:
@@ -81,7 +82,7 @@ def known_client(context: Mapping[str, Any]) -> InMemory:
         token_endpoint_auth_method="client_secret_basic" if secret else "none",
         issuer=context.get("issuer"),
     )
-    return InMemory(json.dumps({"token": "", "client": known.model_dump_json(exclude_none=True)}))
+    return InMemory(SignedIn(client=known.model_dump_json(exclude_none=True)))
 
 
 async def accept(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:

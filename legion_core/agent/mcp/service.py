@@ -37,9 +37,11 @@ from legion_core.kernel.supervise import Supervisor
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from legion_core.agent.mcp.flow import SignInFlow
     from legion_core.agent.mcp.link import Link
     from legion_core.agent.mcp.pipe import Ending
-    from legion_core.agent.mcp.web import Kept, SignIn
+    from legion_core.agent.mcp.tokens import KeptTokens, Store
+    from legion_core.agent.mcp.web import SignIn
 
 SERVERS_MAX = 50
 IDLE_S = 600.0
@@ -47,6 +49,7 @@ BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 60.0
 TIMEOUT_S_MAX = 3_600.0
 RESULT_CHARS_MAX = 400_000
+SIGN_IN_S = 330.0
 WORDS_MAX = 200
 CHANGES_MAX = 40
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
@@ -80,6 +83,8 @@ class _Live:
         self.not_before_s = 0.0
         self.used_s = 0.0
         self.running = 0
+        self.wants_sign_in = False
+        self.is_signed_in = False
 
 
 class Servers:
@@ -94,7 +99,9 @@ class Servers:
         registry: Registry,
         path: Path,
         env: Mapping[str, str],
+        store: "Store | None" = None,
     ) -> None:
+        """`store` keeps the tokens of sign-ins; without one nobody can sign in."""
         self._clock = clock
         self._bus = bus
         self._supervisor = supervisor
@@ -105,8 +112,8 @@ class Servers:
         self._live: dict[str, _Live] = {}
         self._idle: asyncio.Task[None] | None = None
         self.note: Noting = _not_noted  # writes into the audit log what is decided here, before it is done
-        self.sign_in: Callable[[str], SignIn] | None = None  # who can take the user to a server's sign-in
-        self.kept: Callable[[str], Kept] | None = None
+        self._store = store
+        self._sign_ins: dict[str, SignInFlow] = {}
 
     # Looking
 
@@ -217,8 +224,73 @@ class Servers:
         )  # fmt: skip
         await self._close(name)
         self._live.pop(name, None)
+        if entry.spec.url:
+            await self._sign_out(entry.spec)
         await self._book.remove(name)
         await self.load()
+
+    # Signing in
+
+    async def sign_in(self, name: str, who: Principal) -> str:
+        """Begin to sign in at a server; the address to which the user has to go. `signed_in` waits for the end."""
+        _owner(who)
+        entry = await self._entry(name)
+        if not entry.spec.url:
+            raise InvalidInput(f"{name} is a program on this computer: there is nowhere to sign in.")
+        if self._store is None:
+            raise Unavailable("Nothing keeps the tokens of a sign-in here.")
+        from legion_core.agent.mcp.flow import SignInFlow
+
+        await self.note("mcp.server.sign-in", f"mcp/servers/{name}", "write", "done", entry.spec.url)
+        await self._end_sign_in(name)
+        await self._close(name)
+        self._of(name).not_before_s = 0.0
+        kept = self._kept(entry.spec)
+        # Who we are to the server is registered anew: it names the port that the browser comes back to.
+        await kept.forget()
+        flow = SignInFlow(self._supervisor, name, lambda sign_in: self._open(entry, sign_in))
+        self._sign_ins[name] = flow
+        return await flow.address()
+
+    async def signed_in(self, name: str, who: Principal) -> ServerRow:
+        """Wait until the sign-in that was begun is over; raises why it failed, NotFound if none was begun."""
+        _owner(who)
+        flow = self._sign_ins.get(name)
+        if flow is None:
+            raise NotFound(f"No sign-in at {name[:80]} was begun.")
+        await flow.ended()
+        return await self.get(name)
+
+    async def sign_out(self, name: str, who: Principal) -> ServerRow:
+        """Forget the tokens, and tell the server that they are to be worth nothing."""
+        _owner(who)
+        entry = await self._entry(name)
+        await self.note("mcp.server.sign-out", f"mcp/servers/{name}", "write", "done", entry.spec.url)
+        await self._close(name)
+        await self._sign_out(entry.spec)
+        self._of(name).is_signed_in = False
+        return self._told(entry)
+
+    async def _sign_out(self, spec: ServerSpec) -> None:
+        await self._end_sign_in(spec.name)
+        if self._store is None:
+            return
+        from legion_core.agent.mcp.tokens import revoke
+
+        kept = self._kept(spec)
+        await revoke(await kept.found(), spec.name)
+        await kept.forget()
+
+    async def _end_sign_in(self, name: str) -> None:
+        flow = self._sign_ins.pop(name, None)
+        if flow is not None:
+            await flow.stop()
+
+    def _kept(self, spec: ServerSpec) -> "KeptTokens":
+        from legion_core.agent.mcp.tokens import KeptTokens
+
+        assert self._store is not None
+        return KeptTokens(self._store, spec.name, spec.url)
 
     # Calling
 
@@ -259,8 +331,8 @@ class Servers:
 
     # Connecting
 
-    async def _open(self, entry: Entry) -> None:
-        from legion_core.agent.mcp.link import Link
+    async def _open(self, entry: Entry, sign_in: "SignIn | None" = None) -> None:
+        from legion_core.agent.mcp.link import START_S, Link
 
         live, spec = self._of(entry.spec.name), entry.spec
         async with live.opening:
@@ -274,13 +346,14 @@ class Servers:
                     retry_after_s=wait_s,
                 )
             self._tell(spec.name, "starting")
-            transport = await self._transport(spec)
+            transport = await self._transport(spec, sign_in)
             link = Link(
                 spec,
                 transport,
                 self._supervisor,
                 on_over=lambda ended: self._over(spec.name, ended),
                 on_change=lambda: self._changed(spec.name),
+                start_s=START_S if sign_in is None else SIGN_IN_S,
             )
             try:
                 await link.open()
@@ -288,7 +361,9 @@ class Servers:
             except LegionError as error:
                 await link.close()
                 self._failed(live, error.sentence())
-                self._tell(spec.name, "failed")
+                if live.wants_sign_in:
+                    live.not_before_s, live.failures = 0.0, 0
+                self._tell(spec.name, "signin" if live.wants_sign_in else "failed")
                 raise
             live.link, live.raw, live.problem, live.failures = link, raw, "", 0
             live.software, live.protocol = prints.cleaned(link.software, 120), link.protocol
@@ -298,7 +373,9 @@ class Servers:
                 self._idle = self._supervisor.spawn("mcp.idle", self._end_idle())
         self._tell(spec.name, self._row(entry).state)
 
-    async def _transport(self, spec: ServerSpec) -> "Callable[[Ending], AbstractAsyncContextManager[Any]]":
+    async def _transport(
+        self, spec: ServerSpec, sign_in: "SignIn | None" = None
+    ) -> "Callable[[Ending], AbstractAsyncContextManager[Any]]":
         env = {name: await self._value(value) for name, value in spec.env.items()}
         headers = {name: await self._value(value) for name, value in spec.headers.items()}
         if spec.command:
@@ -306,11 +383,20 @@ class Servers:
 
             child = child_environment(self._env, env)
             return lambda ending: piped(spec, child, self._supervisor, ending)
+        from legion_core.agent.mcp.sign_in import NotNow, SignInNeeded
         from legion_core.agent.mcp.web import webbed
 
-        sign_in = self.sign_in(spec.name) if spec.oauth and self.sign_in is not None else None
-        kept = self.kept(spec.name) if spec.oauth and self.kept is not None else None
-        return lambda ending: webbed(spec, headers, sign_in=sign_in, kept=kept)
+        live, kept = self._of(spec.name), self._kept(spec) if self._store is not None else None
+        has_tokens = kept is not None and bool((await kept.found()).token)
+        live.wants_sign_in, live.is_signed_in = False, has_tokens or sign_in is not None
+
+        def refused() -> None:
+            live.wants_sign_in = True
+            raise SignInNeeded(spec.name)
+
+        # Without a user nothing is opened and nobody registered: tokens are renewed, or the server waits.
+        quiet = NotNow(spec.name, refused) if has_tokens else None
+        return lambda ending: webbed(spec, headers, sign_in=sign_in or quiet, kept=kept, on_refusal=refused)
 
     async def _value(self, text: str) -> str:
         return await self._secret(text) if _REFERENCE.match(text) else text
@@ -368,6 +454,8 @@ class Servers:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        for name in tuple(self._sign_ins):
+            await self._end_sign_in(name)
         for name in tuple(self._live):
             await self._close(name)
 
@@ -406,6 +494,7 @@ class Servers:
             starts=live.starts,
             failures=live.failures,
             problem=live.problem,
+            is_signed_in=live.is_signed_in,
             said=live.said,
             changes=changes_since(entry, raw) if changed != Difference() else (),
             approved_at=entry.approved_at,
@@ -434,6 +523,8 @@ class Servers:
 def _state(entry: Entry, live: _Live, changed: Difference) -> State:
     if not entry.spec.is_on:
         return "off"
+    if live.link is None and live.wants_sign_in:
+        return "signin"
     if live.link is None and live.problem:
         return "failed"
     if not entry.launch:

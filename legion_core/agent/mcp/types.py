@@ -8,7 +8,7 @@ import msgspec
 from legion_core.agent.change_types import Change
 from legion_core.kernel.events import Event
 
-State = Literal["off", "new", "starting", "waiting", "ready", "asleep", "changed", "failed"]
+State = Literal["signin", "off", "new", "starting", "waiting", "ready", "asleep", "changed", "failed"]
 
 
 class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +73,7 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     starts: int = 0
     failures: int = 0
     problem: str = ""
+    is_signed_in: bool = False
     said: str = ""  # the end of what it wrote on standard error
     changes: tuple[Change, ...] = ()  # between what was approved and what is now, line by line
     approved_at: datetime | None = None

@@ -4,7 +4,7 @@ No redirect leaves the address, no token of ours goes there, and what it says of
 is http or https, by whoever opens addresses here.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -12,17 +12,23 @@ from urllib.parse import urlsplit
 import msgspec
 
 from legion_core.agent.mcp.pipe import FRAME_BYTES_MAX
+from legion_core.agent.mcp.tokens import SignedIn
 from legion_core.agent.mcp.types import ServerSpec
-from legion_core.kernel.errors import Denied, LimitReached
+from legion_core.kernel.addresses import is_loopback
+from legion_core.kernel.errors import Denied
+from legion_core.kernel.fetch.reach import ANYWHERE, PUBLIC, Reach
+from legion_core.kernel.fetch.transport import Use, way_out
 
 if TYPE_CHECKING:
     import httpx2
     from mcp.client._transport import TransportStreams
+    from mcp.client.auth.oauth2 import OAuthContext
     from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthToken
 
 CONNECT_S = 15.0
 SILENCE_S = 300.0
 NAME = "Legion Workbench"
+LOCAL = Reach(has_loopback=True)
 
 
 class SignIn(Protocol):
@@ -43,13 +49,13 @@ class SignIn(Protocol):
 
 
 class Kept(Protocol):
-    """Where the tokens of a sign-in are kept; as text, empty if there are none."""
+    """Where the tokens of a sign-in are kept."""
 
-    async def read(self) -> str:
-        """What was kept."""
+    async def found(self) -> SignedIn:
+        """What is kept."""
         ...
 
-    async def write(self, text: str) -> None:
+    async def keep(self, kept: SignedIn) -> None:
         """Keep it instead."""
         ...
 
@@ -62,25 +68,62 @@ async def webbed(
     sign_in: SignIn | None = None,
     kept: Kept | None = None,
     metadata_url: str | None = None,
+    on_refusal: Callable[[], None] | None = None,
 ) -> "AsyncGenerator[TransportStreams]":
-    """Talk with the server at `spec.url`. `metadata_url` is where servers read about us, if anywhere."""
+    """Talk with the server at `spec.url`. `metadata_url` is where servers read about us, if anywhere.
+
+    `on_refusal` is called, and may raise, where the server lets nobody in without a sign-in and there is none.
+    """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
     auth = _auth(spec, sign_in, kept, metadata_url) if sign_in is not None and kept is not None else None
+
+    async def asked(request: httpx2.Request) -> None:
+        # What a server says of where to sign in and where to send codes: nowhere that others can read along.
+        host = request.url.host
+        if request.url.scheme != "https" and host != own and not is_loopback(host):
+            raise Denied(f"{spec.name} leads to {host} over plain http; a sign-in goes over https alone.")
+
+    async def answered(response: httpx2.Response) -> None:
+        if response.status_code == 401 and auth is None and on_refusal is not None:
+            on_refusal()
+
+    own = httpx2.URL(spec.url).host
+    use = Use(
+        purpose="mcp server",
+        by=spec.name,
+        reach=reach_of(spec.url),
+        keeps=True,
+        raw_bytes_max=FRAME_BYTES_MAX,
+    )
     client = httpx2.AsyncClient(
         headers=dict(headers),
         timeout=httpx2.Timeout(CONNECT_S, read=SILENCE_S),
         follow_redirects=False,
         auth=auth,
-        transport=_bounded(),
+        transport=way_out(httpx2, use),
         trust_env=False,
+        event_hooks={"request": [asked], "response": [answered]},
     )
     async with (
         client,
         streamable_http_client(spec.url, http_client=client, max_sse_event_size=FRAME_BYTES_MAX) as streams,
     ):
         yield streams
+
+
+def reach_of(url: str) -> Callable[[str], Reach]:
+    """Where a server at `url`, which the user named, may lead: to itself, wherever it lies, and to the internet.
+
+    One on this computer may also lead to others on it, as its sign-in does.
+    """
+    own = urlsplit(url).hostname or ""
+
+    def reach(host: str) -> Reach:
+        return ANYWHERE if host == own else LOCAL if is_loopback(own) else PUBLIC
+
+    return reach
 
 
 def checked_url(url: str) -> str:
@@ -96,79 +139,55 @@ def checked_url(url: str) -> str:
     return url
 
 
-def _bounded() -> "httpx2.AsyncBaseTransport":
-    """A transport that gives up an answer larger than the bound; streams are bounded for each event instead."""
-    import httpx2
-
-    class Counted(httpx2.AsyncByteStream):
-        def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-            self._inner = inner
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            count = 0
-            async for chunk in self._inner:
-                count += len(chunk)
-                if count > FRAME_BYTES_MAX:
-                    raise LimitReached(f"The server sent an answer larger than {FRAME_BYTES_MAX >> 20} MB.")
-                yield chunk
-
-        async def aclose(self) -> None:
-            await self._inner.aclose()
-
-    class Bounded(httpx2.AsyncHTTPTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            answer = await super().handle_async_request(request)
-            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                assert isinstance(answer.stream, httpx2.AsyncByteStream)
-                answer.stream = Counted(answer.stream)
-            return answer
-
-    return Bounded(retries=0)
-
-
-class _Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    token: str = ""
-    client: str = ""
-
-
 class _Storage:
     """The SDK's storage of tokens over `Kept`."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
+        self.context: OAuthContext | None = None
 
     async def get_tokens(self) -> "OAuthToken | None":
-        """The tokens of the last sign-in."""
-        from mcp.shared.auth import OAuthToken
+        """The tokens of the last sign-in; where and when they are renewed goes into the context too."""
+        from mcp.shared.auth import OAuthMetadata, OAuthToken, ProtectedResourceMetadata
 
-        found = await self._read()
+        found, context = await self._kept.found(), self.context
+        if context is not None and found.token:
+            context.token_expiry_time = found.ends_at_s or None
+            if found.metadata:
+                context.oauth_metadata = OAuthMetadata.model_validate_json(found.metadata)
+            if found.resource:
+                told = ProtectedResourceMetadata.model_validate_json(found.resource)
+                context.protected_resource_metadata = told
+                context.auth_server_url = str(told.authorization_servers[0])
         return OAuthToken.model_validate_json(found.token) if found.token else None
 
     async def set_tokens(self, tokens: "OAuthToken") -> None:
         """Keep them."""
-        found = await self._read()
-        await self._write(msgspec.structs.replace(found, token=tokens.model_dump_json()))
+        found, context = await self._kept.found(), self.context
+        assert context is not None
+        server, resource = context.oauth_metadata, context.protected_resource_metadata
+        await self._kept.keep(
+            msgspec.structs.replace(
+                found,
+                token=tokens.model_dump_json(),
+                metadata=server.model_dump_json(exclude_none=True) if server is not None else "",
+                resource=resource.model_dump_json(exclude_none=True) if resource is not None else "",
+                ends_at_s=context.token_expiry_time or 0.0,
+            )
+        )
 
     async def get_client_info(self) -> "OAuthClientInformationFull | None":
         """Who we are to the server."""
         from mcp.shared.auth import OAuthClientInformationFull
 
-        found = await self._read()
+        found = await self._kept.found()
         return OAuthClientInformationFull.model_validate_json(found.client) if found.client else None
 
     async def set_client_info(self, client_info: "OAuthClientInformationFull") -> None:
         """Keep it."""
-        found = await self._read()
-        await self._write(
-            msgspec.structs.replace(found, client=client_info.model_dump_json(exclude_none=True))
-        )
-
-    async def _read(self) -> _Tokens:
-        text = await self._kept.read()
-        return msgspec.json.decode(text, type=_Tokens) if text else _Tokens()
-
-    async def _write(self, tokens: _Tokens) -> None:
-        await self._kept.write(msgspec.json.encode(tokens).decode())
+        found = await self._kept.found()
+        told = client_info.model_dump_json(exclude_none=True)
+        await self._kept.keep(msgspec.structs.replace(found, client=told))
 
 
 def _auth(spec: ServerSpec, sign_in: SignIn, kept: Kept, metadata_url: str | None) -> "httpx2.Auth":
@@ -179,7 +198,8 @@ def _auth(spec: ServerSpec, sign_in: SignIn, kept: Kept, metadata_url: str | Non
     async def go(url: str) -> None:
         await sign_in.go(checked_url(url))
 
-    return OAuthClientProvider(
+    storage = _Storage(kept)
+    made = OAuthClientProvider(
         server_url=spec.url,
         client_metadata=OAuthClientMetadata(
             client_name=NAME,
@@ -187,8 +207,10 @@ def _auth(spec: ServerSpec, sign_in: SignIn, kept: Kept, metadata_url: str | Non
             grant_types=["authorization_code", "refresh_token"],
             response_types=["code"],
         ),
-        storage=_Storage(kept),
+        storage=storage,
         redirect_handler=go,
         callback_handler=sign_in.back,
         client_metadata_url=metadata_url,
     )
+    storage.context = made.context
+    return made
