@@ -22,7 +22,9 @@ class Requirement:
 REQUIREMENTS: tuple[Requirement, ...] = (
     # The whole
     Requirement(
-        "whole.no-infrastructure", "Lite mode needs no broker, no cache server and no database server."
+        "whole.no-infrastructure",
+        "Lite mode needs no broker, no cache server and no database server.",
+        "kept",
     ),
     Requirement(
         "whole.layers-optional",
