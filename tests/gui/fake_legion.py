@@ -79,6 +79,7 @@ class FakeChat:
         self.conversations: dict[str, Conversation] = {}
         self.messages: dict[str, list[ChatMessage]] = {}
         self.trash_ids: set[str] = set()
+        self.images: dict[str, tuple[Any, ...]] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.refuse_send: Exception | None = None
         self.count = 0
@@ -311,6 +312,9 @@ class FakeChat:
         self.conversations[conversation_id] = msgspec.structs.replace(
             self.conversations[conversation_id], draft=text
         )
+
+    async def pictures(self, message_id: str) -> tuple[Any, ...]:
+        return self.images.get(message_id, ())
 
     async def export(self, conversation_id: str, form: str) -> str:
         return "\n\n".join(message.text for message in self.messages[conversation_id])

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QWidget
 from app.commands import BY_ID, spoken
 from app.theme.icons import icon
 from app.viewmodels import wording
+from app.views.chat.pictures import ChatPictures
 from app.views.chat.tool_cards import card, cards_of
 from app.views.chat.translate import WAITING, failure, seam_of, shown
 from app.views.links import ask_then_open
@@ -130,6 +131,9 @@ class Reading(QWidget):
         view.action_triggered.connect(self._on_action)
         view.link_activated.connect(self._ask_then_open)
         view.menu_wanted.connect(self._fill_menu)
+        self.pictures = ChatPictures(services.bridge, view)
+        view.picture_of = self.pictures.small
+        view.picture_activated.connect(self.pictures.look_at)
         self._on_opened()
 
     def find_here(self) -> None:

@@ -8,6 +8,7 @@ from app.viewmodels.trace import OUTCOME_WORDS
 from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
 
 WAITING = "Waiting for a model"
+RULE_CHARS_MAX = 2_000
 STATUS = {
     "complete": "done",
     "streaming": "streaming",
@@ -26,12 +27,17 @@ def shown(
     shows_thinking: bool = False,
 ) -> Message:
     """A message as the transcript takes it; `text` and `thinking` are the whole ones where they have grown since."""
+    if message.role == "system":
+        return Message(
+            id=message.id, role="notice", text=f"Instructions of this chat: {message.text}"[:RULE_CHARS_MAX]
+        )
     is_failed = message.status == "failed"
     badge = badge_of(message)
     return Message(
         id=message.id,
         role=message.role,
-        text=_words(message, text),
+        text=message.text if text is None else text,
+        pictures=message.pictures if message.role == "user" else 0,
         time=time,
         thinking=message.thinking if thinking is None else thinking,
         shows_thinking=shows_thinking,
@@ -42,15 +48,6 @@ def shown(
         seams=tuple(seam_of(seam) for seam in message.seams),
         note=WAITING if message.status == "streaming" and not message.text else "",
     )
-
-
-def _words(message: Any, text: str | None) -> str:
-    """The text, and how many pictures were shown beside it."""
-    words = message.text if text is None else text
-    if not message.pictures:
-        return words
-    told = f"[{wording.plural(message.pictures, 'picture')}]"
-    return f"{words}\n\n{told}" if words else told
 
 
 def failure(message: Any) -> Message | None:

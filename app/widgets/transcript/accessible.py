@@ -48,6 +48,11 @@ def message_words(message: Message) -> str:
         message.note,
         thinking,
         message.whole_text()[:WORDS_MAX],
+        ""
+        if not message.pictures
+        else "With a picture"
+        if message.pictures == 1
+        else f"With {message.pictures} pictures",
         f"tier: {badge}" if badge else "",
     ]
     return ". ".join(part for part in parts if part)

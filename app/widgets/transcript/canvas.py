@@ -6,9 +6,18 @@ stepping glyph only while it is on screen.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAccessibleInterface, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import (
+    QAccessibleInterface,
+    QHideEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QResizeEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QScrollBar, QWidget
 
 from app.theme.apply import look
@@ -72,6 +81,8 @@ class TranscriptCanvas(QAbstractScrollArea):
         self._syncing = False
         self._value = 0
         self._hover: tuple[Place, Spot] | None = None
+        self.picture_of: Callable[[str, int], QPixmap | None] | None = None
+        """Gives the small pictures of a message; asked while painting, so it must not wait."""
         self._copied: Place | None = None
         self._query = ""
         self._current: tuple[Place, int] | None = None
@@ -541,6 +552,7 @@ class TranscriptCanvas(QAbstractScrollArea):
             copied=self._copied == place,
             joined=self._joined(place, row),
             gap=row.gap,
+            picture_of=self.picture_of,
         )
         painter.save()
         painter.translate(QPointF(left, top))

@@ -4,12 +4,12 @@
 A laid row is made for one column width and theme, kept in a small cache, and painted with its own top left at (0, 0).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QPixmap
 
 from app.theme.apply import look
 from app.theme.icons import pixmap
@@ -20,7 +20,7 @@ from app.widgets.transcript.inline import Rich, Span, markdown, plain
 from app.widgets.transcript.para import Para
 
 SpotKind = Literal[
-    "link", "copy_code", "fold", "badge", "copy", "regenerate", "more", "variant", "action", "own"
+    "link", "copy_code", "fold", "badge", "copy", "regenerate", "more", "variant", "action", "own", "picture"
 ]
 INDENT_PX = 22
 QUOTE_PX = 14
@@ -54,6 +54,8 @@ class Paint:
     joined: int = 0
     """How many quote bars go on through the gap above."""
     gap: int = 0
+    picture_of: "Callable[[str, int], QPixmap | None] | None" = None
+    """A small picture of a message by its number from 0; None while it is not here."""
 
 
 class Laid:

@@ -123,6 +123,8 @@ class Message:
     shows_thinking: bool = False
     """Whether the reasoning is open before a reader folds or unfolds it."""
     tool: Tool | None = None
+    pictures: int = 0
+    """How many are shown with a question; whoever shows the transcript has them (`TranscriptCanvas.picture_of`)."""
     actions: tuple[Action, ...] = ()
     _grown: list[str] = field(default_factory=list[str], repr=False)
     _thought: list[str] = field(default_factory=list[str], repr=False)

@@ -22,11 +22,14 @@ from app.widgets.transcript.laid import (
 )  # fmt: skip
 from app.widgets.transcript.laid_chrome import ErrorLaid, FooterLaid, NoticeLaid, SeamLaid, ToolLaid, WaitLaid
 from app.widgets.transcript.laid_code import CodeLaid, code_height, folds
+from app.widgets.transcript.laid_pictures import PicturesLaid, height_of
 from app.widgets.transcript.laid_reasoning import HEAD_PX, ReasoningLaid, ThoughtLaid, paragraphs
 from app.widgets.transcript.laid_table import Cells, TableLaid
 from app.widgets.transcript.model import Message, Seam
 
-RowKind = Literal["block", "own", "seam", "footer", "wait", "notice", "error", "tool", "reasoning", "thought"]
+RowKind = Literal[
+    "block", "own", "seam", "footer", "wait", "notice", "error", "tool", "reasoning", "thought", "pictures"
+]
 
 OWN_LINES = 40
 """Lines of the user's words in one row: a pasted log is many rows, laid out as they come into view."""
@@ -132,6 +135,8 @@ class MessageRows:
                 if not (row.first and row.last):
                     bubble = width - OWN_INDENT_PX
                 return OwnLaid(row.words, width, first=row.first, last=row.last, fold=row.fold, bubble=bubble)
+            case "pictures":
+                return PicturesLaid(message.id, message.pictures, width)
             case "seam":
                 assert row.seam is not None
                 return SeamLaid(row.seam, width)
@@ -143,10 +148,8 @@ class MessageRows:
                 return ThoughtLaid(row.words, width)
             case "wait":
                 return WaitLaid(row.words, width)
-            case "notice":
-                return NoticeLaid(message, width)
-            case "error":
-                return ErrorLaid(message, width)
+            case "notice" | "error":
+                return (NoticeLaid if row.kind == "notice" else ErrorLaid)(message, width)
             case "tool":
                 assert message.tool is not None
                 return ToolLaid(message, message.tool, width, is_open=self._tool_is_open())
@@ -303,12 +306,15 @@ class MessageRows:
                 return [Row("notice", GAP_TEXT, GAP_TEXT + look().px(18) + GAP_MESSAGE, below=GAP_MESSAGE)]
 
     def _own_rows(self) -> list[Row]:
-        lines = self.message.whole_text().rstrip().split("\n")
+        text = self.message.whole_text().rstrip()
+        lines = text.split("\n")
         fold = ""
         if len(lines) > OWN_FOLD_LINES and not self._is_unfolded(f"{self.message.id}/own"):
             fold = f"Show {len(lines) - OWN_SHOWN_LINES:,} more lines"
             lines = lines[:OWN_SHOWN_LINES]
-        rows: list[Row] = []
+        rows = self._picture_rows(is_alone=not text)
+        if rows and not text:
+            return rows
         metrics, line_px = look().metrics("body"), look().line("body")
         letter = metrics.averageCharWidth()
         for start in range(0, len(lines), OWN_LINES):
@@ -333,8 +339,16 @@ class MessageRows:
         rows[-1].below = GAP_OWN
         rows[-1].fold = fold
         rows[-1].estimate += OWN_PAD_Y + GAP_OWN + (look().px(24) if fold else 0)
-        rows[0].estimate += OWN_PAD_Y
+        next(row for row in rows if row.kind == "own").estimate += OWN_PAD_Y
         return rows
+
+    def _picture_rows(self, *, is_alone: bool) -> list[Row]:
+        """What is shown with a question stands above its words."""
+        if not self.message.pictures:
+            return []
+        below = GAP_OWN if is_alone else 0
+        guess = GAP_TEXT + height_of(self.message.pictures, self.width) + below
+        return [Row("pictures", GAP_TEXT, guess, below=below)]
 
     def _gap(self, block: Block) -> int:
         """The space above a block, by what stands before it."""

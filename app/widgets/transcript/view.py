@@ -58,6 +58,8 @@ class TranscriptView(TranscriptCanvas):
     """Message id and the index wanted, counted from 0 and within range."""
     action_triggered = Signal(str, str)
     """Message id and the id of a button on an error."""
+    picture_activated = Signal(str, int)
+    """Message id and the number of one of its pictures, from 0."""
     menu_wanted = Signal(str, QMenu)
     find_changed = Signal(int, int)
     """Number of the current match, from 1 (0: none), and how many there are."""
@@ -100,16 +102,15 @@ class TranscriptView(TranscriptCanvas):
                     self._say_copied(place)
             case "fold":
                 self._toggle_fold(place)
-            case "badge":
-                self.badge_clicked.emit(message.id)
-            case "regenerate":
-                self.regenerate_requested.emit(message.id)
-            case "more" | "own":
-                self.open_menu(message.id)
+            case "badge" | "regenerate" | "more" | "own":
+                acts = {"badge": self.badge_clicked.emit, "regenerate": self.regenerate_requested.emit}
+                acts.get(spot.kind, self.open_menu)(message.id)
             case "variant":
                 self.step_variant(place.item, 1 if spot.value == "next" else -1)
             case "action":
                 self.action_triggered.emit(message.id, spot.value)
+            case "picture":
+                self.picture_activated.emit(message.id, int(spot.value))
 
     def copy_message(self, message_id: str, *, as_plain: bool = False) -> None:
         """Puts a whole message on the clipboard: markdown, or plain text."""
@@ -149,6 +150,10 @@ class TranscriptView(TranscriptCanvas):
         if message.role == "assistant" and not message.is_streaming:
             again = menu.addAction(icon("refresh-cw"), "Answer again")
             again.triggered.connect(lambda: self.regenerate_requested.emit(message_id))
+        for number in range(message.pictures):
+            words = f"Look at picture {number + 1}" if message.pictures > 1 else "Look at the picture"
+            opened = menu.addAction(icon("image"), words)
+            opened.triggered.connect(lambda _=False, at=number: self.picture_activated.emit(message_id, at))
         if message.role == "user":
             edit = menu.addAction(icon("pencil"), "Edit")
             edit.triggered.connect(lambda: self.edit_requested.emit(message_id))

@@ -53,8 +53,8 @@ def test_a_pasted_picture_goes_with_the_question_even_without_words(person: Pers
     (_, _, words, _, _, images) = sent(person)[0]
     assert (words, len(images)) == ("", 1)  # type: ignore[arg-type]
     assert chips(person) == []
-    texts = [message.whole_text() for message in person.window.chat_page.reading.model.messages()]
-    assert texts[0] == "[1 picture]"
+    asked = person.window.chat_page.reading.model.at(0)
+    assert (asked.whole_text(), asked.pictures) == ("", 1)
 
 
 def test_where_nobody_can_see_a_sentence_says_so_and_nothing_is_attached(person: Person) -> None:
