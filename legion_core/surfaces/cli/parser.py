@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
     """Raises Usage instead of printing and leaving, so that it can be told as JSON too."""
 
     def __init__(self, **more: Any) -> None:
+        self.otherwise = ""  # what is said of a word that is no command here, and near to none
         words = str(more.get("prog") or "").partition(" ")[2]
         if examples := EXAMPLES.get(words):
             more.setdefault("epilog", "examples:\n" + "\n".join(f"  legion {each}" for each in examples))
@@ -95,6 +96,6 @@ class Parser(argparse.ArgumentParser):
             if is_command
             else f"{value} for {'/'.join(action.option_strings) or action.dest}"
         )
-        hint = f"Did you mean {near[0]}? " if near else ""
+        hint = f"Did you mean {near[0]}? " if near else self.otherwise
         hint += f"`{self.prog} --help` lists them." if is_command else f"It is one of {', '.join(names)}."
         raise Usage(f"There is no {what!r}." if is_command else f"{what} is not possible.", hint=hint)
