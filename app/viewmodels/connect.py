@@ -300,6 +300,26 @@ class ConnectViewModel(QObject):
         """Let it be called, or not."""
         self._servers("switch", lambda legion: legion.mcp.servers.switch(name, is_on, LOCAL_OWNER))
 
+    def sign_in(self, name: str, go: Callable[[str], bool]) -> None:
+        """Sign in at a server: `go` takes the user to its address, or says that the user would not."""
+
+        def begun(url: str) -> None:
+            if go(url):
+                self._servers(
+                    "signedIn", lambda legion: legion.mcp.servers.signed_in(name, LOCAL_OWNER), done
+                )
+            else:
+                self._servers("signOut", lambda legion: legion.mcp.servers.sign_out(name, LOCAL_OWNER))
+
+        def done(_: object) -> None:
+            self.told.emit(f"You are signed in at {name}.", "key-round")
+
+        self._servers("signIn", lambda legion: legion.mcp.servers.sign_in(name, LOCAL_OWNER), begun)
+
+    def sign_out(self, name: str) -> None:
+        """Forget a server's tokens, and have it end them."""
+        self._servers("signOut", lambda legion: legion.mcp.servers.sign_out(name, LOCAL_OWNER))
+
     def remove_server(self, name: str) -> None:
         """End it and forget it."""
         self._servers("remove", lambda legion: legion.mcp.servers.remove(name, LOCAL_OWNER))

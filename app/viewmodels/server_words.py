@@ -7,6 +7,7 @@ from typing import Any
 from app.viewmodels.wording import plural
 
 _STATES: dict[str, tuple[str, str]] = {
+    "signin": ("Wants you to sign in", "warn.text"),
     "off": ("Switched off", "text.tertiary"),
     "new": ("Waits for your approval", "warn.text"),
     "waiting": ("Waits for your approval", "warn.text"),
@@ -35,6 +36,7 @@ def facts_of(server: Any) -> tuple[tuple[str, str], ...]:
         ("Environment", ", ".join(server.spec.env) or "none of its own"),
         ("Tools", ", ".join(tool.name for tool in server.tools[:12]) or "not read yet"),
         ("Says it is", " ".join(part for part in (server.software, server.protocol) if part)),
+        ("Signed in", "yes" if getattr(server, "is_signed_in", False) else ""),
         ("Started", plural(server.starts, "time") if server.starts else ""),
     ]
     return tuple((name, value) for name, value in pairs if value)

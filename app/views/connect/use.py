@@ -12,6 +12,7 @@ from app.viewmodels.wording import plural
 from app.views.connect.grid import Col, Grid, Row
 from app.views.connect.server_dialogs import AddServer, ApproveServer
 from app.views.emptiness import EmptyState
+from app.views.links import ask_then_open
 from app.views.painted import KeyValues
 from app.views.parts import ElidedLabel, button, column, fill, label, line, row
 from app.views.question import Question
@@ -74,10 +75,11 @@ class UseTab(QWidget):
         self.said.setReadOnly(True)
         self.said.setTabChangesFocus(True)
         self.approve = button("Look and approve…", "connect.server.approve", self._look, small=True)
+        self.sign = button("Sign in…", "connect.server.signIn", self._sign, small=True, icon="key-round")
         self.switch = button("Switch off", "connect.server.switch", self._switch, small=True)
         self.remove = button("Remove…", "connect.server.remove", self._remove, small=True, kind="danger")
         head = row(spacing=6)
-        fill(head, self.title, None, self.approve, self.switch, self.remove)
+        fill(head, self.title, None, self.sign, self.approve, self.switch, self.remove)
         inner = column(margins=(16, 10, 12, 12), spacing=6)
         fill(inner, head, self.problem, self.facts, self.said)
         outer = column(self.detail)
@@ -109,6 +111,15 @@ class UseTab(QWidget):
     def _look(self, *_: object) -> None:
         if self.grid.current_key:
             self._connect.look_at(self.grid.current_key, self._approve)
+
+    def _sign(self) -> None:
+        server = self._connect.server(self.grid.current_key)
+        if server is None:
+            return
+        if server.is_signed_in and server.state != "signin":
+            self._connect.sign_out(server.name)
+        else:
+            self._connect.sign_in(server.name, lambda url: ask_then_open(self, url))
 
     def _switch(self) -> None:
         server = self._connect.server(self.grid.current_key)
@@ -156,5 +167,9 @@ class UseTab(QWidget):
         self.said.setPlainText(server.said)
         self.said.setVisible(bool(server.said))
         self.switch.setText("Switch off" if server.spec.is_on else "Switch on")
+        self.sign.setVisible(bool(server.spec.url) and (server.state == "signin" or server.is_signed_in))
+        words = "Sign out" if server.is_signed_in and server.state != "signin" else "Sign in…"
+        self.sign.setText(words)
+        self.sign.setAccessibleName(words)
         is_asking = server.fingerprint != server.approved or not server.approved
         self.approve.setText("Look and approve…" if is_asking else "Look again…")

@@ -79,6 +79,14 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     approved_at: datetime | None = None
 
 
+class SignInState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sign-in stands: `url` is where the user has to go, `is_over` that the user is in."""
+
+    name: str
+    url: str = ""
+    is_over: bool = False
+
+
 class ServerChanged(Event, frozen=True, kw_only=True):
     """A server was registered, approved, started, ended, or offers something else."""
 

@@ -7,7 +7,6 @@ lane was left out is worked out only when somebody looks (`routing.reasons`).
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import compress
 from typing import overload
 from zlib import crc32
@@ -82,7 +81,16 @@ class LaneTable(Sequence[Lane]):
         instances with an open circuit are told apart; where nobody else is left they are the candidates.
         """
         if self._closed:
-            wish = replace(wish, closed=self._closed)
+            wish = Wish(
+                pins=wish.pins,
+                operation=wish.operation,
+                required=wish.required,
+                tokens=wish.tokens,
+                tokens_out=wish.tokens_out,
+                is_private=wish.is_private,
+                local_only=wish.local_only,
+                closed=self._closed,
+            )
         fit = self._able(wish)
         able = fit & ~self._barred(circuits, now_s)
         spared = self._of(fit & ~able & self._at(spare)) if spare else ()

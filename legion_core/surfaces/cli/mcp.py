@@ -9,7 +9,7 @@ from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.surfaces.cli.http import Wire, part
 
 if TYPE_CHECKING:
-    from legion_core.agent.mcp.types import ServerRow, ServerSpec
+    from legion_core.agent.mcp.types import ServerRow, ServerSpec, SignInState
     from legion_core.api.chat_types import ChatTools, Yes
     from legion_core.api.mcp import Mcp
     from legion_core.api.mcp_types import Approval, Grant, McpCall, McpStatus, ToolRow
@@ -85,6 +85,18 @@ class McpDoor(Protocol):
         """On or off."""
         ...
 
+    def sign_in(self, name: str) -> str:
+        """Begin to sign in; the address for the user's browser."""
+        ...
+
+    def signed_in(self, name: str) -> None:
+        """Wait for the user."""
+        ...
+
+    def sign_out(self, name: str) -> "ServerRow":
+        """Forget the tokens, and end them."""
+        ...
+
     def remove(self, name: str) -> None:
         """Forget it."""
         ...
@@ -149,6 +161,15 @@ class LocalMcp(McpDoor):
 
     def switch(self, name: str, is_on: bool) -> "ServerRow":
         return self._run(self._door().servers.switch(name, is_on, LOCAL_OWNER))
+
+    def sign_in(self, name: str) -> str:
+        return self._run(self._door().servers.sign_in(name, LOCAL_OWNER))
+
+    def signed_in(self, name: str) -> None:
+        self._run(self._door().servers.signed_in(name, LOCAL_OWNER))
+
+    def sign_out(self, name: str) -> "ServerRow":
+        return self._run(self._door().servers.sign_out(name, LOCAL_OWNER))
 
     def remove(self, name: str) -> None:
         self._run(self._door().servers.remove(name, LOCAL_OWNER))
@@ -231,6 +252,21 @@ class RemoteMcp(McpDoor):
 
     def switch(self, name: str, is_on: bool) -> "ServerRow":
         return self._row("POST", f"{_PATH}/servers/{part(name)}/switch", {"is_on": is_on})
+
+    def sign_in(self, name: str) -> str:
+        return self._sign_in("POST", name).url
+
+    def signed_in(self, name: str) -> None:
+        while not self._sign_in("GET", name).is_over:
+            pass  # each asking waits for a while
+
+    def sign_out(self, name: str) -> "ServerRow":
+        return self._row("DELETE", f"{_PATH}/servers/{part(name)}/login")
+
+    def _sign_in(self, method: str, name: str) -> "SignInState":
+        from legion_core.agent.mcp.types import SignInState
+
+        return self._wire.ask(method, f"{_PATH}/servers/{part(name)}/login", SignInState)
 
     def remove(self, name: str) -> None:
         self._wire.ask("DELETE", f"{_PATH}/servers/{part(name)}", msgspec.Raw)

@@ -310,6 +310,8 @@ def _mcp(commands: Group) -> None:
         ("look", "start it and read its tools"),
         ("on", "let it be used"),
         ("off", "do not use it"),
+        ("login", "sign in at one that wants it, in your browser"),
+        ("logout", "sign out, and have its tokens ended"),
         ("remove", "forget it"),
     ):
         verbs.add_parser(verb, help=words).add_argument("name", metavar="NAME")

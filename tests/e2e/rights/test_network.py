@@ -95,8 +95,8 @@ def test_offline_reaches_this_computer_alone_and_needs_no_look_up(
             order = await legion.tasks.submit(_get("https://elsewhere.example/"))
             done = await legion.tasks.wait(order.id, 90.0)
             assert "offline" in repr(done.reason)
+            await legion.models.pull("https://models.example/toy.gguf", allow_private=True)
             with pytest.raises(LegionError, match="offline"):
-                await legion.models.pull("https://models.example/toy.gguf", allow_private=True)
                 await legion.models.wait_pull("toy")
             rows = {row.host: (row.count, row.refused) for row in await legion.network.hosts()}
             assert rows["elsewhere.example"] == (0, 1)

@@ -224,6 +224,8 @@ def server(setting: Setting, args: argparse.Namespace) -> Outcome:
         "on": _switch,
         "off": _switch,
         "remove": _remove,
+        "login": _login,
+        "logout": _logout,
     }
     return actions[args.verb](setting, args)
 
@@ -285,6 +287,25 @@ def _switch(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome(row, f"{row.name} is {args.verb}.")
 
 
+def _login(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`server login`: the address goes to standard error, so that it is seen whatever reads the answer."""
+    from urllib.parse import urlsplit
+
+    url = setting.backend.mcp.sign_in(args.name)
+    setting.aside(
+        f"{args.name} sends you to {urlsplit(url).hostname}. Open this in your browser:\n\n  {url}\n"
+    )
+    setting.backend.mcp.signed_in(args.name)
+    row = setting.backend.mcp.server(args.name)
+    then = f" `legion mcp server look {row.name}` shows its tools." if row.fingerprint != row.approved else ""
+    return Outcome(row, f"You are signed in at {row.name}.{then}")
+
+
+def _logout(setting: Setting, args: argparse.Namespace) -> Outcome:
+    row = setting.backend.mcp.sign_out(args.name)
+    return Outcome(row, f"You are signed out of {row.name}; its tokens are forgotten.")
+
+
 def _remove(setting: Setting, args: argparse.Namespace) -> Outcome:
     setting.backend.mcp.remove(args.name)
     return Outcome({"removed": args.name}, f"{args.name} is removed.")
@@ -295,6 +316,7 @@ def _whole(row: "ServerRow") -> str:
         [
             ("Server", row.name),
             ("State", row.state),
+            ("Signed in", "yes" if row.is_signed_in else ""),
             ("Started as", _launch(row)),
             ("Variables", ", ".join(row.spec.env)),
             ("Says it is", row.software),

@@ -1,8 +1,10 @@
 """`/api/v1/mcp`: who calls our tools and what they may, and other people's servers whose tools we use."""
 
+import asyncio
+
 import msgspec
 
-from legion_core.agent.mcp.types import ServerRow, ServerSpec, ToolInfo
+from legion_core.agent.mcp.types import ServerRow, ServerSpec, SignInState, ToolInfo
 from legion_core.api.mcp_types import Approval, Grant, McpCall, McpClientRow, McpStatus, ToolRow
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Parameter, Reply
 from legion_core.surfaces.rest.examples import AT
@@ -137,6 +139,29 @@ async def remove_mcp_server(desk: Desk, call: Call) -> Reply:
     return Reply(RemovedServer(removed=call.path["name"]))
 
 
+async def sign_in_at_mcp_server(desk: Desk, call: Call) -> Reply:
+    """Begin to sign in; the address is for the user's own browser. The owner alone."""
+    name = call.path["name"]
+    return Reply(SignInState(name=name, url=await desk.legion.mcp.servers.sign_in(name, call.who)))
+
+
+async def wait_for_sign_in(desk: Desk, call: Call) -> Reply:
+    """Wait a while for the user; what went wrong is an error. The owner alone."""
+    name = call.path["name"]
+    try:
+        async with asyncio.timeout(SIGN_IN_WAIT_S):
+            await desk.legion.mcp.servers.signed_in(name, call.who)
+    except TimeoutError:
+        return Reply(SignInState(name=name))
+    return Reply(SignInState(name=name, is_over=True))
+
+
+async def sign_out_of_mcp_server(desk: Desk, call: Call) -> Reply:
+    """Forget the tokens, and have the server end them. The owner alone."""
+    return Reply(await desk.legion.mcp.servers.sign_out(call.path["name"], call.who))
+
+
+SIGN_IN_WAIT_S = 15.0
 _READ, _WRITE = ("mcp", "read"), ("mcp", "write")
 _SERVERS = ("mcp/servers", "write")
 _SCHEMA = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
@@ -195,6 +220,7 @@ _APPROVAL = Approval(
     asked_at=AT,
     expires_at=AT,
 )
+_SIGN_IN = SignInState(name="notes", url="https://sign-in.example.com/authorize?client_id=…")
 _SPEC = ServerSpec(name="files", command=("mcp-server-filesystem", "/home/ada/papers"))
 _ROW = ServerRow(
     name="files",
@@ -277,6 +303,18 @@ OPERATIONS = (
         method="POST", path="/api/v1/mcp/servers/{name}/switch", name="switch_mcp_server", summary="Let it be used, or not",
         handler=switch_mcp_server, right=_SERVERS, answer=ServerRow, example=_ROW,
         body=SwitchBody, body_example=SwitchBody(is_on=True),
+    ),
+    Operation(
+        method="POST", path="/api/v1/mcp/servers/{name}/login", name="sign_in_at_mcp_server", summary="Begin to sign in at a server",
+        handler=sign_in_at_mcp_server, right=_SERVERS, answer=SignInState, example=_SIGN_IN,
+    ),
+    Operation(
+        method="GET", path="/api/v1/mcp/servers/{name}/login", name="wait_for_sign_in", summary="Wait for the user to sign in",
+        handler=wait_for_sign_in, right=_SERVERS, answer=SignInState, example=_SIGN_IN,
+    ),
+    Operation(
+        method="DELETE", path="/api/v1/mcp/servers/{name}/login", name="sign_out_of_mcp_server", summary="Sign out, and end the tokens",
+        handler=sign_out_of_mcp_server, right=_SERVERS, answer=ServerRow, example=_ROW,
     ),
     Operation(
         method="DELETE", path="/api/v1/mcp/servers/{name}", name="remove_mcp_server", summary="Forget a server",

@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ def leaves(
 
 
 LEAVES = dict(leaves(parser()))
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
@@ -151,6 +153,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "mcp yes",
         "mcp server add",
         "mcp server list",
+        "mcp server login",
+        "mcp server logout",
         "mcp server show",
         "mcp server look",
         "mcp server on",
@@ -198,6 +202,36 @@ def test_a_mistyped_command_is_told_with_the_nearest_one() -> None:
     assert raised.value.sentence() == (
         "There is no 'legion chian'. Did you mean chain? `legion --help` lists them."
     )
+
+
+def test_a_question_without_its_command_is_told_where_it_belongs() -> None:
+    with pytest.raises(Usage) as raised:
+        parser().parse_args(["chat", "Why is the sky blue?"])
+
+    assert '`legion chat prompt "…"`' in raised.value.sentence()
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Every command that the documents name, by document: in a line of its own, or between backticks."""
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = file.read_text(encoding="utf-8")
+        for found in re.findall(r"`(?:\.venv/bin/)?(legion [^`]+)`", text):
+            yield file.name, found
+        for found in re.findall(r"^ {4}(?:\.venv/bin/)?(legion .+)$", text, re.MULTILINE):
+            yield file.name, found
+
+
+@pytest.mark.parametrize(("document", "command"), tuple(documented()))
+def test_every_command_in_the_documents_is_one(document: str, command: str) -> None:
+    told = re.sub(r"\s+#.*$| [|<>].*$", "", re.sub(r"\s+", " ", command))
+    told = re.sub(r"(\w+)\|[\w|]+", r"\1", told)  # the first of what may stand there
+    words = shlex.split(re.sub(r"[\[\]]| …", "", told).replace("--edge N", "--edge 0"))[1:]
+    said = ""
+    try:
+        parser().parse_args(_split_json(words)[1])
+    except Usage as error:
+        said = error.message
+    assert not said or "are required" in said  # then it is named without its words
 
 
 def test_a_choice_that_is_none_is_told_with_those_there_are() -> None:
