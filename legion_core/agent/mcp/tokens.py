@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from legion_core.agent.mcp.reaching import reach_of
 from legion_core.kernel.errors import LegionError, NotFound
 from legion_core.kernel.fetch.client import Fetcher
 from legion_core.kernel.fetch.transport import Use
@@ -122,8 +123,6 @@ async def revoke(kept: SignedIn, by: str) -> bool:
 
 
 def _use(by: str, kept: SignedIn) -> Use:
-    from legion_core.agent.mcp.web import reach_of
-
     return Use(purpose="sign-in", by=by, reach=reach_of(kept.server))
 
 

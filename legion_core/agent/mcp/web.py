@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from legion_core.agent.mcp.pipe import FRAME_BYTES_MAX
+from legion_core.agent.mcp.reaching import reach_of
 from legion_core.agent.mcp.tokens import SignedIn
 from legion_core.agent.mcp.types import ServerSpec
 from legion_core.kernel.addresses import is_loopback
 from legion_core.kernel.errors import Denied
-from legion_core.kernel.fetch.reach import ANYWHERE, PUBLIC, Reach
 from legion_core.kernel.fetch.transport import Use, way_out
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 CONNECT_S = 15.0
 SILENCE_S = 300.0
 NAME = "Legion Workbench"
-LOCAL = Reach(has_loopback=True)
 
 
 class SignIn(Protocol):
@@ -111,19 +110,6 @@ async def webbed(
         streamable_http_client(spec.url, http_client=client, max_sse_event_size=FRAME_BYTES_MAX) as streams,
     ):
         yield streams
-
-
-def reach_of(url: str) -> Callable[[str], Reach]:
-    """Where a server at `url`, which the user named, may lead: to itself, wherever it lies, and to the internet.
-
-    One on this computer may also lead to others on it, as its sign-in does.
-    """
-    own = urlsplit(url).hostname or ""
-
-    def reach(host: str) -> Reach:
-        return ANYWHERE if host == own else LOCAL if is_loopback(own) else PUBLIC
-
-    return reach
 
 
 def checked_url(url: str) -> str:
