@@ -70,6 +70,7 @@ def _node(commands: Group) -> None:
 def _chat(commands: Group) -> None:
     chat = commands.add_parser("chat", help="chat in the terminal")
     _pins(chat)
+    chat.otherwise = 'One question is asked by `legion chat prompt "…"`. '
     actions = chat.branch("action", is_required=False)
     prompt = actions.add_parser("prompt", help="one question, one answer")
     prompt.add_argument("text", help="the question; - reads it from standard input")
