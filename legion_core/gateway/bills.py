@@ -10,6 +10,7 @@ next start (ADR 15). Where the disk does not take the line, or did not take the 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -34,7 +35,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one request is billed. `saved` is what curation saved of each attempt, in their order."""
 
     request: str
-    at: str
+    at: datetime
     outcome: str
     duration_s: float
     conversation: str = ""

@@ -10,7 +10,6 @@ spent is not known; the request itself is in the ledger as `interrupted`, with a
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -44,8 +43,7 @@ ROUNDING_USD = 1e-9
 _HINT = "Raise it in Settings under Budget, or ask a model on this computer: it costs nothing."
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """USD a day, a day and client, and a conversation; 0: no limit. `allow_unknown_price` lets unpriced models answer."""
 
     day_usd: float = 0.0
@@ -347,7 +345,7 @@ def _interrupt(connection: Connection, held: Row) -> None:
     )
     bill = Bill(
         request=request,
-        at=at,
+        at=datetime.fromisoformat(str(at)),
         outcome="interrupted",
         duration_s=0.0,
         conversation=conversation,

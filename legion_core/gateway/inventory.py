@@ -60,6 +60,7 @@ class Inventory:
         self._on_change = on_change
         self._price_of = price_of
         self._instances: dict[str, Instance] = {}
+        self._providers: dict[str, Provider] = {}  # made anew with each change: a request keeps its own
         self._table: LaneTable | None = None  # as of `_speed_version`; None: to be made anew
         self._speed_version = 0
         self.speeds = Speeds()
@@ -71,6 +72,7 @@ class Inventory:
         before = self._instances.get(name)
         instance.offers = self._priced(instance, instance.offers)
         self._instances[name] = instance
+        self._providers = {**self._providers, name: instance.provider}
         self._table = None
         self._on_change(name)
         return before.provider if before is not None and before.provider is not instance.provider else None
@@ -79,6 +81,7 @@ class Inventory:
         """Forget an instance; gives its provider, to be closed."""
         instance = self.get(name)
         del self._instances[name]
+        self._providers = {each: known for each, known in self._providers.items() if each != name}
         self._table = None
         self.health.forget(name)
         self._on_change(name)
@@ -100,7 +103,7 @@ class Inventory:
     @property
     def providers(self) -> Mapping[str, Provider]:
         """Every provider by its instance's name."""
-        return {name: instance.provider for name, instance in self._instances.items()}
+        return self._providers
 
     def lanes(self) -> LaneTable:
         """Every model on every instance, in configured order, prepared for routing."""

@@ -10,7 +10,7 @@ from legion_core.gateway.bills import Bill, Bills, Saved
 from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
 from legion_core.gateway.ledger_writing import write_bills
 from legion_core.gateway.types import Attempt, Request, Usage
-from legion_core.kernel.clock import Clock, iso
+from legion_core.kernel.clock import Clock
 from legion_core.storage.sqlite import Database, Migration, Value, rows
 
 MIGRATIONS = (
@@ -130,10 +130,9 @@ class Ledger:
         """
         for attempt in attempts:
             self._on_attempt(attempt)
-        at = attempts[0].started_at if attempts else self._clock.utc_now()
         bill = Bill(
             request=request.id,
-            at=iso(at),
+            at=attempts[0].started_at if attempts else self._clock.utc_now(),
             outcome=outcome,
             duration_s=duration_s,
             conversation=request.conversation_id or request.session,

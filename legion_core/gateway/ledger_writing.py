@@ -70,7 +70,7 @@ def _head(bill: Bill) -> tuple[Value, ...]:
     costs = [attempt.cost_usd for attempt in bill.attempts]
     known = [cost for cost in costs if cost is not None]
     return (
-        bill.request, bill.at, bill.conversation, bill.dialect, bill.client, bill.outcome, bill.duration_s,
+        bill.request, iso(bill.at), bill.conversation, bill.dialect, bill.client, bill.outcome, bill.duration_s,
         sum(known), int(len(known) == len(costs)),
     )  # fmt: skip
 

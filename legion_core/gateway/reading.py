@@ -26,8 +26,8 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
 
 def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
     """The same chunks with neighbouring texts as one, which counts as many tokens: for an answer that is told whole."""
-    out = list[Chunk]()
-    texts = list[str]()
+    out: list[Chunk] = []
+    texts: list[str] = []
     tokens = 0
     for chunk in chunks:
         if isinstance(chunk, TextDelta):
@@ -115,7 +115,7 @@ class Reading:
         self._is_signed = given.is_signed
         self._kept: list[TextDelta | ThinkingDelta | _Call] | None = None
         self._kept_chars = 0
-        self._calls = dict[int, _Call]()
+        self._calls: dict[int, _Call] = {}
         self._is_plain = splice is None  # text goes out as it comes
         self.tokens = 0
         self.finished: Finished | None = None

@@ -78,7 +78,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Close every provider: connections, children. Then the bill is complete."""
-        for provider in self.inventory.providers.values():
+        for provider in tuple(self.inventory.providers.values()):
             await provider.aclose()
         await self.ledger.aclose()
 

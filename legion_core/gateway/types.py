@@ -34,12 +34,15 @@ class Tier(IntEnum):
     @property
     def word(self) -> str:
         """The tier's name as written in headers, configuration and the window: `local` … `frontier`."""
-        return self.name.lower()
+        return _WORDS[self]
 
     @classmethod
     def parse(cls, word: str) -> "Tier":
         """The tier of that name; KeyError if there is none."""
         return cls[word.upper()]
+
+
+_WORDS = {tier: tier.name.lower() for tier in Tier}
 
 
 class TextBlock(msgspec.Struct, frozen=True, kw_only=True, tag="text"):

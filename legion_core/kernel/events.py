@@ -47,10 +47,12 @@ class Subscription:
         self._is_open = True
         self.lost = 0
 
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether events of this kind are listened to."""
+        return issubclass(kind, self._kinds)
+
     def offer(self, event: Event) -> None:
-        """Take an event from the bus; for the bus alone."""
-        if not isinstance(event, self._kinds):
-            return
+        """Take an event that is wanted from the bus; for the bus alone."""
         if self._coalesce is None:
             if len(self._plain) >= self._size_max:
                 self._plain.popleft()
@@ -72,10 +74,14 @@ class Subscription:
         self._ready.clear()
         return taken
 
+    async def wait(self) -> None:
+        """Return once something is there, or it is closed."""
+        await self._ready.wait()
+
     async def take(self) -> list[Event]:
         """Wait until something is there, then all of it; an empty list once closed."""
         while self._is_open:
-            await self._ready.wait()
+            await self.wait()
             if taken := self.take_nowait():
                 return taken
         return []
@@ -106,6 +112,7 @@ class EventBus:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._subscriptions: list[Subscription] = []
+        self._wanting: dict[type[Event], tuple[Subscription, ...]] = {}  # by kind, as far as it was asked
 
     def stamp(self) -> tuple[datetime, float]:
         """Both times for a new event: `(at_utc, at_mono_s)`."""
@@ -113,7 +120,12 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Hand the fact to all watchers; never blocks, never raises."""
-        for subscription in tuple(self._subscriptions):
+        kind = type(event)
+        wanting = self._wanting.get(kind)
+        if wanting is None:
+            wanting = tuple(each for each in self._subscriptions if each.wants(kind))
+            self._wanting[kind] = wanting
+        for subscription in wanting:
             subscription.offer(event)
 
     def subscribe(
@@ -125,9 +137,11 @@ class EventBus:
         """Listen to these kinds (all, if none is named); use as a context manager or close it."""
         subscription = Subscription(self, kinds or (Event,), size_max, coalesce)
         self._subscriptions.append(subscription)
+        self._wanting.clear()
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
         """Drop a subscription; harmless if it is gone already."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
+            self._wanting.clear()

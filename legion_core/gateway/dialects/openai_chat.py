@@ -256,9 +256,9 @@ def _refuse_what_would_change_the_answer(asked: _Body) -> None:
 
 def _messages(asked: _Body) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     """What rules the conversation, and the conversation. A system message in the middle counts for the whole."""
-    system = list[str]()
-    messages = list[Message]()
-    calls = set[str]()
+    system: list[str] = []
+    messages: list[Message] = []
+    calls: set[str] = set()
     images = 0
     for at, message in enumerate(asked.messages):
         field = f"messages[{at}]"
@@ -306,7 +306,7 @@ def _user_blocks(message: _User, field: str) -> tuple[Block, ...]:
 
 
 def _assistant_blocks(message: _Assistant, field: str) -> tuple[Block, ...]:
-    blocks = list[Block]()
+    blocks: list[Block] = []
     if isinstance(message.content, str):
         blocks += [TextBlock(text=message.content)] if message.content else []
     else:
@@ -330,7 +330,7 @@ def _assistant_blocks(message: _Assistant, field: str) -> tuple[Block, ...]:
 
 def _tools(asked: _Body) -> tuple[ToolDefinition, ...]:
     """The functions; tools of other types run at one provider only and are dropped."""
-    tools = list[ToolDefinition]()
+    tools: list[ToolDefinition] = []
     for at, tool in enumerate(asked.tools or ()):
         if tool.type != "function":
             continue

@@ -216,7 +216,7 @@ def _messages(message: Message, names: ToolNames) -> list[_Message]:
         ]
     if all(isinstance(block, TextBlock) for block in message.content):
         return [_Message(role="user", content=message.text)]
-    parts = list[_Part]()
+    parts: list[_Part] = []
     for block in message.content:
         match block:
             case TextBlock():
@@ -358,8 +358,8 @@ class ChatReader:
         self._usage: Usage | None = None
         self._chars = 0
         self._was_refused = False
-        self._calls = dict[int, int]()  # the wire's index → ours
-        self._ids = dict[int, str]()  # ours → the wire's id
+        self._calls: dict[int, int] = {}  # the wire's index → ours
+        self._ids: dict[int, str] = {}  # ours → the wire's id
         self._last_call = -1
 
     @property
@@ -382,7 +382,7 @@ class ChatReader:
             raise in_band(chunk.error, who=self._who, secrets=self._secrets)
         if chunk.usage is not None:
             self._usage = chunk.usage.canonical()
-        out = list[Chunk]()
+        out: list[Chunk] = []
         for choice in chunk.choices or ():
             if choice.index == 0:
                 self._choice(choice, out)

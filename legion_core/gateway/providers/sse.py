@@ -106,7 +106,7 @@ class SseParser:
 
     def __init__(self) -> None:
         self._lines = Lines()
-        self._data = list[str]()
+        self._data: list[str] = []
         self._size = 0
         self._event = ""
         self._id = ""
@@ -129,7 +129,7 @@ class SseParser:
             if chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1):
                 told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
                 return [SseEvent(data, "", self._id) for data in told]
-        events = list[SseEvent]()
+        events: list[SseEvent] = []
         if self._was_plain:
             self._lines.pass_by()
         for line in self._lines.feed(chunk):

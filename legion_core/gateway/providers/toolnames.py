@@ -22,8 +22,8 @@ class ToolNames:
         """
         self._length_max = length_max
         self._starts_as_word = starts_as_word
-        self._original = dict[str, str]()
-        self._sent = dict[str, str]()
+        self._original: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
         for name in names:
             self.sent(name)
 

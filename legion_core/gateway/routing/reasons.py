@@ -4,8 +4,9 @@ The axes, in the order they are told: pin, policy, operation, capability, contex
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast, overload
+
+import msgspec
 
 from legion_core.gateway.routing.health import Circuit
 from legion_core.gateway.types import Capability, Lane, LeftOut, Operation, Pins, Tier
@@ -18,8 +19,7 @@ _FRESH = Circuit()
 _NO_PINS = Pins()
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What one request asks of a lane. `tokens` is about its input, `tokens_out` what it may get back."""
 
     pins: Pins = _NO_PINS

@@ -92,7 +92,7 @@ class Endpoint:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Read, authorise, handle, answer. Cancellation goes through: the client is gone or the server stops."""
         client = AsgiClient(scope, send, self._desk)
-        if any(pattern.match(scope["path"]) for pattern in self._rivals):
+        if self._rivals and any(pattern.match(scope["path"]) for pattern in self._rivals):
             await client.whole(_unused(scope, self._methods))
             return
         try:

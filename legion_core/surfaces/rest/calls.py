@@ -37,8 +37,7 @@ class Desk:
     in_flight: InFlight = field(default_factory=InFlight)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request that has passed the guard. Header names are lower case; of repeated ones the first counts."""
 
     who: Principal
@@ -92,8 +91,7 @@ class Reply:
     meta: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """A whole body in a shape of its own."""
 
     body: bytes

@@ -4,7 +4,6 @@ A client names the last id it saw and goes on behind it; if that has fallen out 
 run), it is told that events are lost instead of being left to think that nothing happened.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ import msgspec
 
 from legion_core.api.types import AnswerEnded, AnswerStarted, Event, EventBus
 from legion_core.kernel.errors import InvalidInput
-from legion_core.kernel.supervise import Supervisor
 from legion_core.surfaces.shapes import MessageShape
 
 
@@ -28,40 +26,34 @@ class Kept:
 
 
 class Feed:
-    """Fills the ring from the bus. `run` names this run of the node, so that ids never mean another one's events."""
+    """The ring, filled from the bus when somebody looks: while nobody does, no event wakes anything.
+
+    `run` names this run of the node, so that ids never mean another one's events.
+    """
 
     def __init__(self, bus: EventBus, run: str, size_max: int) -> None:
         self._subscription = bus.subscribe(size_max=size_max)
         self._run = run
-        self._ring: deque[Kept] = deque(maxlen=size_max)
+        self._kept: deque[Kept] = deque(maxlen=size_max)
         self._last = 0
-        self._news = asyncio.Event()
         self.is_open = True
         self.readers = 0
 
-    def start(self, supervisor: Supervisor) -> None:
-        """Begin to collect; sleeps while nothing happens."""
-        supervisor.loop("rest.feed", self._collect)
-
-    async def _collect(self) -> None:
-        while taken := await self._subscription.take():
-            self._last += (
-                self._subscription.lost
-            )  # a gap in the numbers: readers see that something is missing
-            self._subscription.lost = 0
-            for event in taken:
-                self._last += 1
-                self._ring.append(Kept(self._last, event))
-            self._wake()
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    @property
+    def _ring(self) -> deque[Kept]:
+        """All that came until now."""
+        self._last += self._subscription.lost  # a gap in the numbers: readers see that something is missing
+        self._subscription.lost = 0
+        for event in self._subscription.take_nowait():
+            self._last += 1
+            self._kept.append(Kept(self._last, event))
+        return self._kept
 
     @property
     def last(self) -> int:
         """The newest event's number; 0 before the first."""
-        return self._last
+        ring = self._ring
+        return ring[-1].number if ring else self._last
 
     def id_of(self, number: int) -> str:
         """The id a client sees and may send back."""
@@ -72,7 +64,7 @@ class Feed:
         run, _, number = last_event_id.rpartition(".")
         if not (number.isascii() and number.isdecimal() and len(number) < 19):
             raise InvalidInput("Last-Event-ID is not an id of this event stream.")
-        return min(int(number), self._last) if run == self._run else None
+        return min(int(number), self.last) if run == self._run else None
 
     def after(self, number: int) -> Iterator[Kept]:
         """What is in the ring behind `number`, oldest first."""
@@ -81,7 +73,8 @@ class Feed:
     @property
     def first(self) -> int:
         """The oldest event's number still here; one past the newest where there is none."""
-        return self._ring[0].number if self._ring else self._last + 1
+        ring = self._ring
+        return ring[0].number if ring else self._last + 1
 
     def lost_since(self, number: int) -> int:
         """How many events behind `number` are gone from the ring."""
@@ -98,14 +91,13 @@ class Feed:
 
     async def wait_past(self, number: int) -> None:
         """Return once there is something newer than `number`, or the feed is closed."""
-        while self.is_open and self._last <= number:
-            await self._news.wait()
+        while self.is_open and self.last <= number:
+            await self._subscription.wait()
 
     def close(self) -> None:
         """Stop collecting; every reader's wait returns."""
         self.is_open = False
         self._subscription.close()
-        self._wake()
 
 
 def frame(name: str, payload: object, event_id: str = "") -> bytes:

@@ -74,7 +74,6 @@ class RestServer:
         except PortHeld as error:
             raise await asyncio.to_thread(naming_the_holder, error) from error
         self._listening = listening
-        self._desk.feed.start(self._desk.supervisor)
         loop = asyncio.get_running_loop()
         try:
             for each in listening.sockets:

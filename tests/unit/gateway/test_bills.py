@@ -39,7 +39,7 @@ def bill(number: int, *, tokens: int = 2, outcome: str = "succeeded") -> Bill:
         usage=Usage(input_tokens=7, output_tokens=tokens), cost_usd=0.5, started_at=AT,
     )  # fmt: skip
     return Bill(
-        request=f"req_{number}", at="2026-01-01T00:00:00.000Z", outcome=outcome, duration_s=1.0, attempts=(attempt,)
+        request=f"req_{number}", at=AT, outcome=outcome, duration_s=1.0, attempts=(attempt,)
     )  # fmt: skip
 
 

@@ -286,7 +286,7 @@ def test_an_idle_server_has_no_timer_and_no_task_of_its_own() -> None:
     timers, tasks = run(work())
 
     assert timers == []
-    assert tasks == ["rest.feed"]
+    assert tasks == []
 
 
 def _own_tasks(here: Serving) -> list[str]:
