@@ -355,6 +355,7 @@ async def _assemble(
     mcp.sees = (place.root / "files", secrets.known)
     mcp.chats = _chat_tools(ground, pipeline, conversations, privacy, mcp, ops)
     gateway.chat.with_tools = mcp.chats.write
+    gateway.chat.tools_of = mcp.chats.definitions
     await mcp.chats.recover()
     stack.push_async_callback(mcp.stop)
     if await asyncio.to_thread((place.root / SERVERS).exists):

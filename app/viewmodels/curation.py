@@ -17,7 +17,8 @@ from legion_core.api.types import AnswerEnded, CurationChanged, Event
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
-    from legion_core.api.types import CurationMeter, SeenPart
+    from legion_core.api.types import CurationEdit, CurationMeter, SeenPart
+    from legion_core.gateway.conversation_types import ContextShares
 
 NOTHING: Final = "Nothing to curate"
 STRATEGIES: Final[dict[str, tuple[str, str]]] = {
@@ -61,6 +62,27 @@ class Part:
         return self.who if self.is_same else f"{self.who}, {'shortened' if self.after else 'left out'}"
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of what is sent: its name, its tokens, and its colour."""
+
+    title: str
+    tokens: int
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditLine:
+    """One edit that was made, in words."""
+
+    number: int
+    epoch: int
+    title: str
+    note: str
+    saved: str
+    is_undone: bool
+
+
 class CurationViewModel(QObject):
     """Follows the chat of `chat`."""
 
@@ -76,6 +98,8 @@ class CurationViewModel(QObject):
         self._chat = chat
         self._place: str = ""
         self.meter: CurationMeter | None = None
+        self.shares: ContextShares | None = None
+        self.edits: tuple[EditLine, ...] = ()
         self.parts: tuple[Part, ...] = ()
         self.last_edit = 0
         """The number of the latest edit that stands; 0 where there is none."""
@@ -103,6 +127,34 @@ class CurationViewModel(QObject):
             return 0.0
         share = 1 - meter.curated_tokens / meter.naive_tokens
         return share if share >= 0.005 else 0.0
+
+    @property
+    def left_out(self) -> int:
+        """Tokens of the history that are not sent."""
+        meter = self.meter
+        return max(0, meter.naive_tokens - meter.curated_tokens) if meter is not None and self.share else 0
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What is sent, by where it comes from; parts that there are none of are not named."""
+        shares = self.shares
+        if shares is None:
+            return ()
+        history = max(0, shares.history - self.left_out)
+        made = (
+            Segment("System", shares.system, "text.tertiary"),
+            Segment("Tools", shares.tools, "data.1"),
+            Segment("History", history, "data.3"),
+            Segment("Newest turn", shares.newest, "data.4"),
+        )
+        return tuple(each for each in made if each.tokens)
+
+    @property
+    def last_epoch(self) -> tuple[int, int]:
+        """The latest round of edits that stands, and how many edits of it do; zeros where there is none."""
+        standing = [edit for edit in self.edits if not edit.is_undone]
+        epoch = max((edit.epoch for edit in standing), default=0)
+        return epoch, sum(edit.epoch == epoch for edit in standing)
 
     @property
     def lines(self) -> tuple[StrategyLine, ...]:
@@ -139,6 +191,16 @@ class CurationViewModel(QObject):
         if number:
             self._act("curation.undo", lambda legion, place: legion.curation.undo(place, number))
 
+    def undo_edit(self, number: int) -> None:
+        """Give back what one edit took."""
+        self._act("curation.undo", lambda legion, place: legion.curation.undo(place, number))
+
+    def undo_epoch(self) -> None:
+        """Give back all that the latest round took."""
+        epoch, count = self.last_epoch
+        if count:
+            self._act("curation.undo", lambda legion, place: legion.curation.undo_epoch(place, epoch))
+
     def keep(self, message_id: str) -> None:
         """Give a message back and leave it alone from now on."""
         self._act("curation.keep", lambda legion, place: legion.curation.keep(place, message_id))
@@ -152,6 +214,7 @@ class CurationViewModel(QObject):
         place = self._chat.conversation_id
         if place != self._place:
             self._place, self.meter, self.parts, self.last_edit = place, None, (), 0
+            self.shares, self.edits = None, ()
             self.changed.emit()
             self.seen_changed.emit()
         self._load()
@@ -171,14 +234,15 @@ class CurationViewModel(QObject):
         if not place:
             return
 
-        def done(meter: "CurationMeter") -> None:
+        async def ask(legion: "Legion") -> "tuple[CurationMeter, ContextShares]":
+            return await legion.curation.meter(place), await legion.chat.shares(place)
+
+        def done(found: "tuple[CurationMeter, ContextShares]") -> None:
             if place == self._place:
-                self.meter = meter
+                self.meter, self.shares = found
                 self.changed.emit()
 
-        self._bridge.launch(
-            "curation.meter", lambda legion: legion.curation.meter(place), done, lambda _: None
-        )
+        self._bridge.launch("curation.meter", ask, done, lambda _: None)
         if self.is_watched:
             self._load_parts()
 
@@ -187,18 +251,23 @@ class CurationViewModel(QObject):
         if not place:
             return
 
-        async def ask(legion: "Legion") -> "tuple[int, tuple[SeenPart, ...]]":
-            edits = await legion.curation.edits(place)
-            standing = [edit.number for edit in edits if not edit.is_undone]
-            return max(standing, default=0), await legion.curation.seen(place)
+        async def ask(legion: "Legion") -> "tuple[tuple[CurationEdit, ...], tuple[SeenPart, ...]]":
+            return await legion.curation.edits(place), await legion.curation.seen(place)
 
-        def done(found: "tuple[int, tuple[SeenPart, ...]]") -> None:
+        def done(found: "tuple[tuple[CurationEdit, ...], tuple[SeenPart, ...]]") -> None:
             if place == self._place:
-                self.last_edit = found[0]
+                self.edits = tuple(_line(each) for each in found[0])
+                self.last_edit = max((edit.number for edit in self.edits if not edit.is_undone), default=0)
                 self.parts = tuple(_part(each) for each in found[1])
                 self.seen_changed.emit()
 
         self._bridge.launch("curation.seen", ask, done, lambda _: None)
+
+
+def _line(edit: "CurationEdit") -> EditLine:
+    title = STRATEGIES.get(edit.strategy, (edit.strategy, ""))[0]
+    saved = f"−{wording.short_count(edit.tokens)}" if edit.tokens > 0 else "0"
+    return EditLine(edit.number, edit.epoch, title, edit.note, saved, edit.is_undone)
 
 
 def _part(seen: "SeenPart") -> Part:

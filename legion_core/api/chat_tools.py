@@ -77,6 +77,15 @@ class ChatToolsDoor:
         )
         return await self.of(conversation_id)
 
+    async def definitions(self, conversation_id: str) -> tuple[ToolDefinition, ...]:
+        """The tools of a chat as a model is told of them; cheap where it has none."""
+        sources = await self._store.sources(conversation_id)
+        if not sources:
+            return ()
+        from legion_core.agent.tools.telling import definitions
+
+        return definitions(await self._parts()[0].offered(sources))
+
     async def calls(self, conversation_id: str) -> tuple[ChatCall, ...]:
         """What was called in a chat, in order."""
         return await self._store.calls(conversation_id)

@@ -46,6 +46,11 @@ class CurationDoor:
         _, messages = await self._conversations.named_history(conversation_id)
         await self._curation().undo(conversation_id, number, messages)
 
+    async def undo_epoch(self, conversation_id: str, epoch: int) -> None:
+        """Give back all that one round of edits took, and leave it alone from then on."""
+        _, messages = await self._conversations.named_history(conversation_id)
+        await self._curation().undo_epoch(conversation_id, epoch, messages)
+
     async def keep(self, conversation_id: str, message_id: str) -> None:
         """Give back a message, with its call and result, and leave it alone from then on."""
         ids, messages = await self._conversations.named_history(conversation_id)

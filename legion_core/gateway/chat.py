@@ -1,7 +1,7 @@
 """Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from legion_core.gateway.conversation_types import (
     ChatMessage,
+    ContextShares,
     Conversation,
     ConversationChanged,
     ConversationView,
@@ -20,7 +21,7 @@ from legion_core.gateway.conversation_types import (
 )
 from legion_core.gateway.conversations import Conversations, TakenIn
 from legion_core.gateway.pipeline import Pipeline
-from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock
+from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock, ToolDefinition
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
@@ -70,6 +71,8 @@ class Chat:
         self._defaults = defaults
         self.with_tools: WithTools | None = None
         """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none."""
+        self.tools_of: Callable[[str], Awaitable[Sequence[ToolDefinition]]] | None = None
+        """The tools that are switched on in a chat, for who wants to know what they weigh."""
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def begin(self) -> None:
@@ -191,6 +194,16 @@ class Chat:
     async def verify(self, conversation_id: str | None = None) -> Verified:
         """Whether what is stored of one conversation, or of all, is what was written."""
         return await self._conversations.verify(conversation_id)
+
+    async def shares(self, conversation_id: str) -> ContextShares:
+        """What the next request of this chat is made of, before curation; by length."""
+        from legion_core.gateway.context_shares import shares_of
+
+        head = await self._conversations.head(conversation_id)
+        messages = await self._conversations.history(conversation_id, head)
+        rules = (*self._defaults().system, *await self._conversations.system(conversation_id, head))
+        tools = await self.tools_of(conversation_id) if self.tools_of is not None else ()
+        return shares_of(conversation_id, rules, tools, messages)
 
     async def pictures(self, message_id: str) -> tuple[ImageBlock, ...]:
         """The pictures shown with a message."""

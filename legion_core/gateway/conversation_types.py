@@ -146,6 +146,19 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     is_undone: bool = False
 
 
+class ContextShares(msgspec.Struct, frozen=True, kw_only=True):
+    """What the next request of a conversation is made of with nothing left out, in estimated tokens.
+
+    `newest` is the last question and what followed it, `history` what was said before.
+    """
+
+    conversation_id: str
+    system: int = 0
+    tools: int = 0
+    history: int = 0
+    newest: int = 0
+
+
 class ImportProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far the import of a file is: of its bytes, and conversations taken so far."""
 

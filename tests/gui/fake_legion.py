@@ -47,6 +47,7 @@ from legion_core.api.types import (
     Turn,
     Usage,
 )
+from legion_core.gateway.conversation_types import ContextShares
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_access import ClientTokens, FakeRbac
@@ -80,6 +81,7 @@ class FakeChat:
         self.messages: dict[str, list[ChatMessage]] = {}
         self.trash_ids: set[str] = set()
         self.images: dict[str, tuple[Any, ...]] = {}
+        self.system_tokens = self.history_tokens = 0
         self.calls: list[tuple[Any, ...]] = []
         self.refuse_send: Exception | None = None
         self.count = 0
@@ -313,6 +315,16 @@ class FakeChat:
             self.conversations[conversation_id], draft=text
         )
 
+    async def shares(self, conversation_id: str) -> ContextShares:
+        words = [message.text for message in self.messages.get(conversation_id, [])]
+        newest = sum(len(text) for text in words[-2:])
+        return ContextShares(
+            conversation_id=conversation_id,
+            system=self.system_tokens,
+            history=max(sum(len(text) for text in words) - newest, self.history_tokens),
+            newest=newest,
+        )
+
     async def pictures(self, message_id: str) -> tuple[Any, ...]:
         return self.images.get(message_id, ())
 
@@ -348,6 +360,9 @@ class FakeCuration:
 
     async def undo(self, conversation_id: str, number: int) -> None:
         self.calls.append(("undo", conversation_id, number))
+
+    async def undo_epoch(self, conversation_id: str, epoch: int) -> None:
+        self.calls.append(("undo_epoch", conversation_id, epoch))
 
     async def keep(self, conversation_id: str, message_id: str) -> None:
         self.calls.append(("keep", conversation_id, message_id))

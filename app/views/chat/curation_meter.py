@@ -8,9 +8,9 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.theme.apply import look
-from app.theme.paint import meter
+from app.theme.paint import meter, text
 from app.viewmodels import wording
-from app.viewmodels.curation import CurationViewModel
+from app.viewmodels.curation import CurationViewModel, Segment
 from app.views.parts import button, column, fill, label, row
 
 BAR_PX = 6
@@ -40,6 +40,43 @@ class Bar(QWidget):
         painter.end()
 
 
+class Legend(QWidget):
+    """The parts by name and size, as many as have room; the whole is read out and told by the tooltip."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self._segments: tuple[Segment, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        look().theme_changed.connect(self.update)
+
+    def show_segments(self, segments: tuple[Segment, ...]) -> None:
+        """These, in order."""
+        self._segments = segments
+        words = ", ".join(f"{each.title} about {each.tokens:,} tokens" for each in segments)
+        self.setAccessibleName(words)
+        self.setToolTip(words)
+        self.setVisible(bool(segments))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(0, look().line("small"))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        metrics = look().metrics("small")
+        x, middle = 0.0, self.height() / 2
+        for each in self._segments:
+            words = f"{each.title} {wording.short_count(each.tokens)}"
+            wide = metrics.horizontalAdvance(words)
+            if x + 12 + wide > self.width():
+                break
+            painter.fillRect(QRectF(x, middle - 4, 8, 8), look().colour(each.colour))
+            text(painter, QRectF(x + 12, 0, wide + 2, self.height()), words, "small", "text.secondary")
+            x += 12 + wide + 12
+        painter.end()
+
+
 class CurationMeterBar(QWidget):
     """Shown once a chat has something in it; at its first turn it says that there is nothing to curate."""
 
@@ -49,11 +86,14 @@ class CurationMeterBar(QWidget):
         self._model = model
         self.bar = Bar("curation.bar")
         self._sent = label("", "small", "secondary", name="curation.sent")
+        self.legend = Legend("curation.legend")
         self.link = button(
             "", "curation.open", open_panel, kind="link", small=True, tip="What the model will see"
         )
         legend = row(spacing=6)
-        fill(legend, self._sent, None, self.link)
+        fill(legend, self._sent)
+        legend.addWidget(self.legend, 1)
+        legend.addWidget(self.link)
         layout = column(self, (2, 8, 2, 0), 2)
         layout.addWidget(self.bar)
         layout.addLayout(legend)
@@ -67,11 +107,18 @@ class CurationMeterBar(QWidget):
         if told is None:
             return
         headline = self._model.headline
-        sent = told.curated_tokens if told.is_on else told.naive_tokens
-        self._sent.setText(
-            f"About {wording.short_count(sent)} tokens are sent" if sent else "All of it is sent"
-        )
+        segments = self._model.segments
+        sent = sum(each.tokens for each in segments)
+        self._sent.setText("" if segments else "All of it is sent")
+        self._sent.setVisible(not segments)
+        self.legend.show_segments(segments)
         self.link.setText(headline)
         self.link.setAccessibleName(f"{headline}. Show what the model will see")
-        # Where nothing is left out there is nothing to measure: the bar stays empty.
-        self.bar.show_parts([(1 - share, "data.3"), (share, "hatch")] if share else [], headline)
+        whole = sent + self._model.left_out
+        parts = [(each.tokens / whole, each.colour) for each in segments] if whole else []
+        # At the first turn there is nothing to measure: the bar is what is sent, and no part of it is hatched.
+        self.bar.show_parts(
+            [*parts, (self._model.left_out / whole, "hatch")] if share and whole else parts, headline
+        )
+        spoken = ", ".join(f"{each.title} {each.tokens:,}" for each in segments)
+        self.bar.setAccessibleDescription(f"About {sent:,} tokens are sent: {spoken}" if spoken else "")

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.viewmodels import wording
-from app.viewmodels.curation import CurationViewModel, Part
+from app.viewmodels.curation import CurationViewModel, EditLine, Part
 from app.views.chat.curation_meter import Bar
 from app.views.parts import (
     ElidedLabel,
@@ -27,6 +27,7 @@ from app.views.parts import (
 from app.widgets.switch import Switch
 
 PARTS_SHOWN = 40
+EDITS_SHOWN = 40
 WORDS_SHOWN = 180
 LABEL_PX = 56
 
@@ -54,6 +55,30 @@ class PartRow(QWidget):
         layout.addWidget(struck)
         if part.after:
             layout.addWidget(label(_line(part.after), "small", wraps=True))
+
+
+class EditRow(QWidget):
+    """One edit that was made, and the way to take it back."""
+
+    def __init__(self, edit: EditLine, undo: Callable[[int], None]) -> None:
+        super().__init__()
+        self.setObjectName("curation.edit")
+        what = f"{edit.title}: {edit.note}" if edit.note else edit.title
+        self.setAccessibleName(f"{what}, {edit.saved} tokens{', taken back' if edit.is_undone else ''}")
+        words = column(spacing=0)
+        fill(words, ElidedLabel(edit.note or edit.title, "small"), label(edit.title, "caption", "tertiary"))
+        inside = row(self, (10, 4, 6, 4), 6)
+        inside.addLayout(words, 1)
+        inside.addWidget(label(edit.saved, "small", "tertiary" if edit.is_undone else "secondary"))
+        if edit.is_undone:
+            inside.addWidget(label("taken back", "caption", "tertiary"))
+            return
+        back = button(
+            "Undo", "curation.undoEdit", bind(undo, edit.number), kind="ghost", small=True,
+            tip="Give back what this edit took, and leave it alone from now on",
+        )  # fmt: skip
+        back.setAccessibleName(f"Undo: {what}")
+        inside.addWidget(back)
 
 
 class CurationPanel(QWidget):
@@ -96,6 +121,16 @@ class CurationPanel(QWidget):
         layout.addWidget(self._none)
         self._parts: QVBoxLayout = column(margins=(4, 0, 4, 8))
         layout.addLayout(self._parts)
+        done = row(margins=(12, 8, 8, 4))
+        self.epoch_button = button(
+            "", "curation.undoEpoch", model.undo_epoch, kind="link", small=True,
+            tip="Give back all that the latest round of edits took",
+        )  # fmt: skip
+        self._done_caption = label("What was done", "caption", "tertiary")
+        fill(done, self._done_caption, None, self.epoch_button)
+        layout.addLayout(done)
+        self._edits: QVBoxLayout = column(margins=(4, 0, 4, 8))
+        layout.addLayout(self._edits)
         foot = label(
             "What left the view is kept word for word, and comes back by Keep and Undo.",
             "small",
@@ -166,6 +201,13 @@ class CurationPanel(QWidget):
 
     def _say_parts(self) -> None:
         found = self._model.curated
+        _, count = self._model.last_epoch
+        self.epoch_button.setText(f"Undo the last {count}")
+        self.epoch_button.setVisible(count > 1)
+        self._done_caption.setVisible(bool(self._model.edits))
+        _clear(self._edits)
+        for edit in self._model.edits[: -EDITS_SHOWN - 1 : -1]:
+            self._edits.addWidget(EditRow(edit, self._model.undo_edit))
         self.undo_button.setEnabled(bool(self._model.last_edit))
         self.full_button.setEnabled(bool(self._model.parts))
         self._none.setVisible(not found)

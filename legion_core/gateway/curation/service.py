@@ -199,6 +199,14 @@ class Curation:
             raise NotFound(f"There is no edit {number} in {conversation!r}.")
         await self._give_back(conversation, edit.ids, messages)
 
+    async def undo_epoch(self, conversation: str, epoch: int, messages: Sequence[Message]) -> None:
+        """Give back what all standing edits of one epoch took."""
+        edits = [edit for edit in await self.edits(conversation) if edit.epoch == epoch and not edit.is_undone]
+        if not edits:
+            raise NotFound(f"No edit of epoch {epoch} stands in {conversation!r}.")
+        ids = tuple(dict.fromkeys(name for edit in edits for name in edit.ids))
+        await self._give_back(conversation, ids, messages)
+
     async def keep(self, conversation: str, place: int, messages: Sequence[Message]) -> None:
         """Give back the message at that place of the history, with its call and result, and leave it alone."""
         await self._give_back(conversation, (f"m{place}",), messages)

@@ -27,6 +27,7 @@ def told(person: Person, place: str) -> None:
             number=2, epoch=1, strategy="dedup_similar", ids=("m2",), tokens=1, note="", archive_key="#2", is_undone=True
         ),
     )  # fmt: skip
+    person.legion.chat.system_tokens, person.legion.chat.history_tokens = 1_200, 38_000
     counts = (StrategyCount(strategy="strip_thinking", edits=5, tokens=6400),)
     curation.told[place] = CurationMeter(
         conversation_id=place,
@@ -73,7 +74,7 @@ def test_a_chat_of_one_turn_honestly_has_nothing_to_curate(person: Person) -> No
 
     assert person.find("curation.meter").isVisible()
     assert button(person, "curation.open").text() == "Nothing to curate"
-    assert "All of it is sent" in words(person.find("curation.meter"))
+    assert person.find("curation.legend").accessibleName().startswith("Newest turn about")
     button(person, "curation.open").click()
     person.settle()
     panel = person.find("curation")
@@ -127,6 +128,55 @@ def test_what_was_done_is_taken_back_kept_and_switched_off(person: Person) -> No
         ("set_on", place, False),
     ]
     assert button(person, "curation.open").text() == "Curation is off"
+
+
+@pytest.mark.requirement("curation.seen")
+def test_the_meter_says_what_is_sent_by_where_it_comes_from(person: Person) -> None:
+    place = opened(person)
+    told(person, place)
+
+    legend = person.find("curation.legend")
+    # 38,000 of history, of which 30,100 are left out.
+    assert legend.accessibleName() == (
+        "System about 1,200 tokens, History about 7,900 tokens, Newest turn about 12 tokens"
+    )
+    assert legend.toolTip() == legend.accessibleName()
+    assert (
+        person.find("curation.bar")
+        .accessibleDescription()
+        .startswith("About 9,112 tokens are sent: System 1,200")
+    )
+    legend.grab()
+
+
+@pytest.mark.requirement("curation.seen")
+def test_one_edit_or_the_whole_last_round_is_taken_back(person: Person) -> None:
+    place = opened(person)
+    told(person, place)
+    curation = person.legion.curation
+    more = [
+        CurationEdit(number=n, epoch=2, strategy="distill_tool_result", ids=(f"m{n}",), tokens=900, note=f"read f{n}.py", archive_key=f"#{n}")
+        for n in (3, 4)
+    ]  # fmt: skip
+    curation.made = (*curation.made, *more)
+    person.services.commands.run("chat.curation")
+    person.settle()
+
+    panel = person.find("curation")
+    rows = [each.accessibleName() for each in panel.findChildren(QWidget, "curation.edit")]
+    assert rows[0] == "Distil tool results: read f4.py, −900 tokens"
+    assert rows[2].endswith("taken back")
+    undo = panel.findChildren(QPushButton, "curation.undoEdit")
+    assert [each.accessibleName() for each in undo][:2] == [
+        "Undo: Distil tool results: read f4.py",
+        "Undo: Distil tool results: read f3.py",
+    ]
+    undo[1].click()
+    person.settle()
+    assert button(person, "curation.undoEpoch").text() == "Undo the last 2"
+    button(person, "curation.undoEpoch").click()
+    person.settle()
+    assert curation.calls == [("undo", place, 3), ("undo_epoch", place, 2)]
 
 
 def test_the_trace_and_curation_share_the_inspector(person: Person) -> None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from legion_core.gateway.conversation_types import ContextShares
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
 from legion_core.gateway.curation.types import Recalled
 from legion_core.kernel.errors import InvalidInput
@@ -14,10 +15,11 @@ class SwitchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     on: bool
 
 
-class UndoBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The edit to take back."""
+class UndoBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The edit to take back, or the epoch, all of whose edits are."""
 
-    edit: int
+    edit: int | None = None
+    epoch: int | None = None
 
 
 class KeepBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,10 +51,21 @@ async def show_curation_view(desk: Desk, call: Call) -> Reply:
 
 
 async def undo_curation(desk: Desk, call: Call) -> Reply:
-    """Take one edit back."""
+    """Take one edit back, or all of an epoch."""
     name = call.path["id"]
-    await desk.legion.curation.undo(name, call.read(UndoBody).edit)
+    body = call.read(UndoBody)
+    if (body.edit is None) == (body.epoch is None):
+        raise InvalidInput("Name either an `edit` or an `epoch`.")
+    if body.edit is not None:
+        await desk.legion.curation.undo(name, body.edit)
+    elif body.epoch is not None:
+        await desk.legion.curation.undo_epoch(name, body.epoch)
     return Reply(await desk.legion.curation.meter(name))
+
+
+async def show_shares(desk: Desk, call: Call) -> Reply:
+    """What the next request is made of, before anything is left out."""
+    return Reply(await desk.legion.chat.shares(call.path["id"]))
 
 
 async def keep_in_view(desk: Desk, call: Call) -> Reply:
@@ -122,6 +135,18 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        path=f"{_PATH}/shares",
+        name="show_context_shares",
+        summary="What the next request is made of, before anything is left out",
+        handler=show_shares,
+        right=_READ,
+        answer=ContextShares,
+        example=ContextShares(
+            conversation_id="cnv_01kkq", system=1_200, tools=2_100, history=36_600, newest=1_300
+        ),
+    ),
+    Operation(
+        method="GET",
         path=f"{_PATH}/edits",
         name="list_curation_edits",
         summary="Every edit made to the view",
@@ -144,7 +169,7 @@ OPERATIONS = (
         method="POST",
         path=f"{_PATH}/undo",
         name="undo_curation",
-        summary="Take an edit back",
+        summary="Take an edit back, or all of an epoch",
         handler=undo_curation,
         right=_WRITE,
         answer=CurationMeter,
