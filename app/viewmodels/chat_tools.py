@@ -46,8 +46,10 @@ class ChatToolsViewModel(QObject):
 
     @property
     def words(self) -> str:
-        """What the control says: `Tools` or `Tools · 3`."""
-        return f"Tools · {self.tools.count}" if self.tools.count else "Tools"
+        """What the control says: `Tools`, `Tools · 3`, or `Tools · 3, left out` where no model can use them."""
+        if not self.tools.count:
+            return "Tools"
+        return f"Tools · {self.tools.count}{', left out' if self.tools.problem else ''}"
 
     def call_of(self, answer_id: str, place: int) -> ChatCall | None:
         """A call of an answer of the open chat, as it last was."""

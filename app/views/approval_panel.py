@@ -23,7 +23,7 @@ from app.views.parts import ElidedLabel, bind, button, column, fill, label, row
 RISKS = {"read": ("Low risk", "neutral"), "write": ("Medium risk", "warn"), "danger": ("High risk", "err")}
 YES = (("once", "Allow once", "Y"), ("chat", "In this chat", "C"), ("always", "Always", "A"))
 KEYS = {Qt.Key.Key_Y: "once", Qt.Key.Key_C: "chat", Qt.Key.Key_A: "always"}
-HEAD_PX, RISK_PX, LINES_MAX, CHANGES_SEEN = 32, 84, 9, 4
+HEAD_PX, RISK_PX, LINES_MAX, ARGUMENT_LINES, CHANGES_SEEN = 32, 84, 9, 4, 4
 
 
 class ApprovalPanel(QFrame):
@@ -38,6 +38,7 @@ class ApprovalPanel(QFrame):
         self._now = now
         self._call: Any = None
         self._diffs: list[QWidget] = []
+        self._lines_max = LINES_MAX
         self.title = label("", "uiStrong", name=f"{prefix}.title")
         self.scope = ElidedLabel("", "small", "secondary", f"{prefix}.scope")
         self.risk = PillRow(f"{prefix}.risk")
@@ -137,9 +138,8 @@ class ApprovalPanel(QFrame):
             each.hide()
             each.deleteLater()
         self._diffs = []
-        # Where the lines say it all, the arguments would say it twice.
-        is_enough = any(change.lines and not change.note.startswith("The file itself") for change in changes)
-        self.arguments.setVisible(not is_enough)
+        # The arguments stand in any case, whole: a difference is only of what could be told beforehand.
+        self._lines_max = LINES_MAX if not changes else ARGUMENT_LINES
         for number, change in enumerate(changes[:CHANGES_SEEN]):
             from app.views.connect.diff import DiffView
 
@@ -178,7 +178,7 @@ class ApprovalPanel(QFrame):
         self._head.setFixedHeight(look().px(HEAD_PX))
         self.risk.setFixedWidth(look().px(RISK_PX))
         self.arguments.setFont(look().font("codeSmall"))
-        lines = min(LINES_MAX, max(1, self.arguments.blockCount()))
+        lines = min(self._lines_max, max(1, self.arguments.blockCount()))
         self.arguments.setFixedHeight(look().px(17 * lines) + 18)
         self.update()
 

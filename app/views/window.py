@@ -393,7 +393,9 @@ class MainWindow(Shell):
         shown["clients"].show_words(clients, icon="pause" if mcp.is_paused else "plug", tip=mcp.words)
         waiting = len(mcp.waiting)
         shown["approvals"].show_words(plural(waiting, "approval") if waiting else "", icon="bell")
-        self.rail.buttons["connect"].set_count(waiting)
+        of_chats = sum(bool(each.conversation_id) for each in mcp.waiting)
+        self.rail.buttons["chat"].set_count(of_chats)
+        self.rail.buttons["connect"].set_count(waiting - of_chats)
 
     # Closing and remembering
 

@@ -27,7 +27,7 @@ class ChatToolsing:
         self._place.setObjectName("chat.approval.place")
         self._place.hide()
         self.tools = ChatToolsViewModel(services.bridge, services.chat)
-        self.control = ToolsControl(services, composing.tools, self.tools)
+        self.control = ToolsControl(services, composing.tools, self.tools, composing.take_focus)
         services.mcp.changed.connect(self._show_waiting)
         services.chat.opened.connect(self._show_waiting)
         services.chat.state_changed.connect(self._show_waiting)

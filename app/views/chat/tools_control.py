@@ -1,5 +1,7 @@
 """The control in the composer for the tools of the open chat: how many there are, and a menu to switch them."""
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
@@ -16,7 +18,10 @@ TIP = "Tools this chat may use"
 class ToolsControl:
     """Bound to one button of the composer and its view-model."""
 
-    def __init__(self, services: Services, button: MenuButton, tools: ChatToolsViewModel) -> None:
+    def __init__(
+        self, services: Services, button: MenuButton, tools: ChatToolsViewModel, done: Callable[[], None]
+    ) -> None:
+        """`done` takes the focus once the menu is closed."""
         self._services = services
         self._button = button
         self._tools = tools
@@ -26,6 +31,7 @@ class ToolsControl:
         self.menu.setToolTipsVisible(True)
         tools.changed.connect(self._say)
         tools.menu_ready.connect(self._open)
+        self.menu.aboutToHide.connect(bind(done))
         self._say()
 
     def open_menu(self) -> None:

@@ -144,7 +144,8 @@ def test_the_question_shows_what_would_change_and_y_allows_it_once(person: Perso
     assert person.find("chat.approval.change.0").words() == "/tmp/a.txt, 1 line added, 1 removed"  # type: ignore[attr-defined]
     diff: Any = person.find("chat.approval.diff.0")
     assert [line.sign for line in diff.lines] == ["-", "+"]
-    assert not shown.arguments.isVisible()  # the lines say it all
+    assert "/tmp/a.txt" in shown.arguments.toPlainText()
+    assert shown.arguments.isVisible()
     assert shown.allow.hasFocus()
     assert "1 line added" in shown.accessibleDescription()
     person.press("Y")
