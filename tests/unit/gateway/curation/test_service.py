@@ -291,6 +291,22 @@ def test_undo_gives_back_what_an_edit_took(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_an_edit_of_a_way_the_conversation_no_longer_goes_is_not_taken_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            put(under_test)
+            messages = await play(under_test)
+            curation = under_test.curation
+            name = await newest(under_test)
+            edit = next(edit for edit in await curation.edits(name) if edit.archive_key == "#4")
+            elsewhere = [msgspec.structs.replace(messages[0], content=MORE.content), *messages[1:]]
+            with pytest.raises(NotFound, match="another way"):
+                await curation.undo(name, edit.number, elsewhere)
+            assert not (await curation.edits(name))[edit.number - 1].is_undone
+
+    run(scenario())
+
+
 def test_the_archive_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
