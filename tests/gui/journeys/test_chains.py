@@ -123,12 +123,12 @@ def test_a_whole_chain_is_made_run_and_saved_without_a_mouse(person: Person, leg
     person.press("E")
     assert page.editor.edges == (0,)
     person.press("Return")
-    assert page.panels.currentIndex() == 2
-    page.edge_panel.condition.add_rule.click()
+    assert page.inside.panels.currentIndex() == 2
+    page.inside.edge.condition.add_rule.click()
     person.type("result.status")
-    page.edge_panel.condition.operator.setCurrentIndex(page.edge_panel.condition.operator.findData("equal"))
-    page.edge_panel.condition.operator.activated.emit(0)
-    page.edge_panel.condition.value.setFocus()
+    page.inside.edge.condition.operator.setCurrentIndex(page.inside.edge.condition.operator.findData("equal"))
+    page.inside.edge.condition.operator.activated.emit(0)
+    page.inside.edge.condition.value.setFocus()
     person.type("200")
     when = page.editor.draft.edges[0].when
     assert when == {"all": [{"fact": "result.status", "operator": "equal", "value": 200}]}
@@ -165,24 +165,24 @@ def test_every_act_is_taken_back_one_by_one_and_done_again(page: ChainsPage, per
     did("Move")
     editor.rename_node("log", "alarm")
     did("Rename log to alarm")
-    page.node_panel.form.rows["message"].control.setPlainText("no {{ error }}")  # type: ignore[attr-defined]
+    page.inside.node.form.rows["message"].control.setPlainText("no {{ error }}")  # type: ignore[attr-defined]
     did("Change message of alarm")
     page.graph.run("duplicate")
     did("Paste alarm-2")
     person.press("Delete")
     did("Delete alarm-2")
     editor.select((), (0,))
-    page.edge_panel._set_on("always")
+    page.inside.edge._set_on("always")
     did("Change the outcome from get to tell")
-    page.edge_panel.delay.setText("5")
-    page.edge_panel.delay.editingFinished.emit()
+    page.inside.edge.delay.setText("5")
+    page.inside.edge.delay.editingFinished.emit()
     did("Change the delay from get to tell")
-    page.chain_panel.about.setText("what it is for")
-    page.chain_panel.about.editingFinished.emit()
+    page.inside.chain.about.setText("what it is for")
+    page.inside.chain.about.editingFinished.emit()
     did("Change the description")
     editor.arrange()
     did("Arrange")
-    page.ways.choose("text")
+    page.head.ways.choose("text")
     page._show_way("text")
     page.text.field.setPlainText(page.text.field.toPlainText() + "# the end\n")
     settle(person, page)
@@ -199,7 +199,7 @@ def test_every_act_is_taken_back_one_by_one_and_done_again(page: ChainsPage, per
 def test_typing_in_one_field_is_one_act(page: ChainsPage, person: Person) -> None:
     page.editor.select(("get",))
     person.settle()
-    control = page.node_panel.form.rows["url"].control
+    control = page.inside.node.form.rows["url"].control
     control.setFocus()
     person.type("abc")
     page.editor.undo()
@@ -233,8 +233,8 @@ def test_what_is_written_is_the_graph_and_a_fault_stands_at_its_line(
     assert page.text.words.text().startswith(
         "Line 7: edges[0].when.all[0].operator: there is no operator 'eqal'."
     )
-    assert not page.start.isEnabled()
-    assert not page.save.isEnabled()
+    assert not page.head.start.isEnabled()
+    assert not page.head.save.isEnabled()
     field.setPlainText("name: [unclosed")
     settle(person, page)
     assert names(page) == ["get", "tell"]
@@ -253,7 +253,7 @@ def test_a_fault_is_shown_on_the_graph_in_the_details_and_leads_there(
     page.editor.select()
     person.settle()
     assert page.graph.view.graph.edges[0].fault == "there is no operator 'gt'."
-    found = page.chain_panel.findChild(QPushButton, "chains.fault.0")
+    found = page.inside.chain.findChild(QPushButton, "chains.fault.0")
     assert found is not None
     found.click()
     assert page.editor.edges == (0,)
@@ -296,7 +296,7 @@ def test_all_of_it_can_be_done_in_the_list(page: ChainsPage, person: Person) -> 
     tree.setFocus()
     page.editor.select((), (0,))
     person.press("Return")
-    assert person.focused.objectName().startswith("segment.") or person.focused is page.edge_panel.on
+    assert person.focused.objectName().startswith("segment.") or person.focused is page.inside.edge.on
 
 
 # Copy and paste
@@ -355,7 +355,7 @@ def test_a_node_that_starts_another_chain_leads_to_it(page: ChainsPage, person: 
 def test_a_run_is_shown_on_the_graph_in_the_timeline_and_in_the_details(
     page: ChainsPage, person: Person
 ) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     looks = page.graph.view.graph.nodes
     assert [(key, node.state, node.said) for key, node in looks.items()] == [
@@ -369,17 +369,17 @@ def test_a_run_is_shown_on_the_graph_in_the_timeline_and_in_the_details(
     page.timeline.list.setCurrentIndex(page.timeline.rows.index(1))
     person.press("Return")
     assert page.editor.nodes == ("tell",)
-    section = page.node_panel.run
+    section = page.inside.node.run
     assert section.data.toPlainText() == '{\n "args": {\n  "message": "hello"\n }\n}'
-    assert page.node_panel.form.rows["message"].result.text() == "= hello"
+    assert page.inside.node.form.rows["message"].result.text() == "= hello"
 
 
 def test_a_condition_says_what_it_found_in_the_last_real_payload(page: ChainsPage, person: Person) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     page.editor.select((), (0,))
     person.settle()
-    condition = page.edge_panel.condition
+    condition = page.inside.edge.condition
     assert condition.verdict.accessibleName() == "True for this run"
     assert condition.now.text() == "result.status = 200, so this holds."
     condition.value.setFocus()
@@ -405,11 +405,11 @@ def test_a_condition_says_what_it_found_in_the_last_real_payload(page: ChainsPag
 def test_a_transform_shows_what_it_gives_for_the_last_real_payload(
     page: ChainsPage, person: Person, engine: str, template: str, shown: str
 ) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     page.editor.select(("tell",))
     person.settle()
-    transform = page.node_panel.transform
+    transform = page.inside.node.transform
     transform.engine.choose(engine)
     transform.engine.changed.emit(engine)
     transform.template.setPlainText(template)
@@ -425,15 +425,15 @@ def test_a_failed_node_says_why_and_runs_again_from_there(
     page: ChainsPage, person: Person, legion: Any
 ) -> None:
     legion.chains.fails.add("get")
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     assert page.graph.view.graph.nodes["get"].state == "failed"
     assert page.graph.view.graph.nodes["tell"].state == "skipped"
     page.editor.select(("get",))
     person.settle()
-    assert "told so" in page.node_panel.run.reason.text()
+    assert "told so" in page.inside.node.run.reason.text()
     legion.chains.fails.clear()
-    page.node_panel.run.again.click()
+    page.inside.node.run.again.click()
     settle(person, page)
     assert legion.chains.calls[-1] == ("replay", "run_1", "get")
     assert page.graph.view.graph.nodes["tell"].state == "done"
@@ -442,13 +442,13 @@ def test_a_failed_node_says_why_and_runs_again_from_there(
 def test_a_pinned_result_is_given_to_the_next_run_and_shown_on_the_node(
     page: ChainsPage, person: Person, legion: Any
 ) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     page.editor.select(("get",))
     person.settle()
-    page.node_panel.run.pin.click()
+    page.inside.node.run.pin.click()
     assert page.graph.view.graph.nodes["get"].is_pinned
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     assert legion.chains.calls[-1] == (
         "run",
@@ -457,33 +457,33 @@ def test_a_pinned_result_is_given_to_the_next_run_and_shown_on_the_node(
         False,
         {"get": {"status": 200, "body": "hello"}},
     )
-    page.node_panel.run.pin.click()
+    page.inside.node.run.pin.click()
     assert page.editor.runs.pins == {}
 
 
 def test_a_dry_run_of_what_is_not_saved_saves_nothing(page: ChainsPage, person: Person, legion: Any) -> None:
     page.editor.add("log.message.write", (600, 200), "tell")
     settle(person, page)
-    page.dry.click()
+    page.head.dry.click()
     settle(person, page)
     assert legion.chains.calls[-1][0] == "preview"
     assert not page.editor.is_saved
-    assert page.run_pill.accessibleName().startswith("Dry run, done")
+    assert page.head.run_pill.accessibleName().startswith("Dry run, done")
 
 
 def test_a_run_is_stopped_and_an_old_one_looked_at_again(
     page: ChainsPage, person: Person, legion: Any
 ) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     legion.chains.is_slow = True
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
-    assert page.start.text() == "Stop"
-    page.start.click()
+    assert page.head.start.text() == "Stop"
+    page.head.start.click()
     settle(person, page)
     assert legion.chains.calls[-1] == ("cancel", "run_2")
-    assert page.start.text() == "Run"
+    assert page.head.start.text() == "Run"
     page.list.setCurrentIndex(page.list.rows.index(page.list.rows.place_of("run:run_1")))
     person.settle()
     assert page.editor.runs.run is not None
@@ -491,12 +491,12 @@ def test_a_run_is_stopped_and_an_old_one_looked_at_again(
 
 
 def test_the_input_is_given_to_the_run_and_remembered(page: ChainsPage, person: Person, legion: Any) -> None:
-    field = page.chain_panel.input
+    field = page.inside.chain.input
     field.setPlainText('{"url": ')
     assert field.property("error")
     field.setPlainText('{"url": "http://127.0.0.1/"}')
     assert not field.property("error")
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     assert legion.chains.calls[-1][2] == {"url": "http://127.0.0.1/"}
     page.new_chain()
@@ -512,7 +512,7 @@ def test_facts_of_a_run_move_the_graph_before_it_is_read_again(
     from legion_core.api.tasks import TaskStarted
 
     legion.chains.is_slow = True
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     run = page.editor.runs.run
     assert run is not None
@@ -599,14 +599,14 @@ def test_a_chain_is_exported_as_it_stands_and_imported(
         return call(*args, **named)
 
     monkeypatch.setattr("asyncio.to_thread", at_once)
-    page._export([str(tmp_path / "out.yaml")])
+    page.index.write_file([str(tmp_path / "out.yaml")])
     assert (tmp_path / "out.yaml").read_text(encoding="utf-8") == TWO
     (tmp_path / "in.yaml").write_text(TWO.replace("fetch-and-tell", "other"), encoding="utf-8")
-    page._import([str(tmp_path / "in.yaml")])
+    page.index.read_files([str(tmp_path / "in.yaml")])
     settle(person, page)
     assert page.editor.name == "other"
     (tmp_path / "bad.yaml").write_text("name: x\nnodes: {}\n", encoding="utf-8")
-    page._import([str(tmp_path / "bad.yaml")])
+    page.index.read_files([str(tmp_path / "bad.yaml")])
     assert "line 2" in person.stage.refusals[-1]
 
 
@@ -649,7 +649,7 @@ def test_ctrl_f_finds_a_node(page: ChainsPage, person: Person) -> None:
 
 def test_while_the_page_is_hidden_nothing_of_it_runs(page: ChainsPage, person: Person, legion: Any) -> None:
     legion.chains.is_slow = True
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     assert page.timeline._tick.isActive()
     person.press("Ctrl+1")
@@ -659,7 +659,7 @@ def test_while_the_page_is_hidden_nothing_of_it_runs(page: ChainsPage, person: P
 
 @pytest.mark.parametrize("what", ["chain", "node", "edge"])
 def test_every_control_has_a_name_an_id_and_a_tooltip(page: ChainsPage, person: Person, what: str) -> None:
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
     page.editor.set_node("tell", {**page.editor.draft.nodes[1].fields, "transform": {"template": "x"}}, "x")
     page.editor.select(("tell",) if what == "node" else (), (0,) if what == "edge" else ())
@@ -691,7 +691,7 @@ def test_nothing_is_pushed_out_of_a_small_window(
     from app.theme.apply import apply
 
     legion.chains.fails.add("get")
-    page.start.click()
+    page.head.start.click()
     settle(person, page)
 
     app = QApplication.instance()
@@ -703,10 +703,10 @@ def test_nothing_is_pushed_out_of_a_small_window(
     page.show_inspector()
     page.editor.select(("get",))
     person.settle()
-    area = page.panels.currentWidget()
+    area = page.inside.panels.currentWidget()
     assert area is not None
     assert area.horizontalScrollBar().maximum() == 0  # type: ignore[attr-defined]
-    assert page.node_panel.width() <= area.width()
+    assert page.inside.node.width() <= area.width()
     apply(app, "light", 1.0)
 
 
@@ -731,7 +731,7 @@ def test_what_is_no_chain_yet_stays_while_a_person_looks_at_the_graph(
     page.run("text")
     person.settle()
     assert page.text.field.toPlainText() == "name: [half"
-    assert not page.start.isEnabled()
+    assert not page.head.start.isEnabled()
 
 
 def test_a_name_in_the_text_never_puts_a_chain_in_the_place_of_another(
