@@ -197,6 +197,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     Requirement(
+        "curation.broken-histories",
+        "Of a broken history, an edit meanwhile or a curator killed midway every wire gets legal turns, and nothing said is lost.",
+        "kept",
+    ),
+    Requirement(
         "curation.savings",
         "The ledger and Activity say what curation saved of each request, caches counted; an unknown price stays unknown.",
         "kept",

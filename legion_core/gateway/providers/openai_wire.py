@@ -209,10 +209,10 @@ def _messages(message: Message, names: ToolNames) -> list[_Message]:
             for block in message.content
             if isinstance(block, ToolUseBlock)
         ]
+        if not message.text and not calls:
+            return []  # thoughts alone: some servers refuse an answer without words
         return [
-            _Message(
-                role="assistant", content=message.text or (None if calls else ""), tool_calls=calls or None
-            )
+            _Message(role="assistant", content=message.text or None, tool_calls=calls or None),
         ]
     if all(isinstance(block, TextBlock) for block in message.content):
         return [_Message(role="user", content=message.text)]
