@@ -44,8 +44,6 @@ class Score:
     lost: int = 0  # original texts that are neither in the view nor in the archive
     unlike: int = 0  # views that differ when the same history is played again
     cpu_ms: list[float] = field(default_factory=list[float])
-    raw_bytes: int = 0
-    kept_bytes: int = 0
     edits: int = 0
     requests: int = 0
 
@@ -60,8 +58,6 @@ class Score:
             "unverbatim",
             "lost",
             "unlike",
-            "raw_bytes",
-            "kept_bytes",
             "edits",
             "requests",
         ):
@@ -76,14 +72,15 @@ class Score:
         return 100.0 * (1 - self.bill.sent / self.naive) if self.naive else 0.0
 
 
-def play(session: Session, policy: Policy, *, is_ours: bool = False) -> Score:
-    """Play a conversation for one policy."""
+def play(session: Session, policy: Policy, *, is_ours: bool = False, is_asked: bool = True) -> Score:
+    """Play a conversation for one policy; with `is_asked` off only what it costs is counted."""
     score = Score()
     system_tokens = sum(map(pinned().count, session.system))
     meter = Meter(system_tokens)
     results, said, order = originals_of(session)
     turns = len(session.steps)
     checks = {max(1, round(turns * (at + 1) / CHECKS)) for at in range(CHECKS)} if turns >= 10 else {turns}
+    checks = checks if is_asked else set[int]()
     views = {max(1, round(turns * (at + 1) / SPARSE_CHECKS)) for at in range(SPARSE_CHECKS)}
     naive = system_tokens
     user_texts: list[str] = []
@@ -132,7 +129,7 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 
 def _keeping(score: Score, session: Session, policy: OursLive) -> None:
-    """Whether everything that left the view comes back, and what keeping it costs."""
+    """Whether everything that left the view comes back."""
     shown = {id(block) for message in policy.view(session.steps[-1].at_s) for block in message.content}
     archive = policy.curator.archive
     kept = set(archive.values())
@@ -141,13 +138,11 @@ def _keeping(score: Score, session: Session, policy: OursLive) -> None:
         for message in step.added:
             for block in message.content:
                 text = block.arguments if isinstance(block, ToolUseBlock) else getattr(block, "text", "")
-                score.raw_bytes += len(text.encode())
                 if id(block) in shown or not text or text in kept:
                     continue
                 if joined is None:
                     joined = "\x00".join(kept)
                 score.lost += text not in joined
-    score.kept_bytes = getattr(policy.curator, "stored_bytes", 0)
 
 
 def replay_differs(session: Session) -> int:
@@ -175,7 +170,8 @@ def one_seed(task: tuple[int, bool, tuple[str, ...]]) -> dict[str, dict[str, Sco
             policies.append(OursLive(session.system))
         policies += [kind(session.system) for kind in (BASELINES if has_baselines else (Naive,))]
         for policy in policies:
-            score = play(session, policy, is_ours=policy.name == OURS)
+            is_ours = policy.name == OURS
+            score = play(session, policy, is_ours=is_ours, is_asked=is_ours or has_baselines)
             if policy.name == OURS and len(session.steps) <= 120 and seed % 10 == 0:
                 score.unlike = replay_differs(session)
             scores[policy.name].setdefault(bucket, Score()).merge(score)
@@ -248,7 +244,9 @@ def _figures(
                     ),
                     2,
                 ),
+                "billed_strict": round(100 * (score.bill.strict / max(1.0, alone.strict) - 1), 2),
                 "hit_share": round(100 * score.bill.read / max(1, score.bill.sent), 2),
+                "hit_share_strict": round(100 * score.bill.strict_read / max(1, score.bill.sent), 2),
                 "refused_views": score.refused,
                 "false": len(score.false),
                 "leaks": score.leaks,
@@ -264,7 +262,6 @@ def _figures(
                     },
                 }
                 rows[bucket] |= {
-                    "stored_over_raw": round(score.kept_bytes / max(1, score.raw_bytes), 3),
                     "first_fault": score.fault,
                     "false_examples": score.false[:8],
                     "lost_examples": asked.lost[:30],
@@ -316,7 +313,10 @@ def floors_of(result: dict[str, Any]) -> dict[str, Any]:
         "billed_worst_percent": max(row["billed_over_alone"] for row in rows),
         "billed_by_bucket": {bucket: row["billed_over_alone"] for bucket, row in ours.items()},
         "billed_automatic_by_bucket": {bucket: row["billed_automatic"] for bucket, row in ours.items()},
+        "billed_strict_by_bucket": {bucket: row["billed_strict"] for bucket, row in ours.items()},
+        "billed_strict_worst_percent": max(row["billed_strict"] for row in rows),
         "hit_share_percent": ours.get("50+", rows[-1])["hit_share"],
+        "hit_share_strict_percent": ours.get("50+", rows[-1])["hit_share_strict"],
         "false": sum(row["false"] for row in rows),
         "refused": sum(row["refused_views"] for row in rows),
         "leaks": sum(row["leaks"] for row in rows),

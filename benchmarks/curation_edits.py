@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.curation_rules import faults
 from legion_core.gateway.curation.curator import Curator
-from legion_core.gateway.curation.types import CurationSettings
+from legion_core.gateway.curation.types import CurationSettings, Stage
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -146,9 +146,11 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
     while edits < edits_wanted:
         histories += 1
         settings = CurationSettings(
-            shares=((2, rng.choice((0.01, 0.2, 0.6))), (12, rng.choice((0.01, 0.1)))),
+            stages=(
+                Stage(begins=2, share=rng.choice((0.01, 0.2, 0.6)), hot_tokens=rng.choice((0, 50, 5_000))),
+                Stage(begins=12, share=rng.choice((0.01, 0.1)), carry=rng.choice((0.1, 2.0))),
+            ),
             least_tokens=rng.choice((0, 50)),
-            after_share=rng.choice((0.1, 0.5, 0.9)),
             raw_rounds=rng.choice((1, 1, 2)),
             context_tokens=rng.choice((None, 200, 2_000)),
         )

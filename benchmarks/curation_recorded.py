@@ -12,15 +12,16 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.curation_formats import as_chat
 from benchmarks.curation_policies import block_tokens, unescaped
 from benchmarks.curation_rules import faults
 from legion_core.gateway.curation.curator import Curator
-from legion_core.gateway.curation.types import CurationSettings
+from legion_core.gateway.curation.types import CurationSettings, Stage
 from legion_core.gateway.providers.estimate import tokens_in
 from legion_core.gateway.transcripts import read_transcript
 from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
@@ -41,6 +42,10 @@ class Found:
     needed: Counter[str] = field(default_factory=Counter[str])
     in_view: Counter[str] = field(default_factory=Counter[str])
     back: Counter[str] = field(default_factory=Counter[str])
+    by_path: Counter[str] = field(
+        default_factory=Counter[str]
+    )  # in the view, or by one recall of the call's path
+    sessions: int = 0
     naive: int = 0
     sent: int = 0
     turns: int = 0
@@ -50,10 +55,10 @@ class Found:
 
 def judge(path: Path, share: float | None, found: Found) -> None:
     """Play one recording."""
-    transcript = read_transcript(path.read_bytes(), path.name)
+    transcript = read_transcript(as_chat(path.read_bytes()), path.name)
     settings = CurationSettings(raw_rounds=0)
     if share is not None:
-        settings = CurationSettings(raw_rounds=0, shares=((3, share),))
+        settings = CurationSettings(raw_rounds=0, stages=(Stage(begins=3, carry=0.0, share=share),))
     curator = Curator(lambda text: tokens_in(len(text)), settings, tuple(transcript.system))
     history = "\n".join(transcript.system)
     naive = 0
@@ -87,8 +92,10 @@ def _check(call: ToolUseBlock, history: str, seen: str, curator: Curator, found:
         found.needed[kind] += 1
         if needle in seen:
             found.in_view[kind] += 1
+            found.by_path[kind] += 1
             found.back[kind] += 1
             continue
+        found.by_path[kind] += kind == "quote" and bool(paths) and needle in _recalled(curator, paths[0])
         asked = [*paths[:1], needle] if kind != "path" else [needle, needle.rsplit("/", 1)[-1]]
         if any(needle in _recalled(curator, query) for query in asked):
             found.back[kind] += 1
@@ -153,6 +160,13 @@ def _tokens(message: Message) -> int:
     return 4 + sum(map(block_tokens, message.content))
 
 
+def _files(given: Sequence[Path]) -> Iterator[Path]:
+    """The files given, and those in the folders given."""
+    for path in given:
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (each for each in found if each.is_file())
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print what was needed and found."""
     parser = argparse.ArgumentParser(prog="benchmarks.curation_recorded", description=__doc__)
@@ -162,7 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--missing", action="store_true", help="name what did not come back")
     options = parser.parse_args(arguments)
     total = Found()
-    for path in options.file:
+    for path in _files(options.file):
+        total.sessions += 1
         before = (total.naive, total.sent, total.turns)
         judge(path, options.share, total)
         naive, sent, turns = total.naive - before[0], total.sent - before[1], total.turns - before[2]
@@ -185,6 +200,8 @@ def main(arguments: list[str] | None = None) -> int:
             for kind in kinds
         },
     }
+    page["sessions"] = total.sessions
+    page["quote_by_path_percent"] = round(100 * total.by_path["quote"] / max(1, total.needed["quote"]), 2)
     needed = total.needed["quote"] + total.needed["path"]
     page["back_percent"] = round(100 * (total.back["quote"] + total.back["path"]) / max(1, needed), 2)
     if options.missing:

@@ -1,12 +1,15 @@
 """What left the view, found again by its key, by a path, or by words of it. The texts are the history's own: no copies."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 from legion_core.gateway.curation.types import Recalled
 
 QUERY_CHARS_MAX = 8_000
+WORDS_AT_MOST = 0.8  # the score of a piece that holds every word, but not as a quote or by its name
+SCORE_LEAST = 0.2
 _KEY = re.compile(r"#[a-z]?\d+[a-z]?\Z")
 _WORD = re.compile(r"[\w./:-]{3,}")
 _LINE = re.compile(r"\blines? (\d{1,7})\b", re.IGNORECASE)
@@ -58,13 +61,7 @@ class Archive(Mapping[str, str]):
         named = asked if asked.startswith("#") else f"#{asked}"
         if _KEY.match(named):
             return self._by_key(named)
-        question = _Question.of(asked)
-        scored = list[tuple[float, int, str]]()
-        for place, (key, piece) in enumerate(self._pieces.items()):
-            score = question.score(piece)
-            if score > 0:
-                scored.append((score, place, key))
-        scored.sort(reverse=True)
+        scored = self._scored(_Question.of(asked), limit)
         scores = dict[str, float]()
         for score, _, key in scored[:limit]:
             other = key.removesuffix("c") if key.endswith("c") else f"{key}c"
@@ -75,6 +72,23 @@ class Archive(Mapping[str, str]):
             Recalled(key=key, text=self._pieces[key].text, ids=self._pieces[key].ids, score=round(score, 3))
             for key, score in scores.items()
         )
+
+    def _scored(self, question: "_Question", limit: int) -> list[tuple[float, int, str]]:
+        """Score, place and key of what fits, best first. Words are counted only where names leave a place free."""
+        named, others = list[tuple[float, int, str]](), list[tuple[int, str, Piece, float]]()
+        for place, (key, piece) in enumerate(self._pieces.items()):
+            score = question.score(piece)
+            if score > WORDS_AT_MOST:
+                named.append((score, place, key))
+            else:
+                others.append((place, key, piece, score))
+        if len(named) < limit:
+            by_words = question.scores_by_words([piece for _, _, piece, _ in others])
+            for (place, key, _, score), words in zip(others, by_words, strict=True):
+                if (least := max(score, words)) >= SCORE_LEAST:
+                    named.append((least, place, key))
+        named.sort(reverse=True)
+        return named
 
     def _by_key(self, key: str) -> tuple[Recalled, ...]:
         """The piece, and what belongs to it: the call's arguments to its result."""
@@ -118,20 +132,31 @@ class _Question:
         score = self._by_name(piece)
         if len(self.lines) > 1:
             score = max(score, 0.95 * sum(line in piece.text for line in self.lines) / len(self.lines))
-        if self.words and score < 0.5:
-            hits = sum(word in piece.text or word in piece.label for word in self.words)
-            score = max(score, 0.8 * hits / len(self.words))
-        return score if score >= 0.2 else 0.0
+        return score
+
+    def scores_by_words(self, pieces: Sequence[Piece]) -> list[float]:
+        """For each piece which part of the words stands in it, a rare word counting more; at most `WORDS_AT_MOST`."""
+        hits = [[word in piece.text or word in piece.label for piece in pieces] for word in self.words]
+        weights = [log(1 + len(pieces) / found) if (found := sum(each)) else 0.0 for each in hits]
+        whole = sum(weights)
+        if not whole:
+            return [0.0] * len(pieces)
+        return [
+            WORDS_AT_MOST * sum(weight for weight, hit in zip(weights, each, strict=True) if hit) / whole
+            for each in zip(*hits, strict=True)
+        ]
 
     def _by_name(self, piece: Piece) -> float:
         """For a named path its reads and edits, those first that cover the line; for a phrase what was called with it."""
         for path in self.paths:
             at = piece.label.find(path)
             if at >= 0:
-                tool = piece.label.split(" ", 1)[0].lower()
-                score = 0.88 if tool in self.asked.lower() else 0.84
+                tool, _, rest = piece.label.partition(" ")
+                score = 0.88 if tool.lower() in self.asked.lower() else 0.84
                 if self.line is None:
                     return score
+                if path not in rest.split(" ", 1)[0]:
+                    return 0.81  # a command that only names it
                 span = _SPAN.match(piece.label, at + len(path))
                 if span is None:
                     return 0.9 if piece.text.count("\n") + 1 >= self.line else 0.82

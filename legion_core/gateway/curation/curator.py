@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.archive import Archive, Piece
-from legion_core.gateway.curation.plan import HOT_TURNS, payback_turns, plan, strategy_of
+from legion_core.gateway.curation.plan import HOT_TURNS, plan, strategy_of
 from legion_core.gateway.curation.render import listing, placeholder, shown, weight
 from legion_core.gateway.curation.rounds import (
     Exchange,
@@ -24,36 +24,20 @@ from legion_core.gateway.curation.rounds import (
     weighs,
     without_thinking,
 )
+from legion_core.gateway.curation.timing import Timing
 from legion_core.gateway.curation.types import CurationSettings, Edit, Recalled, View
 from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolResultBlock
 
 CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
-CONTEXT_SHARE = 0.85
-COLD_SHARE = 0.5  # of the history, what an epoch aims at before the first row of `shares`
-COLD_AFTER = 0.9  # of the share, what an epoch that costs nothing aims at before the last row
-COLD_AFTER_LEAST = 0.25  # and in the last row, where it is all written anew anyway
-LISTS_GROWTH = (
-    0.6  # of the goal: once the lists are so much more than when all were one, they are made one again
-)
 ANCHORS_TRIED = 4
-LIST_LEAST = 0.8  # of the goal
-LIST_LEAST_TOKENS = 5_000
-LIST_LEAST_SHARE = 0.06  # of the history, as long as that is less
-HOT_SHARE = 0.9  # of the room, at most for files read just now
-HOT_TOKENS_LEAST = 3_500  # for them, on top of it, where the view may be least
-GAIN_LEAST = 0.2  # an epoch that takes less than this from the view is put off
+LIST_TOKENS = 3_500  # all lists together, and on top of it
+LIST_SHARE = 0.003  # of the history
+LIST_TOKENS_LEAST = 1_000  # for the newest list, whatever the older ones hold
+TOLD_SHARE = 1.2  # of what is to be told of the rounds, room for their list and a little more
+LIST_WINDOW = 0.25  # of the model's window, at most for a list; half of that for files read just now
+FRAME_TOKENS = 300  # an epoch writes at least
+VAIN_TURNS = 6.0  # what a list says in vain for so many turns weighs as much as writing it anew
 STUB = "[moved out of the conversation: recall {key}]"
-
-
-@dataclass(slots=True)
-class _Spent:
-    """What a row of `shares` has cost so far, sent and with nothing done, in tokens and in money."""
-
-    row: int = -1
-    sent: int = 0
-    naive: int = 0
-    paid: float = 0.0
-    naive_paid: float = 0.0
 
 
 @dataclass(slots=True)
@@ -96,18 +80,14 @@ class Curator:
         self._latest = dict[str, list[tuple[Round, Exchange]]]()
         self._same = dict[int, tuple[Round, Exchange]]()
         self._shown = _Shown(tokens=self._system_tokens)
-        self._cached_tokens = 0  # of the view, what the last request already carried
-        self._cached_naive = 0
-        self._spent = _Spent()
+        self._timing = Timing(self._settings)
         self._edits: list[Edit] = []
         self._told_edits = 0
         self._epoch = 0
         self._turn_seen = 0
         self._last_at_s: float | None = None
-        self._not_before = 0  # tokens of the view below which no epoch is tried again
         self._message_count = 0
         self._lists: list[_List] = []
-        self._listed_tokens = self._listed_whole = 0
         self.archive = Archive()
 
     @property
@@ -279,107 +259,80 @@ class Curator:
     # When
 
     def _consider(self, turn: int, is_cold: bool, *, is_sent: bool = True) -> None:
-        settings, spent = self._settings, self._spent
-        row, share, turns_left = self._row(turn)
-        if row != spent.row:
-            self._spent = spent = _Spent(row=row)
-        if is_cold:
-            self._cached_tokens = self._cached_naive = 0
-        tokens, naive = self._shown.tokens, self._naive
-        window = settings.context_tokens
-        is_forced = window is not None and tokens > CONTEXT_SHARE * window
-        is_due = share is not None and spent.sent + tokens > share * (spent.naive + naive)
-        if (is_due or is_cold or is_forced) and tokens > max(
-            settings.least_tokens, 0 if is_forced else self._not_before
-        ):
-            is_least = spent.row == len(settings.shares) - 1
-            part = settings.after_share if not is_cold else COLD_AFTER_LEAST if is_least else COLD_AFTER
-            goal = part * (share or COLD_SHARE / part) * naive
-            if window is not None:
-                goal = min(goal, settings.after_share * window)
-            self._try_epoch(goal, turns_left, is_forced)
+        timing = self._timing
+        timing.enter(turn, is_cold=is_cold)
+        if timing.is_due(self._shown.tokens, self._naive, self._rewrite_tokens()):
+            self._try_epoch()
         if is_sent:
-            self._pay()
+            timing.pay(self._shown.tokens, self._naive)
 
-    @property
-    def _hot_turns(self) -> int:
-        """Where the view may be least, one round less is kept whole."""
-        return HOT_TURNS - 1 if self._spent.row == len(self._settings.shares) - 1 else HOT_TURNS
-
-    def _hot_tokens(self, rounds: Sequence[Round], room: float) -> tuple[int, int]:
-        """At most so many tokens for the files read just now, and how many of them come on top of the room."""
-        row, last = self._spent.row, len(self._settings.shares) - 1
-        if row <= 0 < last:
-            return 0, 0
-        hot = sum(round_.bare_tokens for round_ in rounds[-self._hot_turns :] if round_.has_reads)
-        if row == last:
-            return min(hot, HOT_TOKENS_LEAST), min(hot, HOT_TOKENS_LEAST)
-        return min(hot, max(0, int(HOT_SHARE * room))), 0
-
-    def _row(self, turn: int) -> tuple[int, float | None, float]:
-        """The row of `shares` a turn is in, its share, and how many turns it still lasts."""
-        row, share, end = -1, None, float("inf")
-        for place, (begins, allowed) in enumerate(self._settings.shares):
-            if turn >= begins:
-                row, share = place, allowed
-            else:
-                end = begins - turn
-                break
-        return row, share, end
-
-    def _pay(self) -> None:
-        """Note what this request costs, and what it would have cost with nothing done."""
-        prices, spent = self._settings.prices, self._spent
-        spent.sent += self._shown.tokens
-        spent.naive += self._naive
-        spent.paid += _cost(prices.cache_read, prices.cache_write, self._cached_tokens, self._shown.tokens)
-        spent.naive_paid += _cost(prices.cache_read, prices.cache_write, self._cached_naive, self._naive)
-        self._cached_tokens, self._cached_naive = self._shown.tokens, self._naive
-
-    def _try_epoch(self, goal: float, turns_left: float, is_forced: bool) -> None:
-        """Edit what came since the last list; where that is not enough, everything."""
-        untouched = len(self._rounds) - self._settings.raw_rounds
-        rounds = [round_ for round_ in self._live if round_.index < untouched]
+    def _rewrite_tokens(self) -> int:
+        """About what an epoch would write anew: what a list says of the rounds since the last one, and what stays whole."""
         since = self._lists[-1].anchor.index if self._lists else -1
-        late = [round_ for round_ in rounds if round_.index > since and not round_.is_listed]
-        if (
-            self._lists
-            and late
-            and self._cached_tokens
-            and self._listed_tokens <= self._listed_whole + LISTS_GROWTH * goal
-        ):
-            told = sum(
-                round_.said_tokens + (0 if round_.is_covered else round_.line_tokens) for round_ in late
-            )
-            room = goal - self._shown.tokens + sum(_held(round_, round_.level) for round_ in late)
-            if self._edit_rounds(late, max(room, told / 0.7), turns_left, is_forced, is_whole=False):
-                return
-            if not is_forced:
-                rounds = []
-        if rounds:
-            tail = sum(round_.tokens for round_ in self._rounds[untouched:])
-            fixed = self._system_tokens + sum(segment.tokens for segment in self._segments) + tail
-            # What the user said may alone be more than the goal: the list of what was moved has its part all the same.
-            room = max(
-                goal - fixed, LIST_LEAST * goal, min(LIST_LEAST_TOKENS, LIST_LEAST_SHARE * self._naive)
-            )
-            if self._edit_rounds(rounds, room, turns_left, is_forced, is_whole=True):
-                return
-        self._not_before = int(self._shown.tokens * 1.05)
+        late = [round_ for round_ in self._live if round_.index > since and round_.list_at < 0]
+        return sum(map(_told_tokens, late)) + self._hot_tokens(late) + FRAME_TOKENS
 
-    def _edit_rounds(
-        self,
-        rounds: Sequence[Round],
-        room: float,
-        turns_left: float,
-        is_forced: bool,
-        *,
-        is_whole: bool,
-    ) -> bool:
-        """Bring `rounds` into `room` tokens, unless that gains too little or costs too much."""
+    def _hot_tokens(self, rounds: Sequence[Round]) -> int:
+        """Tokens for the files read just now; they come on top of the room."""
+        most, window = self._timing.stage.hot_tokens, self._settings.context_tokens
+        if window is not None:
+            most = min(most, int(LIST_WINDOW * window / 2))
+        hot = rounds[-HOT_TURNS:]
+        return min(most, sum(r.files_tokens for r in hot if r.has_reads and not r.is_covered))
+
+    def _try_epoch(self) -> None:
+        """Edit what came since the last list; the lists before it too, where that pays or it must be."""
+        untouched = len(self._rounds) - self._settings.raw_rounds
+        live = [round_ for round_ in self._live if round_.index < untouched]
+        starts = [self._first_list(live)] if self._timing.cached_tokens else [0]
+        if starts[0] and self._timing.is_forced(self._shown.tokens):
+            starts.append(0)
+        for start in starts:
+            before = self._lists[start - 1].anchor.index if start else -1
+            rounds = [r for r in live if r.index > before and (r.list_at < 0 or r.list_at > before)]
+            if rounds and self._edit_rounds(rounds, start):
+                return
+        self._timing.put_off(self._shown.tokens)
+
+    def _room(self, rounds: Sequence[Round], start: int) -> float:
+        """Tokens for what is left of `rounds`, files read just now not counted."""
+        told = TOLD_SHARE * sum(map(_told_tokens, rounds))
+        kept = sum(made.tokens for made in self._lists[:start])
+        room = min(told, max(LIST_TOKENS + LIST_SHARE * self._naive - kept, LIST_TOKENS_LEAST))
+        window = self._settings.context_tokens
+        return room if window is None else min(room, LIST_WINDOW * window)
+
+    def _first_list(self, live: Sequence[Round]) -> int:
+        """The list from which on it pays to make all lists one: what they say in vain, against writing it anew."""
+        now, newest = len(self._rounds), len(self._lists)
+        wanted = dict[int, int]()  # by list, what it would say now
+        for round_ in live:
+            if round_.list_at >= 0 and (now - round_.index) <= round_.horizon:
+                wanted[round_.list_at] = wanted.get(round_.list_at, 0) + _told_tokens(round_)
+            elif round_.list_at >= 0:
+                wanted[round_.list_at] = wanted.get(round_.list_at, 0) + round_.said_tokens
+        rewritten = vain = 0
+        best, start = 0.0, newest
+        segments = [segment for segment in self._segments if segment.rounds]
+        for place in range(newest - 1, -1, -1):
+            made = self._lists[place]
+            vain += made.tokens - wanted.get(made.anchor.index, 0)
+            rewritten += made.tokens + 40
+            before = self._lists[place - 1].anchor.index if place else -1
+            while segments and segments[-1].rounds[-1].index > before:
+                rewritten += segments.pop().tokens + 60
+            if (gain := VAIN_TURNS * vain - rewritten) > best:
+                best, start = gain, place
+        return start
+
+    def _edit_rounds(self, rounds: Sequence[Round], start: int) -> bool:
+        """Bring `rounds` into their room, unless that gains too little or costs too much.
+
+        The lists from `start` on give way to a new one.
+        """
         answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
-        hot, extra = self._hot_tokens(rounds, room - answers)
-        made = plan(rounds, int(room + extra), answers, hot_turns=self._hot_turns, hot_tokens=hot)
+        hot = self._hot_tokens(rounds)
+        made = plan(rounds, int(self._room(rounds, start) + hot + answers), answers, hot_tokens=hot)
         before, live, lists = self._shown, self._live, self._lists
         levels = {round_.index: round_.level for round_ in rounds}
         for round_ in rounds:
@@ -387,39 +340,25 @@ class Curator:
         self._live = [r for r in self._live if r.level > Level.GONE or r.is_answer]
         listed = [r for r in rounds if r.level is Level.LISTED]
         anchor = self._anchor(rounds)
-        self._lists = [] if is_whole else [*lists]
+        self._lists = lists[:start]
         if anchor is not None:
             text = listing(listed, made, is_first=not self._lists)
             self._lists.append(_List(anchor[0], anchor[1], text, self._count(text)))
         self._render()
         common = self._common_tokens(before)
-        is_worth_it = before.tokens - self._shown.tokens >= GAIN_LEAST * before.tokens
-        if not is_worth_it or not (is_forced or self._is_repaid(before, common, turns_left)):
+        if not self._timing.is_worth(before.tokens, self._shown.tokens, common, self._naive):
             for round_ in rounds:
                 round_.level = levels[round_.index]
             self._live, self._shown, self._lists = live, before, lists
             return False
         for round_ in rounds:
-            round_.is_listed = round_.level is Level.LISTED
+            is_listed = round_.level is Level.LISTED and anchor is not None
+            round_.list_at = anchor[0].index if is_listed and anchor is not None else -1
             round_.has_line = round_.level > Level.LISTED or round_.index in made.lines
-        self._not_before, self._cached_tokens = 0, common
+        self._timing.edited(self._shown.tokens, common)
         self._epoch += 1
-        self._listed_tokens = sum(made.tokens for made in self._lists)
-        if is_whole:
-            self._listed_whole = self._listed_tokens
         self._tell_edits(rounds, levels)
         return True
-
-    def _is_repaid(self, before: _Shown, common: int, turns_left: float) -> bool:
-        """Whether the row of turns stays cheaper than leaving it all alone, or will be again before it ends."""
-        prices, spent = self._settings.prices, self._spent
-        read, write = prices.cache_read, prices.cache_write
-        left_alone = _cost(read, write, self._cached_tokens, before.tokens)
-        edited = _cost(read, write, common, self._shown.tokens)
-        naive = _cost(read, write, self._cached_naive, self._naive)
-        if spent.row >= 0 and spent.paid + edited <= spent.naive_paid + naive:
-            return True
-        return payback_turns(edited - left_alone, read * (before.tokens - self._shown.tokens)) <= turns_left
 
     def _common_tokens(self, before: _Shown) -> int:
         """Tokens of the beginning that the last request and the edited view share."""
@@ -428,7 +367,7 @@ class Curator:
             if old is not new and old != new:
                 break
             tokens += self._reader.weight(old)
-        return min(tokens, self._cached_tokens)
+        return min(tokens, self._timing.cached_tokens)
 
     # What it looks like
 
@@ -474,7 +413,7 @@ class Curator:
         if round_.level is Level.RAW or messages is round_.messages:
             return round_.tokens
         if not round_.is_answer:
-            return round_.bare_tokens if round_.level is Level.BARE else round_.distilled_tokens
+            return _held(round_, round_.level)
         return weight(messages, self._count)
 
     # What was done
@@ -550,12 +489,19 @@ def _smallest(rounds: Sequence[Round]) -> tuple[Round, Exchange]:
     return min(pairs, key=lambda pair: len(pair[1].use.arguments))
 
 
+def _told_tokens(round_: Round) -> int:
+    """What a list says of it."""
+    return round_.said_tokens + (0 if round_.is_covered else round_.line_tokens)
+
+
 def _held(round_: Round, level: Level) -> int:
     match level:
         case Level.RAW:
             return round_.tokens
         case Level.BARE:
             return round_.bare_tokens
+        case Level.FILES:
+            return round_.files_tokens
         case Level.DISTILLED:
             return round_.distilled_tokens
         case Level.LISTED:
@@ -569,9 +515,3 @@ def _thinking_of(round_: Round) -> str:
     text = "".join(block.text for block in round_.messages[0].content if isinstance(block, TextBlock))
     is_tagged = without_thinking(text) != text  # the whole text then, so that it comes back as it was
     return "".join(blocks) + (text if is_tagged else "")
-
-
-def _cost(read: float, write: float, cached: int, tokens: int) -> float:
-    """What a request costs in fresh-token equivalents when its first `cached` tokens lie in the cache."""
-    cached = min(cached, tokens)
-    return read * cached + write * (tokens - cached)

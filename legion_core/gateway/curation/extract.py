@@ -10,7 +10,11 @@ from collections.abc import Sequence
 
 LINE_CHARS_MAX = 200
 HITS_PER_WORD_MAX = 12  # from the end: what a command says last is its outcome
+LINE_CHARS_LEAST = 3  # a bracket tells nothing
 EDGE_LINES = 2
+OUTCOME_WEIGHT = 8
+_FAILED = ("FAILED ", "ERROR ")  # how pytest names a test in its summary
+_RULE = re.compile(r"[=_*#-]{3,}[^a-z0-9]*\Z")  # a headline between rules
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 # What an agent comes back for, strongest first: how it ended, what failed, what was counted, names and places. Found
@@ -20,7 +24,7 @@ _WORDS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (8, ("FAILED", "FAIL", " failed", " passed", "Failed", "failures", "timed out", "Killed", "Segmentation")),
     (6, ("rror", "ERROR", "xception", "Traceback", "panic", "ssert", "FATAL", "fatal", "denied", "ot found", "refused")),
     (4, ("arning", " match", "Found ", "found ", "otal", "count", "changed", "insertion", "deletion", "results")),
-    (3, ("version", "Version", "commit", "port", "_id", " id", "id:", "id=", "://", "key", "KEY", "oken", "hash", "DECI", "ecided")),
+    (3, ("version", "Version", "commit", " port", "_id", " id", "id:", "id=", "://", "key", "KEY", "oken", "hash", "DECI", "ecided")),
     (2, ("def ", "class ", "func ", "fn ", "function ", "interface ", "export ", "struct ", "import ", "## ", " = ")),
 )  # fmt: skip
 
@@ -52,12 +56,43 @@ def chosen_lines(text: str, chars_max: int, least_weight: int = 0, *, has_edges:
         line = _line_at(text, begin)
         if len(line) > left + 40 and not taken and left > 40:
             line = line[:left] + "…"
-        if not line.strip() or line in seen or len(line) + 1 > left + 41:
+        if len(line.strip()) < LINE_CHARS_LEAST or line in seen or len(line) + 1 > left + 41:
             continue
         seen.add(line)
         taken.append((begin, line))
         left -= len(line) + 1
     return [line for _, line in sorted(taken)]
+
+
+def outcome_lines(text: str, chars_max: int) -> list[str]:
+    """How a command ended: exit codes, counts, failures, each test that failed once, without why."""
+    lines = chosen_lines(text, 2 * chars_max, OUTCOME_WEIGHT, has_edges=False)
+    told = [line for line in lines if not _RULE.match(line)]
+    names = {line.split(" ")[1] for line in told if line.startswith(_FAILED)}
+    left, kept = chars_max, list[str]()
+    for line in reversed(told):  # what a command says last is its outcome
+        if line.startswith(_FAILED):
+            name, dash, _ = line.partition(" - ")
+            line = f"{name}…" if dash else line
+        elif any(name in line for name in names):
+            continue
+        if len(line) <= left:
+            kept.append(line)
+            left -= len(line) + 1
+    return kept[::-1]
+
+
+def longest_lines(text: str, chars_max: int) -> list[str]:
+    """The longest lines of `text` in about `chars_max` characters, in order and without indentation."""
+    lines = [line.strip() for line in text.split("\n")]
+    left, taken = chars_max, set[int]()
+    for at in sorted(range(len(lines)), key=lambda at: -len(lines[at])):
+        if not lines[at] or left <= 0:
+            break
+        if len(lines[at]) <= left or not taken:
+            taken.add(at)
+            left -= len(lines[at]) + 3
+    return [line if len(line := lines[at]) <= chars_max else line[:chars_max] + "…" for at in sorted(taken)]
 
 
 def is_true(extract: Sequence[str], original: str) -> bool:

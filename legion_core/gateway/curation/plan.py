@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
 
-HOT_TURNS = 3  # by default, behind the untouched end: what was read there is being worked on
+HOT_TURNS = 2  # by default, behind the untouched end: what was read there is being worked on
 SAID_SHARE = 0.7  # of what is left, at most for telling sentences
 LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
 ASIDE_SHARE = 0.05  # of what is then left, at most for other sentences
@@ -65,12 +65,14 @@ def _keep_hot(newest_first: Sequence[Round], made: Plan, oldest: int, most: floa
     """Files that were read just now stay whole; gives the tokens spent, as all of these do."""
     spent = 0
     for round_ in newest_first:
-        if round_.index < oldest or round_.level < Level.BARE or round_.is_covered:
+        if round_.index < oldest:
             break
-        if round_.has_reads and spent + round_.bare_tokens <= most:
-            made.levels[round_.index] = Level.BARE
+        if round_.level < Level.FILES or round_.is_covered:
+            continue
+        if round_.has_reads and spent + round_.files_tokens <= most:
+            made.levels[round_.index] = Level.FILES
             made.hot.add(round_.index)
-            spent += round_.bare_tokens
+            spent += round_.files_tokens
     return spent
 
 
@@ -86,9 +88,11 @@ def _quote(newest_first: Sequence[Round], made: Plan, most: float) -> int:
 
 
 def _list(newest_first: Sequence[Round], made: Plan, newest: int, most: float) -> int:
-    """A line for each call, first for those whose outcome still holds."""
+    """A line for each call that may still be asked for, first for those whose outcome still holds."""
     spent = 0
     for round_ in sorted(newest_first, key=lambda round_: (newest - round_.index) / round_.horizon):
+        if newest - round_.index > round_.horizon:
+            break
         if round_.is_answer or round_.is_covered or not round_.has_line:
             continue
         if spent + round_.line_tokens <= most:
@@ -139,17 +143,10 @@ def strategy_of(round_: Round, level: Level, is_resolved: bool) -> Strategy:
     """By which of the six a round comes to `level`."""
     if level is Level.BARE:
         return "strip_thinking"
-    if level is Level.DISTILLED:
+    if level in (Level.DISTILLED, Level.FILES):
         return "distill_tool_result"
     if round_.covered and not round_.repeated:
         return "evict_superseded"
     if round_.repeated:
         return "dedup_similar"
     return "fold_resolved_exchanges" if is_resolved else "drop_and_archive"
-
-
-def payback_turns(now_extra: float, saved_a_turn: float) -> float:
-    """After how many turns an edit has earned what breaking the cached prefix costs."""
-    if now_extra <= 0:
-        return 0.0
-    return now_extra / saved_a_turn if saved_a_turn > 0 else float("inf")

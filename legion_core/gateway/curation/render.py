@@ -13,7 +13,7 @@ from legion_core.gateway.types import (
     ToolUseBlock,
 )
 
-ANSWER_CHARS = 160  # of an answer that was moved, from its beginning
+ANSWER_CHARS = 120  # of an answer that was moved, from its beginning
 HEADER = (
     '[Results up to here were moved out of the conversation, this one too. Each is still there word for word: recall "#1",'
     " or recall with a path or words from it. Quoted below, newest last: what was said, and calls with how they ended.]"
@@ -33,9 +33,13 @@ def bare(round_: Round) -> tuple[Message, ...]:
     return (Message(role="assistant", content=content), *round_.messages[1:]) if content else round_.messages
 
 
-def distilled(round_: Round) -> tuple[Message, ...]:
-    """The round with checked extracts in the place of long results."""
-    extracts = {exchange.use.id: exchange.extract for exchange in round_.exchanges if exchange.extract}
+def distilled(round_: Round, *, has_files: bool = False) -> tuple[Message, ...]:
+    """The round with checked extracts in the place of long results; with `has_files` what was read stays whole."""
+    extracts = {
+        exchange.use.id: exchange.extract
+        for exchange in round_.exchanges
+        if exchange.extract and not (has_files and exchange.call.kind == "read")
+    }
     first, *results = bare(round_)
     return (first, *(_with_results(message, extracts) for message in results))
 
@@ -45,10 +49,8 @@ def shortened(round_: Round) -> tuple[Message, ...]:
     text = without_thinking(round_.text).strip()
     if len(text) <= ANSWER_CHARS + 40:
         return bare(round_)
-    cut = text[:ANSWER_CHARS].rsplit(" ", 1)[0]
-    told = TextBlock(
-        text=f"{cut}… [{round_.said}{'; ' if round_.said else ''}all of it: recall {round_.key}]"
-    )
+    quoted = round_.said or f"{text[:ANSWER_CHARS].rsplit(' ', 1)[0]}…"
+    told = TextBlock(text=f"{quoted} [all of it: recall {round_.key}]")
     return (Message(role="assistant", content=(told,)),)
 
 
@@ -101,7 +103,7 @@ def _at_level(round_: Round, level: Level) -> tuple[Message, ...]:
         return bare(round_)
     if round_.is_answer:
         return shortened(round_)
-    return distilled(round_) if level is Level.DISTILLED else ()
+    return distilled(round_, has_files=level is Level.FILES) if level >= Level.DISTILLED else ()
 
 
 def _without_thoughts(message: Message) -> tuple[Block, ...]:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from legion_core.gateway.curation.calls import Call, Kind, read_call
-from legion_core.gateway.curation.extract import chosen_lines, fingerprint, is_true, line_count
+from legion_core.gateway.curation.extract import (
+    chosen_lines,
+    fingerprint,
+    is_true,
+    line_count,
+    longest_lines,
+    outcome_lines,
+)
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -24,9 +31,10 @@ IMAGE_TOKENS = 1_000
 MESSAGE_TOKENS = 4  # framing of a message or a call on any wire
 EXTRACT_CHARS_LEAST = 240
 EXTRACT_CHARS_MAX = 1_600
-LINE_CHARS = 160  # of a result, in the list of what was moved
+OUTCOME_CHARS_LEAST = 45  # an exit code alone does not say what came out
+LINE_CHARS = 120  # of a result, in the list of what was moved
 OUTCOME_CHARS = 1_200  # of how a command ended
-WRITTEN_CHARS = 480  # of what an edit put into a file
+WRITTEN_CHARS = 240  # of what an edit put into a file
 SENTENCE_CHARS = 320
 SENTENCES_MAX = 6
 WORTH_DISTILLING_TOKENS = 120
@@ -41,7 +49,7 @@ _TELLING = re.compile(
     re.IGNORECASE,
 )
 # Turns after which an agent seldom asks how it was; how a command ended holds until it is run again.
-HORIZONS: dict[Kind, int] = {"run": 120, "edit": 20, "write": 20, "other": 40, "search": 12, "read": 12}
+HORIZONS: dict[Kind, int] = {"run": 120, "edit": 20, "write": 20, "other": 45, "search": 12, "read": 12}
 _SENTENCE = re.compile(r"[^\n]*?(?:[.!?](?=\s)|\n|\Z)")
 _TAGGED = re.compile(r"\A\s*<(think|thinking)>(.*?)(?:</\1>|\Z)", re.DOTALL)
 
@@ -52,8 +60,9 @@ class Level(IntEnum):
     GONE = 0
     LISTED = 1  # a line in the list of what was moved
     DISTILLED = 2
-    BARE = 3  # whole but for the thinking
-    RAW = 4
+    FILES = 3  # what was read is whole, other results are extracts
+    BARE = 4  # whole but for the thinking
+    RAW = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -70,8 +79,14 @@ class Exchange:
     line: str = ""
     line_tokens: int = 0
     fingerprint: int = 0
+    has_outcome: bool = False  # it says how it ended
     is_covered: bool = False
     is_repeated: bool = False
+
+    @property
+    def horizon(self) -> int:
+        """Turns for which it is likely to be asked for."""
+        return HORIZONS["other" if self.call.kind == "run" and not self.has_outcome else self.call.kind]
 
     @property
     def key(self) -> str:
@@ -101,7 +116,7 @@ class Round:
     repeated: bool = False  # and the same, word for word
     line_tokens: int = 0
     has_line: bool = True  # until an epoch has no room for it
-    is_listed: bool = False  # in a list that stands
+    list_at: int = -1  # the round in whose place the list stands that tells of it; none: -1
     horizon: int = 1  # turns for which its line is likely to be wanted
     rendered: tuple[Level, tuple[Message, ...]] | None = None
 
@@ -129,6 +144,13 @@ class Round:
     def bare_tokens(self) -> int:
         """Tokens without the thinking."""
         return self.tokens - self.thinking_tokens
+
+    @property
+    def files_tokens(self) -> int:
+        """Tokens with extracts in the place of results that show no file."""
+        return self.bare_tokens - sum(
+            max(0, e.tokens - e.extract_tokens) for e in self.exchanges if e.extract and e.call.kind != "read"
+        )
 
     @property
     def distilled_tokens(self) -> int:
@@ -223,7 +245,7 @@ class Reader:
             aside_tokens=aside_tokens,
         )
         round_.line_tokens = sum(exchange.line_tokens for exchange in exchanges)
-        round_.horizon = max((HORIZONS[exchange.call.kind] for exchange in exchanges), default=1)
+        round_.horizon = max((exchange.horizon for exchange in exchanges), default=1)
         self._rounds += 1
         return round_, strays
 
@@ -264,7 +286,8 @@ class Reader:
         text = exchange.result.text
         told = line_count(text)
         chars = min(EXTRACT_CHARS_MAX, max(EXTRACT_CHARS_LEAST, len(text) // 8))
-        lines = chosen_lines(text, chars)
+        outcome = sum(map(len, outcome_lines(text, OUTCOME_CHARS))) if exchange.call.kind == "run" else 0
+        lines = chosen_lines(text, max(chars, outcome + EXTRACT_CHARS_LEAST))
         if exchange.tokens >= WORTH_DISTILLING_TOKENS and is_true(lines, text):
             body = "\n".join(lines)
             extract = f"[{told:,} lines; all of it: recall {exchange.key}; of it:]\n{body}"
@@ -278,17 +301,13 @@ class Reader:
         """What the list says of a result: how a command ended, what an edit wrote, ids and counts; quoted."""
         call, text = exchange.call, exchange.result.text
         if call.kind in ("edit", "write") and not exchange.result.is_error:
-            written = call.written.strip()
-            return (
-                [written if len(written) <= WRITTEN_CHARS else written[:WRITTEN_CHARS] + "…"]
-                if written
-                else []
-            )
+            return longest_lines(call.written, WRITTEN_CHARS)
         if call.kind in ("read", "search") and not exchange.result.is_error:
             return []
-        brief = [_outcome(line) for line in chosen_lines(text, OUTCOME_CHARS, 8, has_edges=False)]
-        if sum(map(len, brief)) < LINE_CHARS // 2:
-            brief = chosen_lines(text, LINE_CHARS, 3)
+        brief = outcome_lines(text, OUTCOME_CHARS)
+        exchange.has_outcome = bool(brief)
+        if (known := sum(map(len, brief))) < OUTCOME_CHARS_LEAST:
+            brief = chosen_lines(text, LINE_CHARS + known, 3)
         return [line.strip() for line in brief] if is_true(brief, text) else []
 
     def _said(self, text: str, exchanges: Sequence[Exchange]) -> tuple[str, int, str, int]:
@@ -303,12 +322,6 @@ class Reader:
         said = where + " ".join(telling[:SENTENCES_MAX]) if telling else ""
         aside = where + " ".join(others[:SENTENCES_MAX]) if others else ""
         return said, self._count(said) + 1, aside, self._count(aside) + 1
-
-
-def _outcome(line: str) -> str:
-    """Which test failed; why, stands behind the dash in the archive."""
-    name, dash, _ = line.partition(" - ")
-    return f"{name}…" if dash and name.startswith(("FAILED ", "ERROR ")) else line
 
 
 def _sentences(text: str) -> list[str]:

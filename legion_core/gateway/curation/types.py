@@ -31,18 +31,36 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     cache_write: float = 1.25
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """How eagerly the view is cut from the turn `begins` on.
+
+    `carry`: what sending a token one more turn is worth, against writing one; an epoch is due when what was carried since
+    the last one is worth the rewriting. `share`: it is due as well when more than this part of the whole history was sent,
+    added up over the stage. `hot_tokens`: of files read just now, at most so much stays whole.
+    """
+
+    begins: int
+    carry: float = 0.1
+    share: float = 1.0
+    hot_tokens: int = 20_000
+
+
+STAGES = (
+    Stage(begins=6, carry=0.3, share=0.7, hot_tokens=2_200),
+    Stage(begins=10, carry=0.4, share=0.35, hot_tokens=6_000),
+    Stage(begins=20, carry=0.2, share=0.3),
+    Stage(begins=50, carry=0.085),
+)
+
+
 class CurationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When to edit and how far.
 
-    `shares`: from which turn on the view should be at most which share of the whole history, added up over the turns
-    of its row. `least_tokens`: a view below it is left alone. `context_tokens`: the model's window; the view is kept
-    under 85 % of it whatever the turn.
+    `least_tokens`: a view below it is left alone. `context_tokens`: the model's window; the view is kept under 85 % of it
+    whatever the turn.
     """
 
-    shares: tuple[tuple[int, float], ...] = ((6, 0.45), (10, 0.3), (20, 0.18), (50, 0.015))
-    after_share: float = (
-        0.5  # an epoch cuts down to this part of what is allowed, so that the next one is far away
-    )
+    stages: tuple[Stage, ...] = STAGES
     least_tokens: int = 600
     context_tokens: int | None = None
     raw_rounds: int = 1  # rounds at the end that are never touched

@@ -4,7 +4,7 @@ import pytest
 
 from legion_core.gateway.curation.curator import Curator
 from legion_core.gateway.curation.service import count_by_length
-from legion_core.gateway.curation.types import CurationSettings, Edit, Strategy, View
+from legion_core.gateway.curation.types import CurationSettings, Edit, Stage, Strategy, View
 from legion_core.gateway.types import Message
 from tests.unit.gateway.curation.sessions import called, file_text, gave, history, said, steps, user
 from tests.unit.gateway.curation.test_curator import played, words
@@ -16,7 +16,9 @@ def edits_of(curator: Curator, strategy: Strategy) -> list[Edit]:
 
 def cut(messages: list[Message], share: float = 0.3) -> tuple[Curator, View]:
     """A session ended by enough new work that an epoch is due, with this share of it allowed."""
-    curator = Curator(count_by_length, CurationSettings(shares=((5, share),), least_tokens=100))
+    curator = Curator(
+        count_by_length, CurationSettings(stages=(Stage(begins=5, share=share),), least_tokens=100)
+    )
     view = curator.view()
     for message in messages:
         curator.add([message])
