@@ -47,7 +47,7 @@ from legion_core.api.types import (
     Turn,
     Usage,
 )
-from legion_core.gateway.conversation_types import ContextShares
+from legion_core.gateway.conversation_types import ContextShares, Imported, ImportProgress
 from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_access import ClientTokens, FakeRbac
@@ -82,6 +82,7 @@ class FakeChat:
         self.trash_ids: set[str] = set()
         self.images: dict[str, tuple[Any, ...]] = {}
         self.system_tokens = self.history_tokens = 0
+        self.import_steps = [ImportProgress(read_bytes=500, total_bytes=1_000, conversations=3)]
         self.calls: list[tuple[Any, ...]] = []
         self.refuse_send: Exception | None = None
         self.count = 0
@@ -314,6 +315,11 @@ class FakeChat:
         self.conversations[conversation_id] = msgspec.structs.replace(
             self.conversations[conversation_id], draft=text
         )
+
+    async def import_file(self, path: Path, on_progress: Any) -> Imported:
+        for progress in self.import_steps:
+            on_progress(progress)
+        return Imported(conversations=("imp_1", "imp_2"), grown=("imp_3",), known=4, notes=("2 files are named.",))
 
     async def shares(self, conversation_id: str) -> ContextShares:
         words = [message.text for message in self.messages.get(conversation_id, [])]

@@ -289,6 +289,7 @@ class ChatPage(PageFrame):
             "chat.trash": lambda: chats.trash(chat.conversation_id),
             "chat.trash.show": lambda: chats.show_trash(not chats.is_trash),
             "chat.export": lambda: self._export(chat.conversation_id),
+            "chat.import": self._import,
             "answer.stop": chat.stop,
             "answer.copy": lambda: self._copy(chat.last_answer.text if chat.last_answer else ""),
             "answer.copyCode": lambda: self._copy(
@@ -355,6 +356,11 @@ class ChatPage(PageFrame):
     def _export(self, conversation_id: str) -> None:
         title = self._services.chats.title_of(conversation_id) or self._services.chat.title
         ask_where(self, title, lambda path: self._write_export(conversation_id, path))
+
+    def _import(self) -> None:
+        from app.views.chat.importing import ask_which
+
+        ask_which(self.window(), self._services.bridge)
 
     def _write_export(self, conversation_id: str, path: str) -> None:
         write_chat(self._services.chats, conversation_id, path, self.window())
