@@ -3,22 +3,24 @@
 Each function takes a connection inside a transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+
+import msgspec
 
 from legion_core.gateway.bills import Bill
 from legion_core.gateway.types import Attempt
 from legion_core.kernel.clock import iso
-from legion_core.storage.sqlite import Connection, Value, execute_many, rows_of_many
+from legion_core.storage.sqlite import Connection, Value, execute, insert
 
 CLIENT_MAX = 40  # characters of a client's name that tell it from others
 
-_REQUEST = "INSERT OR IGNORE INTO requests VALUES(?,?,?,?,?,?,?,?,?) RETURNING id"
-_ATTEMPT = "INSERT OR IGNORE INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_ADD = """
-    INSERT INTO totals(day, client, tier, instance, model, outcome, attempts, input_tokens, output_tokens, cost_usd, unpriced,
+_TOTALS = """
+    INTO totals(day, client, tier, instance, model, outcome, attempts, input_tokens, output_tokens, cost_usd, unpriced,
         cache_read_tokens, cache_write_tokens, thinking_tokens, saved_tokens, saved_usd, saved_unpriced)
-    VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+"""
+_ADDED = """
+    ON CONFLICT DO UPDATE SET
         attempts = attempts + excluded.attempts, input_tokens = input_tokens + excluded.input_tokens,
         output_tokens = output_tokens + excluded.output_tokens, cost_usd = cost_usd + excluded.cost_usd,
         unpriced = unpriced + excluded.unpriced, cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
@@ -45,25 +47,27 @@ def write_bills(connection: Connection, bills: Sequence[Bill]) -> None:
 
     A request that is there already is left as it is.
     """
-    execute_many(
-        connection, "DELETE FROM reservations WHERE request = ?", [(bill.request,) for bill in bills]
+    names = msgspec.json.encode([bill.request for bill in bills]).decode()
+    execute(
+        connection, "DELETE FROM reservations WHERE request IN (SELECT value FROM json_each(?))", (names,)
     )
-    inserted = {str(name) for (name,) in rows_of_many(connection, _REQUEST, [_head(bill) for bill in bills])}
+    heads = [_head(bill) for bill in bills]
+    new = {name for (name,) in insert(connection, "OR IGNORE INTO requests", heads, "RETURNING id")}
     attempts = list[tuple[Value, ...]]()
     sums = dict[Key, tuple[float, ...]]()
     for bill in bills:
-        if bill.request not in inserted:
+        if bill.request not in new:
             continue
-        inserted.discard(bill.request)  # the same request may be among them twice
-        for attempt, (saved_tokens, saved_usd) in zip(bill.attempts, _saved(bill), strict=True):
+        new.discard(bill.request)  # the same request may be among them twice
+        client = client_key(bill.client)
+        for place, attempt in enumerate(bill.attempts):
+            saved = bill.saved[place] if place < len(bill.saved) else (0, 0.0)
             at = iso(attempt.started_at)
-            attempts.append((bill.request, *_columns(attempt, at), saved_tokens, saved_usd))
-            key = (
-                at[:10], client_key(bill.client), attempt.tier, attempt.instance, attempt.model, attempt.outcome
-            )  # fmt: skip
-            _add(sums, key, _counted(attempt, saved_tokens, saved_usd))
-    execute_many(connection, _ATTEMPT, attempts)
-    execute_many(connection, _ADD, [(*key, *counted) for key, counted in sums.items()])
+            attempts.append((bill.request, *_columns(attempt, at), *saved))
+            key = at[:10], client, attempt.tier, attempt.instance, attempt.model, attempt.outcome
+            _add(sums, key, _counted(attempt, *saved))
+    insert(connection, "OR IGNORE INTO attempts", attempts)
+    insert(connection, _TOTALS, [(*key, *counted) for key, counted in sums.items()], _ADDED)
 
 
 def _head(bill: Bill) -> tuple[Value, ...]:
@@ -73,10 +77,6 @@ def _head(bill: Bill) -> tuple[Value, ...]:
         bill.request, iso(bill.at), bill.conversation, bill.dialect, bill.client, bill.outcome, bill.duration_s,
         sum(known), int(len(known) == len(costs)),
     )  # fmt: skip
-
-
-def _saved(bill: Bill) -> Iterable[tuple[int, float | None]]:
-    return (*bill.saved, *[(0, 0.0)] * (len(bill.attempts) - len(bill.saved)))[: len(bill.attempts)]
 
 
 def _columns(attempt: Attempt, at: str) -> tuple[Value, ...]:

@@ -27,9 +27,9 @@ from legion_core.storage.statements import (
     Value,
     execute,
     execute_many,
+    insert,
     row,
     rows,
-    rows_of_many,
     script,
 )
 from legion_core.storage.threads import Job, Queue, Reader, Writer
@@ -44,9 +44,9 @@ __all__ = [
     "Value",
     "execute",
     "execute_many",
+    "insert",
     "row",
     "rows",
-    "rows_of_many",
     "script",
 ]
 
