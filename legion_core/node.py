@@ -34,6 +34,8 @@ from legion_core.api.network import Network
 from legion_core.api.ops import Ops
 from legion_core.api.providers import Providers
 from legion_core.api.rbac import RbacDoor
+from legion_core.api.recorded import imported as record_import
+from legion_core.api.recorded import record as record_changes
 from legion_core.api.routes import Routes
 from legion_core.api.schedules import Schedules
 from legion_core.api.secrets import SecretNames
@@ -392,6 +394,8 @@ async def _assemble(
         ),
         curation=CurationDoor(curation, conversations),
     )
+    record_changes(legion, legion.audit)
+    engine.registry.on_import = functools.partial(record_import, legion.audit)
     return Node(legion, place, clock, ids, supervisor)
 
 
@@ -625,7 +629,13 @@ def _servers(ground: _Ground, engine: Engine) -> "Servers":
 
     path = ground.place.root / SERVERS
     return Servers(
-        ground.clock, ground.bus, ground.supervisor, ground.secrets.get, engine.registry, path, ground.env,
+        ground.clock,
+        ground.bus,
+        ground.supervisor,
+        ground.secrets.get,
+        engine.registry,
+        path,
+        ground.env,
         ground.secrets,
     )
 

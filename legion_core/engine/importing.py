@@ -4,8 +4,11 @@ Python's own byte-code cache trusts a file whose time (in seconds) and size did 
 extension and runs it at once would then run the old code. So nothing of an extension is cached on disk.
 """
 
+import hashlib
 import importlib
 import importlib.util
+import os
+import stat
 import sys
 import types
 from collections.abc import Sequence
@@ -59,6 +62,40 @@ def fingerprint(folder: Path) -> Print:
             continue
         found.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+def digest(folder: Path) -> str:
+    """What its Python files hold, as one SHA-256; links are followed, as importing does."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        try:
+            content = path.read_bytes()
+        except OSError:  # removed just now
+            continue
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        whole.update(content)
+    return whole.hexdigest()
+
+
+def strangers(folder: Path) -> str:
+    """Why this code is not run: somebody else could have written it. Empty if only its user could.
+
+    A link to a folder of one's own is fine; one to a place where others write is how they would get in.
+    """
+    if not hasattr(os, "getuid"):
+        return ""
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if path != folder and path.suffix != ".py" and not path.is_dir():
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        if status.st_uid not in (os.getuid(), 0):
+            return f"{path} belongs to somebody else, so it is not run."
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            return f"Everybody may write to {path}, so it is not run: `chmod o-w` mends it."
+    return ""
 
 
 def import_folder(name: str, folder: Path) -> dict[str, types.ModuleType]:

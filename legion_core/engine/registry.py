@@ -12,13 +12,13 @@ import logging
 import pkgutil
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from legion_core.engine.extension import ACTOR, TRAITS, Traits
-from legion_core.engine.importing import Print, fingerprint, import_folder
+from legion_core.engine.importing import Print, digest, fingerprint, import_folder, strangers
 from legion_core.engine.signature import Signature, Unusable, read_signature
 from legion_core.kernel.errors import InvalidInput, NotFound, Unavailable
 from legion_core.storage.calls import in_thread
@@ -85,6 +85,9 @@ class Registry:
         self._installed: dict[str, Extension] | None = None
         self._importing = asyncio.Lock()
         self.on_change: Callable[[], None] | None = None  # a folder was imported anew, or is gone
+        self.on_import: Callable[[str, str], Awaitable[None]] | None = (
+            None  # its name and digest, before its code runs
+        )
 
     def offer(self, extension: Extension) -> None:
         """Take an extension from somebody who makes functions at run time, in place of what they gave before."""
@@ -162,6 +165,8 @@ class Registry:
             async with self._importing:  # two at once would take each other's modules away
                 before = self._folders.get(name)
                 if before is None or before[0] != now:
+                    if self.on_import is not None:
+                        await self.on_import(name, await in_thread(f"read {name}", lambda: digest(folder)))
                     # Imported in a thread: strangers' code may take long to import.
                     before = (now, await in_thread(f"import {name}", lambda: _import(name, folder)))
                     self._folders[name] = before
@@ -215,6 +220,8 @@ def _builtin(runners: Mapping[str, object]) -> dict[str, Extension]:
 def _import(name: str, folder: Path) -> Extension:
     problem, description = "", ""
     functions: dict[str, Function] = {}
+    if whose := strangers(folder):
+        return Extension(name=name, origin="folder", path=str(folder), problem=whose)
     try:
         modules = import_folder(name, folder)
     except BaseException as error:

@@ -52,6 +52,10 @@ class RightsDoor(Protocol):
         """End it."""
         ...
 
+    def connected(self, client: str, *, is_applied: bool, paths: Sequence[str]) -> None:
+        """Record that another program's files were changed."""
+        ...
+
     def entries(self, *, limit: int, kind: str, who: str, outcome: str) -> "tuple[AuditRow, ...]":
         """Of the audit log, newest first."""
         ...
@@ -103,6 +107,10 @@ class LocalRights(RightsDoor):
 
     def revoke_token(self, name: str) -> "TokenRow":
         return self._run(self._door().tokens.revoke(name))
+
+    def connected(self, client: str, *, is_applied: bool, paths: Sequence[str]) -> None:
+        kind = "connect.applied" if is_applied else "connect.undone"
+        self._run(self._door().audit.note(kind, f"connect/{client}", "manage", "done", ", ".join(paths)))
 
     def entries(self, *, limit: int, kind: str, who: str, outcome: str) -> "tuple[AuditRow, ...]":
         return self._run(self._door().audit.page(limit=limit, kind=kind, who=who, outcome=outcome))
@@ -170,6 +178,12 @@ class RemoteRights(RightsDoor):
         from legion_core.api.tokens import TokenRow
 
         return self._wire.ask("DELETE", f"{_RBAC}/tokens/{part(name)}", TokenRow)
+
+    def connected(self, client: str, *, is_applied: bool, paths: Sequence[str]) -> None:
+        import msgspec
+
+        body = {"client": client, "is_applied": is_applied, "paths": list(paths)}
+        self._wire.ask("POST", f"{_AUDIT}/connect", msgspec.Raw, body=body)
 
     def entries(self, *, limit: int, kind: str, who: str, outcome: str) -> "tuple[AuditRow, ...]":
         from legion_core.api.audit import AuditRow

@@ -50,6 +50,11 @@ def apply(setting: Setting, args: argparse.Namespace) -> Outcome:
         if args.client in keys.live():  # its secret is lost, so it opens nothing for anybody
             keys.revoke(args.client)
         desk.keep_key(args.client, keys.create(args.client, SCOPES, title).secret)
+    planned = desk.preview(args.client, parts, form, is_applied=True)
+    # Recorded before it is done, as everywhere.
+    setting.backend.rights.connected(
+        args.client, is_applied=True, paths=[each.path for each in planned.files]
+    )
     change = desk.apply(args.client, parts, form)
     files = [f"{each.shown}: +{each.added} -{each.removed}" for each in change.files]
     undo = f"`legion connect undo {args.client}` takes it back."
@@ -60,6 +65,8 @@ def undo(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`connect undo`."""
     desk = _desk(setting)
     undone = desk.undo(args.client)
+    paths = [f"{each.path} {each.ending}" for each in undone.files]
+    setting.backend.rights.connected(args.client, is_applied=False, paths=paths)
     if desk.has_key(args.client):
         desk.drop_key(args.client)
         keys = setting.backend.keys

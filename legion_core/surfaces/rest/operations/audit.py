@@ -1,5 +1,7 @@
 """`/api/v1/audit`: what was decided and done, checked and taken out."""
 
+from typing import Annotated
+
 import msgspec
 
 from legion_core.api.audit import AuditCheck, AuditRow
@@ -15,6 +17,14 @@ class LinesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Entries as they are exported, one JSON value a line."""
 
     lines: str
+
+
+class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was written into whose files, or taken out."""
+
+    client: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,64}$")]
+    is_applied: bool
+    paths: tuple[str, ...] = ()
 
 
 async def list_entries(desk: Desk, call: Call) -> Reply:
@@ -42,6 +52,16 @@ async def verify(desk: Desk, call: Call) -> Reply:
 async def verify_lines(desk: Desk, call: Call) -> Reply:
     """Entries that were exported or moved out: nothing here is changed by them."""
     return Reply(await desk.legion.audit.verify(call.read(LinesBody).lines.encode()))
+
+
+async def note_connect(desk: Desk, call: Call) -> Reply:
+    """The command line wrote into another program's files by itself; here it says so. The owner alone."""
+    body = call.read(ConnectBody)
+    kind = "connect.applied" if body.is_applied else "connect.undone"
+    await desk.legion.audit.note(
+        kind, f"connect/{body.client}"[:128], "manage", "done", ", ".join(body.paths)[:1000]
+    )
+    return Reply(body)
 
 
 async def export(desk: Desk, call: Call) -> Streamed:
@@ -84,6 +104,8 @@ _ROW = AuditRow(
     hash="5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
 )
 
+_CONNECT = ConnectBody(client="zed", is_applied=True, paths=("/home/ada/.config/zed/settings.json",))
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -125,6 +147,18 @@ OPERATIONS = (
         example=AuditCheck(is_whole=True, count=7),
         body=LinesBody,
         body_example=LinesBody(lines=""),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/audit/connect",
+        name="note_connect",
+        summary="Say that another program's files were changed by the command line",
+        handler=note_connect,
+        right=("connect", "manage"),
+        answer=ConnectBody,
+        example=_CONNECT,
+        body=ConnectBody,
+        body_example=_CONNECT,
     ),
     Operation(
         method="GET",
