@@ -445,3 +445,16 @@ def test_a_change_keeps_the_moments_and_takes_the_new_timing(tmp_path: Path) -> 
         assert len(await here.rows("y")) == 2
 
     scenario(tmp_path, test)
+
+
+def test_a_schedule_does_not_take_the_name_of_another(tmp_path: Path) -> None:
+    async def test(here: UnderTest, box: Box, clock: SimClock) -> None:
+        await here.add("x", "box.it.echo", every_s=60)
+        await here.add("y", "box.it.echo", every_s=3600)
+        taken = ScheduleSpec(name="y", target="box.it.echo", every_s=60)
+        with pytest.raises(Conflict, match="'y' already"):
+            await here.scheduler.change(LOCAL_OWNER, "x", taken)
+        kept = {name: (await here.scheduler.get(name)).spec.every_s for name in ("x", "y")}
+        assert kept == {"x": 60, "y": 3600}
+
+    scenario(tmp_path, test)
