@@ -185,7 +185,7 @@ class Failover:
                 raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
             async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
                 more: ReadyNow = getattr(chunks, "ready", _nothing)
-                short = ShortWay(self._outlet, chunks, reading, patience, self._give)
+                short = ShortWay(self._outlet, chunks, reading, patience, self.given)
                 try:
                     while reading.finished is None and (first := await patience.next(chunks)) is not None:
                         if trial.first_s is None:
@@ -200,7 +200,7 @@ class Failover:
                                     yield self._join(lane, asked, reading)
                                 self._give(ready)
                                 yield ready
-                        if self._broke is None:
+                        if self._broke is None and self._first_at_s is not None:
                             short.open()
                 finally:
                     patience.close()

@@ -6,12 +6,12 @@ attempt goes on and the client reads as fast as we write. All else (the first wo
 that is slow) goes by the reader, in order.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import PassOn
-from legion_core.gateway.reading import Reading, Ready
+from legion_core.gateway.reading import Given, Reading, Ready
 from legion_core.gateway.types import Chunk, Finished
 
 
@@ -29,7 +29,7 @@ class Outlet(Protocol):
 
 
 class ShortWay:
-    """One attempt's deltas from `chunks` to `outlet`; what the client is given is told to `note` first."""
+    """One attempt's deltas from `chunks` to `outlet`, counted as given."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class ShortWay:
         chunks: AsyncIterator[Chunk],
         reading: Reading,
         patience: Patience,
-        note: Callable[[Ready], None],
+        given: Given,
     ) -> None:
         self._outlet = outlet
         self._pass_on: PassOn | None = getattr(chunks, "pass_on", None)
         self._reading = reading
         self._patience = patience
-        self._note = note
+        self._given = given
 
     def open(self) -> None:
         """From now on deltas take it, where both its ends are there; idempotent."""
@@ -57,7 +57,7 @@ class ShortWay:
         if outlet is None or isinstance(chunk, Finished) or not outlet.is_open:
             return False
         for ready in self._reading.take(chunk):
-            self._note(ready)
+            self._given.take(ready)
             outlet.give(ready)
         return True
 

@@ -125,7 +125,7 @@ class Reading:
         """What of this chunk goes out now, in order."""
         match chunk:
             case TextDelta():
-                self.tokens += tokens_of(chunk)
+                self.tokens += chunk.tokens or max(1, len(chunk.text) // CHARS_PER_TOKEN)
                 if self._kept is not None:
                     return self._keep(chunk)
                 # Nearly always: nothing was kept, is spliced or was thought once more.

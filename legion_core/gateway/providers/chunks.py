@@ -6,7 +6,7 @@ does; so while it sleeps, what comes may be passed on from the very callback tha
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -32,6 +32,16 @@ class Parser(Protocol[E_co]):
 
     def feed(self, chunk: bytes, /) -> Sequence[E_co]: ...  # noqa: D102
     def close(self) -> Sequence[E_co]: ...  # noqa: D102
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing waits from before: what comes next begins an event."""
+        ...
+
+
+# A reader may have it as `quick`: the one chunk of a piece that is like earlier ones but for its text, without decoding
+# it; None for any other.
+Quick = Callable[[bytes], Chunk | None]
 
 
 class Reader(Protocol[E_contra]):
@@ -96,6 +106,7 @@ class Chunks(Generic[E]):
         self._is_over = False
         self._failed: Exception | None = None  # raised once everything before it was taken
         self._take: Take | None = None
+        self._quick: Quick = getattr(reader, "quick", _not_quick)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self
@@ -170,10 +181,13 @@ class Chunks(Generic[E]):
         if piece:
             self._feed(piece)
 
-    def _feed(self, piece: bytes) -> None:
+    def _count(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > STREAM_BYTES_MAX:
             raise Malformed(f"{self._teller.name} sent more than {STREAM_BYTES_MAX} bytes in one answer.")
+
+    def _feed(self, piece: bytes) -> None:
+        self._count(piece)
         if events := self._parser.feed(piece):
             self._events.extend(events)
             self._head, self._limit_s = None, self._idle_s
@@ -188,6 +202,15 @@ class Chunks(Generic[E]):
         """
         take, events = self._take, self._events
         try:
+            if take is not None and self._parser.is_between and (chunk := self._quick(piece)) is not None:
+                fault("providers.stream")
+                self._count(piece)
+                self._silent_until_s = self._now_s() + self._idle_s
+                if not take(chunk):
+                    self._ready.append(chunk)
+                    return None
+                self._seen += 1
+                return self._silent_until_s
             self._feed(piece)
             if take is None or len(piece) > PASSED_BYTES_MAX:
                 return None
@@ -220,3 +243,7 @@ class Chunks(Generic[E]):
         if finished is None:
             raise error from cause
         self._ready.append(finished)
+
+
+def _not_quick(_: bytes) -> None:
+    return None

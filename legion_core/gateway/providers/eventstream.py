@@ -72,6 +72,11 @@ class EventStreamParser:
         del buffer[:at]
         return messages
 
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing waits from before."""
+        return not self._buffer
+
     def close(self) -> list[StreamMessage]:
         """Nothing: a message without its end is dropped."""
         self._buffer.clear()

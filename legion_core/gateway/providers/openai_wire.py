@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
+from legion_core.gateway.providers.frame import Frame, is_plain
 from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
@@ -43,6 +44,7 @@ STOP: Final[dict[str, StopReason]] = {
 # Budget in tokens up to which an effort's name stands for it. Source: seed.
 EFFORTS: Final = ((1024, "low"), (8192, "medium"))
 CALLS_MAX: Final = 128  # tool calls in one answer
+LEARNED_MAX: Final = 2  # frames in one answer: its first event may be unlike the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +363,9 @@ class ChatReader:
         self._calls: dict[int, int] = {}  # the wire's index → ours
         self._ids: dict[int, str] = {}  # ours → the wire's id
         self._last_call = -1
+        self._frame: Frame | None = None
+        self._learned = 0
+        self._was_missed = False  # the latest piece did not fit
 
     @property
     def is_ending(self) -> bool:
@@ -386,7 +391,24 @@ class ChatReader:
         for choice in chunk.choices or ():
             if choice.index == 0:
                 self._choice(choice, out)
+        if self._was_missed:
+            self._learn(event, chunk)
         return out
+
+    def quick(self, piece: bytes) -> TextDelta | None:
+        """See `chunks.Quick`."""
+        text = self._frame.text_of(piece) if self._frame is not None else None
+        if text is None:
+            self._was_missed = self._learned < LEARNED_MAX
+            return None
+        self._chars += len(text)
+        return TextDelta(text=text)
+
+    def _learn(self, event: SseEvent, chunk: _Chunk) -> None:
+        self._was_missed = False
+        if (text := _only_text(chunk)) is not None and is_plain(text):
+            self._learned += 1
+            self._frame = Frame.learned(b"data: %b\n\n" % event.data.encode(), text, _told_by)
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""
@@ -453,3 +475,21 @@ class ChatReader:
             stop = "tool_use"
         usage = self._usage or estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
         return Finished(stop_reason=stop, usage=usage)
+
+
+def _only_text(chunk: _Chunk) -> str | None:
+    """What a chunk says that says nothing but text."""
+    if chunk.usage is not None or chunk.error or chunk.choices is None or len(chunk.choices) != 1:
+        return None
+    (choice,) = chunk.choices
+    if choice.index or choice.finish_reason or choice.delta is None:
+        return None
+    text = choice.delta.content
+    return text if choice.delta == _Delta(content=text) else None
+
+
+def _told_by(event: bytes) -> str | None:
+    try:
+        return _only_text(_decoder.decode(event.removeprefix(b"data: ")))
+    except (msgspec.MsgspecError, RecursionError):
+        return None

@@ -111,17 +111,12 @@ class SseParser:
         self._event = ""
         self._id = ""
         self._retry_ms: int | None = None
-        self._is_between = True  # nothing waits from before
+        self.is_between = True  # nothing waits from before: what comes next begins an event
         self._was_plain = False  # lines were read without the cutter's help
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that are now complete."""
-        if (
-            self._is_between
-            and chunk.startswith(b"data: ")
-            and chunk.endswith(b"\n\n")
-            and b"\r" not in chunk
-        ):
+        if self.is_between and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and b"\r" not in chunk:
             # Nearly always a piece is one event of one line, or some of them.
             self._was_plain = True
             if chunk.find(b"\n") == len(chunk) - 2:
@@ -137,7 +132,7 @@ class SseParser:
                 self._dispatch(events)
             elif line[0] != 0x3A:  # a colon starts a comment
                 self._field(line)
-        self._is_between = (
+        self.is_between = (
             not self._data and not self._event and self._retry_ms is None and self._lines.is_between
         )
         return events
@@ -185,6 +180,11 @@ class JsonLines:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that are now complete."""
         return [line for line in self._lines.feed(chunk) if line.strip()]
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing waits from before."""
+        return self._lines.is_between
 
     def close(self) -> list[bytes]:
         """The last line, if its end never came."""
