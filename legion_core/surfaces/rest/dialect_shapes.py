@@ -64,6 +64,13 @@ BODIES: Final[dict[str, Schema]] = {
         max_output_tokens=_TOKENS,
         tools=_TOOLS,
     ),
+    "openai_count_input_tokens": _object(
+        ("input",),
+        model=_MODEL,
+        input={"anyOf": [{"type": "string", "minLength": 1}, _PARTS]},
+        instructions=_SYSTEM,
+        tools=_TOOLS,
+    ),
     "anthropic_messages": _object(
         ("messages", "max_tokens"), **_ANTHROPIC, max_tokens=_TOKENS, stream=_STREAM
     ),

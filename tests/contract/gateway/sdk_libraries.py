@@ -213,7 +213,7 @@ def responses(url: str, token: str) -> Library:
         lambda name: client.models.retrieve(name).id,
         _status(openai.APIStatusError, "status_code"),
         None,
-        None,
+        lambda text: client.responses.input_tokens.count(model="m2", input=text).input_tokens,
         lambda name: client.responses.create(model=name, input="Hi"),
         lambda: client.responses.create(model="m2", input=[]),
         client.close,

@@ -64,7 +64,6 @@ NOTHING: dict[tuple[str, str], str] = {
     ("openai responses", "embeddings"): "as in openai chat: one library, one client",
     ("anthropic messages", "embeddings"): "its protocol has none",
     ("openai chat", "count tokens"): "its protocol has none",
-    ("openai responses", "count tokens"): "not built",
     ("ollama chat", "count tokens"): "its protocol has none",
     ("ollama chat", "cached tokens"): "its protocol has no place for them; they count as input",
     ("ollama chat", "stop: filter"): "its protocol has no word for it: `stop`",

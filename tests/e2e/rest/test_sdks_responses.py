@@ -136,6 +136,23 @@ def test_a_named_conversation_keeps_its_history(oai: openai.OpenAI, upstream: Up
     assert [message["content"] for message in told] == ["One", "Hello wörld", "Two"]
 
 
+def test_input_tokens_are_counted_without_asking_a_model(oai: openai.OpenAI, upstream: Upstream) -> None:
+    few = oai.responses.input_tokens.count(model="auto", input="Hi")
+    many = oai.responses.input_tokens.count(model="auto", input="word " * 500, instructions="Be brief.")
+
+    assert few.object == "response.input_tokens"
+    assert 0 < few.input_tokens < 50 < many.input_tokens
+    assert upstream.questions == []
+
+    first = oai.responses.create(model="auto", input="word " * 500)
+    asked = len(upstream.questions)
+    behind = oai.responses.input_tokens.count(model="auto", input="Hi", previous_response_id=first.id)
+    assert behind.input_tokens > few.input_tokens + 500
+    assert len(upstream.questions) == asked
+    with pytest.raises(openai.BadRequestError):
+        oai.responses.input_tokens.count(model="auto", input=[])
+
+
 def test_structured_output_is_asked_for_and_parsed(oai: openai.OpenAI, upstream: Upstream) -> None:
     upstream.will(Answer(('{"city": ', '"Köln"}')))
 

@@ -5,8 +5,10 @@ from typing import Any, Final
 import msgspec
 
 from legion_core.gateway.dialects.openai_responses import NAME, OpenAIResponses
+from legion_core.gateway.providers.estimate import estimated_usage
+from legion_core.kernel.errors import LegionError
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Streamed
-from legion_core.surfaces.rest.operations.dialects import PINS, answered
+from legion_core.surfaces.rest.operations.dialects import PINS, answered, check_headers, failed
 
 _USE = ("gateway/chat", "use")
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -39,6 +41,19 @@ async def respond(desk: Desk, call: Call) -> Raw | Streamed:
     return answered(desk, call, _dialect(desk).exchange(call.who.name))
 
 
+async def count_input_tokens(desk: Desk, call: Call) -> Raw:
+    """An estimate, at four characters a token, with what an earlier response brings along: no model is asked."""
+    dialect = _dialect(desk).exchange(call.who.name)
+    request_id = desk.ids.new("req")
+    try:
+        check_headers(call.headers)
+        request = dialect.parse(call.body, call.headers, request_id=request_id)
+    except LegionError as error:
+        return failed(dialect, error, request_id)
+    tokens = estimated_usage(request, prefix="", output_chars=0).input_tokens
+    return Raw(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens}))
+
+
 async def show_response(desk: Desk, call: Call) -> Raw:
     """A response as it was given, as long as it is kept."""
     return Raw(_dialect(desk).kept.get(call.who.name, call.path["name"]).body)
@@ -63,6 +78,18 @@ OPERATIONS = (
         body=dict,
         body_example={"model": "auto", "input": "Hello"},
         query=PINS,
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/responses/input_tokens",
+        name="openai_count_input_tokens",
+        summary="Estimate a response's input tokens",
+        handler=count_input_tokens,
+        right=_USE,
+        example={"object": "response.input_tokens", "input_tokens": 12},
+        body=dict,
+        body_example={"model": "auto", "input": "Hello"},
         is_enveloped=False,
     ),
     Operation(
