@@ -140,7 +140,8 @@ class CurationViewModel(QObject):
         shares = self.shares
         if shares is None:
             return ()
-        history = max(0, shares.history - self.left_out)
+        # What the curator left of it, by its own count: its marks and the length of each message are in it.
+        history = max(0, self.meter.curated_tokens - shares.newest) if self.meter and self.share else shares.history
         made = (
             Segment("System", shares.system, "text.tertiary"),
             Segment("Tools", shares.tools, "data.1"),

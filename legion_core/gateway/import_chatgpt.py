@@ -136,7 +136,7 @@ class _Reader:
             called = self._chat.nodes[above].message
             if called.role == "assistant" and isinstance(last := called.content[-1], ToolUseBlock):
                 return message_of("tool", [ToolResultBlock(call_id=last.id, text=text), *pictures])
-        return message_of("assistant", [TextBlock(text=f"[{name or 'tool'}]\n{text}".strip()), *pictures])
+        return message_of("assistant", [TextBlock(text=f"[{name or 'tool'}]\n\n{text}".strip()), *pictures])
 
     def _blocks(self, kind: str, content: JsonObject) -> list[Block]:
         match kind:
@@ -161,7 +161,7 @@ class _Reader:
                 return [ThinkingBlock(text=text, origin="openai")] if text else []
             case "tether_quote" | "tether_browsing_display" | "system_error":
                 parts = (content.get(name) for name in ("title", "url", "name", "text", "summary", "result"))
-                return _said("\n".join(dict.fromkeys(text for part in parts if (text := words(part)))))
+                return _said("\n\n".join(dict.fromkeys(text for part in parts if (text := words(part)))))
             case "user_editable_context" | "model_editable_context":
                 parts = (
                     content.get(name) for name in ("user_profile", "user_instructions", "model_set_context")

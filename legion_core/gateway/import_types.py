@@ -127,7 +127,8 @@ def moment(value: object) -> datetime | None:
 
 def as_json(part: object) -> str:
     """What is not known here, as it was written."""
-    return words(msgspec.json.format(msgspec.json.encode(part), indent=1).decode("utf-8", "replace"))
+    told = words(msgspec.json.format(msgspec.json.encode(part), indent=2).decode("utf-8", "replace"))
+    return f"```json\n{told}\n```"
 
 
 def objects(value: object) -> list[JsonObject]:

@@ -136,15 +136,14 @@ def test_the_meter_says_what_is_sent_by_where_it_comes_from(person: Person) -> N
     told(person, place)
 
     legend = person.find("curation.legend")
-    # 38,000 of history, of which 30,100 are left out.
     assert legend.accessibleName() == (
-        "System about 1,200 tokens, History about 7,900 tokens, Newest turn about 12 tokens"
+        "System about 1,200 tokens, History about 11,088 tokens, Newest turn about 12 tokens"
     )
     assert legend.toolTip() == legend.accessibleName()
     assert (
         person.find("curation.bar")
         .accessibleDescription()
-        .startswith("About 9,112 tokens are sent: System 1,200")
+        .startswith("About 12,300 tokens are sent: System 1,200")
     )
     legend.grab()
 

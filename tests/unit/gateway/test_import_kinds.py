@@ -130,7 +130,7 @@ def test_everything_chatgpt_writes_comes_and_what_is_unknown_is_said() -> None:
     assert by_key["gave"].message.content == (ToolResultBlock(call_id=call.id, text="1"),)
     assert (by_key["gave"].message.role, by_key["a"].message.text) == ("tool", "A dot.")
     assert by_key["a"].parent == by_key["a2"].parent == chat.nodes.index(by_key["gave"])
-    assert by_key["web"].message.text == "[browser]\nDots\nhttps://x\nDots are."
+    assert by_key["web"].message.text == "[browser]\n\nDots\n\nhttps://x\n\nDots are."
     assert '"x": 1' in by_key["odd"].message.text
     assert by_key["voice"].message.text == "And now?\n[audio: file_77]"
     assert chat.head == chat.nodes.index(by_key["voice"])
