@@ -193,7 +193,7 @@ async def _show_chains(window: "MainWindow", way: str = "graph") -> None:
         await _pause()
     page.run(way)
     page.editor.select((), (2,))
-    page.list.show_entries(page.list.rows.entries, f"chain:{page.chains.current}")
+    page.list.show_entries(page.list.rows.rows, f"chain:{page.chains.current}")
 
 
 async def _show_routing(window: "MainWindow") -> None:

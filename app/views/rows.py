@@ -1,14 +1,12 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """A list of painted rows for tables and catalogues: chosen by mouse and keyboard, read aloud by its words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractListModel,
     QModelIndex,
-    QPersistentModelIndex,
     QPointF,
     QRectF,
     QSize,
@@ -29,10 +27,9 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import LEFT, RIGHT, PillTone, hairline, pill, pill_size, text
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 from app.views.parts import bind
 
-Index = QModelIndex | QPersistentModelIndex
-ITEM_ROLE = Qt.ItemDataRole.UserRole + 1
 GAP, PADDING = 12, 16
 
 
@@ -85,36 +82,13 @@ class Column:
     is_number: bool = False
 
 
-class LineModel(QAbstractListModel):
-    """Lines by key; a change of their words keeps the selection."""
+class LineModel(KeyedRows):
+    """Lines by key."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: tuple[Line, ...] = ()
-
-    def show_lines(self, lines: Sequence[Line]) -> None:
-        """Show these."""
-        if [line.key for line in lines] == [line.key for line in self.lines]:
-            self.lines = tuple(lines)
-            if lines:
-                self.dataChanged.emit(self.index(0), self.index(len(lines) - 1))
-            return
-        self.beginResetModel()
-        self.lines = tuple(lines)
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.lines)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        line = self.lines[index.row()]
-        if role == ITEM_ROLE:
-            return line
+    def told(self, row: Line, role: int) -> Any:
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return line.title
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return line.spoken
-        return None
+            return row.title
+        return row.spoken if role == Qt.ItemDataRole.AccessibleTextRole else None
 
 
 class LineDelegate(QStyledItemDelegate):
@@ -129,7 +103,7 @@ class LineDelegate(QStyledItemDelegate):
         return QSize(100, look().px(self._height))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        line: Line = index.data(ITEM_ROLE)
+        line: Line = index.data(ROW_ROLE)
         box = QRectF(option.rect)
         state: QStyle.StateFlag = option.state
         if state & QStyle.StateFlag.State_Selected:
@@ -328,17 +302,17 @@ class Lines(QListView):
     def current_key(self) -> str:
         """The key of the line the keyboard stands on."""
         index = self.currentIndex()
-        return self.lines.lines[index.row()].key if index.isValid() else ""
+        return self.lines.rows[index.row()].key if index.isValid() else ""
 
     def select(self, key: str) -> None:
         """Stand on a line."""
-        place = next((at for at, line in enumerate(self.lines.lines) if line.key == key), -1)
+        place = next((at for at, line in enumerate(self.lines.rows) if line.key == key), -1)
         if place >= 0 and self.currentIndex().row() != place:
             self.setCurrentIndex(self.lines.index(place))
 
     def _current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid():
-            self.chosen.emit(self.lines.lines[current.row()].key)
+            self.chosen.emit(self.lines.rows[current.row()].key)
 
     def _open(self) -> None:
         if self.current_key:

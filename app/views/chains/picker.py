@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractListModel,
     QEvent,
     QModelIndex,
     QObject,
-    QPersistentModelIndex,
     QPoint,
     QRectF,
     QSize,
@@ -29,10 +27,9 @@ from PySide6.QtWidgets import (
 from app.theme.apply import look
 from app.theme.icons import pixmap
 from app.theme.paint import rounded, text
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 from app.views.parts import column, search_field
 
-Index = QModelIndex | QPersistentModelIndex
-CHOICE_ROLE = Qt.ItemDataRole.UserRole + 1
 WIDTH, ROW, ROWS_SHOWN, FOUND_MAX = 380, 44, 8, 200
 
 
@@ -68,27 +65,12 @@ def matching(choices: Sequence[Choice], query: str) -> tuple[Choice, ...]:
     return tuple(choice for _, _, choice in ranked[:FOUND_MAX])
 
 
-class _Model(QAbstractListModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: tuple[Choice, ...] = ()
-
-    def show(self, found: tuple[Choice, ...]) -> None:
-        self.beginResetModel()
-        self.found = found
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.found)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        choice = self.found[index.row()]
-        if role == CHOICE_ROLE:
-            return choice
+class _Model(KeyedRows):
+    def told(self, row: Choice, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            return choice.title
+            return row.title
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{choice.title}, {choice.detail}" if choice.detail else choice.title
+            return f"{row.title}, {row.detail}" if row.detail else row.title
         return None
 
 
@@ -97,7 +79,7 @@ class _Delegate(QStyledItemDelegate):
         return QSize(100, look().px(ROW))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        choice: Choice = index.data(CHOICE_ROLE)
+        choice: Choice = index.data(ROW_ROLE)
         box = QRectF(option.rect).adjusted(6, 0, -6, 0)
         state: QStyle.StateFlag = option.state
         if state & QStyle.StateFlag.State_Selected:
@@ -169,14 +151,14 @@ class Picker(QFrame):
         self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _search(self, query: str) -> None:
-        self._model.show(matching(self._choices, query))
-        count = min(ROWS_SHOWN, max(1, len(self._model.found)))
+        self._model.show_rows(matching(self._choices, query))
+        count = min(ROWS_SHOWN, max(1, len(self._model.rows)))
         self.list.setFixedHeight(count * look().px(ROW) + 2)
         self.adjustSize()
-        if self._model.found:
+        if self._model.rows:
             self.list.setCurrentIndex(self._model.index(0))
-            first = self._model.found[0]
-            self.field.setAccessibleDescription(f"{len(self._model.found)} found, {first.title}")
+            first = self._model.rows[0]
+            self.field.setAccessibleDescription(f"{len(self._model.rows)} found, {first.title}")
         else:
             self.field.setAccessibleDescription("Nothing found")
 
@@ -184,8 +166,8 @@ class Picker(QFrame):
         self._take(index.row())
 
     def _take(self, row: int) -> None:
-        if 0 <= row < len(self._model.found):
-            key = self._model.found[row].key
+        if 0 <= row < len(self._model.rows):
+            key = self._model.rows[row].key
             self.close_quietly()
             self._chosen(key)
 
@@ -204,10 +186,10 @@ class Picker(QFrame):
             row = self.list.currentIndex().row()
             if key in (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp):
                 step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 7}.get(Qt.Key(key), -7)
-                to = min(len(self._model.found) - 1, max(0, row + step))
+                to = min(len(self._model.rows) - 1, max(0, row + step))
                 if to >= 0:
                     self.list.setCurrentIndex(self._model.index(to))
-                    self.field.setAccessibleDescription(self._model.found[to].title)
+                    self.field.setAccessibleDescription(self._model.rows[to].title)
                 return True
             if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._take(row)

@@ -7,9 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractItemModel,
-    QAbstractListModel,
     QModelIndex,
-    QPersistentModelIndex,
     QPoint,
     QRect,
     QRectF,
@@ -32,10 +30,9 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import pixmap
 from app.theme.paint import focus_ring, rounded, text
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 from app.views.parts import bind
 
-Index = QModelIndex | QPersistentModelIndex
-ENTRY_ROLE = Qt.ItemDataRole.UserRole + 1
 ROW, CAPTION = 28, 32
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -55,50 +52,27 @@ class Entry:
     is_chain: bool = False
 
 
-class Entries(QAbstractListModel):
-    """The rows; keeps what did not change, so that the selection stays."""
+class Entries(KeyedRows):
+    """The entries; a chain can be renamed in place."""
 
     renamed = Signal(str, str)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries: tuple[Entry, ...] = ()
+    def key_of(self, row: Entry) -> tuple[str, str]:
+        return (row.key, row.title)
 
-    def show_entries(self, entries: Sequence[Entry]) -> None:
-        """Show these."""
-        same = [(entry.key, entry.title) for entry in entries] == [
-            (entry.key, entry.title) for entry in self.entries
-        ]
-        if same:
-            self.entries = tuple(entries)
-            if entries:
-                self.dataChanged.emit(self.index(0), self.index(len(entries) - 1))
-            return
-        self.beginResetModel()
-        self.entries = tuple(entries)
-        self.endResetModel()
+    def told(self, row: Entry, role: int) -> Any:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return row.title
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return row.spoken or row.title
+        return (row.spoken or None) if role == Qt.ItemDataRole.ToolTipRole else None
 
     def place_of(self, key: str) -> int:
         """The row of a chain or run, or -1."""
-        return next((at for at, entry in enumerate(self.entries) if key and entry.key == key), -1)
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.entries)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        entry = self.entries[index.row()]
-        if role == ENTRY_ROLE:
-            return entry
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            return entry.title
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return entry.spoken or entry.title
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return entry.spoken or None
-        return None
+        return next((at for at, entry in enumerate(self.rows) if key and entry.key == key), -1)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        entry = self.entries[index.row()]
+        entry = self.rows[index.row()]
         words = str(value).strip()
         if role != Qt.ItemDataRole.EditRole or not entry.is_chain or not words:
             return False
@@ -107,21 +81,21 @@ class Entries(QAbstractListModel):
         return True
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        if not index.isValid() or not self.entries[index.row()].key:
+        if not index.isValid() or not self.rows[index.row()].key:
             return Qt.ItemFlag.ItemNeverHasChildren
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
-        return flags | Qt.ItemFlag.ItemIsEditable if self.entries[index.row()].is_chain else flags
+        return flags | Qt.ItemFlag.ItemIsEditable if self.rows[index.row()].is_chain else flags
 
 
 class EntryDelegate(QStyledItemDelegate):
     """Paints a caption, a chain or a run."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        entry: Entry = index.data(ENTRY_ROLE)
+        entry: Entry = index.data(ROW_ROLE)
         return QSize(100, look().px(ROW if entry.key else CAPTION))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        entry: Entry = index.data(ENTRY_ROLE)
+        entry: Entry = index.data(ROW_ROLE)
         box = QRectF(option.rect).adjusted(6, 0, -6, 0)
         if not entry.key:
             text(painter, box.adjusted(6, 6, -6, 0), entry.title, "small", "text.tertiary")
@@ -195,7 +169,7 @@ class EntryList(QListView):
     def show_entries(self, entries: Sequence[Entry], current: str) -> None:
         """Show these, standing on one of them; nothing is told."""
         self._is_quiet = True
-        self.rows.show_entries(entries)
+        self.rows.show_rows(entries)
         place = self.rows.place_of(current)
         if place >= 0 and self.currentIndex().row() != place:
             self.setCurrentIndex(self.rows.index(place))
@@ -205,7 +179,7 @@ class EntryList(QListView):
     def current_key(self) -> str:
         """What the keyboard stands on."""
         index = self.currentIndex()
-        return self.rows.entries[index.row()].key if index.isValid() else ""
+        return self.rows.rows[index.row()].key if index.isValid() else ""
 
     def rename(self, key: str) -> None:
         """Write another name in its row."""
@@ -217,7 +191,7 @@ class EntryList(QListView):
 
     def _current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid() and not self._is_quiet:
-            self.opened.emit(self.rows.entries[current.row()].key)
+            self.opened.emit(self.rows.rows[current.row()].key)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         match event.key():
@@ -225,7 +199,7 @@ class EntryList(QListView):
                 self.entered.emit()
             case Qt.Key.Key_Delete:
                 entry = self.rows.place_of(self.current_key)
-                if entry >= 0 and self.rows.entries[entry].is_chain:
+                if entry >= 0 and self.rows.rows[entry].is_chain:
                     self.deleted.emit(self.current_key)
             case _:
                 super().keyPressEvent(event)

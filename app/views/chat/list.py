@@ -2,15 +2,12 @@
 """The chat list: captions and chats painted by a delegate, renamed in place, walked by keyboard."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import (
     QAbstractItemModel,
-    QAbstractListModel,
     QEvent,
     QModelIndex,
-    QPersistentModelIndex,
     QRect,
     QRectF,
     QSize,
@@ -33,35 +30,20 @@ from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import focus_ring, rounded, text
 from app.viewmodels.conversations import Row
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 
-Index = QModelIndex | QPersistentModelIndex
-ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 TWO_LINES, CAPTION = 48, 30
 MARKS = re.compile(r"```\w*|[`*#>|]+")  # of markdown, which a one-line preview does not need
 MARGIN, PADDING, MARK, LOCK = 6, 8, 20, 16
 
 
-class ChatRows(QAbstractListModel):
-    """The rows of the view-model as Qt wants them; keeps what did not change, so that the selection stays."""
+class ChatRows(KeyedRows):
+    """The rows of the view-model as Qt wants them; a chat can be renamed in place."""
 
     renamed = Signal(str, str)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: tuple[Row, ...] = ()
-
-    def show_rows(self, rows: Sequence[Row]) -> None:
-        """Show these. The same ids in the same order only change in place."""
-        before = [(row.caption, row.id) for row in self.rows]
-        after = [(row.caption, row.id) for row in rows]
-        if before == after:
-            self.rows = tuple(rows)
-            if rows:
-                self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
-            return
-        self.beginResetModel()
-        self.rows = tuple(rows)
-        self.endResetModel()
+    def key_of(self, row: Row) -> tuple[str, str]:
+        return (row.caption, row.id)
 
     def place_of(self, conversation_id: str) -> int:
         """The row of a chat, or -1."""
@@ -69,29 +51,23 @@ class ChatRows(QAbstractListModel):
             (at for at, row in enumerate(self.rows) if conversation_id and row.id == conversation_id), -1
         )
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.rows)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        found = self.rows[index.row()]
-        if role == ROW_ROLE:
-            return found
-        if found.conversation is None:
+    def told(self, row: Row, role: int) -> Any:
+        if row.conversation is None:
             return (
-                found.caption
+                row.caption
                 if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole)
                 else None
             )
-        title = found.conversation.title or "New chat"
+        title = row.conversation.title or "New chat"
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return title
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            tier = f", tier: {found.conversation.tier}" if found.conversation.tier else ""
-            running = ", answering" if found.conversation.is_running else ""
-            private = ", kept on this computer" if found.conversation.is_private else ""
-            return f"{title}{tier}{running}{private}, {found.time}"
+            tier = f", tier: {row.conversation.tier}" if row.conversation.tier else ""
+            running = ", answering" if row.conversation.is_running else ""
+            private = ", kept on this computer" if row.conversation.is_private else ""
+            return f"{title}{tier}{running}{private}, {row.time}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{title}\nKept on this computer" if found.conversation.is_private else title
+            return f"{title}\nKept on this computer" if row.conversation.is_private else title
         return None
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:

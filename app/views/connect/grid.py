@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -20,10 +20,9 @@ from app.theme.apply import look
 from app.theme.focus import has_keyboard_focus
 from app.theme.paint import LEFT, RIGHT, focus_ring, hairline, text
 from app.theme.tokens import TextStyle
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 from app.views.parts import bind
 
-Index = QModelIndex | QPersistentModelIndex
-ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 HEAD, ROW, PADDING, GAP = 28, 30, 16, 12
 
 
@@ -62,28 +61,8 @@ def _places(columns: Sequence[Col], width: float) -> list[tuple[float, float]]:
     return places
 
 
-class _Model(QAbstractListModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: tuple[Row, ...] = ()
-
-    def show_rows(self, rows: Sequence[Row]) -> None:
-        if [row.key for row in rows] == [row.key for row in self.rows]:
-            self.rows = tuple(rows)
-            if rows:
-                self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
-            return
-        self.beginResetModel()
-        self.rows = tuple(rows)
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.rows)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row = self.rows[index.row()]
-        if role == ROW_ROLE:
-            return row
+class _Model(KeyedRows):
+    def told(self, row: Row, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
             return row.cells[0]
         if role in (Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole):

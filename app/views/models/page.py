@@ -245,7 +245,7 @@ class ModelsPage(PageFrame):
         models = self._services.models
         self.installed.set_caption(4, f"Fit at {wording.short_count(_context(models.rows))}")
         self.installed_head.update()
-        self.installed.lines.show_lines([self._line(row_) for row_ in models.rows])
+        self.installed.lines.show_rows([self._line(row_) for row_ in models.rows])
         self.installed.select(models.selected)
         self.filters.show_counts(models.counts())
         self.hardware.set_words(hardware_words(models.hardware))
@@ -254,7 +254,7 @@ class ModelsPage(PageFrame):
         self.installed_empty.setVisible(is_empty)
         self.search.setPlaceholderText(f"Search {wording.plural(len(models.all_rows), 'model')}")
         wanted = models.query.lower()
-        self.offers.lines.show_lines(
+        self.offers.lines.show_rows(
             [
                 self._offer(offer)
                 for offer in models.catalogue
@@ -262,8 +262,8 @@ class ModelsPage(PageFrame):
             ]
         )
         self.offer_panel.refresh()
-        if not self.offers.current_key and self.offers.lines.lines:
-            self.offers.select(self.offers.lines.lines[0].key)
+        if not self.offers.current_key and self.offers.lines.rows:
+            self.offers.select(self.offers.lines.rows[0].key)
 
     def _line(self, model: Any) -> Line:
         detail = model.problem or ", ".join(
@@ -323,7 +323,7 @@ class ModelsPage(PageFrame):
                     ),
                 )
             )  # fmt: skip
-        self.providers.lines.show_lines(lines)
+        self.providers.lines.show_rows(lines)
         if not self.providers.current_key and lines:
             # The one that is shown, such as the one just added, stays the chosen one.
             shown = self.provider_panel.name
@@ -332,7 +332,7 @@ class ModelsPage(PageFrame):
     def _examine(self) -> None:
         def done(processes: Any, checks: Any) -> None:
             self._checks = checks
-            self.engines.lines.show_lines(
+            self.engines.lines.show_rows(
                 [
                     *(_process_line(process) for process in processes),
                 ]

@@ -252,7 +252,7 @@ class SpendTab(QWidget):
         self.limits.show_limits(spend.limits)
         self._chart_title.setText("Spend by day" if self.chart.shows_money else "Tokens by day")
         lines = spend.lines
-        self.table.lines.show_lines(
+        self.table.lines.show_rows(
             [
                 Line(
                     key=line.key or "-",

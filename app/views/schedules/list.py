@@ -1,10 +1,9 @@
 # ruff: noqa: D102  (Qt overrides do what Qt says)
 """The list of schedules: a switch, name and target, when, when next, how the last one went."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -19,10 +18,9 @@ from app.theme.focus import has_keyboard_focus
 from app.theme.paint import RIGHT, PillTone, focus_ring, pill, rounded, text
 from app.viewmodels.schedule_words import ScheduleWords
 from app.views.columns import Columns, ground
+from app.views.keyed_rows import ROW_ROLE, Index, KeyedRows
 from app.views.parts import bind
 
-Index = QModelIndex | QPersistentModelIndex
-WORDS_ROLE = Qt.ItemDataRole.UserRole + 1
 ROW = 44
 SWITCH = (26, 16)
 COLUMNS = Columns(
@@ -40,36 +38,18 @@ COLUMNS = Columns(
 )
 
 
-class ScheduleModel(QAbstractListModel):
-    """Lines by name; a change of their words keeps the selection."""
+class ScheduleModel(KeyedRows):
+    """Schedules by name."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: tuple[ScheduleWords, ...] = ()
+    def key_of(self, row: ScheduleWords) -> str:
+        return row.name
 
-    def show_lines(self, lines: Sequence[ScheduleWords]) -> None:
-        """Show these."""
-        if [line.name for line in lines] == [line.name for line in self.lines]:
-            self.lines = tuple(lines)
-            if lines:
-                self.dataChanged.emit(self.index(0), self.index(len(lines) - 1))
-            return
-        self.beginResetModel()
-        self.lines = tuple(lines)
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.lines)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        line = self.lines[index.row()]
-        if role == WORDS_ROLE:
-            return line
+    def told(self, row: ScheduleWords, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            return line.name
+            return row.name
         if role == Qt.ItemDataRole.ToolTipRole:
-            return line.problem or line.name
-        return line.spoken if role == Qt.ItemDataRole.AccessibleTextRole else None
+            return row.problem or row.name
+        return row.spoken if role == Qt.ItemDataRole.AccessibleTextRole else None
 
 
 class ScheduleDelegate(QStyledItemDelegate):
@@ -82,7 +62,7 @@ class ScheduleDelegate(QStyledItemDelegate):
         box = QRectF(option.rect)
         state: QStyle.StateFlag = option.state
         ground(painter, box, state)
-        words: ScheduleWords = index.data(WORDS_ROLE)
+        words: ScheduleWords = index.data(ROW_ROLE)
         places = COLUMNS.places(box.width())
 
         def room(name: str) -> QRectF:
@@ -166,17 +146,17 @@ class ScheduleList(QListView):
     def current(self) -> ScheduleWords | None:
         """The line the keyboard stands on."""
         index = self.currentIndex()
-        return self.lines.lines[index.row()] if index.isValid() else None
+        return self.lines.rows[index.row()] if index.isValid() else None
 
     def select(self, name: str) -> None:
         """Stand on a line."""
-        place = next((at for at, line in enumerate(self.lines.lines) if line.name == name), -1)
+        place = next((at for at, line in enumerate(self.lines.rows) if line.name == name), -1)
         if place >= 0 and self.currentIndex().row() != place:
             self.setCurrentIndex(self.lines.index(place))
 
     def _current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid():
-            self.chosen.emit(self.lines.lines[current.row()].name)
+            self.chosen.emit(self.lines.rows[current.row()].name)
 
     def _open(self) -> None:
         if self.current is not None:
@@ -189,7 +169,7 @@ class ScheduleList(QListView):
             left, width = COLUMNS.places(box.width())["switch"]
             track = switch_box(QRectF(box.left() + left, box.top(), width, box.height() - 1))
             if track.adjusted(-4, -4, 4, 4).contains(event.position()):
-                line = self.lines.lines[index.row()]
+                line = self.lines.rows[index.row()]
                 self.toggled.emit(line.name, not line.is_active)
         super().mouseReleaseEvent(event)
 

@@ -165,7 +165,7 @@ class SchedulesPage(PageFrame):
         schedules, now = self.schedules, self._services.now()
         zone = schedules.shown_zone()
         lines = [words_of(row_, schedules.last.get(row_.name), now, zone) for row_ in schedules.rows]
-        self.list.lines.show_lines(lines)
+        self.list.lines.show_rows(lines)
         self.list.select(schedules.selected)
         soonest = schedules.next_fire()
         parts = [wording.plural(len(lines), "schedule")] if lines else []
@@ -202,7 +202,7 @@ class SchedulesPage(PageFrame):
                     cells=(Cell(pill=Pill(words, tone, glyph)), Cell(wording.duration(run.took_s), colour="text.secondary")),  # type: ignore[arg-type]
                 )
             )  # fmt: skip
-        self.history.lines.show_lines(lines)
+        self.history.lines.show_rows(lines)
         self.history.setVisible(bool(lines))
         self.no_history.setVisible(not lines)
         self._say_lower()

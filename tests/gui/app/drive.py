@@ -86,7 +86,7 @@ def example_chain(window: Any, done: Callable[[Any], None]) -> None:
     if run is None or run.is_running or not run.view.nodes:
         return
     looks = page.graph.view.graph.nodes
-    rail = page.list.rows.entries[0].spoken
+    rail = page.list.rows.rows[0].spoken
     # Each part of the page hears of the end at its own time.
     if (
         not rail.partition(", ")[2]

@@ -70,8 +70,8 @@ def names(page: ChainsPage) -> list[str]:
 
 def words_of(page: ChainsPage, key: str) -> str:
     at = page.list.rows.place_of(key)
-    assert at >= 0, [entry.key for entry in page.list.rows.entries]
-    return page.list.rows.entries[at].spoken
+    assert at >= 0, [entry.key for entry in page.list.rows.rows]
+    return page.list.rows.rows[at].spoken
 
 
 # Beginning

@@ -418,7 +418,7 @@ def test_the_engines_tab_says_how_each_process_is(person: Person) -> None:
     person.services.commands.run("models.engines")
     person.settle()
     page = person.window.current
-    line = page.engines.lines.lines[0]  # type: ignore[attr-defined]
+    line = page.engines.lines.rows[0]  # type: ignore[attr-defined]
     assert line.title == "smollm2-135m"
     assert line.detail == "llama.cpp 0.4, process 47, started 2 times, crashed once"
 

@@ -193,7 +193,7 @@ def test_spend_is_walked_and_an_unknown_price_is_said(person: Person) -> None:
     assert page.spend_tab.said.words() == "16 Jun: nothing asked"
     page.spend_tab.by._buttons["day"].setFocus(Qt.FocusReason.TabFocusReason)
     person.press("Right")
-    (line,) = page.spend_tab.table.lines.lines
+    (line,) = page.spend_tab.table.lines.rows
     assert (line.title, line.cells[3].words) == ("Frontier", "price unknown")
 
 

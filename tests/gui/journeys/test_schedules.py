@@ -24,7 +24,7 @@ def previewed(person: Person, page: SchedulesPage) -> None:
 
 
 def names(page: SchedulesPage) -> list[str]:
-    return [line.name for line in page.list.lines.lines]
+    return [line.name for line in page.list.lines.rows]
 
 
 def field(page: SchedulesPage, name: str) -> QLineEdit:
@@ -45,7 +45,7 @@ def test_the_list_tells_when_and_how_it_went(person: Person) -> None:
     )  # fmt: skip
     page = schedules_page(person)
     assert person.focused.objectName() == "schedules.list"
-    first, second = page.list.lines.lines
+    first, second = page.list.lines.rows
     assert (first.name, first.when, first.rule, first.took) == (
         "nightly-backup",
         "Every day at 01:30",
@@ -58,7 +58,7 @@ def test_the_list_tells_when_and_how_it_went(person: Person) -> None:
     assert (second.when, second.rule, second.pill) == ("Every 10 minutes", "every 10 min", None)
     assert page.count.words().startswith("2 schedules, next in")
     page.show_lower("history")
-    assert "The disk is full." in page.history.lines.lines[0].spoken
+    assert "The disk is full." in page.history.lines.rows[0].spoken
     person.press("Down")
     assert page.panel.title.words() == "tide-check"
 
@@ -164,7 +164,7 @@ def test_space_pauses_and_a_click_on_the_switch_resumes(person: Person) -> None:
     page = schedules_page(person)
     person.press("Space")
     assert held.held["nightly-backup"].state == "paused"
-    assert page.list.lines.lines[0].next == "paused"
+    assert page.list.lines.rows[0].next == "paused"
     assert not page.panel.switch.isChecked()
     person.qtbot.mouseClick(page.list.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(28, 22))
     person.settle()
@@ -212,7 +212,7 @@ def test_what_fires_elsewhere_appears_by_itself(person: Person) -> None:
     person.settle()
     page.schedules._pause.timeout.emit()
     person.settle()
-    assert page.list.lines.lines[0].pill == ("Missed 3", "warn", "triangle-alert")
+    assert page.list.lines.rows[0].pill == ("Missed 3", "warn", "triangle-alert")
 
 
 def test_what_is_being_written_is_not_lost_when_the_list_changes(person: Person) -> None:
@@ -279,7 +279,7 @@ def test_times_are_shown_in_utc_on_demand(person: Person) -> None:
     page = schedules_page(person)
     page.zones.step(Qt.Key.Key_Right)
     assert page.schedules.is_utc
-    assert page.list.lines.lines[0].next_at.endswith("01:30")
+    assert page.list.lines.rows[0].next_at.endswith("01:30")
 
 
 def test_duplicate_begins_a_new_one_under_a_free_name(person: Person) -> None:
@@ -293,11 +293,11 @@ def test_duplicate_begins_a_new_one_under_a_free_name(person: Person) -> None:
 def test_the_time_to_the_next_run_moves_while_the_page_is_seen_and_no_timer_runs_else(person: Person) -> None:
     person.legion.schedules.put("nightly-backup", cron="30 1 * * *")
     page = schedules_page(person)
-    before = page.list.lines.lines[0].next
+    before = page.list.lines.rows[0].next
     assert page._minute.isActive()
     person.legion.clock.now += timedelta(hours=2)
     page._minute.timeout.emit()
     assert before == "in 11 h"
-    assert page.list.lines.lines[0].next == "in 9 h"
+    assert page.list.lines.rows[0].next == "in 9 h"
     person.press("Ctrl+1")
     assert not page._minute.isActive()
