@@ -56,7 +56,10 @@ def _run_and_tell(setting: Setting, words: list[str]) -> int:
 def _run(setting: Setting, words: list[str]) -> Outcome | LegionError:
     try:
         _log_to_stderr(setting)
+        words, program = _split_program(words)
         arguments = parser().parse_args(words)
+        if program:
+            arguments.words = program
         if arguments.version:
             return Outcome({"version": __version__}, f"legion {__version__}")
         outcome = _command(arguments.command, getattr(arguments, "action", None))(setting, arguments)
@@ -76,6 +79,14 @@ def _split_json(argv: Sequence[str]) -> tuple[bool, list[str]]:
     end = list(argv).index("--") if "--" in argv else len(argv)
     words = [word for word in argv[:end] if word != "--json"]
     return len(words) < end, [*words, *argv[end:]]
+
+
+def _split_program(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of the program that `mcp server add` registers: the parser takes them only right behind the name."""
+    if words[:3] != ["mcp", "server", "add"] or "--" not in words:
+        return words, []
+    end = words.index("--")
+    return words[:end], words[end + 1 :]
 
 
 def _told(setting: Setting, result: Outcome | LegionError) -> int:
