@@ -268,14 +268,19 @@ class Failover:
 
     def _untaken(self, chunk: Chunk, short: ShortWay, reading: Reading) -> Sequence[Ready]:
         """What of a chunk is to be told as events: nothing, where the short way took it."""
-        if self._broke is None and short.takes(chunk):
-            return ()
-        return reading.take(chunk)
+        if self._broke is not None or not short.takes(chunk):
+            return reading.take(chunk)
+        if not self.given.is_empty:
+            self._begin_giving()
+        return ()
 
     def _give(self, ready: Ready) -> None:
+        self._begin_giving()
+        self.given.take(ready)
+
+    def _begin_giving(self) -> None:
         if self._first_at_s is None:
             self._first_at_s = self._clock.monotonic_s()
-        self.given.take(ready)
 
     def _join(self, lane: Lane, asked: Asked, reading: Reading) -> Joined:
         """Told when the first word of the other lane is there: only then it is known how it goes on."""
