@@ -162,9 +162,15 @@ class Reading(QWidget):
         if made.id in self.model:
             self.model.replace(made)
 
+    def _below(self, answer: Any) -> Any:
+        """The message after this one, if there is one."""
+        shown = self._services.chat.messages
+        place = next((at for at, each in enumerate(shown) if each.id == answer.id), len(shown))
+        return shown[place + 1] if place + 1 < len(shown) else None
+
     def _on_calls_loaded(self) -> None:
         for message in self._services.chat.messages:
-            for made in cards_of(message, self._tools.call_of):
+            for made in cards_of(message, self._tools.call_of, self._below(message)):
                 if made.id in self.model:
                     self.model.replace(made)
 
@@ -232,7 +238,9 @@ class Reading(QWidget):
             )
         ]
         if message.calls:
-            made += cards_of(message, self._tools.call_of if self._tools is not None else None)
+            made += cards_of(
+                message, self._tools.call_of if self._tools is not None else None, self._below(message)
+            )
         error = failure(message)
         return [*made, error] if error is not None else made
 

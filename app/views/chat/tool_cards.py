@@ -23,12 +23,20 @@ def card_id(answer_id: str, place: int) -> str:
     return f"{answer_id}.call.{place}"
 
 
-def cards_of(message: Any, call_of: Any) -> list[Message]:
-    """The cards below an answer; `call_of` gives what is known of a call beyond the answer's own words."""
+def cards_of(message: Any, call_of: Any, below: Any = None) -> list[Message]:
+    """The cards below an answer; `call_of` gives what is known of a call beyond the answer's own words.
+
+    `below` is the message after it: of a call that was not made here, such as an imported one, it has the result.
+    """
+    below = None if below is None or below.status == "streaming" else below
+    results = {} if below is None else {block.call_id: block for block in below.results}
     found: list[Message] = []
     for place, block in enumerate(message.calls):
         call = call_of(message.id, place) if call_of is not None else None
-        found.append(card(call) if call is not None else _bare(message.id, place, block))
+        if call is not None:
+            found.append(card(call))
+        else:
+            found.append(_bare(message.id, place, block, results.get(block.id), is_past=below is not None))
     return found
 
 
@@ -54,9 +62,16 @@ def card(call: Any) -> Message:
     )  # fmt: skip
 
 
-def _bare(answer_id: str, place: int, block: Any) -> Message:
-    tool = Tool(name=block.name, argument=_brief(block.arguments), state="running", result="Wanted")
-    return Message(id=card_id(answer_id, place), role="tool", text=_lines(block.arguments), tool=tool)
+def _bare(answer_id: str, place: int, block: Any, result: Any, *, is_past: bool) -> Message:
+    state: ToolState = "running"
+    words, parts = "Wanted", [_lines(block.arguments)]
+    if result is not None:
+        state, words = ("failed", "Failed") if result.is_error else ("done", "Done")
+        parts.append(_cut(result.text, RESULT_LINES_MAX))
+    elif is_past:
+        state, words = "stopped", "Not called"
+    tool = Tool(name=block.name, argument=_brief(block.arguments), state=state, result=words)
+    return Message(id=card_id(answer_id, place), role="tool", text="\n\n".join(parts), tool=tool)
 
 
 def _body(call: Any) -> str:
@@ -64,10 +79,7 @@ def _body(call: Any) -> str:
     if call.decision and not call.result.startswith(call.decision):
         parts.append(call.decision)
     if call.result and call.state != "waiting":
-        lines = [line[:LINE_CHARS_MAX] for line in call.result.splitlines()]
-        more = len(lines) - RESULT_LINES_MAX
-        shown = [*lines[:RESULT_LINES_MAX], *([f"… {more:,} more lines"] if more > 0 else [])]
-        parts.append("\n".join(shown))
+        parts.append(_cut(call.result, RESULT_LINES_MAX))
     return "\n\n".join(parts)
 
 
@@ -76,9 +88,13 @@ def _lines(arguments: str) -> str:
         text = json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
     except ValueError:
         text = arguments
+    return _cut(text, ARGUMENT_LINES_MAX)
+
+
+def _cut(text: str, lines_max: int) -> str:
     lines = [line[:LINE_CHARS_MAX] for line in text.splitlines()]
-    more = len(lines) - ARGUMENT_LINES_MAX
-    return "\n".join([*lines[:ARGUMENT_LINES_MAX], *([f"… {more:,} more lines"] if more > 0 else [])])
+    more = len(lines) - lines_max
+    return "\n".join([*lines[:lines_max], *([f"… {more:,} more lines"] if more > 0 else [])])
 
 
 def _brief(arguments: str) -> str:

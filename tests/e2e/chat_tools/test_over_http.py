@@ -68,7 +68,7 @@ def test_a_tool_of_a_server_at_an_address_is_called_with_its_own_key(
         (call,) = await made.calls(chat)
         assert (call.state, "over the wire" in call.result) == ("done", True)
 
-    run(work(), 60)
+    run(work(), 180)
 
 
 @pytest.mark.requirement("chat.tools-attacks")
@@ -96,7 +96,7 @@ def test_a_redirect_is_not_followed_and_takes_no_key_with_it(legion_home: Path, 
             token = (legion_home / "token").read_text(encoding="utf-8").strip().encode()
             assert not any(token in head for head in seen)
 
-    run(work(), 60)
+    run(work(), 180)
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_what_is_no_server_fails_with_a_reason(legion_home: Path, answer: bytes)
             assert row.state == "failed"
             assert row.problem
 
-    run(work(), 60)
+    run(work(), 180)

@@ -11,7 +11,7 @@ from legion_core.agent.change_types import Change, ChangeLine
 from legion_core.api.chat_types import ChatCall, ChatCallChanged, Yes
 from legion_core.api.mcp_types import Approval, ApprovalAsked, ApprovalSettled
 from legion_core.api.server_types import ServerRow, ServerSpec
-from legion_core.gateway.types import ToolUseBlock
+from legion_core.gateway.types import ToolResultBlock, ToolUseBlock
 from tests.gui.conftest import Person
 from tests.gui.fake_connect import NOW
 
@@ -256,3 +256,25 @@ def test_a_server_that_changed_is_approved_anew_with_its_difference_in_sight(per
     assert [line.text for line in diff.lines] == ["old", "new"]
     dialog.reject()
     QApplication.processEvents()
+
+
+def test_a_call_that_was_not_made_here_shows_what_the_chat_holds_of_it(person: Person, asked: str) -> None:
+    chat = person.services.chat.conversation_id
+    messages = person.legion.chat.messages[chat]
+    result = ToolResultBlock(call_id="call_1", text="two lines\nof a file")
+    below = msgspec.structs.replace(
+        messages[-1], id="t1", parent_id=asked, role="tool", text="", calls=(), results=(result,)
+    )
+    messages.append(below)
+    person.press("Ctrl+N")
+    person.services.chat.open(chat)
+    person.settle()
+    (card,) = cards(person)
+    assert (card.tool.state, card.tool.result) == ("done", "Done")
+    assert "of a file" in card.whole_text()
+    messages[-1] = msgspec.structs.replace(below, role="user", text="Never mind.", results=())
+    person.press("Ctrl+N")
+    person.services.chat.open(chat)
+    person.settle()
+    (card,) = cards(person)
+    assert (card.tool.state, card.tool.result) == ("stopped", "Not called")
