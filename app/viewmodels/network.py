@@ -139,7 +139,7 @@ class NetworkViewModel(QObject):
         self.is_offline, self.blocked = state.is_offline, state.blocked
         now = self._now()
         self.rows = tuple(words for host in hosts for words in self._said(host, now))
-        contacted = [host for host in hosts if host.contacts]
+        contacted = [host for host in hosts if any(each.count for each in host.contacts)]
         sent = sum(each.sent_bytes for host in contacted for each in host.contacts)
         received = sum(each.received_bytes for host in contacted for each in host.contacts)
         self.summary = (
@@ -156,7 +156,8 @@ class NetworkViewModel(QObject):
         if not host.contacts:
             return [
                 HostWords(
-                    key=host.host, host=host.host, place=host.host, purpose="Never contacted", by="", contacts="",
+                    key=host.host, host=host.host, place=host.host,
+                    purpose="Every name below it" if host.host.startswith("*.") else "Never contacted", by="", contacts="",
                     sent="", received="", last="", state="blocked", blocked_by=host.blocked_by, facts=(),
                 )
             ]  # fmt: skip

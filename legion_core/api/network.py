@@ -82,8 +82,7 @@ class Network:
         for contact in await self.hosts():
             by_host.setdefault(contact.host, []).append(contact)
         for word in self.state().blocked:
-            if not word.startswith("*."):
-                by_host.setdefault(word, [])
+            by_host.setdefault(word, [])
         return tuple(
             HostRow(host=host, blocked_by=self._blocker(host), contacts=tuple(found))
             for host, found in by_host.items()
@@ -189,7 +188,7 @@ class Network:
         await self.write_down()
 
     def _blocker(self, host: str) -> str:
-        name, words = canonical(host), self.state().blocked
+        name, words = host if host.startswith("*.") else canonical(host), self.state().blocked
         if name in words:
             return name
         return next((word for word in words if word.startswith("*.") and f".{name}".endswith(word[1:])), "")

@@ -5,6 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QWidget
 
+from app.theme.apply import look
 from app.viewmodels.network import NetworkViewModel
 from app.views.connect.grid import Col, Grid, Row
 from app.views.emptiness import EmptyState
@@ -45,7 +46,7 @@ class NetworkTab(QWidget):
         self.host.setObjectName("connect.network.host")
         self.host.setAccessibleName("Host to block")
         self.host.setPlaceholderText("host or *.example.com")
-        self.host.setMaximumWidth(200)
+        self.host.setFixedWidth(look().px(176))
         self.host.setMaxLength(255)
         self.host.returnPressed.connect(bind(self._block_named))
         self.add = button("Block", "connect.network.block", self._block_named, icon="shield-off", small=True)

@@ -122,3 +122,16 @@ def test_what_is_no_host_cannot_be_blocked(legion_home: Path, word: str) -> None
                 await node.legion.network.allow("never.example")
 
     asyncio.run(check())
+
+
+def test_what_is_blocked_is_listed_whether_it_was_contacted_or_not(legion_home: Path) -> None:
+    async def check() -> None:
+        async with open_node(legion_home, env={}, serve=False) as node:
+            network = node.legion.network
+            for word in ("never.example", "*.ads.example"):
+                await network.block(word)
+            found = [(row.host, row.blocked_by, row.contacts) for row in await network.rows()]
+            assert found == [("never.example", "never.example", ()), ("*.ads.example", "*.ads.example", ())]
+            assert network._blocker("a.ads.example") == "*.ads.example"
+
+    run(check())
