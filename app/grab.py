@@ -151,6 +151,7 @@ def _pages() -> tuple[tuple[str, "Callable[[MainWindow], Awaitable[None]]"], ...
         ("schedules", show_schedules),
         ("activity", show_activity),
         ("connect", show_connect),
+        ("connect-network", _show_network),
         ("settings", _show_settings),
         ("palette", _show_palette),
         ("wizard", _show_wizard),
@@ -187,9 +188,10 @@ async def _show_chains(window: "MainWindow", way: str = "graph") -> None:
     page: Any = window.go("chains")
     await _pause()
     if not page.chains.names:
-        page.begin_example(EXAMPLES[1])
-        await _pause()
-        page.begin_example(EXAMPLES[0])
+        for example in (EXAMPLES[1], EXAMPLES[0]):
+            page.begin_example(example)
+            runs = page.editor.runs
+            await _until(lambda runs=runs: runs.run is not None and not runs.run.is_running)
         await _pause()
     page.run(way)
     page.editor.select((), (2,))
@@ -212,6 +214,13 @@ async def _show_routing_tab(window: "MainWindow", tab: str) -> Any:
     return page
 
 
+async def _show_network(window: "MainWindow") -> None:
+    page: Any = window.go("connect")
+    page.run("network")
+    await _pause()
+    page.take_focus()
+
+
 async def _show_settings(window: "MainWindow") -> None:
     window.go("settings")
 
@@ -227,6 +236,12 @@ async def _show_wizard(window: "MainWindow") -> None:
     window.open_wizard()
     overlay: Any = window.overlay
     overlay.show_step(1)
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ANSWER_S):
+        while not is_so():  # noqa: ASYNC110  # what is waited for is shown, not told
+            await asyncio.sleep(0.05)
 
 
 async def _pause() -> None:

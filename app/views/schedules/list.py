@@ -26,9 +26,9 @@ SWITCH = (26, 16)
 COLUMNS = Columns(
     {
         "switch": ("", 30, False),
-        "name": ("Name", 0.30, False),
-        "when": ("When", 0.34, False),
-        "next": ("Next", 0.24, False),
+        "name": ("Name", 0.25, False),
+        "when": ("When", 0.46, False),
+        "next": ("Next", 0.20, False),
         "last": ("Last run", 96, False),
         "took": ("Took", 64, True),
     },
