@@ -126,4 +126,4 @@ def test_the_official_library_reads_an_answer_that_moved_as_if_it_had_not(
             said = await CLIENTS[library](grid.url, token, model)
             assert said == ("".join(answer.pieces), calls), (kind, cut)
 
-    aio.run(scenario(), bound_s=100)
+    aio.run(scenario(), bound_s=400)

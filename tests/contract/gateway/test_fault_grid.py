@@ -40,7 +40,7 @@ def test_no_fault_of_an_upstream_is_seen_by_a_client_or_missing_on_the_bill(legi
         assert len(outcomes) == COUNT
         assert all(each.is_exact for each in outcomes if each.cell.backup != "none")
 
-    aio.run(scenario(), bound_s=580)
+    aio.run(scenario(), bound_s=850)
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def test_four_processes_on_one_file_never_meet_a_lock(tmp_path: Path, count_fact
     count = 240 * count_factor
     processes = [child(path, "process", number * 1_000_000, count, reopenings=5) for number in range(4)]
     for process in processes:
-        output, errors = process.communicate(timeout=250)
+        output, errors = process.communicate(timeout=280)
         assert errors == b""
         assert process.returncode == 0
         assert len(acknowledged(output)) == count

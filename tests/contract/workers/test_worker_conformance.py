@@ -22,7 +22,7 @@ def test_engine_keeps_the_promise(name: EngineName, check: Check, tmp_path: Path
     found = bench(name, tmp_path)
     if isinstance(found, str):
         pytest.skip(found)
-    aio.run(_run(check, found), bound_s=110)
+    aio.run(_run(check, found), bound_s=800)
 
 
 async def _run(check: Check, found: object) -> None:

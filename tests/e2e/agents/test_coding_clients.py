@@ -32,7 +32,7 @@ def test_every_client_works_over_every_wire_it_can_and_loses_its_upstream_at_eve
 @pytest.mark.requirement("gateway.coding-clients")
 @pytest.mark.parametrize("work", CASES, ids=str)
 def test_a_coding_client_writes_its_file_through_the_gateway(work: Work) -> None:
-    done = aio.run(do(work), bound_s=230)
+    done = aio.run(do(work), bound_s=800)
 
     assert done.faults == []
     assert bool(done.moved) == bool(work.killed)

@@ -19,7 +19,7 @@ def test_processes_killed_at_random_lose_and_double_nothing(count_factor: int) -
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=850,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -21,7 +21,7 @@ def test_chains_outlive_a_kill_at_every_named_point(count_factor: int) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=850,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -25,7 +25,7 @@ def test_nodes_killed_at_random_decide_each_moment_of_their_days_once(count_fact
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=850,
         check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
