@@ -20,7 +20,9 @@ class McpViewModel(QObject):
     changed = Signal()
     """Clients, the pause or the waiting calls are others."""
     asked = Signal()
-    """A call waits: show it."""
+    """A call of another program waits: show it."""
+    chat_asked = Signal(object)
+    """A call of a chat waits, in that chat: its `Approval`."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -87,7 +89,10 @@ class McpViewModel(QObject):
             if isinstance(event, ApprovalAsked):
                 self.waiting = (*self.waiting, event.approval)
                 # A chat asks in its own place: nothing jumps in front of what somebody does.
-                is_new = is_new or not event.approval.conversation_id
+                if event.approval.conversation_id:
+                    self.chat_asked.emit(event.approval)
+                else:
+                    is_new = True
             elif isinstance(event, ApprovalSettled):
                 self.waiting = tuple(each for each in self.waiting if each.id != event.id)
         self.changed.emit()

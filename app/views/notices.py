@@ -45,6 +45,7 @@ class Notices(QObject):
             taking(str, lambda name: self.tell(f"Removed {name}", icon="trash-2"))
         )
         services.chat.ended.connect(self._on_ended)
+        services.mcp.chat_asked.connect(self._on_asked)
         services.settings.changed.connect(self._show_faults)
 
     # Notices
@@ -82,6 +83,13 @@ class Notices(QObject):
                 title, f"Answered in {wording.duration(message.duration_s)}: {wording.title_of(message.text, 90)}",
                 message.conversation_id,
             )  # fmt: skip
+
+    def _on_asked(self, call: Any) -> None:
+        is_in_front = QGuiApplication.applicationState() == Qt.ApplicationState.ApplicationActive
+        if is_in_front or self.tray is None:
+            return
+        title = self._services.chats.title_of(call.conversation_id) or "A chat waits for you"
+        self.tray.notify(title, f"Call {call.title or call.tool}? It waits for your yes.", call.conversation_id)
 
     # Banners
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from legion_core.agent.change_types import Change, ChangeLine
@@ -278,3 +280,24 @@ def test_a_call_that_was_not_made_here_shows_what_the_chat_holds_of_it(person: P
     person.settle()
     (card,) = cards(person)
     assert (card.tool.state, card.tool.result) == ("stopped", "Not called")
+
+
+@pytest.mark.parametrize(("state", "count"), [("ApplicationActive", 0), ("ApplicationInactive", 1)])
+def test_who_looks_elsewhere_is_told_that_a_chat_waits(
+    person: Person, asked: str, monkeypatch: pytest.MonkeyPatch, state: str, count: int
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Shouting:
+        def notify(self, title: str, words: str, conversation_id: str) -> None:
+            told.append((words, conversation_id))
+
+        def stop(self) -> None:
+            pass
+
+    now = getattr(Qt.ApplicationState, state)
+    monkeypatch.setattr(person.window.notices, "tray", Shouting())
+    monkeypatch.setattr(QGuiApplication, "applicationState", staticmethod(lambda: now))
+    publish(person, ApprovalAsked, approval=question(person))
+    chat = person.services.chat.conversation_id
+    assert told == [("Call write? It waits for your yes.", chat)] * count
