@@ -123,6 +123,7 @@ def test_every_route_lets_in_the_token_that_has_its_right_and_no_token_where_it_
 OWN = {
     ("desktop",), ("start",), ("worker",), ("config", "path"), ("config", "check"), ("token", "show"), ("curate",),
     ("mcp",), ("status",), ("doctor",), ("stop",), ("chat",), ("extension", "create"),
+    ("completion",),
 }  # fmt: skip
 
 
@@ -162,6 +163,8 @@ def test_every_command_through_a_running_node_is_refused_to_a_token_without_righ
 ) -> None:
     file = tmp_path / "chain.yaml"
     file.write_text("name: c\nnodes:\n  a: {task: log.message.write}\n", encoding="utf-8")
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text('{"role": "user", "content": "Hello."}\n', encoding="utf-8")
     wrong: list[str] = []
     with running_node(legion_home, {}):
         secret = _created(legion_home)
@@ -170,7 +173,8 @@ def test_every_command_through_a_running_node_is_refused_to_a_token_without_righ
             if words in OWN or words[0] in ("connect", "mcp"):
                 continue
             monkeypatch.setattr("sys.stdin", io.StringIO("secret-value\n"))
-            status, out = said([*words, *filled(leaf, file)], env)
+            given = chats if words == ("conversation", "import") else file
+            status, out = said([*words, *filled(leaf, given)], env)
             told = json.loads(out)
             if status != 1 or told.get("error", {}).get("code") != "denied":
                 wrong.append(f"{' '.join(words)}: {status} {out[:200]}")
