@@ -85,7 +85,7 @@ class Database:
         self._threads: list[threading.Thread] = []
         self._is_closing = False
         self._is_writer_told = False
-        self._hand_over: HandOver = _nobody
+        self._holding: tuple[HandOver, ...] = ()
         self.path = place.path
         self.notes: tuple[str, ...] = ()  # what was found at the opening, for a person; usually empty
 
@@ -133,7 +133,8 @@ class Database:
         self, work: Callable[[Connection], T], *, durability: Durability | None = None
     ) -> "asyncio.Future[T]":
         """Queue the work and return its future. See `write`."""
-        self._hand_over()
+        for hand_over in self._holding:
+            hand_over()
         self._admit(self._writes_waiting)
         future: asyncio.Future[T] = self._loop.create_future()
         self._writes_waiting += 1
@@ -143,8 +144,9 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one snapshot of all that was acknowledged before; writing there fails."""
-        if (writing := self._hand_over()) is not None:
-            await asyncio.shield(writing)  # where it failed, what can be read is read all the same
+        for hand_over in self._holding:
+            if (writing := hand_over()) is not None:
+                await asyncio.shield(writing)  # where it failed, what can be read is read all the same
         self._admit(self._reads_waiting)
         if self._reads_waiting >= len(self._readers) < READERS_MAX:
             ended = self._watch()
@@ -157,7 +159,7 @@ class Database:
 
     def let_first(self, hand_over: HandOver) -> None:
         """Ask `hand_over` before every write, read and the close: for one who collects small writes for a while."""
-        self._hand_over = hand_over
+        self._holding = (*self._holding, hand_over)
 
     async def check(self) -> list[str]:
         """What SQLite finds wrong with the file, one sentence each; empty is good. Reads the whole file."""
@@ -166,7 +168,8 @@ class Database:
     async def close(self) -> None:
         """Finish what is queued, checkpoint and close; harmless the second time."""
         if not self._is_closing:
-            self._hand_over()
+            for hand_over in self._holding:
+                hand_over()
             self._is_closing = True
             for _ in self._readers:
                 self._reads.put(None)
@@ -204,10 +207,6 @@ class Database:
             elif job.kind == "read":
                 self._reads_waiting -= 1
             job.settle()
-
-
-def _nobody() -> None:
-    """Nobody holds anything back."""
 
 
 def _nothing(_: Connection) -> None:

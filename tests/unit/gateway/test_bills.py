@@ -87,6 +87,19 @@ def test_a_work_that_is_written_later_comes_behind_the_bills(tmp_path: Path) -> 
     run(scenario())
 
 
+def test_whoever_else_holds_bills_for_the_same_journal_is_asked_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path / "j.db") as database:
+            one, other = Bills(database, write_bills), Bills(database, write_bills)
+            await one.put(bill(1))
+            await other.put(bill(2))
+            assert await names(database) == ["req_1", "req_2"]
+            await one.aclose()
+            await other.aclose()
+
+    run(scenario())
+
+
 def test_sums_of_a_batch_are_those_of_its_bills_one_by_one(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path / "one.db") as one, opened(tmp_path / "many.db") as many:
