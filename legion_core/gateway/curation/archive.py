@@ -137,7 +137,10 @@ class _Question:
     def scores_by_words(self, pieces: Sequence[Piece]) -> list[float]:
         """For each piece which part of the words stands in it, a rare word counting more; at most `WORDS_AT_MOST`."""
         hits = [[word in piece.text or word in piece.label for piece in pieces] for word in self.words]
-        weights = [log(1 + len(pieces) / found) if (found := sum(each)) else 0.0 for each in hits]
+        # A word of every piece tells nothing, but where there is no other it is better than none.
+        weights = [
+            log((1 + len(pieces) / found) / 2) + 0.01 if (found := sum(each)) else 0.0 for each in hits
+        ]
         whole = sum(weights)
         if not whole:
             return [0.0] * len(pieces)

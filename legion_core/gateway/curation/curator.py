@@ -3,8 +3,8 @@
     curator.add(messages) ──▶ curator.view() ──▶ View(messages, edits, tokens before and after)
 
 The view is a function of the messages and of where `view` was asked for, nothing else: fed again in the same way it
-gives the same view. Between two epochs it only grows at its end, so the provider's cache keeps its beginning. An epoch
-edits everything at once, when what may be sent is used up and breaking the cache is repaid; see `docs/curation.md`.
+gives the same view. Between two epochs it only grows at its end, so the provider's cache keeps its beginning. When there
+is one decides `timing`, what stays `plan`, which lists are made anew `lists`; see `docs/curation.md`.
 Work between epochs is that of the new messages; an epoch looks once at what is still in the view.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.archive import Archive, Piece
+from legion_core.gateway.curation.lists import List, first_stale, told_tokens
 from legion_core.gateway.curation.plan import HOT_TURNS, plan, strategy_of
 from legion_core.gateway.curation.render import listing, placeholder, shown, weight
 from legion_core.gateway.curation.rounds import (
@@ -36,7 +37,6 @@ LIST_TOKENS_LEAST = 1_000  # for the newest list, whatever the older ones hold
 TOLD_SHARE = 1.2  # of what is to be told of the rounds, room for their list and a little more
 LIST_WINDOW = 0.25  # of the model's window, at most for a list; half of that for files read just now
 FRAME_TOKENS = 300  # an epoch writes at least
-VAIN_TURNS = 6.0  # what a list says in vain for so many turns weighs as much as writing it anew
 STUB = "[moved out of the conversation: recall {key}]"
 
 
@@ -47,16 +47,6 @@ class _Shown:
     messages: list[Message] = field(default_factory=list[Message])
     ids: list[str] = field(default_factory=list[str])
     tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
-    """A list of what was moved, and the call in whose result it stands."""
-
-    anchor: Round
-    exchange: Exchange
-    text: str
-    tokens: int
 
 
 class Curator:
@@ -87,7 +77,7 @@ class Curator:
         self._turn_seen = 0
         self._last_at_s: float | None = None
         self._message_count = 0
-        self._lists: list[_List] = []
+        self._lists: list[List] = []
         self.archive = Archive()
 
     @property
@@ -270,7 +260,7 @@ class Curator:
         """About what an epoch would write anew: what a list says of the rounds since the last one, and what stays whole."""
         since = self._lists[-1].anchor.index if self._lists else -1
         late = [round_ for round_ in self._live if round_.index > since and round_.list_at < 0]
-        return sum(map(_told_tokens, late)) + self._hot_tokens(late) + FRAME_TOKENS
+        return sum(map(told_tokens, late)) + self._hot_tokens(late) + FRAME_TOKENS
 
     def _hot_tokens(self, rounds: Sequence[Round]) -> int:
         """Tokens for the files read just now; they come on top of the room."""
@@ -284,7 +274,11 @@ class Curator:
         """Edit what came since the last list; the lists before it too, where that pays or it must be."""
         untouched = len(self._rounds) - self._settings.raw_rounds
         live = [round_ for round_ in self._live if round_.index < untouched]
-        starts = [self._first_list(live)] if self._timing.cached_tokens else [0]
+        starts = (
+            [first_stale(self._lists, live, self._segments, len(self._rounds))]
+            if self._timing.cached_tokens
+            else [0]
+        )
         if starts[0] and self._timing.is_forced(self._shown.tokens):
             starts.append(0)
         for start in starts:
@@ -296,34 +290,11 @@ class Curator:
 
     def _room(self, rounds: Sequence[Round], start: int) -> float:
         """Tokens for what is left of `rounds`, files read just now not counted."""
-        told = TOLD_SHARE * sum(map(_told_tokens, rounds))
+        told = TOLD_SHARE * sum(map(told_tokens, rounds))
         kept = sum(made.tokens for made in self._lists[:start])
         room = min(told, max(LIST_TOKENS + LIST_SHARE * self._naive - kept, LIST_TOKENS_LEAST))
         window = self._settings.context_tokens
         return room if window is None else min(room, LIST_WINDOW * window)
-
-    def _first_list(self, live: Sequence[Round]) -> int:
-        """The list from which on it pays to make all lists one: what they say in vain, against writing it anew."""
-        now, newest = len(self._rounds), len(self._lists)
-        wanted = dict[int, int]()  # by list, what it would say now
-        for round_ in live:
-            if round_.list_at >= 0 and (now - round_.index) <= round_.horizon:
-                wanted[round_.list_at] = wanted.get(round_.list_at, 0) + _told_tokens(round_)
-            elif round_.list_at >= 0:
-                wanted[round_.list_at] = wanted.get(round_.list_at, 0) + round_.said_tokens
-        rewritten = vain = 0
-        best, start = 0.0, newest
-        segments = [segment for segment in self._segments if segment.rounds]
-        for place in range(newest - 1, -1, -1):
-            made = self._lists[place]
-            vain += made.tokens - wanted.get(made.anchor.index, 0)
-            rewritten += made.tokens + 40
-            before = self._lists[place - 1].anchor.index if place else -1
-            while segments and segments[-1].rounds[-1].index > before:
-                rewritten += segments.pop().tokens + 60
-            if (gain := VAIN_TURNS * vain - rewritten) > best:
-                best, start = gain, place
-        return start
 
     def _edit_rounds(self, rounds: Sequence[Round], start: int) -> bool:
         """Bring `rounds` into their room, unless that gains too little or costs too much.
@@ -343,7 +314,7 @@ class Curator:
         self._lists = lists[:start]
         if anchor is not None:
             text = listing(listed, made, is_first=not self._lists)
-            self._lists.append(_List(anchor[0], anchor[1], text, self._count(text)))
+            self._lists.append(List(anchor[0], anchor[1], text, self._count(text)))
         self._render()
         common = self._common_tokens(before)
         if not self._timing.is_worth(before.tokens, self._shown.tokens, common, self._naive):
@@ -487,11 +458,6 @@ def _ids_for(messages: Sequence[Message], ids: Sequence[str]) -> list[str]:
 def _smallest(rounds: Sequence[Round]) -> tuple[Round, Exchange]:
     pairs = [(round_, exchange) for round_ in rounds for exchange in round_.exchanges]
     return min(pairs, key=lambda pair: len(pair[1].use.arguments))
-
-
-def _told_tokens(round_: Round) -> int:
-    """What a list says of it."""
-    return round_.said_tokens + (0 if round_.is_covered else round_.line_tokens)
 
 
 def _held(round_: Round, level: Level) -> int:

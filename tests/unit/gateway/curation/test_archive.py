@@ -1,0 +1,41 @@
+"""Recall: what was read from a path before what names it, rare words before common ones."""
+
+from legion_core.gateway.curation.archive import Archive, Piece
+
+FILE = "\n".join(f"{row}\tvalue_{row} = {row}" for row in range(1, 200))
+
+
+def archive(**pieces: tuple[str, str]) -> Archive:
+    made = Archive()
+    for number, (label, text) in enumerate(pieces.values(), 1):
+        made.put(f"#{number}", Piece(text, (f"m{number}",), label))
+    return made
+
+
+def test_a_line_of_a_file_comes_from_the_read_though_later_commands_name_the_file() -> None:
+    runs = {f"run{at}": ("Bash pytest src/a.py -v pytest src/a.py -v", f"run {at}\n" * 30) for at in range(5)}
+    made = archive(read=("Read /repo/src/a.py /repo/src/a.py", FILE), **runs)
+
+    found = made.recall("What does line 13 of src/a.py say?", 3)
+    assert found[0].key == "#1"
+
+
+def test_a_read_of_these_lines_comes_before_a_read_of_others() -> None:
+    made = archive(
+        first=("Read /repo/a/b.py:1-50 /repo/a/b.py", FILE),
+        second=("Read /repo/a/b.py:60-90 /repo/a/b.py", FILE),
+    )
+
+    assert made.recall("line 70 of a/b.py", 3)[0].key == "#2"
+    assert made.recall("line 20 of a/b.py", 3)[0].key == "#1"
+
+
+def test_the_rare_word_of_a_question_decides() -> None:
+    common = {f"p{at}": ("", f"this was tried, and why it was given up is told in {at}") for at in range(30)}
+    made = archive(wanted=("", "`decode_stream` fails: the header is read twice"), **common)
+
+    assert made.recall("Was decode_stream tried, and why was it given up?", 3)[0].key == "#1"
+
+
+def test_words_that_stand_nowhere_find_nothing() -> None:
+    assert archive(one=("", "some text")).recall("entirely elsewhere", 3) == ()
