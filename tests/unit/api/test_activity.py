@@ -31,6 +31,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.activity = Activity(database)
+        self.ledger = Ledger(database, SystemClock())
 
     async def task(
         self, name: str, minute: float, status: TaskStatus = "queued", reason: Reason | None = None,
@@ -65,9 +66,8 @@ class Store:
             )
             for number, outcome in enumerate(outcomes, 1)
         )  # fmt: skip
-        ledger = Ledger(self.database, SystemClock())
         asked = Request(id=f"req_{name}", messages=(), dialect="openai", client="curl")
-        await ledger.settle(asked, attempts, outcome=outcomes[-1], duration_s=len(outcomes) * 1.0)
+        await self.ledger.settle(asked, attempts, outcome=outcomes[-1], duration_s=len(outcomes) * 1.0)
 
 
 @asynccontextmanager
