@@ -50,20 +50,25 @@ def test_a_name_that_is_taken_is_said_beside_the_form(person: Any) -> None:
 def test_a_policy_is_checked_while_it_is_written_previewed_and_put_in_force(person: Any) -> None:
     page = open_access(person)
     apply: Any = person.find("access.apply")
+    shown: Any = page.findChild(section.AccessSection)
     assert not apply.isEnabled()
+    assert shown.pill.accessibleName() == "No policy"
     page._access.edit("version = 1\n[roles.a]\nalow = []\n")
     page._access._check()
     person.settle()
     assert page._access.faults == ("line 3: `alow` means nothing here; there are description, allow, deny",)
     assert not apply.isEnabled()
+    assert shown.pill.accessibleName() == "No policy, 1 fault"
     person.find("access.back").click()
     person.find("access.example").click()
     person.settle()
     assert page._access.faults == ()
     assert {row.subject for row in page._access.preview} == {"cursor", "my-editor"}
     assert person.find("access.apply").isEnabled()
+    assert shown.pill.accessibleName() == "No policy, Not in force yet"
     person.find("access.apply").click()
     person.settle()
+    assert shown.pill.accessibleName() == "In force"
     assert person.legion.rbac.authorizer.is_policy
     assert not person.find("access.apply").isEnabled()
 
