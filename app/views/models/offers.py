@@ -31,6 +31,8 @@ class OfferInspector(QWidget):
             icon_button("x", "offer.close", "Close the inspector", close, small=True, keys="Ctrl I"),
         )
         outer.addWidget(self._head)
+        self._body = QWidget()
+        body = column(self._body)
         top = column(margins=(12, 12, 12, 12), spacing=10)
         self.pills = PillRow("offer.pills")
         self.about = label("", "small", "secondary", wraps=True)
@@ -40,8 +42,8 @@ class OfferInspector(QWidget):
         buttons = row(spacing=6)
         fill(buttons, self.get, None)
         fill(top, self.pills, self.about, buttons)
-        outer.addLayout(top)
-        outer.addWidget(line())
+        body.addLayout(top)
+        body.addWidget(line())
         self.facts = KeyValues("offer.facts")
         self.note = label(
             "The fit is an estimate by size: weights, a tenth for cache and buffers, 300 MB for the process. "
@@ -49,8 +51,10 @@ class OfferInspector(QWidget):
             "small", "tertiary", wraps=True,
         )  # fmt: skip
         self.note.setContentsMargins(12, 8, 12, 12)
-        fill(outer, self.facts, line(), self.note, None)
+        fill(body, self.facts, line(), self.note)
+        fill(outer, self._body, None)
         models.downloads_changed.connect(self.refresh)
+        self.refresh()
 
     def show_offer(self, name: str) -> None:
         """Show this one."""
@@ -60,7 +64,7 @@ class OfferInspector(QWidget):
     def refresh(self) -> None:
         """As it is now."""
         offer = next((found for found in self._models.catalogue if found.name == self.name), None)
-        self.get.setVisible(offer is not None)
+        self._body.setVisible(offer is not None)
         if offer is None:
             self.title.set_words("No model chosen")
             return
