@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar
 
 from legion_core.gateway.providers.base import Counted, Take
@@ -17,6 +18,8 @@ from legion_core.kernel.errors import Malformed, ProviderError, StreamBroken, Ti
 from legion_core.kernel.faults import fault
 
 READY_MAX: Final = 32  # chunks taken at once: other streams want a turn
+PLAIN_MIN: Final = 4  # events that are worth to be read as one
+ENDING: Final = 3  # events an answer ends with: the reason, the usage, the end
 PASSED_BYTES_MAX: Final = 4096  # of a piece that is passed on in its own callback, for the same reason
 DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
 HEAD_BYTES_MAX: Final = 64 * 1024  # kept of a body that has no event, to tell what it is
@@ -42,6 +45,9 @@ class Parser(Protocol[E_co]):
 # A reader may have it as `quick`: the one chunk of a piece that is like earlier ones but for its text, without decoding
 # it; None for any other.
 Quick = Callable[[bytes], Chunk | None]
+# And as `read_plain`: the chunks of events that are text and nothing else, read as one; None if any is not, and then
+# nothing was read.
+ReadPlain = Callable[[Sequence[E]], Sequence[Chunk] | None]
 
 
 class Reader(Protocol[E_contra]):
@@ -107,6 +113,7 @@ class Chunks(Generic[E]):
         self._failed: Exception | None = None  # raised once everything before it was taken
         self._take: Take | None = None
         self._quick: Quick = getattr(reader, "quick", _not_quick)
+        self._read_plain: ReadPlain[E] | None = getattr(reader, "read_plain", None)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self
@@ -135,6 +142,7 @@ class Chunks(Generic[E]):
             return ()
         taken, events, read = list(self._ready), self._events, self._reader.read
         self._ready.clear()
+        taken += self._plain()
         while not (taken and isinstance(taken[-1], Finished)):
             if not events or self._failed is not None or len(taken) >= READY_MAX:
                 self._seen += len(taken)
@@ -147,6 +155,19 @@ class Chunks(Generic[E]):
         self._is_over = True
         self._seen += len(taken) - 1
         return taken
+
+    def _plain(self) -> Sequence[Chunk]:
+        """The chunks of many events at once, where all of them but the last few are plain text."""
+        count = min(READY_MAX, len(self._events) - ENDING)
+        if count < PLAIN_MIN or self._failed is not None or self._read_plain is None:
+            return ()
+        chunks = self._read_plain(list(islice(self._events, count)))
+        if chunks is None:
+            self._read_plain = None
+            return ()
+        for _ in range(count):
+            self._events.popleft()
+        return chunks
 
     def pass_on(self, take: Take) -> None:
         """See `PassOn`."""

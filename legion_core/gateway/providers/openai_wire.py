@@ -339,6 +339,7 @@ class _Chunk(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Chunk)
+_many_decoder = msgspec.json.Decoder(list[_Chunk])
 
 
 class ChatReader:
@@ -409,6 +410,34 @@ class ChatReader:
         if (text := _only_text(chunk)) is not None and is_plain(text):
             self._learned += 1
             self._frame = Frame.learned(b"data: %b\n\n" % event.data.encode(), text, _told_by)
+
+    def read_plain(self, events: Sequence[SseEvent]) -> Sequence[Chunk] | None:
+        """See `chunks.ReadPlain`."""
+        try:
+            told = _many_decoder.decode(f"[{','.join([event.data for event in events])}]")
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        texts: list[TextDelta] = []
+        for chunk in told:
+            if chunk.error or chunk.usage is not None or not chunk.choices or len(chunk.choices) > 1:
+                return None
+            (choice,) = chunk.choices
+            delta = choice.delta
+            if delta is None or choice.finish_reason or choice.index:
+                return None
+            if (
+                not delta.content
+                or delta.refusal
+                or delta.tool_calls
+                or delta.reasoning_content
+                or delta.reasoning
+            ):
+                return None
+            texts.append(TextDelta(text=delta.content))
+        if len(texts) != len(events):  # one of them held two values, which is none
+            return None
+        self._chars += sum(len(text.text) for text in texts)
+        return texts
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""
