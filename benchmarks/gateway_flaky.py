@@ -84,9 +84,9 @@ def main() -> None:
     """Play and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=5000)
-    parser.add_argument("--seconds", type=float, default=110.0)
+    parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--peer-answers", type=int, default=300)
-    parser.add_argument("--peer-seconds", type=float, default=25.0)
+    parser.add_argument("--peer-seconds", type=float, default=20.0)
     parser.add_argument("--without-peer", action="store_true")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
