@@ -1,6 +1,6 @@
 """Tools in chats: which are switched on where, what was called, which yeses stand. Cheap until a chat uses one."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from legion_core.agent.tools.store import ToolStore
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.pipeline import Pipeline
     from legion_core.gateway.privacy import Privacy
 
+Noting = Callable[[str, str, str, str, str], Awaitable[None]]
 NO_MODEL = "No model that may answer here can use tools, so they are left out."
 
 
@@ -37,6 +38,7 @@ class ChatToolsDoor:
         self._privacy = privacy
         self._make = make
         self._made: tuple[ChatBench, ToolTurns] | None = None
+        self.note: Noting | None = None  # writes into the audit log: kind, path, action, outcome, detail
 
     async def used(self, conversation_id: str) -> tuple[str, ...]:
         """What is switched on in a chat; cheap."""
@@ -70,6 +72,9 @@ class ChatToolsDoor:
             raise InvalidInput(
                 f"{source[:80]!r} offers no tools.", hint=f"There are: {', '.join(sorted(known)) or 'none'}."
             )
+        if self.note is not None:
+            detail = f"{source[:200]} {'on' if is_on else 'off'}"
+            await self.note("mcp.chat", f"conversations/{conversation_id}", "write", "done", detail)
         await self._store.switch(conversation_id, source, is_on)
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(
@@ -99,6 +104,10 @@ class ChatToolsDoor:
         _owner(who)
         if not await self._store.forget_yes(tool):
             raise NotFound(f"Nothing was allowed for {tool[:80]!r}.")
+        if self.note is not None:  # afterwards: it only takes away
+            await self.note(
+                "mcp.forgotten", f"mcp/tools/{tool}", "write", "done", "asked for again in every chat"
+            )
 
     async def write(self, request: Request, who: Principal, answer: "ChatMessage") -> bool:
         """Answer with tools where the chat has some; see `gateway.chat.Chat.with_tools`.

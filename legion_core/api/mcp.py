@@ -154,6 +154,7 @@ class Mcp:
     @chats.setter
     def chats(self, door: "ChatToolsDoor") -> None:
         self._chats = door
+        door.note = self._note
 
     async def stop(self) -> None:
         """End what was begun; idempotent."""

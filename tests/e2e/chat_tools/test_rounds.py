@@ -333,6 +333,7 @@ def test_who_registered_approved_allowed_and_decided_is_in_the_log(legion_home: 
                 ("mcp.server.approved", "done"),
                 ("mcp.grant", "done"),
                 ("mcp.grant", "done"),
+                ("mcp.chat", "done"),
                 ("mcp.approval", "allowed"),
                 ("mcp.approval", "refused"),
                 ("mcp.server.switched", "done"),
