@@ -189,6 +189,7 @@ def test_the_promised_shapes_over_http(legion_home: Path, server: str) -> None:
             assert http.post("/chains/two/run", json={}).status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["alone", "node"])
 def test_a_chain_gets_another_name_with_its_runs_and_what_starts_it(place: str, legion_home: Path) -> None:
     legion_home.mkdir(mode=0o700)

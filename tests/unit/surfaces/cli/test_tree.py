@@ -25,7 +25,8 @@ def leaves(
             yield from leaves(inner, (*words, name))
 
 
-LEAVES = dict(leaves(parser()))
+TOP = parser()
+LEAVES = dict(leaves(TOP))
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -188,11 +189,11 @@ def test_every_example_in_a_help_is_a_command(words: str, example: str) -> None:
     told = re.sub(r" [<>] \S+$", "", example)
 
     assert example.startswith(words)
-    assert parser().parse_args(shlex.split(told)).command
+    assert TOP.parse_args(shlex.split(told)).command
 
 
 def test_every_example_belongs_to_a_command() -> None:
-    assert {words for words in EXAMPLES if words} <= {path for path, _ in parser().words()}
+    assert {words for words in EXAMPLES if words} <= {path for path, _ in TOP.words()}
 
 
 def test_a_mistyped_command_is_told_with_the_nearest_one() -> None:
@@ -228,7 +229,7 @@ def test_every_command_in_the_documents_is_one(document: str, command: str) -> N
     words = shlex.split(re.sub(r"[\[\]]| …", "", told).replace("--edge N", "--edge 0"))[1:]
     said = ""
     try:
-        parser().parse_args(_split_json(words)[1])
+        TOP.parse_args(_split_json(words)[1])
     except Usage as error:
         said = error.message
     assert not said or "are required" in said  # then it is named without its words
