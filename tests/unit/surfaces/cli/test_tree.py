@@ -224,7 +224,8 @@ def documented() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("document", "command"), tuple(documented()))
 def test_every_command_in_the_documents_is_one(document: str, command: str) -> None:
-    told = re.sub(r"\s+#.*$| [|<>].*$", "", re.sub(r"\s+", " ", command))
+    # What is said of it stands behind a mark or a gap.
+    told = re.sub(r"  .*$|\s+#.*$| [|<>].*$", "", re.sub(r"\s*\n\s*", " ", command))
     told = re.sub(r"(\w+)\|[\w|]+", r"\1", told)  # the first of what may stand there
     words = shlex.split(re.sub(r"[\[\]]| …", "", told).replace("--edge N", "--edge 0"))[1:]
     said = ""
