@@ -125,7 +125,7 @@ def test_a_whole_answer_is_gathered_by_the_short_way() -> None:
 
 def test_a_client_that_reads_slowly_closes_the_short_way_and_loses_nothing() -> None:
     piece = "x" * 20_000
-    count = 600  # 12 MB: more than the sockets of a system hold
+    count = 350  # 7 MB: more than the sockets of a system hold
 
     async def work() -> tuple[bytes, Upstream, int]:
         llm = Upstream(OPENED, *texts(*[piece] * count), CLOSED)
