@@ -214,8 +214,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement("curation.turns-2-3", "At 2 to 3 turns the reduction is 9.6 %."),
     Requirement("curation.turns-4-5", "At 4 to 5 turns the reduction is 13.3 %."),
     Requirement("curation.turns-6-9", "At 6 to 9 turns the reduction is 23.6 %."),
-    Requirement("curation.turns-10-19", "At 10 to 19 turns the reduction is 54.3 %."),
-    Requirement("curation.turns-20-49", "At 20 to 49 turns the reduction is 72.8 %."),
+    Requirement("curation.turns-10-19", "At 10 to 19 turns the reduction is 54.3 %.", "kept"),
+    Requirement("curation.turns-20-49", "At 20 to 49 turns the reduction is 72.8 %.", "kept"),
     Requirement(
         "curation.turns-50", "At 50 turns and more the reduction is 97.7 %: 1.13 M tokens a turn become 26 K."
     ),

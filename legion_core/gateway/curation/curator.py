@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.archive import Archive, Piece
-from legion_core.gateway.curation.lists import List, first_stale, told_tokens
+from legion_core.gateway.curation.lists import List, first_stale, only_named, told_tokens
 from legion_core.gateway.curation.plan import HOT_TURNS, plan, strategy_of
 from legion_core.gateway.curation.render import listing, placeholder, shown, weight
 from legion_core.gateway.curation.rounds import (
@@ -303,7 +303,10 @@ class Curator:
         """
         answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
         hot = self._hot_tokens(rounds)
-        made = plan(rounds, int(self._room(rounds, start) + hot + answers), answers, hot_tokens=hot)
+        named = only_named("\n".join(made.text for made in self._lists[:start]), rounds)
+        made = plan(
+            rounds, int(self._room(rounds, start) + hot + answers), answers, hot_tokens=hot, named=named
+        )
         before, live, lists = self._shown, self._live, self._lists
         levels = {round_.index: round_.level for round_ in rounds}
         for round_ in rounds:

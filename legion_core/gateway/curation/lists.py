@@ -25,6 +25,16 @@ def told_tokens(round_: Round) -> int:
     return round_.said_tokens + (0 if round_.is_covered else round_.line_tokens)
 
 
+def only_named(text: str, rounds: Sequence[Round]) -> set[int]:
+    """Of rounds that do nothing but read, those whose every path stands in `text`; recall takes the path too."""
+    return {
+        round_.index
+        for round_ in rounds
+        if round_.exchanges
+        and all(e.call.kind == "read" and e.call.thing and e.call.thing in text for e in round_.exchanges)
+    }
+
+
 def first_stale(lists: Sequence[List], live: Sequence[Round], segments: Sequence[Said], turns: int) -> int:
     """The place of the list from which on all are best made one; `len(lists)` if none is.
 

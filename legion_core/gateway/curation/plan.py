@@ -5,7 +5,7 @@ were made to which things, how they ended, what was decided and what did not wor
 as extracts or whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
@@ -37,11 +37,12 @@ def plan(
     *,
     hot_turns: int = HOT_TURNS,
     hot_tokens: int = 0,
+    named: Container[int] = (),
 ) -> Plan:
     """How much of each of `rounds` (in order, none of them of the untouched end) fits into `tokens_left`.
 
     `answers_least`: the tokens that the answers among them take at least. `hot_tokens` are, of those left, at most for
-    files that were read in the last `hot_turns`. A level is never above the one it has.
+    files that were read in the last `hot_turns`. Of the rounds in `named` a list says already what they read. A level is never above the one it has.
     """
     made = Plan()
     left = tokens_left - answers_least
@@ -54,7 +55,8 @@ def plan(
     newest_first = [round_ for round_ in newest_first if round_.index not in made.hot]
     room = max(left, 0)
     said = _quote(newest_first, made, room * SAID_SHARE)
-    lines = _list(newest_first, made, newest, room * LIST_SHARE - said)
+    unnamed = [round_ for round_ in newest_first if round_.index not in named]
+    lines = _list(unnamed, made, newest, room * LIST_SHARE - said)
     left -= said + lines
     left -= _quote_asides(newest_first, made, max(0.0, left) * ASIDE_SHARE)
     _grow(newest_first, made, left)

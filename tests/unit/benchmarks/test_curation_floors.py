@@ -20,10 +20,16 @@ def _scores(bucket: str, seeds: int) -> tuple[curation.Score, curation.Score]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bucket", "floor"), [("10-19", 54.0), ("20-49", 73.0)])
-def test_the_middle_buckets_are_cut_truthfully_and_cost_no_more(bucket: str, floor: float) -> None:
+@pytest.mark.parametrize(
+    ("bucket", "published"),
+    [
+        pytest.param("10-19", 54.3, marks=pytest.mark.requirement("curation.turns-10-19")),
+        pytest.param("20-49", 72.8, marks=pytest.mark.requirement("curation.turns-20-49")),
+    ],
+)
+def test_the_middle_buckets_are_cut_truthfully_and_cost_no_more(bucket: str, published: float) -> None:
     ours, naive = _scores(bucket, 1)
-    assert ours.reduction >= floor - 3  # one seed may be three points under
+    assert ours.reduction >= published
     assert ours.bill.anthropic <= 1.01 * naive.bill.anthropic
     assert (ours.refused, ours.false, ours.unverbatim, ours.lost) == (0, [], 0, 0)
     asked = ours.asked
@@ -59,6 +65,7 @@ def test_played_again_the_views_are_the_same() -> None:
     assert curation.replay_differs(curation_corpus.session(4, "20-49", 40)) == 0
 
 
+@pytest.mark.slow
 def test_the_judge_sees_what_the_usual_ways_do_wrong() -> None:
     session = curation_corpus.session(6, "20-49", 45)
     kinds = {
