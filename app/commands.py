@@ -92,7 +92,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "chat.export", "Export this chat…", "Ctrl+Shift+S", "download", "chat", "Chat", words="save markdown"
     ),
-    Command("chat.import", "Import chats…", "", "upload", "always", "Chat", words="chatgpt claude export zip"),
+    Command(
+        "chat.import", "Import chats…", "", "upload", "always", "Chat", words="chatgpt claude export zip"
+    ),
     Command("answer.stop", "Stop the answer", "", "square", "running", "Chat"),
     Command("answer.copy", "Copy the last answer", "Ctrl+Shift+C", "copy", "answer", "Chat"),
     Command("answer.copyCode", "Copy the last code block", "Ctrl+Shift+;", "copy", "answer", "Chat"),

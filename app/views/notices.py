@@ -89,7 +89,9 @@ class Notices(QObject):
         if is_in_front or self.tray is None:
             return
         title = self._services.chats.title_of(call.conversation_id) or "A chat waits for you"
-        self.tray.notify(title, f"Call {call.title or call.tool}? It waits for your yes.", call.conversation_id)
+        self.tray.notify(
+            title, f"Call {call.title or call.tool}? It waits for your yes.", call.conversation_id
+        )
 
     # Banners
 
