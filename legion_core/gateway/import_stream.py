@@ -12,8 +12,9 @@ from legion_core.gateway.types import JsonObject
 
 PIECE_BYTES = 1 << 20
 OBJECT_BYTES_MAX = 256 << 20
+DEPTH_MAX = 500  # exports have a dozen; below what the reader of JSON itself can bear
+_PASSED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)  # of a text, up to its end or half an escape
 _OUTSIDE = re.compile(rb'["{}\[\]]')
-_INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _OPEN, _CLOSE, _QUOTE = frozenset(b"{["), frozenset(b"}]"), ord('"')
 
 
@@ -68,11 +69,13 @@ class _Scanner:
             self._is_known = True
         while True:
             if self._is_text:
-                found = _INSIDE.match(self._held, self._at)
-                if found is None:
-                    self._let_go()
+                passed = _PASSED.match(self._held, self._at)
+                assert passed is not None  # it matches nothing, too
+                self._at = passed.end()
+                if self._at >= len(self._held) or self._held[self._at] != _QUOTE:
+                    self._let_go()  # the rest of the text, or of an escape, comes with the next piece
                     return
-                self._at, self._is_text = found.end(), False
+                self._at, self._is_text = self._at + 1, False
             token = _OUTSIDE.search(self._held, self._at)
             if token is None:
                 self._at = len(self._held)
@@ -102,6 +105,8 @@ class _Scanner:
             elif self._list_depth and self._depth == self._list_depth:
                 self._begin = place
         self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise CutShort(f"it is nested more than {DEPTH_MAX:,} deep")
 
     def _let_go(self) -> None:
         """Forget what nobody needs; an object that grows beyond all bounds ends the reading."""
