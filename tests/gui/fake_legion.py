@@ -319,7 +319,9 @@ class FakeChat:
     async def import_file(self, path: Path, on_progress: Any) -> Imported:
         for progress in self.import_steps:
             on_progress(progress)
-        return Imported(conversations=("imp_1", "imp_2"), grown=("imp_3",), known=4, notes=("2 files are named.",))
+        return Imported(
+            conversations=("imp_1", "imp_2"), grown=("imp_3",), known=4, notes=("2 files are named.",)
+        )
 
     async def shares(self, conversation_id: str) -> ContextShares:
         words = [message.text for message in self.messages.get(conversation_id, [])]

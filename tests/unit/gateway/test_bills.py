@@ -109,7 +109,7 @@ def test_sums_of_a_batch_are_those_of_its_bills_one_by_one(tmp_path: Path) -> No
             await many.write(lambda connection: write_bills(connection, told))
             await many.write(lambda connection: write_bills(connection, told))  # and no bill counts twice
             for table in ("requests", "attempts", "totals"):
-                sql = f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6"  # noqa: S608
+                sql = f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4, 5, 6"
                 assert await one.read(lambda connection, sql=sql: rows(connection, sql)) == (
                     await many.read(lambda connection, sql=sql: rows(connection, sql))
                 )
