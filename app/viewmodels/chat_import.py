@@ -10,7 +10,7 @@ from app.viewmodels import wording
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
-    from legion_core.gateway.conversation_types import Imported, ImportProgress
+    from legion_core.api.types import Imported, ImportProgress
 
 NOTES_SHOWN = 6
 

@@ -17,8 +17,7 @@ from legion_core.api.types import AnswerEnded, CurationChanged, Event
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
-    from legion_core.api.types import CurationEdit, CurationMeter, SeenPart
-    from legion_core.gateway.conversation_types import ContextShares
+    from legion_core.api.types import ContextShares, CurationEdit, CurationMeter, SeenPart
 
 NOTHING: Final = "Nothing to curate"
 STRATEGIES: Final[dict[str, tuple[str, str]]] = {
@@ -141,7 +140,9 @@ class CurationViewModel(QObject):
         if shares is None:
             return ()
         # What the curator left of it, by its own count: its marks and the length of each message are in it.
-        history = max(0, self.meter.curated_tokens - shares.newest) if self.meter and self.share else shares.history
+        history = (
+            max(0, self.meter.curated_tokens - shares.newest) if self.meter and self.share else shares.history
+        )
         made = (
             Segment("System", shares.system, "text.tertiary"),
             Segment("Tools", shares.tools, "data.1"),

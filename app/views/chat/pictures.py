@@ -5,11 +5,10 @@ A picture is read from the journal when it is painted for the first time, decode
 small ones is kept. The large one lives as long as its dialog.
 """
 
-import asyncio
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +18,16 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QSizePolicy, QWidget
 
 from app.bridge import Bridge
 from app.theme.apply import look
+from app.viewmodels.chat_pictures import decode_pictures, read_pictures
 from app.views.parts import button, column, fill, label, row, taking
 from app.widgets.transcript.laid_pictures import BOX_PX
 
 if TYPE_CHECKING:
     from app.widgets.transcript.view import TranscriptView
-    from legion_core.api.facade import Legion
 
 SMALL_KEPT = 48  # of about 60 kB each
 LARGE_EDGE_MAX = 4096
 SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}
-
-
-async def aside(work: Callable[[], list[QImage]]) -> list[QImage]:
-    """Done on a thread: decoding a large picture takes longer than a frame."""
-    return await asyncio.to_thread(work)
 
 
 class ChatPictures:
@@ -61,26 +55,15 @@ class ChatPictures:
     def look_at(self, message_id: str, number: int) -> None:
         """Show it large."""
 
-        async def ask(legion: "Legion") -> Any:
-            return await legion.chat.pictures(message_id)
-
-        def done(blocks: Any) -> None:
+        def done(blocks: Sequence[Any]) -> None:
             if 0 <= number < len(blocks):
                 PictureDialog(blocks, number, self._view.window()).open()
 
-        self._bridge.launch("chat.picture", ask, done)
+        read_pictures(self._bridge, message_id, done)
 
     def _load(self, message_id: str) -> None:
         dpr = self._view.devicePixelRatioF()
         box = QSize(*(round(look().px(px) * dpr) for px in BOX_PX))
-
-        async def ask(legion: "Legion") -> list[QImage]:
-            blocks = await legion.chat.pictures(message_id)
-            return (
-                await aside(lambda: [decoded(block, box, is_cover=True) for block in blocks])
-                if blocks
-                else []
-            )
 
         def done(images: list[QImage]) -> None:
             for number, image in enumerate(images):
@@ -93,8 +76,7 @@ class ChatPictures:
                 self._asked.pop(gone[0], None)
             self._view.viewport().update()
 
-        # One that was just sent has another name until it is stored; under that it is asked for again.
-        self._bridge.launch("chat.pictures", ask, done, lambda _: None)
+        decode_pictures(self._bridge, message_id, lambda block: decoded(block, box, is_cover=True), done)
 
 
 class PictureDialog(QDialog):

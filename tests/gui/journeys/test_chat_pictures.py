@@ -10,7 +10,7 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QMenu
 
-from app.views.chat import pictures
+from app.viewmodels import chat_pictures
 from app.views.chat.pictures import SMALL_KEPT, PictureDialog, decoded
 from app.widgets.transcript.accessible import message_words
 from legion_core.gateway.types import ImageBlock
@@ -24,7 +24,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def aside(work: Callable[[], Any]) -> Any:
         return work()
 
-    monkeypatch.setattr(pictures, "aside", aside)
+    monkeypatch.setattr(chat_pictures, "aside", aside)
 
 
 def image(width: int = 900, height: int = 300, colour: str = "#2255cc") -> ImageBlock:
