@@ -83,6 +83,7 @@ async def connect(legion: Any, person: Path) -> None:
 async def show_connect(window: "MainWindow") -> None:
     """What would be written for one that is not connected."""
     page: Any = window.go("connect")
+    page.run("serve")
     await asyncio.sleep(SETTLE_S)
     page.connect_model.select("zed")
     await asyncio.sleep(SETTLE_S)
