@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from legion_core.gateway.conversation_links import check, check_archive, sizes, store_older_anew
 from legion_core.gateway.conversation_log import note, read_log, undo_last
 from legion_core.gateway.conversation_rows import (
     LIST,
@@ -33,7 +32,6 @@ from legion_core.gateway.conversation_rows import (
     tree,
 )
 from legion_core.gateway.conversation_schema import MIGRATIONS
-from legion_core.gateway.conversation_search import matches
 from legion_core.gateway.conversation_types import (
     AnswerRecord,
     ChatMessage,
@@ -125,6 +123,11 @@ class Conversations:
 
     async def store_older_anew(self) -> int:
         """Bring what an earlier version wrote into the present form, in pieces between which others write; how many."""
+        left = "SELECT 1 FROM messages WHERE hash IS NULL AND status <> 'streaming' LIMIT 1"
+        if await self._database.read(lambda connection: row(connection, left)) is None:
+            return 0
+        from legion_core.gateway.conversation_links import store_older_anew
+
         after, pieces = 0, 0
         while True:
             at = after
@@ -374,6 +377,8 @@ class Conversations:
                     f"{LIST} WHERE {where} ORDER BY is_pinned DESC, updated_at DESC, id DESC LIMIT ? OFFSET ?"
                 )
                 return tuple(conversation_row(found) for found in rows(connection, sql, [limit, offset]))
+            from legion_core.gateway.conversation_search import matches
+
             snippets = matches(connection, query)
             sql = f"{LIST} WHERE {where} AND title LIKE ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"
             titled = rows(connection, sql, [f"%{_like(query.strip())}%", limit])
@@ -432,6 +437,8 @@ class Conversations:
 
     async def verify(self, conversation_id: str | None = None) -> Verified:
         """Hold every text against its hash and every message against its link, of one conversation or of all."""
+        from legion_core.gateway.conversation_links import check, check_archive, sizes
+
         after: int | None = 0
         messages = texts = 0
         damaged = list[Damage]()
