@@ -10,6 +10,9 @@ from legion_core.gateway.curation.types import Recalled
 QUERY_CHARS_MAX = 8_000
 WORDS_AT_MOST = 0.8  # the score of a piece that holds every word, but not as a quote or by its name
 SCORE_LEAST = 0.2
+ABOUT = 0.99  # of a command that names what is asked for
+NAMED_MAX = 12  # pieces of one path
+NAMED_CHARS_MAX = 20_000
 _KEY = re.compile(r"#[a-z]?\d+[a-z]?\Z")
 _WORD = re.compile(r"[\w./:-]{3,}")
 _LINE = re.compile(r"\blines? (\d{1,7})\b", re.IGNORECASE)
@@ -53,7 +56,8 @@ class Archive(Mapping[str, str]):
         """The piece of that key, or the pieces that hold most of `text`, best first and of equals the newest.
 
         A question may name a path, a line of it, or a phrase in quotation marks. With a result come the arguments of its
-        call, and with these the result, so there may be twice `limit` pieces.
+        call, and with these the result, so there may be twice `limit` pieces;
+        of a path more, as long as they are short.
         """
         asked = text.strip()[:QUERY_CHARS_MAX]
         if not asked:
@@ -63,7 +67,16 @@ class Archive(Mapping[str, str]):
             return self._by_key(named)
         scored = self._scored(_Question.of(asked), limit)
         scores = dict[str, float]()
-        for score, _, key in scored[:limit]:
+        chars = 0
+        for place, (score, _, key) in enumerate(scored):
+            # All that was read of a file and written to it, as far as an answer holds it.
+            size = len(self._pieces[key].text)
+            if place >= limit:
+                if score <= ABOUT or len(scores) >= NAMED_MAX:
+                    break
+                if chars + size > NAMED_CHARS_MAX:
+                    continue
+            chars += size
             other = key.removesuffix("c") if key.endswith("c") else f"{key}c"
             for name in (key, other) if score >= 0.8 else (key,):
                 if name in self._pieces:
@@ -125,8 +138,8 @@ class _Question:
 
     def score(self, piece: Piece) -> float:
         """1 for the whole quote, less for some of its lines or words; what it is the result of counts like its text."""
-        if self.asked in piece.label:
-            return 1.0  # what was read from a path, before what only names it
+        if self.asked in piece.label:  # what was read from a path, before what only names it
+            return 1.0 if self.asked in piece.label.partition(" ")[2].split(" ", 1)[0] else ABOUT
         if self.asked in piece.text:
             return 0.98
         score = self._by_name(piece)

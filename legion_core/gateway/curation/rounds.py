@@ -286,25 +286,25 @@ class Reader:
         text = exchange.result.text
         told = line_count(text)
         chars = min(EXTRACT_CHARS_MAX, max(EXTRACT_CHARS_LEAST, len(text) // 8))
-        outcome = sum(map(len, outcome_lines(text, OUTCOME_CHARS))) if exchange.call.kind == "run" else 0
-        lines = chosen_lines(text, max(chars, outcome + EXTRACT_CHARS_LEAST))
+        outcome = outcome_lines(text, OUTCOME_CHARS) if _tells_outcome(exchange) else []
+        room = sum(map(len, outcome)) if exchange.call.kind == "run" else 0
+        lines = chosen_lines(text, max(chars, room + EXTRACT_CHARS_LEAST))
         if exchange.tokens >= WORTH_DISTILLING_TOKENS and is_true(lines, text):
             body = "\n".join(lines)
             extract = f"[{told:,} lines; all of it: recall {exchange.key}; of it:]\n{body}"
             tokens = self._count(extract)
             if tokens < 0.7 * exchange.tokens:
                 exchange.extract, exchange.extract_tokens = extract, tokens
-        exchange.line = " | ".join([f"{exchange.key} {exchange.call.label}", *self._brief(exchange)])
+        exchange.line = " | ".join([f"{exchange.key} {exchange.call.label}", *self._brief(exchange, outcome)])
         exchange.line_tokens = self._count(exchange.line) + 1
 
-    def _brief(self, exchange: Exchange) -> list[str]:
-        """What the list says of a result: how a command ended, what an edit wrote, ids and counts; quoted."""
+    def _brief(self, exchange: Exchange, brief: list[str]) -> list[str]:
+        """What the list says of a result: how it ended (`brief`), what an edit wrote, ids and counts; quoted."""
         call, text = exchange.call, exchange.result.text
         if call.kind in ("edit", "write") and not exchange.result.is_error:
             return longest_lines(call.written, WRITTEN_CHARS)
-        if call.kind in ("read", "search") and not exchange.result.is_error:
+        if not _tells_outcome(exchange):
             return []
-        brief = outcome_lines(text, OUTCOME_CHARS)
         exchange.has_outcome = bool(brief)
         if (known := sum(map(len, brief))) < OUTCOME_CHARS_LEAST:
             brief = chosen_lines(text, LINE_CHARS + known, 3)
@@ -322,6 +322,11 @@ class Reader:
         said = where + " ".join(telling[:SENTENCES_MAX]) if telling else ""
         aside = where + " ".join(others[:SENTENCES_MAX]) if others else ""
         return said, self._count(said) + 1, aside, self._count(aside) + 1
+
+
+def _tells_outcome(exchange: Exchange) -> bool:
+    """Whether its result says how something ended, rather than what stands somewhere."""
+    return exchange.result.is_error or exchange.call.kind in ("run", "other")
 
 
 def _sentences(text: str) -> list[str]:

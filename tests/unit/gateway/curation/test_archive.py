@@ -39,3 +39,13 @@ def test_the_rare_word_of_a_question_decides() -> None:
 
 def test_words_that_stand_nowhere_find_nothing() -> None:
     assert archive(one=("", "some text")).recall("entirely elsewhere", 3) == ()
+
+
+def test_of_a_path_all_that_was_read_of_it_comes_and_the_reads_come_first() -> None:
+    parts = {
+        f"read{at}": (f"Read /repo/a.py:{at}0-{at}9 /repo/a.py", f"part {at}\n" * 9) for at in range(1, 7)
+    }
+    made = archive(**parts, run=("Bash cat /repo/a.py cat /repo/a.py", "ran"))
+
+    assert [piece.key for piece in made.recall("/repo/a.py", 3)] == ["#6", "#5", "#4", "#3", "#2", "#1"]
+    assert len(made.recall("part", 3)) == 3
