@@ -315,6 +315,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "rbac.secrets", "Secrets come from a keyring or a vault, never from the configuration file.", "kept"
     ),
+    Requirement(
+        "network.one-way-out", "Whatever leaves this computer goes through one fetch function.", "kept"
+    ),
+    Requirement(
+        "network.blocks", "A block of a host, and being offline, hold at once and over restarts.", "kept"
+    ),
+    Requirement(
+        "mcp.sign-in", "Tokens of a sign-in lie in the store of secrets alone and end with it.", "kept"
+    ),
+    Requirement("audit.complete", "Whatever changes something leaves an entry with who and what.", "kept"),
     # Cognition
     Requirement("cognition.tick-16", "A tick has 16 phases."),
     Requirement("cognition.dream-10", "The idle-time cycle has 10 phases."),

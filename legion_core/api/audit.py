@@ -10,7 +10,17 @@ from legion_core.rbac.audit import AuditLog
 from legion_core.rbac.audit_chain import Entry, Finding, Note
 from legion_core.rbac.tokens import moment
 
-WEIGHTY = ("engine.", "gateway.", "server.", "privacy.", "budget.", "transport.", "advanced.", "network.", "mode")
+WEIGHTY = (
+    "engine.",
+    "gateway.",
+    "server.",
+    "privacy.",
+    "budget.",
+    "transport.",
+    "advanced.",
+    "network.",
+    "mode",
+)
 KEY_PLACES = {
     "keyring": "the system's keyring",
     "file": "the encrypted file of secrets",

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterable
 
+import pytest
+
 from tests.arch.source import Module, dotted, imports, module, nodes, product
 
 LIBRARIES = (
@@ -49,6 +51,7 @@ def outgoing_beside_the_way_out(modules: Iterable[Module]) -> list[str]:
     return found
 
 
+@pytest.mark.requirement("network.one-way-out")
 def test_nothing_leaves_but_by_the_one_way_out() -> None:
     assert outgoing_beside_the_way_out(product()) == []
 

@@ -30,6 +30,7 @@ def upstream(legion_home: Path) -> Iterator[Upstream]:
         yield serving
 
 
+@pytest.mark.requirement("network.blocks")
 def test_a_blocked_provider_is_not_asked_and_the_route_says_why(
     legion_home: Path, upstream: Upstream
 ) -> None:

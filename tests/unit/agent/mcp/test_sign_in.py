@@ -111,6 +111,7 @@ def test_a_server_that_wants_a_sign_in_waits_for_the_user_and_nobody_is_register
     run(check())
 
 
+@pytest.mark.requirement("mcp.sign-in")
 def test_a_sign_in_is_by_the_book_and_its_tokens_lie_in_the_store_alone(
     tmp_path: Path, both: tuple[Signer, Guarded]
 ) -> None:
