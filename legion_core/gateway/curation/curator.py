@@ -31,8 +31,8 @@ from legion_core.gateway.types import Message, TextBlock, ThinkingBlock, ToolRes
 
 CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
 ANCHORS_TRIED = 4
-LIST_TOKENS = 3_500  # all lists together, and on top of it
-LIST_SHARE = 0.003  # of the history
+LIST_TOKENS = 3_000  # all lists together, and on top of it
+LIST_SHARE = 0.0025  # of the history
 LIST_TOKENS_LEAST = 1_000  # for the newest list, whatever the older ones hold
 TOLD_SHARE = 1.2  # of what is to be told of the rounds, room for their list and a little more
 LIST_WINDOW = 0.25  # of the model's window, at most for a list; half of that for files read just now
