@@ -73,7 +73,10 @@ async def open_gateway(
     """
     clock = clock or SystemClock()
     database = await Database.open(
-        path, migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS), durability="process", clock=clock
+        path,
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS),
+        durability="process",
+        clock=clock,
     )
     ids, bus, supervisor = Ids(clock, system_rng()), EventBus(clock), Supervisor()
     health = Health(chance=rng.random if rng is not None else lambda: 0.0)
