@@ -48,8 +48,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 STAGES = (
     Stage(begins=6, carry=0.3, share=0.7, hot_tokens=2_200),
     Stage(begins=10, carry=0.3, share=0.35, hot_tokens=6_000),
-    Stage(begins=20, carry=0.15, share=0.3),
-    Stage(begins=50, carry=0.09),
+    Stage(begins=20, carry=0.2, share=0.3),
+    Stage(begins=50, carry=0.12),
 )
 
 
