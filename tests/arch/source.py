@@ -43,7 +43,7 @@ def product() -> tuple[Module, ...]:
 @cache
 def texts() -> tuple[tuple[str, str], ...]:
     """`(path, text)` of every text file a reader may open; locks are left out, being hashes."""
-    files = [file for file in ROOT.iterdir() if file.is_file() and file.name != "LICENSE"]
+    files = [file for file in ROOT.iterdir() if file.is_file() and file.name not in ("LICENSE", ".git")]
     for folder in TEXT_FOLDERS:
         files += [
             file for file in (ROOT / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts
