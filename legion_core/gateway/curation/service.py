@@ -201,7 +201,9 @@ class Curation:
 
     async def undo_epoch(self, conversation: str, epoch: int, messages: Sequence[Message]) -> None:
         """Give back what all standing edits of one epoch took."""
-        edits = [edit for edit in await self.edits(conversation) if edit.epoch == epoch and not edit.is_undone]
+        edits = [
+            edit for edit in await self.edits(conversation) if edit.epoch == epoch and not edit.is_undone
+        ]
         if not edits:
             raise NotFound(f"No edit of epoch {epoch} stands in {conversation!r}.")
         ids = tuple(dict.fromkeys(name for edit in edits for name in edit.ids))
