@@ -7,7 +7,7 @@ record, nothing is changed. A test holds every method of the facade against this
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from legion_core.api.audit import Audit
 from legion_core.api.facade import Legion
@@ -55,34 +55,6 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-class Log(Protocol):
-    """The audit log; see `api.audit.Audit`."""
-
-    async def note(
-        self,
-        kind: str,
-        path: str = "",
-        action: str = "",
-        outcome: str = "done",
-        detail: str = "",
-        who: str = "",
-    ) -> None:
-        """Record it durably."""
-        ...
-
-    def note_nowait(
-        self,
-        kind: str,
-        path: str = "",
-        action: str = "",
-        outcome: str = "done",
-        detail: str = "",
-        who: str = "",
-    ) -> None:
-        """Record it soon."""
-        ...
-
-
 async def imported(log: Audit, name: str, digest: str) -> None:
     """Record that the code of a drop-in extension is about to run, unless that very code did so last."""
     found = await log.page(kind="extension.imported", limit=IMPORTS_LOOKED_AT)
@@ -91,7 +63,7 @@ async def imported(log: Audit, name: str, digest: str) -> None:
         await _noted(log, "extension.imported", f"extensions/{name}", "run", f"sha256:{digest}", "")
 
 
-def record(legion: Legion, log: Log) -> None:
+def record(legion: Legion, log: Audit) -> None:
     """Have every method of the table write into `log`, whoever calls it."""
     for subject, kinds in KINDS.items():
         door = getattr(legion, subject)
@@ -101,7 +73,7 @@ def record(legion: Legion, log: Log) -> None:
             setattr(door, method, made(run, kind, subject, log))
 
 
-async def _noted(log: Log, kind: str, path: str, action: str, detail: str, who: str) -> None:
+async def _noted(log: Audit, kind: str, path: str, action: str, detail: str, who: str) -> None:
     """Durably before it is done; soon after only where the log's key is locked, which must not stop a user's own work."""
     try:
         await log.note(kind, path, action, "done", detail, who)
@@ -110,7 +82,7 @@ async def _noted(log: Log, kind: str, path: str, action: str, detail: str, who: 
 
 
 def _awaited(
-    run: Callable[..., Awaitable[Any]], kind: str, subject: str, log: Log
+    run: Callable[..., Awaitable[Any]], kind: str, subject: str, log: Audit
 ) -> Callable[..., Awaitable[Any]]:
     @wraps(run)
     async def recorded(*args: Any, **named: Any) -> Any:
@@ -125,7 +97,7 @@ def _awaited(
     return recorded
 
 
-def _at_once(run: Callable[..., Any], kind: str, subject: str, log: Log) -> Callable[..., Any]:
+def _at_once(run: Callable[..., Any], kind: str, subject: str, log: Audit) -> Callable[..., Any]:
     @wraps(run)
     def recorded(*args: Any, **named: Any) -> Any:
         path, who, detail = _told(subject, args, named)
