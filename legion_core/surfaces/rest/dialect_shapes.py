@@ -67,7 +67,7 @@ BODIES: Final[dict[str, Schema]] = {
     "openai_count_input_tokens": _object(
         ("input",),
         model=_MODEL,
-        input={"anyOf": [{"type": "string", "minLength": 1}, _PARTS]},
+        input={"anyOf": [{"type": "string"}, _PARTS]},
         instructions=_SYSTEM,
         tools=_TOOLS,
     ),

@@ -141,6 +141,7 @@ def test_input_tokens_are_counted_without_asking_a_model(oai: openai.OpenAI, ups
     many = oai.responses.input_tokens.count(model="auto", input="word " * 500, instructions="Be brief.")
 
     assert few.object == "response.input_tokens"
+    assert oai.responses.input_tokens.count(model="auto", input="").input_tokens == 0
     assert 0 < few.input_tokens < 50 < many.input_tokens
     assert upstream.questions == []
 
