@@ -37,6 +37,7 @@ from legion_core.testing.upstreams import Answer, Upstream, in_thread
 ROOT = Path(__file__).resolve().parent.parent
 ALONE = "LEGION_BENCH_ALONE"
 PARSER_SLIP = "\nAST constructor recursion depth mismatch"
+LOG_KEPT_CHARS = 4_000_000
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _SIOCSIFFLAGS, _UP_AND_RUNNING = 0x8914, 0x1 | 0x40
 
@@ -264,7 +265,7 @@ def fuzz(
         cases=told["test_cases"]["generated"],
         operations=told["operations"]["tested"],
         kinds=kinds,
-        reports=said,
+        reports=said + ("\n# The node's log\n" + log[-LOG_KEPT_CHARS:] if kinds else ""),
         wall_s=round(time.monotonic() - began, 1),
     )
 
@@ -296,7 +297,7 @@ def main(argv: list[str]) -> int:
         print(
             f"seed {seed}: {found.cases} cases in {found.wall_s} s, findings {found.kinds}", file=sys.stderr
         )
-        if arguments.reports is not None:
+        if arguments.reports is not None and found.kinds:
             arguments.reports.mkdir(parents=True, exist_ok=True)
             (arguments.reports / f"seed-{seed}.txt").write_text(found.reports, encoding="utf-8")
         seed += 1
