@@ -21,7 +21,7 @@ from legion_core.kernel.files import write_atomically
 from legion_core.kernel.redact import redact
 from legion_core.kernel.supervise import Supervisor
 from legion_core.rbac import audit_store as store
-from legion_core.rbac.audit_chain import BROKEN, Entry, Finding, Mark, Note, check, mark_of
+from legion_core.rbac.audit_chain import BROKEN, Entry, Finding, Mark, Note, check, is_anchored, mark_of
 from legion_core.rbac.audit_key import OpenKey, SealKey
 from legion_core.storage.calls import in_thread
 from legion_core.storage.sqlite import Connection, Database
@@ -77,7 +77,11 @@ class AuditLog:
             if self._key is None:
                 key = await self._open_key()
                 anchor = await in_thread("audit head", self._read_anchor)
-                is_other = anchor is not None and not await self._has_seen(anchor)
+                if anchor is not None:
+                    is_other = not await self._has_seen(anchor)
+                else:
+                    head = await self._database.read(lambda connection: store.mark(connection, "head"))
+                    is_other = is_anchored(key.value, head)
                 self._key = key
                 if is_other:
                     # Said once and for all, before anything is written behind it: going on must hide nothing.
@@ -320,6 +324,9 @@ class AuditLog:
         await in_thread(
             "audit head", lambda: write_atomically(self._home / ANCHOR, msgspec.json.encode(head) + b"\n")
         )
+        key = self._key
+        if key is not None and not is_anchored(key.value, head):
+            await self._database.write(lambda connection: store.set_anchored(connection, key.value))
         return head
 
     def _read_anchor(self) -> Mark | None:

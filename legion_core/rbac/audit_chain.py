@@ -5,6 +5,9 @@
     head    = HMAC-SHA256(key, "head" ‖ n ‖ hash(n)) of the last entry         so that cutting off the end shows
     base    = the same with "base", of the last entry that was moved out       so that cutting off the beginning shows
 
+A head is sealed with the word "anchored" from when it was first kept outside of the journal too: that it is gone there
+shows then, also over an older copy of the journal.
+
 The words before each are there so that one kind of seal can never be passed off as another.
 """
 
@@ -145,17 +148,32 @@ def _end(key: bytes, seq: int, prev: bytes, head: Mark | None, anchor: Mark | No
     if head is None:
         is_empty = seq == 0 and (anchor is None or anchor.seq == 0)
         return (None, "") if is_empty else (after, f"the log has no head, so entry {after} may be missing")
-    if not is_vouched(key, "head", head):
+    if not is_head(key, head):
         return after, f"the head is not vouched for, so entry {after} and later ones may be missing"
     if head.seq > seq:
         return after, f"entry {after} is missing, and all behind it"
     if head.seq < seq or head.hash != prev:
         return head.seq + 1, f"entry {head.seq + 1} stands behind the head"
-    if anchor is not None and anchor.seq > seq and is_vouched(key, "head", anchor):
+    if anchor is not None and anchor.seq > seq and is_head(key, anchor):
         return after, f"entry {after} is missing: an older copy of the log was put in its place"
+    if anchor is None and is_anchored(key, head):
+        return (
+            after,
+            f"the head that was kept elsewhere is gone, so entry {after} and later ones may be missing",
+        )
     return None, ""
 
 
 def is_vouched(key: bytes, word: str, mark: Mark | None) -> bool:
     """Whether a head or base was sealed with the key."""
     return mark is not None and hmac.compare_digest(mark.seal, mark_of(key, word, mark.seq, mark.hash).seal)
+
+
+def is_head(key: bytes, mark: Mark | None) -> bool:
+    """Whether it is a head that was sealed with the key."""
+    return is_anchored(key, mark) or is_vouched(key, "head", mark)
+
+
+def is_anchored(key: bytes, mark: Mark | None) -> bool:
+    """Whether it is a head of a log that is kept outside of the journal too."""
+    return is_vouched(key, "anchored", mark)

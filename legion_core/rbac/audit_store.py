@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from legion_core.rbac.audit_chain import BROKEN, GENESIS, Entry, Mark, Note, is_vouched, linked, mark_of
+from legion_core.rbac.audit_chain import (
+    BROKEN,
+    GENESIS,
+    Entry,
+    Mark,
+    Note,
+    is_anchored,
+    is_vouched,
+    linked,
+    mark_of,
+)
 from legion_core.storage.sqlite import Connection, Migration, Row, execute, execute_many, row, rows
 
 MIGRATIONS: Final = (
@@ -29,7 +39,9 @@ PAGE: Final = 5_000
 def append(connection: Connection, key: bytes, at_us: int, notes: Sequence[Note]) -> Mark:
     """Write `notes` behind the last entry and give the new head. Part of the caller's transaction."""
     before = mark(connection, "head")
-    if before is None or not is_vouched(key, "head", before):
+    # What was anchored once stays so: the word of the seal is all that tells that there is a head elsewhere.
+    word = "anchored" if is_anchored(key, before) else "head"
+    if before is None or not is_vouched(key, word, before):
         before, notes = _found(connection, before, notes)
     made = linked(key, before, at_us, notes)
     if not made:
@@ -45,7 +57,7 @@ def append(connection: Connection, key: bytes, at_us: int, notes: Sequence[Note]
             for each in made
         ],
     )  # fmt: skip
-    head = mark_of(key, "head", made[-1].seq, made[-1].hash)
+    head = mark_of(key, word, made[-1].seq, made[-1].hash)
     _set_mark(connection, "head", head)
     return head
 
@@ -65,6 +77,13 @@ def mark(connection: Connection, word: str) -> Mark | None:
     """The `head` or the `base`, if there is one."""
     found = row(connection, "SELECT seq, hash, seal FROM audit_marks WHERE word = ?", [word])
     return None if found is None else Mark(seq=found[0], hash=found[1], seal=found[2])
+
+
+def set_anchored(connection: Connection, key: bytes) -> None:
+    """Say in the seal of the head that it is kept elsewhere too, if that is not said yet. The caller's transaction."""
+    head = mark(connection, "head")
+    if head is not None and is_vouched(key, "head", head):
+        _set_mark(connection, "head", mark_of(key, "anchored", head.seq, head.hash))
 
 
 def _set_mark(connection: Connection, word: str, given: Mark) -> None:

@@ -73,7 +73,10 @@ def test_what_is_done_to_the_file_is_found_also_when_the_workbench_goes_on_writi
     assert run(verify()) == first
 
 
-def test_an_older_copy_of_the_journal_in_its_place_is_found(tmp_path: Path, allow_log: object) -> None:
+@pytest.mark.parametrize("is_head_taken_away", [False, True], ids=["head left", "head taken away"])
+def test_an_older_copy_of_the_journal_in_its_place_is_found(
+    tmp_path: Path, allow_log: object, is_head_taken_away: bool
+) -> None:
     allow_log("not the one that was here before")  # type: ignore[operator]
 
     async def write() -> None:
@@ -89,8 +92,23 @@ def test_an_older_copy_of_the_journal_in_its_place_is_found(tmp_path: Path, allo
     shutil.copy(tmp_path / "journal.db", tmp_path / "older.db")
     run(write())
     shutil.copy(tmp_path / "older.db", tmp_path / "journal.db")
+    if is_head_taken_away:
+        (tmp_path / "audit.head").unlink()
 
     assert run(verify()) == 6
+    assert run(verify()) == 6
+
+
+def test_a_head_that_is_taken_away_while_the_workbench_runs_is_found(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with parts(tmp_path) as at:
+            for _ in range(70):
+                await at.audit.note(NOTE)
+            assert (await at.audit.verify())[0].first_bad is None
+            (tmp_path / "audit.head").unlink()
+            assert (await at.audit.verify())[0].first_bad == 71
+
+    run(work())
 
 
 def test_old_entries_move_to_files_that_are_still_whole_and_the_rest_hangs_on(tmp_path: Path) -> None:
