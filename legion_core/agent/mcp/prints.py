@@ -24,7 +24,14 @@ _ORDERS = re.compile(
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x9b[0-?]*[ -/]*[@-~]"
 )
-_WORDS_OF_SCHEMA = frozenset({"description", "title", "$comment"})
+# Drawn as nothing, though by their category they are letters, marks or blanks: fillers, joiners, separators of lines.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0")
+_STYLE = "\ufe0e\ufe0f"  # whether a sign is drawn as text or as a picture: one of them behind it is honest
+_SELECTORS = re.compile(
+    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]+"
+)  # a byte each, where somebody hides text in them
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+NAME_OF_FIELD_CHARS_MAX = 256
 SCHEMA_DEPTH_MAX = 32
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -72,7 +79,7 @@ def difference(
 
 def cleaned(text: str, chars_max: int = DESCRIPTION_CHARS_MAX) -> str:
     """Words of a stranger, fit to be shown: no invisible, direction-turning or control characters, not too many."""
-    text = _ESCAPES.sub("", text)
+    text = _SELECTORS.sub(_style, _ESCAPES.sub("", text))
     kept = "".join(char for char in text if char in "\n\t" or not _is_hidden(char))
     return kept if len(kept) <= chars_max else kept[:chars_max] + "…"
 
@@ -81,7 +88,8 @@ def warnings_of(texts: Sequence[str]) -> tuple[str, ...]:
     """What is odd about a tool's own words: what a reader cannot see, and orders to the model that reads them."""
     whole = "\n".join(texts)
     found: list[str] = []
-    if any(_is_hidden(char) and char not in "\n\t\r" for char in whole):
+    hides = any(match[0] not in _STYLE for match in _SELECTORS.finditer(whole))
+    if hides or any(_is_hidden(char) for char in whole):
         found.append("It holds characters nobody can see; they are taken out.")
     if _ORDERS.search(whole):
         found.append("It reads like orders to a model, not like a description.")
@@ -123,19 +131,23 @@ def tool_info(raw: Mapping[str, Any], function: str) -> ToolInfo:
 
 
 def cleaned_schema(value: Any, depth: int = 0) -> Any:
-    """A schema whose words are fit to be read by a person or a model; nothing in it leads to another address."""
+    """A schema whose words are fit to be read by a person or a model; nothing in it leads to another address.
+
+    Every text in it is read by models, names and defaults too, so all of them are cleaned.
+    """
     if depth > SCHEMA_DEPTH_MAX:
         return {}
+    if isinstance(value, str):
+        return cleaned(value)
     if isinstance(value, list):
         return [cleaned_schema(each, depth + 1) for each in cast("list[Any]", value)]
     if not isinstance(value, Mapping):
         return value
     found: dict[str, Any] = {}
     for key, each in cast("Mapping[str, Any]", value).items():
-        if key == "$ref" and not str(each).startswith("#"):
+        if key in _REFERENCES and not str(each).startswith("#"):
             continue
-        is_word = key in _WORDS_OF_SCHEMA and isinstance(each, str)
-        found[key] = cleaned(str(each)) if is_word else cleaned_schema(each, depth + 1)
+        found[cleaned(str(key), NAME_OF_FIELD_CHARS_MAX)] = cleaned_schema(each, depth + 1)
     return found
 
 
@@ -157,4 +169,9 @@ def _is_hidden(char: str) -> bool:
     """Controls, zero-width and direction marks, private use, and the tag characters that spell text nobody sees."""
     if char in "\n\t\r":
         return False
-    return unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Cs")
+    return char in _BLANK or unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Cs")
+
+
+def _style(match: re.Match[str]) -> str:
+    """What stays of a run of selectors: a single one that only says how the sign before it is drawn."""
+    return match[0] if match[0] in _STYLE else ""
