@@ -1,10 +1,12 @@
 """What is said of other people's servers, before and after a yes. Pure."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from app.viewmodels.wording import plural
+from legion_core.kernel.unseen import spelled
 
 _STATES: dict[str, tuple[str, str]] = {
     "signin": ("Wants you to sign in", "warn.text"),
@@ -26,7 +28,7 @@ def state_said(server: Any) -> tuple[str, str]:
 
 def command_said(spec: Any) -> str:
     """What is started, word for word, or the address."""
-    return shlex.join(spec.command) if spec.command else spec.url
+    return _on_a_line(shlex.join(spec.command) if spec.command else spec.url)
 
 
 def facts_of(server: Any) -> tuple[tuple[str, str], ...]:
@@ -46,21 +48,26 @@ def asked_of(server: Any) -> tuple[str, ...]:
     """What a person says yes to, line by line: every word that is run, every variable, every tool."""
     spec = server.spec
     lines = (
-        ["Command, each word on its line", *(f"  {word}" for word in spec.command)]
+        ["Command, each word on its line", *(f"  {_on_a_line(word)}" for word in spec.command)]
         if spec.command
-        else [f"Address  {spec.url}"]
+        else [f"Address  {_on_a_line(spec.url)}"]
     )
     if spec.cwd:
-        lines.append(f"In the folder  {spec.cwd}")
+        lines.append(f"In the folder  {_on_a_line(spec.cwd)}")
     if spec.env:
-        lines += ["Environment", *(f"  {name}={value}" for name, value in spec.env.items())]
+        lines += ["Environment", *(f"  {_on_a_line(f'{name}={value}')}" for name, value in spec.env.items())]
     if spec.headers:
-        lines += ["Headers", *(f"  {name}" for name in spec.headers)]
+        lines += ["Headers", *(f"  {_on_a_line(name)}" for name in spec.headers)]
     lines.append(f"Tools, {len(server.tools)}")
     for tool in server.tools:
-        lines.append(f"  {tool.name}: {tool.description}")
+        lines.append(f"  {_on_a_line(tool.name)}: {tool.description}".replace("\n", "\n      "))
         lines += [f"    ! {warning}" for warning in tool.warnings]
     return tuple(lines)
+
+
+def _on_a_line(word: str) -> str:
+    """A word as it is, so that none can look like two, like another line, or like what it is not."""
+    return spelled(word, kept="")
 
 
 def changes_of(server: Any) -> tuple[str, ...]:
@@ -91,6 +98,14 @@ def parsed_env(lines: str) -> dict[str, str]:
             raise ValueError(f"Line {number} is not NAME=value.")
         env[name.strip()] = value.strip()
     return env
+
+
+def arguments_said(arguments: str) -> str:
+    """JSON over several lines, as a person reads it; anything else as it is. What cannot be seen is spelled."""
+    try:
+        return spelled(json.dumps(json.loads(arguments), indent=2, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return spelled(arguments)
 
 
 def change_said(change: Any) -> str:

@@ -2,11 +2,12 @@
 """The question whether a call may be made: which tool, whose, its whole arguments, what would change. Painted frame.
 
 `Y` allows once, `C` for this chat, `A` for always, `N` denies (with a note, if one is written), Escape denies. Where the
-risk is high the safe button has the focus, and nothing is primary.
+risk is high the safe button has the focus, and nothing is primary. A yes counts only once the question has stood for a
+moment: who was typing or clicking when it appeared has not read it.
 """
 
-import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from PySide6.QtCore import QRectF, Qt, Signal
@@ -16,13 +17,14 @@ from PySide6.QtWidgets import QFrame, QLineEdit, QPlainTextEdit, QPushButton, QW
 from app.theme.apply import look
 from app.theme.icons import pixmap
 from app.theme.paint import rounded
-from app.viewmodels.server_words import change_said
+from app.viewmodels.server_words import arguments_said, change_said
 from app.views.painted import PillRow
 from app.views.parts import ElidedLabel, bind, button, column, fill, label, row
 
 RISKS = {"read": ("Low risk", "neutral"), "write": ("Medium risk", "warn"), "danger": ("High risk", "err")}
 YES = (("once", "Allow once", "Y"), ("chat", "In this chat", "C"), ("always", "Always", "A"))
 KEYS = {Qt.Key.Key_Y: "once", Qt.Key.Key_C: "chat", Qt.Key.Key_A: "always"}
+READ_AFTER = timedelta(milliseconds=600)
 HEAD_PX, RISK_PX, LINES_MAX, ARGUMENT_LINES, CHANGES_SEEN = 32, 84, 9, 4, 4
 
 
@@ -37,6 +39,7 @@ class ApprovalPanel(QFrame):
         self._prefix = prefix
         self._now = now
         self._call: Any = None
+        self._since = now()
         self._diffs: list[QWidget] = []
         self._lines_max = LINES_MAX
         self.title = label("", "uiStrong", name=f"{prefix}.title")
@@ -91,7 +94,7 @@ class ApprovalPanel(QFrame):
         self.waiting.setVisible(more > 0)
         if call.id == self.call_id:
             return
-        self._call = call
+        self._call, self._since = call, self._now()
         words, tone = RISKS[call.risk]
         is_high = call.risk == "danger"
         title = title_of(call)
@@ -103,7 +106,7 @@ class ApprovalPanel(QFrame):
         self.described.setVisible(bool(self.described.text()))
         self.notes.setText("\n".join(call.notes))
         self.notes.setVisible(bool(call.notes))
-        self.arguments.setPlainText(pretty(call.arguments))
+        self.arguments.setPlainText(arguments_said(call.arguments))
         self._show_changes(call.changes)
         self.note.clear()
         self.note.hide()
@@ -114,7 +117,9 @@ class ApprovalPanel(QFrame):
         self.allow.style().polish(self.allow)
         self.setAccessibleName(f"{title} {words}.")
         self.setAccessibleDescription(
-            " ".join([*call.notes, *(change_said(each) for each in call.changes), call.arguments])
+            " ".join(
+                [*call.notes, *(change_said(each) for each in call.changes), arguments_said(call.arguments)]
+            )
         )
         self._restyle()
 
@@ -154,7 +159,9 @@ class ApprovalPanel(QFrame):
             self._changes.addWidget(each)
 
     def _yes(self, scope: str) -> None:
-        if self._call is not None and scope in self._call.scopes:
+        if self._call is None or scope not in self._call.scopes:
+            return
+        if abs(self._now() - self._since) >= READ_AFTER:
             self.decided.emit(scope, "")
 
     def _no(self, note: str) -> None:
@@ -217,11 +224,3 @@ def whose(call: Any) -> str:
             return f"Function of {name}"
         case _:
             return "Chain of this workbench"
-
-
-def pretty(arguments: str) -> str:
-    """JSON over several lines, as a person reads it; anything else as it is."""
-    try:
-        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
-    except ValueError:
-        return arguments

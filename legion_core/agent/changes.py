@@ -16,6 +16,7 @@ import msgspec
 
 from legion_core.agent.change_types import Change, ChangeLine
 from legion_core.kernel.redact import redact
+from legion_core.kernel.unseen import spelled
 
 FILE_BYTES_MAX = 1 << 20
 LINES_MAX = 400  # of one difference; a longer one is cut and says so
@@ -182,7 +183,5 @@ def _lines(text: str, known: Sequence[str]) -> list[str]:
 
 
 def _fit(line: str) -> str:
-    kept = "".join(
-        char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line
-    )
+    kept = spelled(line, kept="\t")
     return kept if len(kept) <= LINE_CHARS_MAX else f"{kept[:LINE_CHARS_MAX]}…"

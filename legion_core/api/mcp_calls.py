@@ -27,6 +27,7 @@ from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.ports import Principal
 from legion_core.kernel.redact import MASK, redact
+from legion_core.kernel.unseen import spelled
 
 CALLS_KEPT = 500
 ARGUMENTS_CHARS = 2_000  # of a call in the list; an approval shows them whole
@@ -199,12 +200,12 @@ _SCOPES = {"once": "once", "chat": "for a whole chat", "always": "for always"}
 
 
 def shown(args: Mapping[str, Any], known: Callable[[], tuple[str, ...]]) -> str:
-    """Arguments as JSON for a person: values under telling names and known secrets masked."""
+    """Arguments as JSON for a person: values under telling names and known secrets masked, what is unseen spelled."""
     try:
         text = msgspec.json.encode(_masked(args, 0)).decode()
     except (TypeError, ValueError, RecursionError):
         return "(arguments that cannot be shown)"
-    return redact(text, known())
+    return spelled(redact(text, known()))
 
 
 def _masked(value: Any, depth: int) -> Any:

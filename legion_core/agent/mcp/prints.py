@@ -5,13 +5,13 @@ A yes is to exactly these words, arguments, environment and tools: whoever chang
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from legion_core.agent.mcp.types import Difference, ServerSpec, ToolInfo
+from legion_core.kernel.unseen import has_unseen, without_unseen
 
 DESCRIPTION_CHARS_MAX = 4_000
 NAME_CHARS_MAX = 64
@@ -24,12 +24,6 @@ _ORDERS = re.compile(
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x9b[0-?]*[ -/]*[@-~]"
 )
-# Drawn as nothing, though by their category they are letters, marks or blanks: fillers, joiners, separators of lines.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2028\u2029\u2800\u3164\uffa0")
-_STYLE = "\ufe0e\ufe0f"  # whether a sign is drawn as text or as a picture: one of them behind it is honest
-_SELECTORS = re.compile(
-    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]+"
-)  # a byte each, where somebody hides text in them
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 NAME_OF_FIELD_CHARS_MAX = 256
 SCHEMA_DEPTH_MAX = 32
@@ -79,8 +73,7 @@ def difference(
 
 def cleaned(text: str, chars_max: int = DESCRIPTION_CHARS_MAX) -> str:
     """Words of a stranger, fit to be shown: no invisible, direction-turning or control characters, not too many."""
-    text = _SELECTORS.sub(_style, _ESCAPES.sub("", text))
-    kept = "".join(char for char in text if char in "\n\t" or not _is_hidden(char))
+    kept = without_unseen(_ESCAPES.sub("", text)).replace("\r", "")
     return kept if len(kept) <= chars_max else kept[:chars_max] + "…"
 
 
@@ -88,8 +81,7 @@ def warnings_of(texts: Sequence[str]) -> tuple[str, ...]:
     """What is odd about a tool's own words: what a reader cannot see, and orders to the model that reads them."""
     whole = "\n".join(texts)
     found: list[str] = []
-    hides = any(match[0] not in _STYLE for match in _SELECTORS.finditer(whole))
-    if hides or any(_is_hidden(char) for char in whole):
+    if has_unseen(whole):
         found.append("It holds characters nobody can see; they are taken out.")
     if _ORDERS.search(whole):
         found.append("It reads like orders to a model, not like a description.")
@@ -163,15 +155,3 @@ def _words(value: Any, depth: int) -> list[str]:
     if isinstance(value, list):
         return [word for each in cast("list[Any]", value) for word in _words(each, depth + 1)]
     return []
-
-
-def _is_hidden(char: str) -> bool:
-    """Controls, zero-width and direction marks, private use, and the tag characters that spell text nobody sees."""
-    if char in "\n\t\r":
-        return False
-    return char in _BLANK or unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Cs")
-
-
-def _style(match: re.Match[str]) -> str:
-    """What stays of a run of selectors: a single one that only says how the sign before it is drawn."""
-    return match[0] if match[0] in _STYLE else ""

@@ -90,25 +90,32 @@ def _split_program(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _told(setting: Setting, result: Outcome | LegionError) -> int:
+    from legion_core.surfaces.cli.words import harmless
+
+    # What is said may be another program's word: a server's error, a name, what a task gave. A terminal obeys escapes.
     if isinstance(result, LegionError):
         from legion_core.surfaces.cli.failures import shape_of, words_of
 
         if setting.is_json:
             _print_json(setting, {"error": shape_of(result)})
         else:
-            setting.aside(f"legion: {words_of(result)}")
+            setting.aside(harmless(f"legion: {words_of(result)}"))
         return 2 if isinstance(result, Usage) else 1
     if setting.is_json:
         _print_json(setting, {"data": result.data})
     elif result.text:
-        setting.say(result.text)
+        setting.say(harmless(result.text))
     return result.status
 
 
 def _print_json(setting: Setting, document: dict[str, object]) -> None:
     import msgspec
 
-    setting.out.write(msgspec.json.encode(document).decode() + "\n")
+    from legion_core.kernel.unseen import spelled
+
+    text = msgspec.json.encode(document).decode()
+    # JSON leaves the upper controls as they are, and some terminals obey those too.
+    setting.out.write((text if text.isascii() else spelled(text)) + "\n")
     setting.out.flush()
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from legion_core.kernel.unseen import is_unseen
+
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -88,11 +90,13 @@ def now() -> datetime:
 
 def _plain(text: str) -> str:
     """One line without control characters: names come from files and other machines, terminals obey escapes."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return "".join(char if char.isprintable() and not is_unseen(char) else " " for char in text)
 
 
 def harmless(text: str) -> str:
     """Text for a terminal, its line breaks and tabs kept: a model's answer must not move the cursor or retitle it."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text
+        char if char in "\n\t" or not is_unseen(char) else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -26,10 +26,13 @@ CHANGE = Change(
 )
 
 
-def publish(person: Person, kind: Any, **more: Any) -> None:
+def publish(person: Person, kind: Any, *, is_read: bool = True, **more: Any) -> None:
+    """`is_read`: time enough goes by for a person to read a question."""
     at_utc, at_mono_s = person.legion.events.stamp()
     person.legion.events.publish(kind(at_utc=at_utc, at_mono_s=at_mono_s, **more))
     person.settle()
+    if is_read:
+        person.legion.clock.now += timedelta(seconds=1)
 
 
 def question(person: Person, number: int = 1, **more: Any) -> Approval:

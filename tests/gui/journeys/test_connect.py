@@ -1,7 +1,10 @@
 """Connect by keyboard: programs, rights, servers of others, and the question whether a call may be made."""
 
+import json
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtWidgets import QApplication, QPlainTextEdit
 
@@ -16,10 +19,13 @@ from tests.gui.conftest import Person
 from tests.gui.fake_connect import NOW, FakeKeys, approval
 
 
-def publish(person: Person, kind: Any, **more: Any) -> None:
+def publish(person: Person, kind: Any, *, is_read: bool = True, **more: Any) -> None:
+    """`is_read`: time enough goes by for a person to read a question."""
     at_utc, at_mono_s = person.legion.events.stamp()
     person.legion.events.publish(kind(at_utc=at_utc, at_mono_s=at_mono_s, **more))
     person.settle()
+    if is_read:
+        person.legion.clock.now += timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -235,6 +241,47 @@ def test_a_dangerous_call_is_asked_with_its_arguments_and_denied_by_default(pers
     person.settle()
     assert person.legion.mcp.decided == [("a1", False)]
     assert not dialog.isVisible()
+
+
+def test_who_was_typing_when_the_question_appeared_has_not_said_yes(person: Person) -> None:
+    publish(person, ApprovalAsked, approval=approval(), is_read=False)
+    dialog: Any = person.window._approval
+    person.press("Y")
+    dialog.allow.click()
+    person.settle()
+    assert person.legion.mcp.decided == []
+    assert dialog.isVisible()
+    person.legion.clock.now += timedelta(seconds=1)
+    person.press("Y")
+    assert person.legion.mcp.decided == [("a1", True)]
+
+
+def test_what_cannot_be_seen_in_a_call_is_spelled_where_it_is_asked_for(person: Person) -> None:
+    """A mark that turns the text behind it makes one path look like another."""
+    turned = json.dumps(
+        {"path": "/srv/\u202etxt.exe", "note": "a\u200b\U000e0041\u3164b"}, ensure_ascii=False
+    )
+    publish(person, ApprovalAsked, approval=msgspec.structs.replace(approval(), arguments=turned))
+    dialog: Any = person.window._approval
+    shown = dialog.findChild(QPlainTextEdit, "approval.arguments").toPlainText()
+    assert "/srv/\\u202etxt.exe" in shown
+    assert shown.isascii()
+    assert dialog.panel.accessibleDescription().isascii()
+    dialog.deny.click()
+    person.settle()
+
+
+def test_no_word_of_a_server_looks_like_two_or_like_another_line(person: Person, page: Any) -> None:
+    page.run("add")
+    person.settle()
+    dialog = page.use.dialog
+    dialog.name.setText("files")
+    dialog.command.setText("npx 'harmless\n  --read-only' 'a\u202eb'")
+    dialog.act.click()
+    person.settle()
+    shown = page.use.dialog.shown.toPlainText()
+    assert "  harmless\\u000a  --read-only\n  a\\u202eb\n" in shown
+    page.use.dialog.reject()
 
 
 def test_calls_wait_one_after_the_other_and_one_settled_elsewhere_goes(person: Person) -> None:
