@@ -74,10 +74,15 @@ class OwnAddress:
             return False
         return host in self.hosts or (self.any_ip and _IP_LITERAL.fullmatch(host) is not None)
 
-    def is_origin(self, value: str) -> bool:
-        """Whether an Origin header's value is a page of our own, of which we serve none but may one day."""
-        scheme, found, host = value.partition("://")
-        return bool(found) and scheme.lower() == "http" and self.is_host(host)
+    def is_origin(self, value: str, asked: str) -> bool:
+        """Whether an Origin header's value is a page of our own, of which we serve none but may one day.
+
+        `asked` is the request's Host: an address that is not that one may be a stranger's page at the same port.
+        """
+        scheme, found, host = value.lower().partition("://")
+        if not found or scheme != "http" or not self.is_host(host):
+            return False
+        return host == asked.lower() or host.rpartition(":")[0] in self.hosts
 
 
 def fields(headers: Iterable[Header]) -> Fields:
@@ -101,7 +106,7 @@ def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> 
             "The request's Host header is not this address.",
             f"Use http://127.0.0.1:{own.port} or http://localhost:{own.port}.",
         )
-    if any(not own.is_origin(origin) for origin in headers.get(b"origin", ())):
+    if any(not own.is_origin(origin, hosts[0]) for origin in headers.get(b"origin", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")
     if any(site not in ("same-origin", "none") for site in headers.get(b"sec-fetch-site", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")

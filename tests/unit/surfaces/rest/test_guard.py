@@ -390,6 +390,20 @@ def test_beyond_loopback_addresses_are_let_in_and_names_still_are_not() -> None:
     assert run(work()) == [200, 200, 421, 421, 401]
 
 
+def test_beyond_loopback_a_strangers_page_at_the_same_port_is_foreign() -> None:
+    async def work() -> list[int]:
+        async with serving(LOOK, host="0.0.0.0") as here:
+            origins = ("http://192.168.7.7:{port}", "http://localhost:{port}", "http://6.6.6.6:{port}")
+            return [
+                (
+                    await ask(here, "GET", "/api/v1/look", f"Origin: {origin}", host="192.168.7.7:{port}")
+                ).status
+                for origin in origins
+            ]
+
+    assert run(work()) == [200, 200, 403]
+
+
 def test_by_default_only_loopback_is_listened_on() -> None:
     async def work() -> set[str]:
         async with serving() as here:
