@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legion_core.agent.mcp.types import ServerSpec
@@ -71,8 +72,10 @@ def child_environment(env: Mapping[str, str], own: Mapping[str, str]) -> dict[st
 def program_of(spec: ServerSpec, env: Mapping[str, str]) -> str:
     """The file that will be started; NotFound if there is none."""
     word = spec.command[0]
-    found = shutil.which(word, path=env.get("PATH", os.defpath))
-    if found is None:
+    # Not from the folder we were started in: somebody else may have filled it.
+    places = env.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which(word, path=os.pathsep.join(place for place in places if Path(place).is_absolute()))
+    if found is None or not Path(found).is_absolute():
         raise NotFound(
             f"{spec.name} cannot be started: there is no program {word!r}.",
             hint="Install it, or give its whole path.",

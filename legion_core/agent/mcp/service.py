@@ -540,18 +540,7 @@ def checked(spec: ServerSpec) -> None:
         raise InvalidInput("`name` is lower-case letters, digits and underscores, beginning with a letter.")
     if bool(spec.command) == bool(spec.url):
         raise InvalidInput("A server is a program (`command`) or an address (`url`), one of the two.")
-    words = (*spec.command, spec.cwd, *spec.env.values(), *spec.headers.values())
-    if len(spec.command) > WORDS_MAX or any("\0" in word or len(word) > 8_192 for word in words):
-        raise InvalidInput(
-            f"`command` has at most {WORDS_MAX} words, none with a zero byte or over 8,192 characters."
-        )
-    if spec.command and not spec.command[0].strip():
-        raise InvalidInput("`command` begins with a program.")
-    for name in spec.env:
-        if not _ENV_NAME.match(name):
-            raise InvalidInput(f"{name[:60]!r} is not the name of a variable.")
-        if _LOADERS.match(name):
-            raise InvalidInput(f"{name} changes which program is run; it cannot be set here.")
+    _checked_launch(spec)
     if spec.url:
         parts = urlsplit(spec.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
@@ -560,6 +549,30 @@ def checked(spec: ServerSpec) -> None:
         raise InvalidInput(f"`timeout_s` is from 1 to {TIMEOUT_S_MAX:.0f}.")
     if not 100 <= spec.result_chars_max <= RESULT_CHARS_MAX:
         raise InvalidInput(f"`result_chars_max` is from 100 to {RESULT_CHARS_MAX:,}.")
+
+
+def _checked_launch(spec: ServerSpec) -> None:
+    words = (*spec.command, spec.cwd, *spec.env.values(), *spec.headers.values())
+    if len(spec.command) > WORDS_MAX or any("\0" in word or len(word) > 8_192 for word in words):
+        raise InvalidInput(
+            f"`command` has at most {WORDS_MAX} words, none with a zero byte or over 8,192 characters."
+        )
+    if spec.command and not spec.command[0].strip():
+        raise InvalidInput("`command` begins with a program.")
+    # What a word such as ./server means changes with the folder that somebody starts the workbench in.
+    if (
+        spec.command
+        and Path(spec.command[0]).name != spec.command[0]
+        and not Path(spec.command[0]).is_absolute()
+    ):
+        raise InvalidInput("`command` begins with the name of a program or with its whole path.")
+    if spec.cwd and not Path(spec.cwd).is_absolute():
+        raise InvalidInput("`cwd` is the whole path of a folder.")
+    for name in spec.env:
+        if not _ENV_NAME.match(name):
+            raise InvalidInput(f"{name[:60]!r} is not the name of a variable.")
+        if _LOADERS.match(name):
+            raise InvalidInput(f"{name} changes which program is run; it cannot be set here.")
 
 
 def changes_since(entry: Entry, raw: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:

@@ -4,6 +4,7 @@ import argparse
 import http.client
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legion_core.kernel.errors import InvalidInput
@@ -234,11 +235,13 @@ def _add(setting: Setting, args: argparse.Namespace) -> Outcome:
     from legion_core.agent.mcp.types import ServerSpec
 
     command = tuple(args.words[1:] if args.words[:1] == ["--"] else args.words)
+    if command and Path(command[0]).name != command[0]:
+        command = (str(Path(command[0]).absolute()), *command[1:])  # as whoever types it sees it
     spec = ServerSpec(
         name=args.name,
         command=command,
         env=_pairs(args.env, "--env"),
-        cwd=args.cwd,
+        cwd=str(Path(args.cwd).absolute()) if args.cwd else "",
         url=args.url,
         headers=_pairs(args.header, "--header"),
         timeout_s=args.timeout,

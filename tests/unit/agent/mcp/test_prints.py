@@ -1,12 +1,16 @@
 """Fingerprints and the cleaning of strangers' words."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from legion_core.agent.mcp import prints
+from legion_core.agent.mcp.pipe import program_of
 from legion_core.agent.mcp.service import checked
 from legion_core.agent.mcp.types import Difference, ServerSpec
 from legion_core.agent.mcp.web import checked_url
-from legion_core.kernel.errors import Denied, InvalidInput
+from legion_core.kernel.errors import Denied, InvalidInput, NotFound
 
 SPEC = ServerSpec(name="a", command=("run", "it"))
 
@@ -124,6 +128,11 @@ def test_functions_have_names_a_task_can_have_and_no_two_are_the_same() -> None:
         ServerSpec(name="a", command=("a",), url="http://x"),
         ServerSpec(name="a", command=("",)),
         ServerSpec(name="a", command=("a\0b",)),
+        ServerSpec(name="a", command=("./a",)),
+        ServerSpec(name="a", command=("bin/a",)),
+        ServerSpec(name="a", command=("../a", "b")),
+        ServerSpec(name="a", command=("a",), cwd="here"),
+        ServerSpec(name="a", command=("a",), cwd="."),
         ServerSpec(name="a", url="file:///etc/passwd"),
         ServerSpec(name="a", url="javascript:alert(1)"),
         ServerSpec(name="a", url="http://user:pass@host/"),
@@ -137,6 +146,21 @@ def test_functions_have_names_a_task_can_have_and_no_two_are_the_same() -> None:
 def test_what_cannot_be_a_server_is_refused_when_it_is_registered(spec: ServerSpec) -> None:
     with pytest.raises(InvalidInput):
         checked(spec)
+
+
+def test_no_program_is_taken_from_the_folder_the_workbench_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have filled it: a repository, an archive, a folder that is shared."""
+    planted = tmp_path / "helper"
+    planted.write_text("#!/bin/sh\n", encoding="utf-8")
+    planted.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    spec = ServerSpec(name="a", command=("helper",))
+    for path in (".", "", f":{os.defpath}", f"{os.defpath}:", "./"):
+        with pytest.raises(NotFound):
+            program_of(spec, {"PATH": path})
+    assert program_of(spec, {"PATH": str(tmp_path)}) == str(planted)
 
 
 @pytest.mark.parametrize(
