@@ -58,6 +58,11 @@ class CurationDoor:
             raise NotFound(f"There is no message {message_id!r} in the branch that is shown.")
         await self._curation().keep(conversation_id, ids.index(message_id), messages)
 
+    async def prepare(self, conversation_id: str) -> None:
+        """Make the view of a long chat that was never sent, an imported one say; others are left as they are."""
+        _, messages = await self._conversations.named_history(conversation_id)
+        await self._curation().prepare(conversation_id, messages)
+
     async def set_on(self, conversation_id: str, is_on: bool) -> None:
         """Turn curation on or off for this conversation, from its next request on."""
         await self._conversations.head(conversation_id)

@@ -108,6 +108,9 @@ class Pipeline:
             if self._curation is not None and len(request.messages) >= CURATED_FROM:
                 curated = await self._curation().view(request)
                 request = request if curated is None else curated.request
+            if into is not None and not request.tools:
+                # After the view: what is words already is the user's own, and curation does not touch it.
+                request = msgspec.structs.replace(request, messages=without_calls(request.messages))
             request = with_passages(
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
@@ -161,8 +164,6 @@ class Pipeline:
         if into is None:
             return request
         history = await self._conversations.history(into.conversation_id, into.parent_id)
-        if not request.tools:
-            history = without_calls(history)
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
     def _asking(

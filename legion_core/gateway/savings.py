@@ -15,6 +15,7 @@ from legion_core.gateway.types import Attempt, Lane, Message, Price, Tier, Usage
 
 if TYPE_CHECKING:
     from legion_core.gateway.curation.service import Curated
+    from legion_core.gateway.curation.store import Mark
 
 CACHE_TTL_S = 300.0  # source: Anthropic, the cache that costs 1.25 to write
 CHARS_PER_TOKEN = 4
@@ -42,7 +43,7 @@ def saved_of(
     left_out = LeftOut(
         tokens=max(0, kept.naive_tokens - kept.curated_tokens),
         new_tokens=_tokens(curated.messages[kept.fed :]),
-        age_s=now_s - kept.marks[-1].at_s if kept.marks else float("inf"),
+        age_s=since_asked_s(kept.marks, now_s),
     )
     prices = {lane.name: lane.offer.price for lane in lanes}
     found = list[tuple[int, float | None]]()
@@ -58,6 +59,11 @@ def saved_of(
         )
         found.append((saved_tokens(attempt.usage, left_out), usd))
     return tuple(found)
+
+
+def since_asked_s(marks: "Sequence[Mark]", now_s: float) -> float:
+    """How long ago the last request was: a view made in a pause, or after an undo, was sent to nobody's cache."""
+    return min((now_s - mark.at_s for mark in marks if not (mark.is_idle or mark.kept)), default=float("inf"))
 
 
 def saved_tokens(usage: Usage, left_out: LeftOut) -> int:

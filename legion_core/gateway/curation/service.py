@@ -3,12 +3,14 @@
     request ──view──▶ what was curated of its history, the rest as it came ──▶ model
     turn over ──after──▶ queue ──▶ curator ──▶ archive and view in one transaction ──▶ the next request's view
 
-Nothing of it stands in a request's way: without a view made in time the history goes out as it came. A history is
-recognised by its content (`chain`), whether it is kept here or resent by a client. An edit of the conversation while
-the curator runs makes another history, which has no view yet.
+Nothing of it stands in a request's way: without a view made in time the history goes out as it came. The one exception
+is a long history that was never seen, such as a chat that was taken in: its first view costs less time than sending all of
+it, there is no cache to break, and without one it would fit no model. A history is recognised by its content (`chain`),
+whether it is kept here or resent by a client. An edit of the conversation while the curator runs makes another history.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,9 +26,9 @@ from legion_core.gateway.curation.rounds import text_of
 from legion_core.gateway.curation.store import CurationStore, Kept, Mark, Removed
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
 from legion_core.gateway.curation.types import STRATEGIES, CurationSettings, Edit, Recalled
-from legion_core.gateway.types import Message, Request, ToolUseBlock
+from legion_core.gateway.types import Message, Request, ToolResultBlock, ToolUseBlock
 from legion_core.kernel.clock import Clock, iso
-from legion_core.kernel.errors import NotFound
+from legion_core.kernel.errors import LimitReached, NotFound
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.supervise import Supervisor
@@ -36,6 +38,9 @@ READY_MAX = 32  # views held in memory; others are read from the journal
 WAITING_MAX = 32  # turns; one that finds no place is made up for by the next
 HEADS_TRIED = 40
 PAUSE_TURNS_LEAST = 5
+FIRST_TOKENS_LEAST = 24_000  # of a history never seen: from there on it is curated before it goes out
+FIRST_WAIT_S = 5.0  # at most for that; then it goes out as it came
+SLICE_MESSAGES = 12  # fed without letting anything else have its turn: some 3 ms
 UNCLAIMED_DAYS = 30  # as long as the trash
 FIGURES_DAYS = 400
 CHARS_PER_TOKEN = 4
@@ -102,8 +107,13 @@ class Curation:
             return None
         heads = chain(request.messages)
         kept = await self._find(heads)
-        if kept is not None and kept.fed == len(heads):
-            kept = self._before.get(kept.id)  # asked again: its last results have to be seen whole once more
+        if kept is None:
+            name = request.conversation_id or request.session or ""
+            kept = await self._first_view(name, request.messages, heads)
+        elif kept.fed == len(heads):
+            # Asked again: its last results have to be seen whole once more. A restart forgets the view that did.
+            is_long = kept.naive_tokens >= FIRST_TOKENS_LEAST
+            kept = self._before.get(kept.id) or (kept if is_long else None)
         curated = Curated(request, request.messages, heads, kept)
         if kept is not None and kept.epoch:
             curated.request = msgspec.structs.replace(
@@ -117,6 +127,12 @@ class Curation:
             return
         self._waiting += 1
         self._supervisor.spawn(f"curate {curated.request.id}", self._curate(curated))
+
+    async def prepare(self, conversation: str, messages: Sequence[Message]) -> None:
+        """Make the view of a long conversation that has none, so that its next question does not wait for it."""
+        heads = chain(messages)
+        if await self._switch(conversation) and await self._find(heads) is None:
+            await self._first_view(conversation, messages, heads)
 
     async def recall(self, conversation: str, text: str, limit: int = 3) -> tuple[Recalled, ...]:
         """Removed texts of a conversation, or of the curation of that id. See `Archive.recall`."""
@@ -254,6 +270,51 @@ class Curation:
 
     # Curating
 
+    async def _first_view(
+        self, conversation: str, messages: Sequence[Message], heads: list[bytes]
+    ) -> Kept | None:
+        """Of a history that nobody saw before; None where it is short, or where it takes too long."""
+        fed = _answered(messages)
+        if sum(message.role == "assistant" for message in messages[:fed]) < PAUSE_TURNS_LEAST:
+            return None
+        if sum(map(_tokens, messages[:fed])) < FIRST_TOKENS_LEAST:
+            return None
+        try:
+            made = self._supervisor.spawn(
+                "first view", self._begin(conversation, messages[:fed], heads[:fed])
+            )
+        except LimitReached:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WAIT_S):
+                await asyncio.gather(asyncio.shield(made), return_exceptions=True)
+        return await self._find(heads) if made.done() else None
+
+    async def _begin(self, conversation: str, messages: Sequence[Message], heads: list[bytes]) -> None:
+        async with self._turn:
+            if await self._find(heads) is not None:
+                return  # asked twice at once
+            live = self._new(self._ids.new("cur"), conversation)
+            live.conversation = conversation or live.id
+            await self._feed(live, messages)
+            live.curator.idle()  # nobody's cache holds it
+            live.heads = heads
+            live.marks = (Mark(len(heads), self._clock.utc_now().timestamp(), is_idle=True),)
+            kept = await self._save(self._remember(live))
+        self._tell(kept)
+
+    async def _feed(self, live: _Live, messages: Sequence[Message]) -> None:
+        """Let its curator take messages, some at a time so that nothing else waits long."""
+        try:
+            for place in range(0, len(messages), SLICE_MESSAGES):
+                live.curator.add(messages[place : place + SLICE_MESSAGES])
+                await asyncio.sleep(0)
+        except BaseException:
+            self._live.pop(
+                live.id, None
+            )  # it was fed a part of something: the next one is fed anew from disk
+            raise
+
     async def _curate(self, curated: Curated) -> None:
         try:
             async with self._turn:
@@ -261,7 +322,7 @@ class Curation:
                 if live is None:
                     return
                 fed, at_s = len(live.heads), self._clock.utc_now().timestamp()
-                live.curator.add(curated.messages[fed:])
+                await self._feed(live, curated.messages[fed:])
                 live.curator.view()  # without the moment: this very request has warmed the cache
                 live.heads = curated.heads
                 live.marks = (*live.marks, Mark(len(curated.heads), at_s))
@@ -347,7 +408,7 @@ class Curation:
         live = self._new(kept.id, kept.conversation)
         fed = 0
         for mark in kept.marks:
-            live.curator.add(messages[fed : mark.fed])
+            await self._feed(live, messages[fed : mark.fed])
             fed = mark.fed
             if mark.kept:
                 live.curator.keep(mark.kept)
@@ -440,6 +501,15 @@ def _words(message: Message) -> str:
         f"{block.name} {block.arguments}" if isinstance(block, ToolUseBlock) else text_of(block)
         for block in message.content
     )
+
+
+def _answered(messages: Sequence[Message]) -> int:
+    """How many of them the model has answered to: results that came last are still to be read whole."""
+    last = max((place for place, message in enumerate(messages) if message.role == "assistant"), default=-1)
+    is_open = any(
+        isinstance(block, ToolResultBlock) for message in messages[last + 1 :] for block in message.content
+    )
+    return last if is_open else last + 1
 
 
 def _tokens(message: Message) -> int:

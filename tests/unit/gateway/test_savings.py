@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from legion_core.api.activity import Activity
 from legion_core.gateway.conversation_types import CurationChanged
+from legion_core.gateway.curation.store import Mark
 from legion_core.gateway.pipeline import CURATED_FROM
-from legion_core.gateway.savings import CACHE_TTL_S, LeftOut, saved_tokens, saved_usd
+from legion_core.gateway.savings import CACHE_TTL_S, LeftOut, saved_tokens, saved_usd, since_asked_s
 from legion_core.gateway.types import (
     Finished,
     Message,
@@ -49,6 +50,12 @@ def test_after_a_pause_all_of_it_would_have_been_written_anew() -> None:
     usage = Usage(cache_write_tokens=1_000)
     left_out = LeftOut(tokens=9_000, new_tokens=100, age_s=CACHE_TTL_S + 1)
     assert saved_usd(usage, left_out, PRICE, Tier.CLOUD) == pytest.approx(9_000 * 3.75 / MILLION)
+
+
+def test_a_view_made_in_a_pause_or_before_the_first_question_warmed_no_cache() -> None:
+    asked, paused, undone = Mark(8, 10.0), Mark(8, 400.0, is_idle=True), Mark(8, 500.0, ("m3",))
+    assert since_asked_s((asked, paused, undone), 510.0) == 500.0
+    assert since_asked_s((paused,), 510.0) == float("inf")
 
 
 def test_an_epoch_that_breaks_the_cache_may_cost_more_in_its_turn_and_says_so() -> None:
