@@ -196,6 +196,9 @@ def _offered(row: ToolRow, prints: Prints) -> Offered:
         print=known[0] if known else hashlib.sha256(repr(row).encode()).hexdigest(),
         is_remote=_is_remote(known[2]) if known else row.is_open_world,
         is_foreign=is_strange(source),
+        is_read_only=known[1].says_read_only and not known[1].says_destructive
+        if known
+        else row.risk == "read",
         warnings=known[1].warnings if known else (),
     )
 

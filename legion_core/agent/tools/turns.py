@@ -3,11 +3,12 @@
     answer with calls → (a yes where one is needed) → run → message of results → next answer …
 
 Each answer is a request of its own through the gateway's pipeline. What is called, and what became of it, is on disk
-before the next step begins; a message of results is written before anything is called.
+before the next step begins; a message of results is written before anything is called. Neighbours that only read run side
+by side, each once it may; whatever changes something runs alone, in its place.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ from legion_core.kernel.ports import Principal
 
 ROUNDS_MAX = 16
 CALLS_MAX = 16  # of one answer
+BESIDE_MAX = 4  # calls side by side
 CALL_S = 600.0
 RESULT_SHOWN_CHARS = 4_000
 ARGUMENTS_SHOWN_CHARS = 4_000
@@ -146,18 +148,19 @@ class ToolTurns:
         message, named = await self._messages.open(answer, calls)
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(AnswerStarted(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
-        results: list[ToolResultBlock] = []
+        results = [ToolResultBlock(call_id=call.id, text=STOPPED, is_error=True) for call in named]
+
+        async def one(place: int, may: Callable[[], None]) -> None:
+            results[place] = await self._one(
+                answer, place, named[place], offered, who, may, is_private=is_private
+            )
+
         try:
-            for place, call in enumerate(named):
-                results.append(await self._one(answer, place, call, offered, who, is_private=is_private))
-            message = await self._messages.finish(message, results)
-        except BaseException:
-            left = [
-                ToolResultBlock(call_id=call.id, text=STOPPED, is_error=True)
-                for call in named[len(results) :]
-            ]
-            message = await self._messages.finish(message, (*results, *left))
-            raise
+            try:
+                for places in _beside(named, offered):
+                    await _side_by_side(places, one)
+            finally:
+                message = await self._messages.finish(message, results)
         finally:
             at_utc, at_mono_s = self._bus.stamp()
             ended = msgspec.structs.replace(message, status="complete")
@@ -171,10 +174,11 @@ class ToolTurns:
         block: ToolUseBlock,
         offered: Mapping[str, Offered],
         who: Principal,
+        may: Callable[[], None],
         *,
         is_private: bool,
     ) -> ToolResultBlock:
-        """One call to its end; whatever goes wrong is its result. Only a cancellation goes on."""
+        """One call to its end; whatever goes wrong is its result. Only a cancellation goes on. `may`: it is allowed."""
         tool = offered.get(block.name)
         call = ChatCall(
             id=self._ids.new("ccl"), conversation_id=answer.conversation_id, answer_id=answer.id, place=place,
@@ -196,6 +200,7 @@ class ToolTurns:
             call = msgspec.structs.replace(call, arguments=self._toolbox.shown(args)[:ARGUMENTS_SHOWN_CHARS])
             call = await self._allowed(tool, call, args, is_private=is_private)
             call = await self._tell(msgspec.structs.replace(call, state="running"))
+            may()
             began_s = self._clock.monotonic_s()
             ran = await self._run(tool, call, args, who)
             call = msgspec.structs.replace(call, task=ran[1])
@@ -274,6 +279,45 @@ class ToolTurns:
     def _publish(self, call: ChatCall) -> None:
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(ChatCallChanged(at_utc=at_utc, at_mono_s=at_mono_s, call=call))
+
+
+def _beside(calls: Sequence[ToolUseBlock], offered: Mapping[str, Offered]) -> list[list[int]]:
+    """The places of the calls in the order in which they run; what stands in one list may run side by side."""
+    found: list[list[int]] = []
+    was_reading = False
+    for place, call in enumerate(calls):
+        tool = offered.get(call.name)
+        is_reading = tool is not None and tool.is_read_only
+        if is_reading and was_reading:
+            found[-1].append(place)
+        else:
+            found.append([place])
+        was_reading = is_reading
+    return found
+
+
+async def _side_by_side(
+    places: Sequence[int], one: Callable[[int, Callable[[], None]], Awaitable[None]]
+) -> None:
+    """Run them, BESIDE_MAX at a time. A person is asked for one after the other, in order, as if they ran so."""
+    room = asyncio.Semaphore(BESIDE_MAX)
+
+    async def run(place: int, is_under_way: asyncio.Event) -> None:
+        try:
+            await one(place, is_under_way.set)
+        finally:
+            room.release()
+            is_under_way.set()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for place in places:
+                await room.acquire()
+                is_under_way = asyncio.Event()
+                group.create_task(run(place, is_under_way), name=f"chat.call.{place}")
+                await is_under_way.wait()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
 
 
 def is_strange(source: str) -> bool:

@@ -17,7 +17,8 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
 
     `source` is what a person switches: `server:NAME`, `extension:NAME` or `chains`. `print` changes with anything that
     the tool says of itself or with what is started for it. `is_remote`: what is given to it leaves this computer.
-    `is_foreign`: what it gives was written by strangers.
+    `is_foreign`: what it gives was written by strangers. `is_read_only`: it may run beside others of which that is said; a
+    server's own word is enough for that, and for nothing else.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     print: str
     is_remote: bool = False
     is_foreign: bool = False
+    is_read_only: bool = False
     warnings: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from legion_core.agent.tools.types import ChatCallChanged
 from legion_core.api.types import LOCAL_OWNER, Principal
 from legion_core.kernel.errors import Denied, InvalidInput
 from legion_core.kernel.ports import ACTING
@@ -220,6 +221,87 @@ def test_stop_ends_a_call_that_runs(legion_home: Path, tmp_path: Path) -> None:
             task = made.legion.mcp.calls()[0].task
             view = await made.legion.tasks.wait(task)
             assert view.status == "cancelled"
+
+    run(work(), 400)
+
+
+def test_neighbours_that_only_read_run_side_by_side_and_are_asked_for_in_order(legion_home: Path) -> None:
+    """The server answers none of them before it has two: one after the other would never end."""
+
+    async def work() -> None:
+        async with desk(legion_home) as made:
+            await made.server("notes", "pairs")
+            chat = await made.chat(NOTES)
+            calls = tuple(
+                Call(f"call_beside_00{place}", "mcp-notes-echo", json.dumps({"text": f"n{place}"}))
+                for place in range(4)
+            )
+            made.upstream.will(Answer(pieces=(), calls=calls), Answer(("Done.",)))
+            async with made.person(once) as asked:
+                view = await made.say(chat)
+            assert [json.loads(each.arguments)["text"] for each in asked] == ["n0", "n1", "n2", "n3"]
+            assert [(call.place, call.state) for call in await made.calls(chat)] == [
+                (place, "done") for place in range(4)
+            ]
+            results = view.messages[2].results
+            assert [result.call_id for result in results] == [call.id for call in view.messages[1].calls]
+            assert [f"n{place}" in result.text for place, result in enumerate(results)] == [True] * 4
+
+    run(work(), 400)
+
+
+def test_what_changes_something_waits_for_those_before_it_and_is_waited_for(
+    legion_home: Path, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with desk(legion_home) as made:
+            files = legion_home / "files"
+            files.mkdir()
+            (files / "a.txt").write_text("before", encoding="utf-8")
+            chat = await made.chat("extension:file")
+            read = '{"path": "a.txt"}'
+            made.upstream.will(
+                Answer(
+                    pieces=(),
+                    calls=(
+                        Call("call_read_000001", "file-text-read", read),
+                        Call("call_read_000002", "file-text-read", read),
+                        Call("call_write_00001", "file-text-write", '{"path": "a.txt", "text": "after"}'),
+                        Call("call_read_000003", "file-text-read", read),
+                    ),
+                ),
+                Answer(("Done.",)),
+            )
+            async with made.person(once):
+                view = await made.say(chat)
+            texts = [result.text for result in view.messages[2].results]
+            assert ["before" in text for text in texts] == [True, True, False, False]
+            assert "after" in texts[3]
+
+    run(work(), 400)
+
+
+def test_stop_ends_all_calls_that_run_side_by_side(legion_home: Path) -> None:
+    async def work() -> None:
+        async with desk(legion_home) as made:
+            await made.server("notes", "pairs")
+            chat = await made.chat(NOTES)
+            calls = tuple(
+                Call(f"call_beside_00{place}", "mcp-notes-echo", ECHO.arguments) for place in range(3)
+            )
+            made.upstream.will(Answer(pieces=(), calls=calls))
+            ended = 0
+            with made.legion.events.subscribe(ChatCallChanged, size_max=256) as events:
+                async with made.person(once):
+                    await made.legion.chat.send(chat, "Do it.")
+                    async for event in events:  # the third waits for a fourth that never comes
+                        ended += event.call.state == "done"
+                        if ended == 2:
+                            break
+                    await made.legion.chat.stop(chat)
+            assert sorted(call.state for call in await made.calls(chat)) == ["done", "done", "stopped"]
+            view = await made.legion.chat.open(chat)
+            assert sum("stopped" in result.text for result in view.messages[2].results) == 1
 
     run(work(), 400)
 
