@@ -19,11 +19,9 @@ Taken = Literal["new", "grown", "known"]
 
 def take_in(connection: Connection, chat: ImportedChat, title: str, now: datetime) -> tuple[str, Taken]:
     """Its id here, and whether it is new, has grown since it was taken, or was here already. `title` is for one without."""
-    name = (
-        chat.id
-        if len(chat.id) <= ID_CHARS_MAX and chat.id.isprintable()
-        else chat.id.encode("utf-8", "replace").hex()[:64]
-    )
+    name = chat.id
+    if len(name) > ID_CHARS_MAX or not name.isprintable():
+        name = name.encode("utf-8", "replace").hex()[:64]
     began = chat.at or now
     known = row(connection, "SELECT head_id FROM conversations WHERE id = ?", [name])
     if known is None:
@@ -36,8 +34,7 @@ def take_in(connection: Connection, chat: ImportedChat, title: str, now: datetim
         str(each) for (each,) in rows(connection, "SELECT id FROM messages WHERE conversation_id = ?", [name])
     }
     ids, last, added = list[str](), began, 0
-    for place, node in enumerate(chat.nodes):
-        message_id = chat.message_id(place)
+    for message_id, node in zip(chat.message_ids(), chat.nodes, strict=True):
         if (
             message_id not in held
             and row(connection, "SELECT 1 FROM messages WHERE id = ?", [message_id]) is not None

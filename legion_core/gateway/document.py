@@ -44,7 +44,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 def document_of(chat: ImportedChat, now: datetime) -> bytes:
     """An imported chat as a document, under the ids it gets here; messages without a moment have the chat's, or `now`."""
     began = chat.at or now
-    ids = [chat.message_id(place) for place in range(len(chat.nodes))]
+    ids = chat.message_ids()
     dates = [node.at or began for node in chat.nodes]
     made = Document(
         id=chat.id,

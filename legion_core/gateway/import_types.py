@@ -59,12 +59,15 @@ class ImportedChat:
         )
         return "imp_" + blake2b(_ENCODE(told), digest_size=12).hexdigest()
 
-    def message_id(self, place: int) -> str:
-        """A message's id here, the same for the same message."""
-        key = self.nodes[place].key
-        if self.own_id and key:
-            return key
-        return "msg_" + blake2b(_ENCODE((self.id, key or place)), digest_size=12).hexdigest()
+    def message_ids(self) -> list[str]:
+        """Each message's id here, the same for the same message."""
+        own, name = bool(self.own_id), self.id  # the name covers all that is said: it is reckoned once
+        return [
+            node.key
+            if own and node.key
+            else "msg_" + blake2b(_ENCODE((name, node.key or place)), digest_size=12).hexdigest()
+            for place, node in enumerate(self.nodes)
+        ]
 
 
 @dataclass(slots=True)

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from legion_core.gateway.conversation_types import ImportProgress
 from legion_core.gateway.import_chats import Notes, open_chats, read_chats
 from legion_core.gateway.import_stream import CutShort, objects_in
-from legion_core.gateway.types import ImageBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from legion_core.gateway.import_types import ImportedChat, Node
+from legion_core.gateway.types import (
+    ImageBlock,
+    Message,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
 from legion_core.kernel.errors import InvalidInput
 from legion_core.testing.gateway import open_gateway
 from legion_core.testing.scripted import ScriptedProvider, say
@@ -423,3 +431,21 @@ def test_an_import_tells_how_far_it_is_and_goes_on_after_being_cancelled(tmp_pat
             assert told[-1].read_bytes == path.stat().st_size
 
     run(scenario())
+
+
+def test_a_long_session_is_read_once_for_the_names_of_its_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Message(role="user", content=(TextBlock(text="words"),))
+    chat = ImportedChat(
+        nodes=[Node(message=told, parent=place - 1 if place else None) for place in range(50)]
+    )
+    asked: list[str] = []
+    whole = ImportedChat.id.fget
+    assert whole is not None
+
+    def counted(self: ImportedChat) -> str:
+        asked.append(whole(self))
+        return asked[-1]
+
+    monkeypatch.setattr(ImportedChat, "id", property(counted))
+    assert len(set(chat.message_ids())) == 50
+    assert len(asked) == 1
