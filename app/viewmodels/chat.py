@@ -34,6 +34,7 @@ from legion_core.api.types import (
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
     from legion_core.api.types import ImageBlock
+    from legion_core.gateway.types import ToolResultBlock
 
 LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
 EARLY_MAX = 512  # facts of a chat whose id is not known yet
@@ -164,6 +165,10 @@ class ChatViewModel(QObject):
     def thinking_of(self, message_id: str) -> str:
         """The whole reasoning of an answer, growing ones included."""
         return self._held.thinking_of(message_id)
+
+    def results_of(self, answer: ChatMessage) -> "dict[str, ToolResultBlock]":
+        """What the calls of an answer gave, by the calls' ids, as far as it is known."""
+        return self._held.results_of(answer)
 
     def question_of(self, answer: ChatMessage) -> ChatMessage | None:
         """What the answer answers."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from legion_core.api.types import ContextShares, CurationEdit, CurationMeter, SeenPart
 
 NOTHING: Final = "Nothing to curate"
+LONG_TOKENS = (
+    20_000  # of a chat that was never sent, such as an imported one: its view is made when it is opened
+)
 STRATEGIES: Final[dict[str, tuple[str, str]]] = {
     "strip_thinking": ("Strip thinking", "earlier answer"),
     "distill_tool_result": ("Distil tool results", "long output"),
@@ -103,6 +106,7 @@ class CurationViewModel(QObject):
         self.last_edit = 0
         """The number of the latest edit that stands; 0 where there is none."""
         self.is_watched = False
+        self._prepared: str = ""
         chat.opened.connect(self._on_opened)
         bridge.watch(self._on_facts, AnswerEnded, CurationChanged)
         self._on_opened()
@@ -243,10 +247,20 @@ class CurationViewModel(QObject):
             if place == self._place:
                 self.meter, self.shares = found
                 self.changed.emit()
+                self._prepare()
 
         self._bridge.launch("curation.meter", ask, done, lambda _: None)
         if self.is_watched:
             self._load_parts()
+
+    def _prepare(self) -> None:
+        """A long chat that was never sent has no view yet: made now, its first question does not wait for it."""
+        meter, shares, place = self.meter, self.shares, self._place
+        if meter is None or shares is None or meter.naive_tokens or not meter.is_on:
+            return
+        if place != self._prepared and shares.history + shares.newest >= LONG_TOKENS:
+            self._prepared = place
+            self._bridge.launch("curation.prepare", lambda legion: legion.curation.prepare(place))
 
     def _load_parts(self) -> None:
         place = self._place

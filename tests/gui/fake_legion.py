@@ -375,6 +375,9 @@ class FakeCuration:
     async def keep(self, conversation_id: str, message_id: str) -> None:
         self.calls.append(("keep", conversation_id, message_id))
 
+    async def prepare(self, conversation_id: str) -> None:
+        self.calls.append(("prepare", conversation_id))
+
     async def set_on(self, conversation_id: str, is_on: bool) -> None:
         self.calls.append(("set_on", conversation_id, is_on))
         self.told[conversation_id] = msgspec.structs.replace(await self.meter(conversation_id), is_on=is_on)

@@ -162,15 +162,10 @@ class Reading(QWidget):
         if made.id in self.model:
             self.model.replace(made)
 
-    def _below(self, answer: Any) -> Any:
-        """The message after this one, if there is one."""
-        shown = self._services.chat.messages
-        place = next((at for at, each in enumerate(shown) if each.id == answer.id), len(shown))
-        return shown[place + 1] if place + 1 < len(shown) else None
-
     def _on_calls_loaded(self) -> None:
-        for message in self._services.chat.messages:
-            for made in cards_of(message, self._tools.call_of, self._below(message)):
+        chat = self._services.chat
+        for message in chat.messages:
+            for made in cards_of(message, self._tools.call_of, chat.results_of(message)):
                 if made.id in self.model:
                     self.model.replace(made)
 
@@ -239,7 +234,9 @@ class Reading(QWidget):
         ]
         if message.calls:
             made += cards_of(
-                message, self._tools.call_of if self._tools is not None else None, self._below(message)
+                message,
+                self._tools.call_of if self._tools is not None else None,
+                chat.results_of(message),
             )
         error = failure(message)
         return [*made, error] if error is not None else made

@@ -23,20 +23,18 @@ def card_id(answer_id: str, place: int) -> str:
     return f"{answer_id}.call.{place}"
 
 
-def cards_of(message: Any, call_of: Any, below: Any = None) -> list[Message]:
+def cards_of(message: Any, call_of: Any, results: Any) -> list[Message]:
     """The cards below an answer; `call_of` gives what is known of a call beyond the answer's own words.
 
-    `below` is the message after it: of a call that was not made here, such as an imported one, it has the result.
+    `results` are what was told of calls by their ids: also of one that was not made here, such as an imported one.
     """
-    below = None if below is None or below.status == "streaming" else below
-    results = {} if below is None else {block.call_id: block for block in below.results}
     found: list[Message] = []
     for place, block in enumerate(message.calls):
         call = call_of(message.id, place) if call_of is not None else None
         if call is not None:
             found.append(card(call))
         else:
-            found.append(_bare(message.id, place, block, results.get(block.id), is_past=below is not None))
+            found.append(_bare(message, place, block, results.get(block.id)))
     return found
 
 
@@ -62,16 +60,14 @@ def card(call: Any) -> Message:
     )  # fmt: skip
 
 
-def _bare(answer_id: str, place: int, block: Any, result: Any, *, is_past: bool) -> Message:
-    state: ToolState = "running"
-    words, parts = "Wanted", [_lines(block.arguments)]
+def _bare(answer: Any, place: int, block: Any, result: Any) -> Message:
+    state: ToolState = "running" if answer.status == "streaming" else "stopped"
+    words, parts = "Wanted" if state == "running" else "No result", [_lines(block.arguments)]
     if result is not None:
         state, words = ("failed", "Failed") if result.is_error else ("done", "Done")
         parts.append(_cut(result.text, RESULT_LINES_MAX))
-    elif is_past:
-        state, words = "stopped", "Not called"
     tool = Tool(name=block.name, argument=_brief(block.arguments), state=state, result=words)
-    return Message(id=card_id(answer_id, place), role="tool", text="\n\n".join(parts), tool=tool)
+    return Message(id=card_id(answer.id, place), role="tool", text="\n\n".join(parts), tool=tool)
 
 
 def _body(call: Any) -> str:

@@ -67,6 +67,18 @@ def words(widget: QWidget) -> str:
     return "\n".join(each.text() for each in widget.findChildren(QLabel) if each.isVisible())
 
 
+@pytest.mark.parametrize(("history", "is_made"), [(400, False), (38_000, True)])
+def test_a_long_chat_that_was_never_sent_is_curated_when_it_is_opened(
+    person: Person, history: int, *, is_made: bool
+) -> None:
+    person.legion.chat.history_tokens = history
+    place = opened(person)
+    assert (("prepare", place) in person.legion.curation.calls) is is_made
+    person.services.chat.reload()
+    person.settle()
+    assert person.legion.curation.calls.count(("prepare", place)) == is_made
+
+
 @pytest.mark.requirement("curation.seen")
 def test_a_chat_of_one_turn_honestly_has_nothing_to_curate(person: Person) -> None:
     assert person.window.findChild(QWidget, "curation.meter") is None, "a new chat costs nothing"
