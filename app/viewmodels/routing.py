@@ -192,9 +192,9 @@ class RoutingViewModel(QObject):
             self.refresh()
 
     def _first(self) -> str:
-        """What deserves a look: an instance that is shut, else the nearest one."""
+        """What deserves a look: an instance that is shut, else the first of the nearest tier."""
         shut = [card.name for card in self.cards if card.state in ("open", "half_open", "probing")]
-        return shut[0] if shut else self.cards[-1].name
+        return shut[0] if shut else next(rung.cards[0].name for rung in reversed(self.rungs) if rung.cards)
 
     def _on_failure(self, sentence: str) -> None:
         self._is_loading = False

@@ -156,7 +156,7 @@ def card_of(place: Place, at: datetime) -> Card:
         faults=tuple(
             Fault(
                 at=f"{failure.at.astimezone(at.tzinfo):%H:%M:%S}",
-                words=OUTCOME_WORDS.get(failure.outcome, failure.outcome.replace("_", " ")).capitalize(),
+                words=_fault_words(row.name, failure.outcome, failure.why),
                 took=wording.duration(failure.duration_s),
                 why=failure.why,
             )
@@ -164,6 +164,12 @@ def card_of(place: Place, at: datetime) -> Card:
         ),
         waits=tuple(point.first_token_s for point in measured.points),
     )
+
+
+def _fault_words(instance: str, outcome: str, why: str) -> str:
+    """What was said, without the instance's name that stands above: `529: the model is overloaded`."""
+    said = why.removeprefix(f"{instance} answered ") if why.startswith(f"{instance} answered ") else ""
+    return said or OUTCOME_WORDS.get(outcome, outcome.replace("_", " ")).capitalize()
 
 
 def _models(place: Place) -> str:
@@ -182,7 +188,7 @@ def _figures(place: Place, at: datetime) -> str:
     if measured.tokens_per_s is not None:
         parts.append(wording.rate(measured.tokens_per_s))
     if not parts:
-        parts.append("not asked in the last hour")
+        parts.append("no answer this hour" if measured.requests else "not asked")
     return "  ".join((*parts, _spent(place)))
 
 
@@ -190,8 +196,8 @@ def _spent(place: Place) -> str:
     """Free only where it is known to be: an unknown price is said, never shown as nothing."""
     measured = place.measured
     if measured.unpriced:
-        known = f"{wording.money(measured.spent_usd)} and " if measured.spent_usd else ""
-        return f"{known}price unknown"
+        # How many are of unknown price says the inspector; a card is too narrow for both.
+        return f"over {wording.money(measured.spent_usd)}" if measured.spent_usd else "price unknown"
     if measured.spent_usd:
         return wording.money(measured.spent_usd)
     prices = [offer.price for offer in place.row.models]
@@ -218,7 +224,8 @@ def _facts(place: Place) -> tuple[tuple[str, str], ...]:
 def _spent_exactly(place: Place) -> str:
     measured = place.measured
     if measured.unpriced:
-        return f"{wording.money(measured.spent_usd)}, {wording.count(measured.unpriced)} of unknown price"
+        known = f"{wording.money(measured.spent_usd)}, " if measured.spent_usd else ""
+        return f"{known}{wording.count(measured.unpriced)} of unknown price"
     return _spent(place)
 
 

@@ -27,7 +27,6 @@ NEEDS: tuple[tuple[Capability, str, str], ...] = (
     ("structured_output", "JSON", "No structured output"),
 )
 CONTEXTS = ((0, "Any length"), (8_192, "8k context"), (32_768, "32k context"), (131_072, "128k context"))
-PLACES = ("Chosen", "Second", "Third", "Fourth")
 REACHES: tuple[tuple[str, str], ...] = (
     ("", "Any tier"),
     ("local", "Only this computer"),
@@ -60,8 +59,8 @@ def candidates_of(decision: RouteDecision) -> tuple[Candidate, ...]:
     tried = [
         Candidate(
             tier=lane.tier.word,
-            name=lane.name,
-            word=PLACES[at] if at < len(PLACES) else f"{at + 1}th",
+            name=wording.lane(lane.instance, lane.offer.id),
+            word="Chosen" if at == 0 else wording.place(at + 1),
             why=_price(lane) if at == 0 else "Only if those before it fail",
             is_chosen=at == 0,
         )
@@ -70,7 +69,7 @@ def candidates_of(decision: RouteDecision) -> tuple[Candidate, ...]:
     out = [
         Candidate(
             tier=entry.lane.tier.word,
-            name=entry.lane.name,
+            name=wording.lane(entry.lane.instance, entry.lane.offer.id),
             word=_word(entry),
             why=entry.why,
             is_left_out=True,

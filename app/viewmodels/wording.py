@@ -11,6 +11,7 @@ LICENCES = {
     "cc-by-sa-4.0": "CC-BY-SA-4.0", "openrail": "OpenRAIL", "gemma": "Gemma", "llama2": "Llama 2",
     "llama3": "Llama 3", "llama3.1": "Llama 3.1", "llama3.2": "Llama 3.2", "llama3.3": "Llama 3.3",
 }  # fmt: skip
+OWN_TIERS = ("local", "direct", "fleet")
 
 
 def size(count_bytes: int) -> str:
@@ -86,12 +87,28 @@ def money(usd: float | None) -> str:
     """`$0.0041` below one cent, `$0.14` above; None is `price unknown`, never free."""
     if usd is None:
         return "price unknown"
-    return f"${usd:.4f}" if usd < 0.01 else f"${usd:,.2f}"
+    return f"${usd:.4f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
 def price(usd: float | None, tier: str) -> str:
-    """A cost in a badge: a local answer without a price is `free`."""
-    return "free" if tier == "local" and not usd else money(usd)
+    """A cost in a badge: an answer of one's own machines that cost nothing is `free`."""
+    return "free" if (tier == "local" and usd is None) or (tier in OWN_TIERS and usd == 0) else money(usd)
+
+
+def model(name: str) -> str:
+    """A model as it is shown: of a file named by its whole path, the file."""
+    return name.rpartition("/")[2] if name.startswith("/") else name
+
+
+def place(number: int) -> str:
+    """`2nd`, `11th`, `23rd`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def lane(instance: str, name: str) -> str:
+    """`box/qwen3-32b`."""
+    return f"{instance}/{model(name)}"
 
 
 def spent_today(usd: float, unknown: int = 0) -> str:

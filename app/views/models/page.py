@@ -97,6 +97,9 @@ class ModelsPage(PageFrame):
         services.providers.changed.connect(self._show_providers)
         services.bridge.connected.connect(self._visit)
         self._visit()
+        # Another page may have asked for all this before, such as the one of the first start: it is not told again.
+        self._show_models()
+        self._show_providers()
         self._show_tab("installed")
 
     # The main area
@@ -174,6 +177,7 @@ class ModelsPage(PageFrame):
         fill(layout, bar, line(), self.installed_head)
         layout.addWidget(self.installed, 1)
         layout.addWidget(self.installed_empty, 1)
+        self.installed_empty.hide()
         return page
 
     def _make_discover(self) -> QWidget:

@@ -122,6 +122,10 @@ class InstanceCard(QAbstractButton):
             "text.secondary",
         )  # fmt: skip
 
+    def nextCheckState(self) -> None:
+        # Which card is chosen says the ladder: a press on the chosen one must not put it out.
+        self.setChecked(True)
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         self._wish(self.card.name, "menu")
 

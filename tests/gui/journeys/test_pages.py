@@ -35,6 +35,18 @@ def test_models_are_walked_by_arrows_and_the_inspector_follows(person: Person) -
     assert page.model_panel.unload_button.isHidden()
 
 
+def test_models_that_another_page_asked_for_stand_on_the_page_when_it_opens(person: Person) -> None:
+    person.services.models.visit()
+    person.services.providers.visit()
+    person.settle()
+    page = models_page(person)
+    assert [line.title for line in page.installed.lines.rows] == [
+        row.name for row in person.services.models.all_rows
+    ]
+    assert page.providers.lines.rows
+    assert page.installed_empty.isHidden()
+
+
 def test_the_context_slider_reckons_the_fit_anew(person: Person) -> None:
     page = models_page(person)
     page.model_panel.context.setFocus()

@@ -78,6 +78,13 @@ def test_an_instance_is_chosen_and_reset_by_mouse(person: Person) -> None:
     assert person.legion.providers.calls[-1] == ("reset", "openai-main")
 
 
+def test_a_chosen_card_stays_chosen_when_it_is_pressed_again(person: Person) -> None:
+    page = routing_page(person)
+    for _ in range(2):
+        person.qtbot.mouseClick(card(page, "built-in"), Qt.MouseButton.LeftButton)
+        assert [name for name, made in page.ladder.cards.items() if made.isChecked()] == ["built-in"]
+
+
 def test_a_card_has_a_menu_of_what_can_be_done_now(person: Person) -> None:
     page = routing_page(person)
     at = QPoint(5, 5)

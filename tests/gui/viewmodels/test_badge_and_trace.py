@@ -36,7 +36,7 @@ def answer(**fields: object) -> ChatMessage:
 def test_the_badge_says_tier_instance_tokens_time_speed_and_cost() -> None:
     badge = badge_of(answer())
     assert badge is not None
-    assert badge.parts == ("fleet", "gpu-2 qwen3-32b", "402 tok", "6.1 s", "73 tok/s", "$0.0000")
+    assert badge.parts == ("fleet", "gpu-2 qwen3-32b", "402 tok", "6.1 s", "73 tok/s", "free")
     assert [(step.tier, step.is_failed) for step in badge.steps] == [("direct", True), ("fleet", False)]
 
 

@@ -10,6 +10,7 @@ from app.viewmodels.routing import RoutingViewModel
 from app.viewmodels.routing_cards import card_of, figures_of
 from legion_core.api.routes import AttemptBegan, AttemptEnded, Figures, Ladder, Measured, Place
 from legion_core.api.types import ModelOffer, Price, ProviderRow
+from legion_core.gateway.measures import Failure
 from tests.gui.conftest import Stage
 from tests.gui.fake_legion import NOW
 
@@ -94,7 +95,7 @@ def test_a_price_that_is_unknown_is_said_and_never_shown_as_nothing() -> None:
     assert "$0.00" in card_of(Place(row=priced), NOW).figures
     assert "free" in card_of(Place(row=local), NOW).figures
     half = Measured(spent_usd=0.5, unpriced=2)
-    assert "$0.50 and price unknown" in card_of(Place(row=priced, measured=half), NOW).figures
+    assert "over $0.50" in card_of(Place(row=priced, measured=half), NOW).figures
     ladder = Ladder(at=NOW, rungs=(), figures=Figures(requests=4, stayed_local=3, spent_usd=0.14, unpriced=2))
     shown = {caption: (figure, note) for caption, figure, note in figures_of(ladder)}
     assert shown["Spend today"] == ("$0.14", "2 of unknown price")
@@ -133,6 +134,36 @@ def test_a_wait_counts_down_and_at_its_end_the_ladder_is_read_again(
     card = next(card for card in routing.cards if card.name == "openai-main")
     assert card.pill(routing.now()) == "Half-open"
     assert not routing._tick.isActive()
+
+
+def test_who_failed_every_time_was_asked_and_did_not_answer() -> None:
+    failed = Measured(
+        requests=2,
+        failures=(
+            Failure(at=NOW, outcome="overloaded", why="box answered 529: try later", duration_s=0.1),
+            Failure(at=NOW, outcome="connection_lost", why="box cannot be reached.", duration_s=0.1),
+        ),
+    )
+    card = card_of(Place(row=ROW, measured=failed), NOW)
+    assert card.figures == "no answer this hour  price unknown"
+    assert [fault.words for fault in card.faults] == ["529: try later", "Connection lost"]
+    assert card_of(Place(row=ROW), NOW).figures == "not asked  price unknown"
+
+
+def test_the_inspector_says_how_many_are_of_unknown_price_and_no_sum_of_nothing() -> None:
+    card = card_of(Place(row=ROW, measured=Measured(unpriced=3)), NOW)
+    assert dict(card.facts)["Spent today"] == "3 of unknown price"
+
+
+def test_where_all_is_well_the_first_of_the_nearest_tier_is_shown(stage: Stage) -> None:
+    rows = stage.legion.providers.rows
+    for name in list(rows):
+        rows[name] = msgspec.structs.replace(rows[name], circuit="closed", retry_in_s=0.0, tier="local")
+    made = RoutingViewModel(stage.bridge, stage.now)
+    stage.connect()
+    made.watch(True)
+    assert made.selected == made.rungs[-1].cards[0].name
+    made.watch(False)
 
 
 def test_an_instance_that_is_shut_is_shown_first(routing: RoutingViewModel) -> None:

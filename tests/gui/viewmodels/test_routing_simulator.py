@@ -40,7 +40,7 @@ def test_every_lane_is_named_in_its_order_or_with_its_reason() -> None:
     )
     assert [(row.word, row.is_chosen, row.is_left_out) for row in found] == [
         ("Chosen", True, False),
-        ("Second", False, False),
+        ("2nd", False, False),
         ("No vision", False, True),
         ("Circuit open", False, True),
         ("Too long", False, True),

@@ -23,17 +23,31 @@ def test_sizes_are_decimal(value: int, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("usd", "said"),
-    [(None, "price unknown"), (0.0, "$0.0000"), (0.00412, "$0.0041"), (0.14, "$0.14"), (1234.5, "$1,234.50")],
+    [(None, "price unknown"), (0.0, "$0.00"), (0.00412, "$0.0041"), (0.14, "$0.14"), (1234.5, "$1,234.50")],
 )
 def test_money_has_four_places_below_one_cent(usd: float | None, said: str) -> None:
     assert wording.money(usd) == said
 
 
-def test_only_a_local_answer_without_a_price_is_free() -> None:
+def test_only_what_answers_on_machines_of_ones_own_is_free() -> None:
     assert wording.price(0.0, "local") == "free"
     assert wording.price(None, "local") == "free"
     assert wording.price(None, "cloud") == "price unknown"
-    assert wording.price(0.0, "fleet") == "$0.0000"
+    assert wording.price(0.0, "fleet") == "free"
+    assert wording.price(None, "fleet") == "price unknown"
+    assert wording.price(0.2, "fleet") == "$0.20"
+    assert wording.price(0.0, "frontier") == "$0.00"
+
+
+def test_places_are_counted_as_they_are_said() -> None:
+    assert [wording.place(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th",
+    ]  # fmt: skip
+
+
+def test_a_model_named_by_the_path_of_its_file_is_shown_by_the_file() -> None:
+    assert wording.lane("box", "/srv/models/smol.gguf") == "box/smol.gguf"
+    assert wording.lane("router", "anthropic/claude-sonnet-4-5") == "router/anthropic/claude-sonnet-4-5"
 
 
 def test_unknown_prices_are_said_beside_the_sum() -> None:
