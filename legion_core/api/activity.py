@@ -76,6 +76,12 @@ def _index(
         lines = requests.index(connection, _request_filter(query, since), limit + 1)
         newest_request = datetime.fromisoformat(lines[0][0]) if lines else newest_request
         is_cut |= len(lines) > limit
+        if not found:  # one kind alone is in order as it is: no moment has to be read
+            return ActivityIndex(
+                keys=tuple(f"r{request}" for _, request in reversed(lines[:limit])),
+                mark=ActivityMark(task=newest_task, request=newest_request),
+                is_cut=is_cut,
+            )
         # Both are in order already: this merges rather than sorts.
         found += [(_ms(at), f"r{request}") for at, request in lines[:limit]]
     found.sort(key=lambda each: each[0])

@@ -196,6 +196,8 @@ _CONVERSATIONS = """
     SELECT conversation FROM requests WHERE conversation <> '' AND at >= ? AND cost_usd > 0
     UNION SELECT conversation FROM reservations WHERE conversation <> '' ORDER BY 1 LIMIT 100
 """
+# The second condition says again what the first does, so that the index of conversations is taken: it holds no others.
+_SPENT_IN_CONVERSATION = "SELECT sum(cost_usd) FROM requests WHERE conversation = ? AND conversation <> ''"
 # What nobody owns any more was held by a killed process, and only for its day.
 _HELD_OF_CONVERSATION = (
     "SELECT sum(usd) FROM reservations WHERE conversation = ? AND (owner <> '' OR day = ?)"
@@ -222,7 +224,7 @@ def standing(connection: Connection, account: _Account, limits: Limits) -> list[
             )
         )
     if limits.conversation_usd > 0 and conversation:
-        spent = _sum(connection, "SELECT sum(cost_usd) FROM requests WHERE conversation = ?", conversation)
+        spent = _sum(connection, _SPENT_IN_CONVERSATION, conversation)
         held = _sum(connection, _HELD_OF_CONVERSATION, conversation, day)
         found.append(
             BudgetRow(

@@ -11,7 +11,7 @@ from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
 from legion_core.gateway.ledger_writing import write_bills
 from legion_core.gateway.types import Attempt, Request, Usage
 from legion_core.kernel.clock import Clock
-from legion_core.storage.sqlite import Database, Migration, Value, rows
+from legion_core.storage.sqlite import Connection, Database, Migration, Value, rows
 
 MIGRATIONS = (
     Migration(
@@ -67,16 +67,36 @@ MIGRATIONS = (
         ALTER TABLE totals ADD COLUMN saved_unpriced INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    # The same sums by conversation.
+    Migration(
+        name="ledger-0004",
+        sql="""
+        CREATE TABLE conversation_totals(
+            day TEXT NOT NULL, conversation TEXT NOT NULL, newest TEXT NOT NULL, attempts INTEGER NOT NULL,
+            input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cost_usd REAL NOT NULL,
+            unpriced INTEGER NOT NULL, cache_read_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
+            thinking_tokens INTEGER NOT NULL, saved_tokens INTEGER NOT NULL, saved_usd REAL NOT NULL,
+            saved_unpriced INTEGER NOT NULL, PRIMARY KEY(day, conversation)
+        ) WITHOUT ROWID;
+        INSERT INTO conversation_totals
+            SELECT substr(a.at, 1, 10), r.conversation, max(a.at), count(*), sum(a.input_tokens),
+                   sum(a.output_tokens), coalesce(sum(a.cost_usd), 0.0), sum(a.cost_usd IS NULL),
+                   sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens), sum(a.saved_tokens),
+                   coalesce(sum(a.saved_usd), 0.0), sum(a.saved_usd IS NULL)
+            FROM requests r JOIN attempts a ON a.request = r.id WHERE r.conversation <> '' GROUP BY 1, 2;
+        """,
+    ),
 )
 
 SPEED_TOKENS_MIN = 8  # a shorter answer says nothing about speed
 
 
+# The requests lead: a page is then read from the end of an index, however many there are before it.
 _ATTEMPTS = """
     SELECT a.request, a.attempt, a.tier, a.instance, a.model, a.input_tokens, a.output_tokens, a.cache_read_tokens,
            a.cache_write_tokens, a.thinking_tokens, a.is_estimated, a.cost_usd, a.outcome, a.why, a.at, a.duration_s,
            a.first_token_s, r.conversation, r.dialect, r.client, a.saved_tokens, a.saved_usd
-    FROM attempts a JOIN requests r ON r.id = a.request
+    FROM requests r CROSS JOIN attempts a ON a.request = r.id
 """
 _SUMMARY = """
     SELECT {by}, sum(attempts), sum(input_tokens), sum(output_tokens), sum(cost_usd), sum(unpriced),
@@ -85,11 +105,10 @@ _SUMMARY = """
     FROM totals WHERE day >= ? GROUP BY 1 ORDER BY 1 DESC LIMIT 1000
 """
 _BY_CONVERSATION = """
-    SELECT r.conversation, count(*), sum(a.input_tokens), sum(a.output_tokens), coalesce(sum(a.cost_usd), 0.0),
-           sum(a.cost_usd IS NULL), sum(a.cache_read_tokens), sum(a.cache_write_tokens), sum(a.thinking_tokens),
-           sum(a.saved_tokens), coalesce(sum(a.saved_usd), 0.0), sum(a.saved_usd IS NULL)
-    FROM requests r JOIN attempts a ON a.request = r.id
-    WHERE r.conversation <> '' AND r.at >= ? GROUP BY 1 ORDER BY max(r.at) DESC LIMIT 1000
+    SELECT conversation, sum(attempts), sum(input_tokens), sum(output_tokens), sum(cost_usd), sum(unpriced),
+           sum(cache_read_tokens), sum(cache_write_tokens), sum(thinking_tokens), sum(saved_tokens), sum(saved_usd),
+           sum(saved_unpriced)
+    FROM conversation_totals WHERE day >= ? GROUP BY 1 ORDER BY max(newest) DESC LIMIT 1000
 """
 _SUMMARIES: dict[By, str] = {
     by: _BY_CONVERSATION if by == "conversation" else _SUMMARY.format(by=by) for by in get_args(By)
@@ -98,6 +117,19 @@ _SPEEDS = """
     SELECT instance || '/' || model, output_tokens / (duration_s - first_token_s), max(at)
     FROM (SELECT * FROM attempts ORDER BY at DESC LIMIT 2000)
     WHERE outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY 1
+"""
+
+# The days come from the sums, so that no more than these days' attempts are read.
+_ANSWERED_ON = """
+    SELECT model, day FROM (
+        SELECT model, day, row_number() OVER (PARTITION BY model ORDER BY day DESC) AS place
+        FROM (SELECT DISTINCT model, day FROM totals WHERE instance = ? AND outcome = 'succeeded')
+    ) WHERE place <= 3 ORDER BY day DESC
+"""
+_NEWEST_SPEED = """
+    SELECT output_tokens / (duration_s - first_token_s), at FROM attempts
+    WHERE at >= ? || 'T' AND at < ? || 'U' AND instance = ? AND model = ? AND outcome = 'succeeded'
+        AND output_tokens >= ? AND duration_s > first_token_s ORDER BY at DESC LIMIT 1
 """
 
 
@@ -161,10 +193,13 @@ class Ledger:
         """Attempts, newest request first; of one request or one conversation if named."""
         where, args = "", list[Value]()
         if request:
-            where, args = "WHERE a.request = ?", [request]
+            where, args = "WHERE r.id = ?", [request]
         elif conversation:
-            where, args = "WHERE r.conversation = ?", [conversation]
-        sql = f"{_ATTEMPTS} {where} ORDER BY r.at DESC, a.request DESC, a.attempt LIMIT ? OFFSET ?"
+            where, args = (
+                "WHERE r.conversation = ? AND r.conversation <> ''",
+                [conversation],
+            )  # as the index has it
+        sql = f"{_ATTEMPTS} {where} ORDER BY r.at DESC, r.id DESC, a.attempt LIMIT ? OFFSET ?"
         found = await self._database.read(lambda connection: rows(connection, sql, [*args, limit, offset]))
         return tuple(_ledger_row(row) for row in found)
 
@@ -184,18 +219,22 @@ class Ledger:
         return {str(lane): float(str(speed)) for lane, speed, _ in found}
 
     async def speeds(self, instance: str) -> dict[str, tuple[float, datetime]]:
-        """Tokens per second of the newest long enough answer of each model of `instance`, and when it was."""
-        found = await self._database.read(
-            lambda connection: rows(
-                connection,
-                "SELECT model, output_tokens / (duration_s - first_token_s), max(at) FROM attempts WHERE instance = ? "
-                "AND outcome = 'succeeded' AND output_tokens >= ? AND duration_s > first_token_s GROUP BY model",
-                [instance, SPEED_TOKENS_MIN],
-            )
-        )
-        return {
-            str(model): (float(str(speed)), datetime.fromisoformat(str(at))) for model, speed, at in found
-        }
+        """Tokens per second of the newest long enough answer of each model of `instance`, and when it was.
+
+        Of a model it is looked for on the newest three days on which it answered.
+        """
+
+        def work(connection: Connection) -> dict[str, tuple[float, datetime]]:
+            found = dict[str, tuple[float, datetime]]()
+            for model, day in rows(connection, _ANSWERED_ON, [instance]):
+                if str(model) in found:
+                    continue
+                newest = rows(connection, _NEWEST_SPEED, [day, day, instance, model, SPEED_TOKENS_MIN])
+                for speed, at in newest:
+                    found[str(model)] = float(str(speed)), datetime.fromisoformat(str(at))
+            return found
+
+        return await self._database.read(work)
 
     async def spent_today(self) -> tuple[float, int]:
         """USD of the current UTC day, and how many attempts of it have an unknown price."""

@@ -124,7 +124,7 @@ def _where(wanted: RequestFilter) -> tuple[str, list[Value]]:
             parts.append("r.outcome NOT IN ('succeeded', 'cancelled')")
         add(f"({' OR '.join(parts)})", *plain)
     if wanted.conversation:
-        add("r.conversation = ?", wanted.conversation)
+        add("r.conversation = ? AND r.conversation <> ''", wanted.conversation)  # as the index has it
     if wanted.since is not None:
         add("r.at >= ?", iso(wanted.since.astimezone(UTC)))
     if wanted.until is not None:

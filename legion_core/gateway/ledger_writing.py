@@ -29,7 +29,12 @@ _ADDED = """
         saved_tokens = saved_tokens + excluded.saved_tokens, saved_usd = saved_usd + excluded.saved_usd,
         saved_unpriced = saved_unpriced + excluded.saved_unpriced
 """
-Key = tuple[str, str, str, str, str, str]  # day, client, tier, instance, model, outcome: one row of sums
+_CONVERSATION_TOTALS = """
+    INTO conversation_totals(day, conversation, newest, attempts, input_tokens, output_tokens, cost_usd, unpriced,
+        cache_read_tokens, cache_write_tokens, thinking_tokens, saved_tokens, saved_usd, saved_unpriced)
+"""
+_ADDED_NEWER = f"{_ADDED.rstrip()}, newest = max(newest, excluded.newest)"
+Key = tuple[str, ...]  # day, client, tier, instance, model, outcome; or day, conversation: one row of sums
 
 
 @lru_cache(maxsize=512)
@@ -54,7 +59,8 @@ def write_bills(connection: Connection, bills: Sequence[Bill]) -> None:
     heads = [_head(bill) for bill in bills]
     new = {name for (name,) in insert(connection, "OR IGNORE INTO requests", heads, "RETURNING id")}
     attempts = list[tuple[Value, ...]]()
-    sums = dict[Key, tuple[float, ...]]()
+    sums, by_conversation = dict[Key, tuple[float, ...]](), dict[Key, tuple[float, ...]]()
+    newest = dict[Key, str]()
     for bill in bills:
         if bill.request not in new:
             continue
@@ -65,9 +71,16 @@ def write_bills(connection: Connection, bills: Sequence[Bill]) -> None:
             at = iso(attempt.started_at)
             attempts.append((bill.request, *_columns(attempt, at), *saved))
             key = at[:10], client, attempt.tier, attempt.instance, attempt.model, attempt.outcome
-            _add(sums, key, _counted(attempt, *saved))
+            counted = _counted(attempt, *saved)
+            _add(sums, key, counted)
+            if bill.conversation:
+                key = at[:10], bill.conversation
+                _add(by_conversation, key, counted)
+                newest[key] = max(newest.get(key, ""), at)
     insert(connection, "OR IGNORE INTO attempts", attempts)
     insert(connection, _TOTALS, [(*key, *counted) for key, counted in sums.items()], _ADDED)
+    told = [(*key, newest[key], *counted) for key, counted in by_conversation.items()]
+    insert(connection, _CONVERSATION_TOTALS, told, _ADDED_NEWER)
 
 
 def _head(bill: Bill) -> tuple[Value, ...]:

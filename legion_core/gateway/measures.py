@@ -109,14 +109,15 @@ _DAY = """
            coalesce(sum(CASE WHEN cost_usd = 0.0 THEN output_tokens END), 0)
     FROM attempts WHERE at >= ? GROUP BY instance
 """
+# By `+request`, or the index of requests would be taken to group by, and with it all there ever was be read.
 _WHOLE = """
     SELECT count(*), coalesce(sum(NOT has_left), 0), (
-        SELECT count(DISTINCT broken.request) FROM attempts broken
+        SELECT count(DISTINCT +broken.request) FROM attempts broken
         WHERE broken.at >= ? AND broken.output_tokens > 0 AND broken.outcome NOT IN ('succeeded', 'cancelled')
             AND EXISTS (
                 SELECT 1 FROM attempts later WHERE later.request = broken.request AND later.attempt > broken.attempt
             )
-    ) FROM (SELECT max(tier <> 'local') AS has_left FROM attempts WHERE at >= ? GROUP BY request)
+    ) FROM (SELECT max(tier <> 'local') AS has_left FROM attempts WHERE at >= ? GROUP BY +request)
 """
 
 
