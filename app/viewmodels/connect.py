@@ -24,6 +24,7 @@ from legion_core.api.connect_types import Change, ConnectChanged
 from legion_core.api.mcp_types import McpCallChanged, McpClientsChanged, McpToolsChanged
 from legion_core.api.server_types import ServerChanged, ServerSpec
 from legion_core.api.types import LOCAL_OWNER, Event
+from legion_core.kernel.errors import LegionError
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
@@ -272,13 +273,22 @@ class ConnectViewModel(QObject):
         done: Callable[[Any], None],
         failed: Callable[[str], None],
     ) -> None:
-        """Register one and look at it; nothing of it can be called before it is approved."""
+        """Register one and look at it; nothing of it can be called before it is approved.
+
+        One that shows its tools only to whoever signs in is `done` too, in the state `signin`.
+        """
         spec = ServerSpec(name=name, command=command, env=env, url=url)
 
         async def act(legion: "Legion") -> Any:
             servers = legion.mcp.servers
             await servers.add(spec, LOCAL_OWNER)
-            return await servers.look(name, LOCAL_OWNER)
+            try:
+                return await servers.look(name, LOCAL_OWNER)
+            except LegionError:
+                found = await servers.get(name)
+                if found.state != "signin":
+                    raise
+                return found
 
         self._servers("add", act, done, failed)
 

@@ -163,6 +163,12 @@ class Grid(QListView):
         if place >= 0 and self.currentIndex().row() != place:
             self.setCurrentIndex(self.rows.index(place))
 
+    def choose(self, key: str) -> None:
+        """Stand on the row of this key, if there is one."""
+        place = next((at for at, row in enumerate(self.rows.rows) if row.key == key), -1)
+        if place >= 0:
+            self.setCurrentIndex(self.rows.index(place))
+
     def _current_changed(self) -> None:
         if self.current_key:
             self.chosen.emit(self.current_key)

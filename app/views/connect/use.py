@@ -32,6 +32,7 @@ class UseTab(QWidget):
         super().__init__()
         self._connect = connect
         self.dialog: QDialog | None = None
+        self._to_sign_in = ""
         self.add = button("Add a server…", "connect.server.add", self.open_add, icon="plus", small=True)
         head = row(margins=(16, 8, 12, 8), spacing=8)
         fill(
@@ -104,6 +105,10 @@ class UseTab(QWidget):
         dialog.open()
 
     def _approve(self, server: Any) -> None:
+        if server.state == "signin":
+            self._to_sign_in = server.name  # nothing to decide yet: its tools are seen after the sign-in
+            self._show()
+            return
         dialog = ApproveServer(self, server)
         dialog.accepted.connect(lambda: self._connect.approve(server.name, server.fingerprint))
         self._open(dialog)
@@ -154,6 +159,11 @@ class UseTab(QWidget):
         if rows and not self.grid.current_key:
             self.grid.setCurrentIndex(self.grid.rows.index(0))
         self._show_one()
+        server = self._connect.server(self._to_sign_in)
+        if server is not None and server.state == "signin":
+            self._to_sign_in = ""
+            self.grid.choose(server.name)
+            self.sign.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_one(self, *_: object) -> None:
         server = self._connect.server(self.grid.current_key)

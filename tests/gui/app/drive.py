@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from PySide6.QtWidgets import QLabel
+
 from app import bootstrap
 from app.views import window as window_module
 
@@ -106,6 +108,75 @@ def example_chain(window: Any, done: Callable[[Any], None]) -> None:
             "rail": rail,
         }
     )
+
+
+def sign_in(window: Any, done: Callable[[Any], None]) -> None:
+    """Add a server at SIGNED_AT by the Connect page, sign in with a browser of its own, approve it, and sign out again."""
+    import os
+    import threading
+    import urllib.request
+
+    from PySide6.QtGui import QDesktopServices
+    from PySide6.QtWidgets import QApplication, QPushButton
+
+    if window.services.status.status is None:
+        return
+    said: dict[str, Any] = window.property("said") or {"steps": [], "asked": "", "opened": []}
+    steps = said["steps"]
+
+    def step(name: str) -> None:
+        window.setProperty("said", {**said, "steps": [*steps, name]})
+
+    def click(name: str) -> None:
+        found = [
+            made
+            for top in QApplication.topLevelWidgets()
+            for made in top.findChildren(QPushButton, name)
+            if made.isVisible() and made.isEnabled()
+        ]
+        if found:
+            step(name)
+            found[0].click()
+
+    def browse(url: Any) -> bool:
+        said["opened"].append(url.toString())
+        threading.Thread(target=lambda: urllib.request.urlopen(url.toString(), timeout=60).read()).start()
+        return True
+
+    QDesktopServices.openUrl = browse  # type: ignore[method-assign, assignment]
+    page = window.go("connect")
+    server = page.connect_model.server("theirs")
+    match len(steps):
+        case 0:
+            page.run("add")
+            dialog = page.use.dialog
+            dialog.kind.choose("url")
+            dialog.name.setText("theirs")
+            dialog.url.setText(os.environ["SIGNED_AT"])
+            click("connect.addServer.act")
+        case 1 if server is not None and server.state == "signin":
+            said["words"] = page.use.sign.text()
+            said["has_focus"] = page.use.window().focusWidget() is page.use.sign
+            click("connect.server.signIn")
+        case 2:
+            question = QApplication.activeModalWidget()
+            if question is not None:
+                said["asked"] = " ".join(made.text() for made in question.findChildren(QLabel))
+                (act,) = (made for made in question.findChildren(QPushButton) if made.text() == "Open link")
+                step("open")
+                act.click()
+        case 3 if server is not None and server.is_signed_in and server.state in ("waiting", "new"):
+            click("connect.server.approve")
+        case 4:
+            click("connect.approveServer.act")
+        case 5 if server is not None and server.state in ("ready", "asleep"):
+            said["tools"] = [tool.name for tool in server.tools]
+            said["then"] = page.use.sign.text()
+            click("connect.server.signIn")
+        case 6 if server is not None and not server.is_signed_in:
+            done(said)
+        case _:
+            pass
 
 
 def immediately(window: Any, done: Callable[[Any], None]) -> None:
