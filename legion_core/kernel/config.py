@@ -143,12 +143,12 @@ def set_value(path: Path, key: str, value: SettingValue) -> Config:
     def edit(text: str) -> str:
         from legion_core.kernel.config_edit import with_value
 
-        return with_value(text, key, value)
+        after = with_value(text, key, value)
+        if get_value(parse(after), key) != value:
+            raise Bug(f"{key} cannot be written; {path.name} has an unusual form.")
+        return after
 
-    config = _change(path, edit)
-    if get_value(config, key) != value:
-        raise Bug(f"{key} was written but reads otherwise; {path.name} has an unusual form.")
-    return config
+    return _change(path, edit)
 
 
 def reset_value(path: Path, key: str) -> Config:

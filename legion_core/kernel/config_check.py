@@ -19,6 +19,7 @@ _KINDS: Mapping[object, str] = {
     list: "a list",
     str: "text",
     bool: "true or false",
+    type(None): "nothing",
     int: "a whole number",
     float: "a number",
 }

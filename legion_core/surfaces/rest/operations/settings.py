@@ -1,7 +1,5 @@
 """`/api/v1/settings` and `/api/v1/secrets`: the configuration in force; of secrets only their names."""
 
-from typing import Any
-
 import msgspec
 
 from legion_core.api.types import SettingRow
@@ -13,7 +11,7 @@ from legion_core.surfaces.rest.operations.models import Done
 class ValueBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A setting's new value, of the setting's own type."""
 
-    value: Any
+    value: bool | int | float | str | tuple[str, ...]
 
 
 class SecretBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
