@@ -56,14 +56,15 @@ class ShortWay:
         outlet = self._outlet
         if outlet is None or isinstance(chunk, Finished) or not outlet.is_open:
             return False
+        give, count = outlet.give, self._given.take
         for ready in self._reading.take(chunk):
-            self._given.take(ready)
-            outlet.give(ready)
+            count(ready)
+            give(ready)
         return True
 
     def _take(self, chunk: Chunk) -> bool:
         """See `base.Take`."""
-        is_taken = self.takes(chunk)
-        if is_taken:
+        if self.takes(chunk):
             self._patience.arrived()
-        return is_taken
+            return True
+        return False

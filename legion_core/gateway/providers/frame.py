@@ -13,12 +13,13 @@ PROBES: Final = ("a", "an other text, with ünd 🌊")
 class Frame:
     """The bytes before and behind the text of one kind of event."""
 
-    __slots__ = ("_around", "_before", "_behind")
+    __slots__ = ("_around", "_before", "_behind", "_from", "_to")
 
     def __init__(self, before: bytes, behind: bytes) -> None:
         self._before = before
         self._behind = behind
         self._around = len(before) + len(behind)
+        self._from, self._to = len(before), -len(behind)
 
     @classmethod
     def learned(cls, event: bytes, text: str, told_by: Callable[[bytes], str | None]) -> Self | None:
@@ -41,10 +42,10 @@ class Frame:
         if len(event) <= self._around:
             return None
         try:
-            text = event[len(self._before) : -len(self._behind)].decode()
+            text = event[self._from : self._to].decode()
         except UnicodeDecodeError:
             return None
-        return text if is_plain(text) else None
+        return text if text.isprintable() and '"' not in text and "\\" not in text else None  # as `is_plain`
 
 
 def is_plain(text: str) -> bool:

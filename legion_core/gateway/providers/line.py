@@ -67,7 +67,9 @@ class Line(asyncio.Protocol):
         self._http: Any = None  # the library of its parser
         self._parser: Any = None
         self._pieces = list[bytes]()
+        self.on_body = self._pieces.append  # asked by the parser: there may be many, so nothing of ours runs
         self._held = 0
+        self.read_bytes = 0  # since somebody took the count
         self._head_bytes = 0
         self._is_reading = True
         self._has_head = False
@@ -98,6 +100,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of an answer; anything behind a whole one makes the line useless."""
+        self.read_bytes += len(data)
         if not self._is_busy or self._is_whole:
             self._drop()
             return
@@ -106,16 +109,27 @@ class Line(asyncio.Protocol):
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._fail(LineError("its answer's head has no end"))
                 return
+        pieces, before, error = self._pieces, len(self._pieces), None
+        self._held += len(data)
         try:
             self._parser.feed_data(data)
         except self._http.HttpParserUpgrade:
-            self._fail(LineError("it wants to speak another protocol"))
+            error = LineError("it wants to speak another protocol")
+        except self._http.HttpParserError as told:
+            error = LineError(f"it does not speak HTTP: {told}")  # unless a callback knew more
+        if self._unpack is not None:
+            error = self._unpacked(before) or error
+        if error is not None:
+            self._fail(error)
             return
-        except self._http.HttpParserError as error:
-            self._fail(LineError(f"it does not speak HTTP: {error}"))  # unless a callback knew more
-            return
-        if self._tap is not None and self._is_tapped():
-            return
+        tap, waiter = self._tap, self._waiter
+        if tap is not None and pieces and not self._is_whole and waiter is not None and not waiter.done():
+            # The reader goes on waiting, unless the tap says that it is to be woken.
+            until_s = tap(self._take())
+            if until_s is not None:
+                self._until_s = until_s
+                return
+            pieces.append(b"")
         if self._held > HELD_BYTES_MAX and self._is_reading and self._transport is not None:
             self._is_reading = False
             self._transport.pause_reading()
@@ -171,25 +185,11 @@ class Line(asyncio.Protocol):
         elif coding not in ("", "identity"):
             self._refuse(Undecodable(f"coding {coding[:40]}"))
 
-    def on_body(self, body: bytes) -> None:
-        """Part of the body."""
-        if self._unpack is not None:
-            try:
-                body = self._unpack.decompress(body, BURST_BYTES_MAX)
-            except zlib.error as error:
-                self._refuse(Undecodable(str(error)))
-            if self._unpack.unconsumed_tail:
-                self._refuse(Undecodable("it unpacks to far more than it is"))
-        self._pieces.append(body)
-        self._held += len(body)
-
     def on_message_complete(self) -> None:
         """The body's end, or that of an interim answer."""
         if self.status < 200:
             self._fields = {}
             return
-        if self._unpack is not None and not self._unpack.eof:
-            self._refuse(Undecodable("it ends too early"))
         self._is_whole = True
         self._keeps = bool(self._parser.should_keep_alive())
 
@@ -197,6 +197,27 @@ class Line(asyncio.Protocol):
         """Stop the parser, which tells of its callbacks' errors in words of its own."""
         self._error = self._error or error
         raise error
+
+    def _unpacked(self, before: int) -> LineError | None:
+        """Decompress the pieces behind the first `before`; what is wrong with them."""
+        packed = b"".join(self._pieces[before:])
+        del self._pieces[before:]
+        why = ""
+        try:
+            body = self._unpack.decompress(packed, BURST_BYTES_MAX)
+        except zlib.error as error:
+            body, why = b"", str(error)
+        if self._unpack.unconsumed_tail:
+            why = "it unpacks to far more than it is"
+        elif self._is_whole and not self._unpack.eof:
+            why = why or "it ends too early"
+        if why:
+            self._is_whole = False
+            return Undecodable(why)
+        if body:
+            self._pieces.append(body)
+            self._held += len(body)
+        return None
 
     # Our side.
 
@@ -283,18 +304,6 @@ class Line(asyncio.Protocol):
             self._is_reading = True
             self._transport.resume_reading()
         return data
-
-    def _is_tapped(self) -> bool:
-        """Whether what has come was taken by the tap of a reader that goes on waiting."""
-        tap, waiter = self._tap, self._waiter
-        if tap is None or waiter is None or waiter.done() or self._is_whole or not self._pieces:
-            return False
-        until_s = tap(self._take())
-        if until_s is None:
-            self._pieces.append(b"")
-            return False
-        self._until_s = until_s
-        return True
 
     @property
     def _ends_with_the_line(self) -> bool:

@@ -6,7 +6,7 @@ Idle ones are kept for 30 s and no timer watches them: one that is too old is cl
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from legion_core.gateway.providers.line import Exchange, Line, LineError, head_of
@@ -46,17 +46,6 @@ class Carrier(Protocol):
         ...
 
 
-class CountedLine(Line):
-    """A line that knows how many bytes came over it since somebody took the count."""
-
-    read_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        """See `Line`."""
-        self.read_bytes += len(data)
-        super().data_received(data)
-
-
 class Lines:
     """Connections of our own to one host; see `Carrier`."""
 
@@ -75,8 +64,8 @@ class Lines:
         self._named = shown if is_usual else f"{shown}:{self._port}"
         self._connect_s = connect_s
         self._context: ssl.SSLContext | None = None
-        self._idle = list[CountedLine]()
-        self._busy = set[CountedLine]()
+        self._idle = list[Line]()
+        self._busy = set[Line]()
         self._places = asyncio.Semaphore(LINES_MAX)
         self._is_closed = False
 
@@ -103,7 +92,7 @@ class Lines:
         self.count()
         await asyncio.sleep(0)  # the transports close their sockets with the next turn
 
-    async def _taken(self) -> CountedLine:
+    async def _taken(self) -> Line:
         await self._place()
         try:
             line = self._kept() or await self._connected()
@@ -123,7 +112,7 @@ class Lines:
         except TimeoutError as error:
             raise AllTaken("no connection came free") from error
 
-    def _kept(self) -> CountedLine | None:
+    def _kept(self) -> Line | None:
         horizon_s = asyncio.get_running_loop().time() - IDLE_S
         while self._idle:
             line = self._idle.pop()
@@ -132,7 +121,7 @@ class Lines:
             line.drop()
         return None
 
-    async def _connected(self) -> CountedLine:
+    async def _connected(self) -> Line:
         if self._is_tls and self._context is None:
             # Loading the certificates takes longer than the loop can give.
             self._context = await asyncio.to_thread(tls_context)
@@ -148,13 +137,13 @@ class Lines:
         except (OSError, ssl.SSLError, UnicodeError) as error:
             raise CannotConnect(str(error) or type(error).__name__) from error
 
-    async def _first(self, addresses: tuple[str, ...]) -> CountedLine:
+    async def _first(self, addresses: tuple[str, ...]) -> Line:
         """A connection to the first of these that takes one."""
         loop, told = asyncio.get_running_loop(), OSError("no address")
         for address in addresses:
             try:
                 _, line = await loop.create_connection(
-                    lambda: CountedLine(self._freed),
+                    lambda: Line(self._freed),
                     address,
                     self._port,
                     ssl=self._context,
@@ -189,12 +178,11 @@ class Lines:
             )
             self._sent_bytes = self._received_bytes = 0
 
-    def _take(self, line: CountedLine) -> None:
+    def _take(self, line: Line) -> None:
         self._received_bytes += line.read_bytes
         line.read_bytes = 0
 
-    def _freed(self, freed: Line, may_go_on: bool) -> None:
-        line = cast("CountedLine", freed)  # which is all there are
+    def _freed(self, line: Line, may_go_on: bool) -> None:
         self._busy.discard(line)
         self._take(line)
         self._places.release()

@@ -5,9 +5,10 @@ Spoken by OpenAI and by every compatible server (vLLM, llama-server, LM Studio, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.frame import Frame, is_plain
@@ -338,8 +339,34 @@ class _Chunk(msgspec.Struct):
     error: Any = None
 
 
+_No = Literal[""] | None
+_Few = Annotated[list[msgspec.Raw], Meta(max_length=0)] | None
+
+
+class _PlainDelta(msgspec.Struct):
+    content: Annotated[str, Meta(min_length=1)]
+    refusal: _No = None
+    reasoning_content: _No = None
+    reasoning: _No = None
+    tool_calls: _Few = None
+
+
+class _PlainChoice(msgspec.Struct):
+    delta: _PlainDelta
+    index: Literal[0] = 0
+    finish_reason: _No = None
+
+
+class _PlainChunk(msgspec.Struct):
+    """A chunk that says some text and nothing else: any other does not fit."""
+
+    choices: Annotated[list[_PlainChoice], Meta(min_length=1, max_length=1)]
+    usage: None = None
+    error: None = None
+
+
 _decoder = msgspec.json.Decoder(_Chunk)
-_many_decoder = msgspec.json.Decoder(list[_Chunk])
+_plain_decoder = msgspec.json.Decoder(list[_PlainChunk])
 
 
 class ChatReader:
@@ -414,30 +441,15 @@ class ChatReader:
     def read_plain(self, events: Sequence[SseEvent]) -> Sequence[Chunk] | None:
         """See `chunks.ReadPlain`."""
         try:
-            told = _many_decoder.decode(f"[{','.join([event.data for event in events])}]")
+            told = _plain_decoder.decode(f"[{','.join([event.data for event in events])}]")
         except (msgspec.MsgspecError, RecursionError):
             return None
-        texts: list[TextDelta] = []
-        for chunk in told:
-            if chunk.error or chunk.usage is not None or not chunk.choices or len(chunk.choices) > 1:
-                return None
-            (choice,) = chunk.choices
-            delta = choice.delta
-            if delta is None or choice.finish_reason or choice.index:
-                return None
-            if (
-                not delta.content
-                or delta.refusal
-                or delta.tool_calls
-                or delta.reasoning_content
-                or delta.reasoning
-            ):
-                return None
-            texts.append(TextDelta(text=delta.content))
+        texts = [chunk.choices[0].delta.content for chunk in told]
         if len(texts) != len(events):  # one of them held two values, which is none
             return None
-        self._chars += sum(len(text.text) for text in texts)
-        return texts
+        deltas = [TextDelta(text=text) for text in texts]
+        self._chars += sum(map(len, texts))
+        return deltas
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""

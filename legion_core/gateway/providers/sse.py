@@ -119,10 +119,8 @@ class SseParser:
         if self.is_between and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and b"\r" not in chunk:
             # Nearly always a piece is one event of one line, or some of them.
             self._was_plain = True
-            if chunk.find(b"\n") == len(chunk) - 2:
-                return [SseEvent(chunk[6:-2].decode("utf-8", "replace"), "", self._id)]
-            if chunk.count(b"\n") == 2 * (chunk.count(b"\n\ndata: ") + 1):
-                told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
+            told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(told):
                 return [SseEvent(data, "", self._id) for data in told]
         events: list[SseEvent] = []
         if self._was_plain:

@@ -79,7 +79,8 @@ class AsgiClient(Client):
     @property
     def takes_at_once(self) -> bool:
         """See `calls.Client`."""
-        return self._push is not None and self._is_read and not self._is_finished
+        flow = self._flow  # asked for each delta: no further call
+        return flow is not None and not flow.write_paused and self._push is not None and not self._is_finished
 
     def send_at_once(self, chunk: bytes) -> None:
         """See `calls.Client`."""

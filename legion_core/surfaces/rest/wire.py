@@ -14,6 +14,7 @@ from functools import partial
 from typing import NoReturn, cast
 
 import httptools
+from uvicorn._types import ASGI3Application  # noqa: TID253
 from uvicorn.config import Config  # noqa: TID253
 from uvicorn.protocols.http.httptools_impl import (  # noqa: TID253
     STATUS_LINE,
@@ -87,13 +88,18 @@ class _Refused(Exception):
 
 
 class HeldHead:
-    """The way out of one answer: its head goes with the first bytes of its body, in one write, if they come at once."""
+    """The way out of one answer: its head goes with the first bytes of its body, in one write, if they come at once.
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
+    It stands in for the connection's transport only until the head is out.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, loop: asyncio.AbstractEventLoop) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
         self._loop = loop
         self._held: bytes | None = None
         self._is_first = True
+        cycle.transport = cast("asyncio.Transport", self)
 
     def write(self, data: bytes) -> None:
         """See `asyncio.Transport`."""
@@ -103,14 +109,17 @@ class HeldHead:
             self._loop.call_soon(self._flush)
         elif self._held is not None:
             held, self._held = self._held, None
+            self._cycle.transport = self._transport
             self._transport.write(held + data)
         else:
             self._transport.write(data)
 
     def write_whole(self, data: bytes) -> None:
-        """Head and body of an answer, of which nothing is written yet."""
+        """Head and body of an answer, of which nothing is written yet; what is held comes before it (100 Continue)."""
         self._is_first = False
-        self._transport.write(data)
+        self._cycle.transport = self._transport
+        held, self._held = self._held, None
+        self._transport.write(data if held is None else held + data)
 
     def close(self) -> None:
         """See `asyncio.Transport`."""
@@ -124,6 +133,7 @@ class HeldHead:
     def _flush(self) -> None:
         if self._held is not None:
             held, self._held = self._held, None
+            self._cycle.transport = self._transport
             if not self._transport.is_closing():
                 self._transport.write(held)
 
@@ -210,7 +220,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One whole header."""
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
         self._field_bytes += len(name) + len(value)
         if len(self.headers) > self._limits.headers_max or self._field_bytes > self._limits.head_bytes_max:
             self._stop_parsing(431, "The request's headers are larger than the limit.")
@@ -226,10 +239,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_headers_complete()
         if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            way_out = HeldHead(self.cycle.transport, self.loop)
-            self.cycle.transport = cast("asyncio.Transport", way_out)
+            way_out = HeldHead(self.cycle, self.loop)
             short = {PUSH: partial(_push, self.cycle), ANSWER: partial(_answer, self.cycle, way_out)}
             self.scope.update(short)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn does. Scope and cycle hold each other: parted, a request's body is freed with its answer."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            self.tasks.discard(task)
+            cast("dict[str, object]", cycle.scope).clear()
+
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(over)
+        self.tasks.add(task)
 
     def on_message_complete(self) -> None:
         """The body is here; from now on the client waits for us."""
