@@ -121,11 +121,8 @@ def sign_in(window: Any, done: Callable[[Any], None]) -> None:
 
     if window.services.status.status is None:
         return
-    said: dict[str, Any] = window.property("said") or {"steps": [], "asked": "", "opened": []}
+    said: dict[str, Any] = window.__dict__.setdefault("said", {"steps": [], "asked": "", "opened": []})
     steps = said["steps"]
-
-    def step(name: str) -> None:
-        window.setProperty("said", {**said, "steps": [*steps, name]})
 
     def click(name: str) -> None:
         found = [
@@ -135,7 +132,7 @@ def sign_in(window: Any, done: Callable[[Any], None]) -> None:
             if made.isVisible() and made.isEnabled()
         ]
         if found:
-            step(name)
+            steps.append(name)
             found[0].click()
 
     def browse(url: Any) -> bool:
@@ -144,7 +141,7 @@ def sign_in(window: Any, done: Callable[[Any], None]) -> None:
         return True
 
     QDesktopServices.openUrl = browse  # type: ignore[method-assign, assignment]
-    page = window.go("connect")
+    page = window.current if steps else window.go("connect")  # going there moves the focus
     server = page.connect_model.server("theirs")
     match len(steps):
         case 0:
@@ -163,7 +160,7 @@ def sign_in(window: Any, done: Callable[[Any], None]) -> None:
             if question is not None:
                 said["asked"] = " ".join(made.text() for made in question.findChildren(QLabel))
                 (act,) = (made for made in question.findChildren(QPushButton) if made.text() == "Open link")
-                step("open")
+                steps.append("open")
                 act.click()
         case 3 if server is not None and server.is_signed_in and server.state in ("waiting", "new"):
             click("connect.server.approve")
