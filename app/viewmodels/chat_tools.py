@@ -51,6 +51,11 @@ class ChatToolsViewModel(QObject):
             return "Tools"
         return f"Tools · {self.tools.count}{', left out' if self.tools.problem else ''}"
 
+    @property
+    def calls(self) -> tuple[ChatCall, ...]:
+        """What was called in the open chat, as far as it is known; nothing of what another program called."""
+        return tuple(self._calls.values())
+
     def call_of(self, answer_id: str, place: int) -> ChatCall | None:
         """A call of an answer of the open chat, as it last was."""
         return self._calls.get((answer_id, place))

@@ -163,11 +163,8 @@ class Reading(QWidget):
             self.model.replace(made)
 
     def _on_calls_loaded(self) -> None:
-        chat = self._services.chat
-        for message in chat.messages:
-            for made in cards_of(message, self._tools.call_of, chat.results_of(message)):
-                if made.id in self.model:
-                    self.model.replace(made)
+        for call in self._tools.calls:
+            self._on_call(call)
 
     def _on_appended(self, message: Any) -> None:
         for made in self._shown(message):

@@ -88,9 +88,12 @@ def _lines(arguments: str) -> str:
 
 
 def _cut(text: str, lines_max: int) -> str:
-    lines = [line[:LINE_CHARS_MAX] for line in text.splitlines()]
-    more = len(lines) - lines_max
-    return "\n".join([*lines[:lines_max], *([f"… {more:,} more lines"] if more > 0 else [])])
+    # Only what is shown is taken apart: a result may have megabytes.
+    lines = text.split("\n", lines_max)
+    rest = lines.pop() if len(lines) > lines_max else ""
+    more = rest.count("\n") + (rest[-1:] not in ("", "\n"))
+    shown = [line[:LINE_CHARS_MAX].rstrip("\r") for line in lines]
+    return "\n".join([*shown, *([f"… {more:,} more lines"] if more else [])]).rstrip("\n")
 
 
 def _brief(arguments: str) -> str:

@@ -193,9 +193,12 @@ class Curation:
         shown = dict[int, Message]()
         fed = 0
         if kept is not None and kept.epoch:
-            live = await self._fed(kept, messages[: kept.fed])
+            async with self._turn:
+                live = self._live.get(kept.id)
+                if live is None or live.kept != kept:
+                    live = self._remember(await self._fed(kept, messages[: kept.fed]))
+                view = live.curator.view()
             fed = kept.fed
-            view = live.curator.view()
             for name, message in zip(view.ids, view.messages, strict=True):
                 shown[int(name[1:])] = message
         parts = list[SeenPart]()

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from app.views.chat import tool_cards
 from legion_core.agent.change_types import Change, ChangeLine
 from legion_core.api.chat_types import ChatCall, ChatCallChanged, Yes
 from legion_core.api.mcp_types import Approval, ApprovalAsked, ApprovalSettled
@@ -306,3 +307,26 @@ def test_who_looks_elsewhere_is_told_that_a_chat_waits(
     publish(person, ApprovalAsked, approval=question(person))
     chat = person.services.chat.conversation_id
     assert told == [("Call write? It waits for your yes.", chat)] * count
+
+
+def test_a_long_result_shows_its_beginning_and_how_much_more_there_is() -> None:
+    assert tool_cards._cut("one\r\ntwo\n", 14) == "one\ntwo"
+    assert tool_cards._cut("\n".join(str(n) for n in range(20)), 14).splitlines()[-2:] == [
+        "13",
+        "… 6 more lines",
+    ]
+    assert tool_cards._cut("x\n" * 15, 14).splitlines()[-1] == "… 1 more lines"
+    assert tool_cards._cut("", 14) == ""
+
+
+def test_cards_of_calls_made_elsewhere_are_laid_out_once(
+    person: Person, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = person.services.chat.conversation_id
+    person.press("Ctrl+N")
+    replaced: list[Any] = []
+    model = person.window.chat_page.reading.model
+    monkeypatch.setattr(model, "replace", replaced.append)
+    person.services.chat.open(chat)
+    person.settle()
+    assert replaced == []

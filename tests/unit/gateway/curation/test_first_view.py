@@ -159,3 +159,25 @@ def test_a_chat_that_was_taken_in_can_be_prepared_before_it_is_asked(tmp_path: P
             assert tokens(sent.messages) < 0.4 * tokens(messages)
 
     run(scenario())
+
+
+def test_looked_at_again_it_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            put(under_test)
+            chat = await taken_in(under_test.gateway.conversations, history(LONG))
+            ids, messages = await under_test.gateway.conversations.named_history(chat)
+            await under_test.curation.prepare(chat, messages)
+            fed: list[int] = []
+            add = service.Curator.add
+
+            def counted(self: service.Curator, new: Sequence[Message]) -> None:
+                fed.append(len(new))
+                add(self, new)
+
+            monkeypatch.setattr(service.Curator, "add", counted)
+            first = await under_test.curation.seen(chat, messages, ids)
+            assert await under_test.curation.seen(chat, messages, ids) == first
+            assert fed == []
+
+    run(scenario())
