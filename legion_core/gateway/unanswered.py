@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from legion_core.gateway.types import Attempt, LeftOut, Request
-from legion_core.kernel.errors import ContextTooLong, LegionError, NotFound, ProviderError, Unavailable
+from legion_core.kernel.errors import (
+    ContextTooLong,
+    LegionError,
+    NotFound,
+    ProviderError,
+    Unavailable,
+    Unsupported,
+)
+
+_UNABLE = {"capability", "operation"}
+_FOR_GOOD = _UNABLE | {"pin", "context", "policy"}
 
 
 def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
@@ -30,6 +40,12 @@ def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
             limit=max(item.lane.offer.context for item in unpinned),
         )
     told = "; ".join(f"{item.lane.name}: {item.why.lower()}" for item in unpinned[:4])
+    if reasons & _UNABLE and reasons <= _FOR_GOOD:
+        # No waiting helps: as a fault of the server it would be sent again, by clients and by people.
+        return Unsupported(
+            f"No model here can do this: {told}.",
+            hint="Add a model that can, or write what one can do as its `capabilities` in [[gateway.instances.models]].",
+        )
     waits = [item.retry_in_s for item in unpinned if item.retry_in_s is not None]
     return Unavailable(
         f"No model may answer this: {told}.",

@@ -164,8 +164,18 @@ computer they are known for (11434, 8000, 1234, 8080, 30000, 1337; Ollama also w
 to add each. Only GETs are sent, to this computer alone, without a key, and only when asked.
 
 Models that are not configured are asked of the instance. What a listing tells is believed (context, tools, pictures,
-and at OpenRouter the price); OpenAI tells only names, so the families at its own host are known here. Which price
-holds is told in [ledger.md](ledger.md), which model is asked first in [routing.md](routing.md).
+and at OpenRouter the price), and what llama-server (`/props`) and LM Studio (`/api/v0/models`) tell beside it; OpenAI
+tells only names, so the families at its own host are known here. Of a server that tells nothing it is not guessed that
+its models have tools, pictures or thinking: say it, and requests that need them go there.
+
+```toml
+[[gateway.instances.models]]
+id = "qwen3-32b"
+context = 32768
+capabilities = ["streaming", "tools", "structured_output"]
+```
+
+Which price holds is told in [ledger.md](ledger.md), which model is asked first in [routing.md](routing.md).
 
 A broken answer goes on at a model whose `continuation` is `prefill` or `native`. It is so without configuration at Ollama,
 on this computer, and at vLLM, SGLang, llama-server and LM Studio once they have been asked for their models.

@@ -16,6 +16,8 @@ PLAIN: Final[frozenset[Capability]] = frozenset({"streaming"})
 VECTORS: Final[frozenset[Capability]] = frozenset({"embeddings"})
 # Makers whose servers go on behind a given beginning of an answer.
 CONTINUE: Final = frozenset({"vllm", "sglang", "llamacpp", "organization_owner"})
+# Makers whose servers hold any model's answer to a JSON Schema.
+GUIDED: Final = frozenset({"vllm", "sglang"})
 
 _NO_TEXT = re.compile(r"whisper|dall-e|stable-diffusion|(^|[-_/])(tts|rerank|transcribe|moderation)([-_]|$)")
 _EMBEDS = re.compile(r"embed")
@@ -115,7 +117,7 @@ def _told(model: ListedModel) -> frozenset[Capability] | None:
     parameters = set(model.supported_parameters or ())
     if "tools" in parameters or able.get("function_calling") is True:
         found.add("tools")
-    if "structured_outputs" in parameters:
+    if "structured_outputs" in parameters or model.owned_by in GUIDED:
         found.add("structured_output")
     if "reasoning" in parameters:
         found.add("thinking")

@@ -11,6 +11,9 @@ import msgspec
 
 from legion_core.gateway.prices import context_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
+from legion_core.gateway.providers.beside import LLAMA_SERVER as LLAMA_SERVER_OWNER
+from legion_core.gateway.providers.beside import LM_STUDIO as LM_STUDIO_OWNER
+from legion_core.gateway.providers.beside import told_beside
 from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
@@ -76,12 +79,14 @@ class OpenAICompatible:
         self._kind = kind
         self._offers = {offer.id: offer for offer in models}
         self._found = dict[str, ModelOffer]()
+        self._clock = clock
         bearer = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers = bearer if headers is None else headers
         self._wire = Wire(
             name,
             base_url,
             clock,
-            headers=bearer if headers is None else headers,
+            headers=self._headers,
             secrets=(api_key,) if api_key else (),
             limits=limits,
             sign=sign,
@@ -144,6 +149,7 @@ class OpenAICompatible:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
         offers = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
+        offers = await self._told_beside({model.owned_by or "" for model in listed.data}, offers)
         self._found = {offer.id: offer for offer in offers}
         if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed.data):
             self._flavour = LLAMA_SERVER
@@ -152,6 +158,18 @@ class OpenAICompatible:
         if missing:
             why += f" Configured but not listed: {', '.join(missing)}."
         return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
+
+    async def _told_beside(self, owners: set[str], offers: tuple[ModelOffer, ...]) -> tuple[ModelOffer, ...]:
+        if self._flavour is OPENAI or not owners & {LLAMA_SERVER_OWNER, LM_STUDIO_OWNER}:
+            return offers
+        root = self._wire.base_url.removesuffix("/v1")
+        wire = Wire(self._name, root, self._clock, headers=self._headers, secrets=self._wire.secrets)
+        try:
+            told = await told_beside(wire, owners, offers)
+        finally:
+            await wire.aclose()
+        # What was configured wins here too.
+        return tuple(self._offers.get(offer.id, offer) for offer in told)
 
     def _offer(self, model: ListedModel) -> ModelOffer | None:
         """What was configured wins over what the server says, which is little."""

@@ -61,6 +61,8 @@ def test_a_real_llama_server_is_found_and_answers_as_it_was_proposed(port: int) 
         assert told.is_ok
         assert tuple(offer.id for offer in told.models) == found.models
         assert told.models[0].continuation == "prefill"
+        # As it tells beside its listing: any model's answer can be held to a schema, this one's template has no tools.
+        assert told.models[0].capabilities == {"streaming", "structured_output"}
         question = Message(role="user", content=(TextBlock(text="Say hello."),))
         request = Request(id="req_1", messages=(question,), params=Params(max_tokens=8, temperature=0.0))
         async with provider.stream(request, found.models[0]) as chunks:

@@ -1,0 +1,74 @@
+"""What llama-server and LM Studio tell of their models beside their listing; nothing is made of what is not told."""
+
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from legion_core.gateway.providers.beside import told_beside
+from legion_core.gateway.providers.wire import Wire
+from legion_core.gateway.types import Capability, ModelOffer
+from legion_core.kernel.errors import Refused
+from tests.support.aio import run
+
+PLAIN = ModelOffer(id="qwen3", context=8192, capabilities=frozenset({"streaming"}), continuation="prefill")
+VECTORS = ModelOffer(id="nomic", capabilities=frozenset({"embeddings"}), continuation="none")
+
+
+class Root:
+    """A server's root with these answers; everything else is not there."""
+
+    def __init__(self, **answers: object) -> None:
+        self.answers = {f"/{path.replace('__', '/')}": answer for path, answer in answers.items()}
+        self.asked: list[str] = []
+
+    async def get(self, path: str, kind: Any) -> Any:
+        """The answer to `path`."""
+        self.asked.append(path)
+        if path not in self.answers:
+            raise Refused("404")
+        return msgspec.convert(self.answers[path], kind)
+
+
+def told(root: Root, owner: str, *offers: ModelOffer) -> tuple[ModelOffer, ...]:
+    return run(told_beside(cast("Wire", root), {owner}, offers))
+
+
+@pytest.mark.parametrize(
+    ("props", "more"),
+    [
+        ({"chat_template_caps": {"supports_tools": True}}, {"tools", "structured_output"}),
+        ({"chat_template_caps": {"supports_tools": False}}, {"structured_output"}),
+        ({"modalities": {"vision": True, "audio": False}}, {"vision", "structured_output"}),
+        ({}, {"structured_output"}),
+    ],
+)
+def test_llama_server_tells_tools_and_pictures_in_its_properties(
+    props: dict[str, object], more: set[Capability]
+) -> None:
+    found, vectors = told(Root(props=props), "llamacpp", PLAIN, VECTORS)
+    assert found.capabilities == {"streaming", *more}
+    assert vectors == VECTORS
+
+
+def test_lm_studio_tells_of_each_model() -> None:
+    rows = [
+        {"id": "qwen3", "type": "vlm", "capabilities": ["tool_use"], "max_context_length": 131_072},
+        {"id": "small", "type": "llm", "max_context_length": 32_768, "loaded_context_length": 4096},
+        {"id": "vec", "type": "embeddings"},
+    ]
+    small, vec, silent = (msgspec.structs.replace(PLAIN, id=name) for name in ("small", "vec", "not-listed"))
+    found = told(Root(api__v0__models={"data": rows}), "organization_owner", PLAIN, small, vec, silent)
+    assert [(offer.capabilities - {"streaming"}, offer.context) for offer in found] == [
+        ({"tools", "vision", "structured_output"}, 131_072),
+        ({"structured_output"}, 4096),
+        ({"embeddings"}, 8192),
+        (frozenset(), 8192),
+    ]
+
+
+@pytest.mark.parametrize("owner", ["llamacpp", "organization_owner", "openai", ""])
+def test_where_nothing_is_told_nothing_is_made_of_it(owner: str) -> None:
+    root = Root()
+    assert told(root, owner, PLAIN) == (PLAIN,)
+    assert len(root.asked) == (owner in ("llamacpp", "organization_owner"))
