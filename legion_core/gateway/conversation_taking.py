@@ -60,7 +60,7 @@ def take_in(connection: Connection, chat: ImportedChat, title: str, now: datetim
     if known is not None and not added:
         return name, "known"
     if known is None or _is_imported(str(known[0]), ids):
-        shown = "" if chat.head is None else chat.nodes[chat.head].message.text[:SNIPPET_CHARS_MAX]
+        shown = _last_words(chat)[:SNIPPET_CHARS_MAX]
         execute(
             connection,
             "UPDATE conversations SET head_id = ?, snippet = ? WHERE id = ?",
@@ -73,6 +73,17 @@ def take_in(connection: Connection, chat: ImportedChat, title: str, now: datetim
     )
     note(connection, name, iso(now), "imported", "", str(added))
     return name, "new" if known is None else "grown"
+
+
+def _last_words(chat: ImportedChat) -> str:
+    """The last text of the branch that is shown: a session often ends in a call."""
+    place = chat.head
+    while place is not None:
+        node = chat.nodes[place]
+        if node.message.role != "tool" and (text := node.message.text.strip()):
+            return text
+        place = node.parent
+    return ""
 
 
 def _is_imported(head: str, ids: list[str]) -> bool:

@@ -489,10 +489,11 @@ class Conversations:
 
 def title_from(text: str) -> str:
     """A title for a conversation that begins with `text`: its first line, cut at a word."""
-    line = next((line.strip(" #>*-\t") for line in text.splitlines() if line.strip(" #>*-\t")), "")
+    lines = (line.replace("`", "").replace("**", "").strip(" #>*-\t") for line in text.splitlines())
+    line = next((line for line in lines if line), "")
     if len(line) <= TITLE_CHARS_MAX:
         return line
-    return line[:TITLE_CHARS_MAX].rsplit(" ", 1)[0] + "…"
+    return line[:TITLE_CHARS_MAX].rsplit(" ", 1)[0].rstrip(" .,:;") + "…"
 
 
 async def _packed(content: Sequence[Block]) -> Packed:

@@ -234,7 +234,7 @@ class NoticeLaid(Laid):
 class ErrorLaid(Laid):
     """A failure in the transcript: what, why, and buttons for what to do."""
 
-    __slots__ = ("_message", "_para", "_spots")
+    __slots__ = ("_message", "_para", "_spots", "_title")
 
     def __init__(self, message: Message, width: int) -> None:
         self._message = message
@@ -243,9 +243,10 @@ class ErrorLaid(Laid):
         beside = sum(wide + 12 for _, wide in buttons)
         below = beside > width * 0.5
         room = width - 41 - 12 - (0 if below else beside)
+        self._title = Para(Rich(message.note or "This did not work"), room, "uiStrong")
         self._para = Para(Rich(message.whole_text()), room, "small", colour="text.secondary")
         tall = (
-            10 + look().line("ui") + 2 + self._para.height + 12 + (look().px(30) if below and buttons else 0)
+            10 + self._title.height + 2 + self._para.height + 12 + (look().px(30) if below and buttons else 0)
         )
         super().__init__(width, tall)
         side = look().px(22)
@@ -264,9 +265,8 @@ class ErrorLaid(Laid):
         painter = paint.painter
         rounded(painter, QRectF(0, 0, self.width, self.height), 7, fill="bg.raised", line="err.mark")
         painter.drawPixmap(QPointF(12, 11), pixmap("circle-x", "err.mark", 16, paint.dpr))
-        title = QRectF(40, 10, self.width - 52, look().line("ui"))
-        text(painter, title, self._message.note or "This did not work", "uiStrong")
-        self._para.paint(painter, 40, 10 + look().line("ui") + 2)
+        self._title.paint(painter, 40, 10)
+        self._para.paint(painter, 40, 10 + self._title.height + 2)
         for spot, action in zip(self._spots, self._message.actions, strict=True):
             over = paint.hover is not None and paint.hover.value == spot.value
             rounded(painter, spot.rect, 5, fill="bg.hover" if over else "bg.raised", line="line.normal")

@@ -253,6 +253,14 @@ def test_an_export_is_whole_and_inert(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_a_title_has_no_marks_and_no_full_stop_before_what_is_cut() -> None:
+    assert title_from("## Fix `parse()` in **lexer**") == "Fix parse() in lexer"
+    assert (
+        title_from(f"Now accept the item broker in `buildManifestSession`. {'Always ' * 9}").count("`") == 0
+    )
+    assert title_from("word " * 11 + "end. " + "more " * 9).endswith("end…")
+
+
 @given(st.text(max_size=300))
 def test_a_title_is_one_short_line(text: str) -> None:
     title = title_from(text)

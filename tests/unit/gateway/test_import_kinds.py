@@ -449,3 +449,21 @@ def test_a_long_session_is_read_once_for_the_names_of_its_messages(monkeypatch: 
     monkeypatch.setattr(ImportedChat, "id", property(counted))
     assert len(set(chat.message_ids())) == 50
     assert len(asked) == 1
+
+
+def test_a_session_that_ends_in_a_call_is_listed_with_its_last_words(tmp_path: Path) -> None:
+    said = [
+        Message(role="user", content=(TextBlock(text="Look at it."),)),
+        Message(role="assistant", content=(TextBlock(text="I read the file."),)),
+        Message(role="assistant", content=(ToolUseBlock(id="c", name="Read", arguments="{}"),)),
+    ]
+    nodes = [Node(message=each, parent=place - 1 if place else None) for place, each in enumerate(said)]
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            conversations = under_test.gateway.conversations
+            await conversations.take_in([ImportedChat(nodes=nodes, head=2)])
+            (listed,) = await conversations.list("", limit=5, offset=0, trashed=False)
+            assert listed.snippet == "I read the file."
+
+    run(scenario())

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.widgets.transcript import laid_chrome
-from app.widgets.transcript.model import Badge, Message
+from app.widgets.transcript.model import Action, Badge, Message
 from app.widgets.transcript.view import TranscriptView
 from tests.gui.conftest import plain_look
 
@@ -68,3 +68,15 @@ def test_how_an_answer_ended_is_said_where_no_badge_does(
     view.model.reset([Message(id="a", role="assistant", text="Half of", status=status, badge=badge)])
     view.grab()
     assert [words for words in painted if words in ("Stopped", "Broke off")] == said
+
+
+def test_a_long_failure_is_wrapped_and_stays_beside_its_buttons(view: TranscriptView) -> None:
+    actions = (Action("retry", "Try again"), Action("trace", "Show the route"))
+
+    def laid(note: str) -> laid_chrome.ErrorLaid:
+        told = Message(id="e", role="error", text="Shorten it.", note=note, actions=actions)
+        return laid_chrome.ErrorLaid(told, 680)
+
+    short, long = laid("No model could answer."), laid("Context 8,192 is below what is needed. " * 4)
+    assert 40 + long._title.used_width <= long._spots[0].rect.left()
+    assert long.height > short.height
