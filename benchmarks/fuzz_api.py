@@ -109,7 +109,65 @@ checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 502, 503, 50
 """
 
 HOOKS = '''
+import json
+import os
+import urllib.request
+from collections.abc import Mapping
+
 import schemathesis
+
+URL, TOKEN = os.environ["FUZZ_URL"], os.environ["FUZZ_TOKEN"]
+# Where the names live that stand in a path, by the beginning of the path.
+LISTS = {
+    "/api/v1/chains/": "chains", "/api/v1/conversations/": "conversations", "/api/v1/hooks/": "hooks", "/hooks/": "hooks",
+    "/api/v1/mcp/servers/": "mcp/servers", "/api/v1/mcp/grants/": "mcp/grants", "/api/v1/models/": "models",
+    "/v1/models/": "models", "/v1beta/models/": "models", "/api/v1/providers/": "providers", "/api/v1/runs/": "runs",
+    "/api/v1/rbac/tokens/": "rbac/tokens", "/api/v1/schedules/": "schedules", "/api/v1/secrets/": "secrets",
+    "/api/v1/settings/": "settings", "/api/v1/tasks/": "tasks", "/api/v1/extensions/functions/": "extensions/functions",
+    "/api/v1/extensions/": "extensions",
+}
+ASKED_ANEW_EVERY = 40
+known, asked = {}, {}
+
+
+def names_in(found):
+    """Every name of a list's rows: their first field, by the kind of thing they are."""
+    if isinstance(found, Mapping):
+        for field in ("id", "name", "key", "client"):
+            if isinstance(found.get(field), str) and found[field]:
+                return [found[field]]
+        return [name for part in found.values() if isinstance(part, list | Mapping) for name in names_in(part)]
+    return [name for part in found for name in ([part] if isinstance(part, str) else names_in(part))]
+
+
+def names_of(listed):
+    """What is there now, or was a few cases ago; nothing where it cannot be read."""
+    asked[listed] = asked.get(listed, 0) + 1
+    if listed not in known or asked[listed] % ASKED_ANEW_EVERY == 0:
+        question = urllib.request.Request(f"{URL}/api/v1/{listed}", headers={"Authorization": f"Bearer {TOKEN}"})
+        try:
+            with urllib.request.urlopen(question, timeout=10.0) as answer:
+                known[listed] = names_in(json.load(answer)["data"])
+        except (OSError, ValueError, KeyError):
+            known[listed] = []
+    return known[listed]
+
+
+@schemathesis.hook
+def map_path_parameters(ctx, path_parameters):
+    """Two cases in three ask for something that is there: of chance alone nearly every name would be nobody's."""
+    path = ctx.operation.path
+    listed = next((LISTS[start] for start in sorted(LISTS, key=len, reverse=True) if path.startswith(start)), None)
+    if listed is None or not path_parameters:
+        return path_parameters
+    first = next(iter(path_parameters))
+    if not isinstance(path_parameters[first], str):
+        return path_parameters
+    dice = sum(path_parameters[first].encode("utf-8", "replace")) + len(path_parameters[first])
+    names = names_of(listed)
+    if dice % 3 and names:
+        return {**path_parameters, first: names[dice % len(names)]}
+    return path_parameters
 
 
 @schemathesis.hook
@@ -117,7 +175,7 @@ def map_query(ctx, query):
     """A stream that never ends, and a wait for what never comes, would only cost time."""
     path = ctx.operation.path
     if path == "/api/v1/events":
-        query = {**(query or {}), "for_s": (query or {}).get("for_s") and 0 or 0}
+        query = {**(query or {}), "for_s": 0}
     elif query and isinstance(query.get("wait_s"), int) and 0 < query["wait_s"] <= 60:
         query = {**query, "wait_s": 1}
     return query
@@ -244,7 +302,10 @@ def fuzz(
                 "--workers", str(workers), "--no-color", "--report", "json", "--report-json-path", str(report),
             ],
             cwd=place,
-            env={**os.environ, "PYTHONPATH": str(place), "NO_PROXY": "127.0.0.1"},
+            env={
+                **os.environ, "PYTHONPATH": str(place), "NO_PROXY": "127.0.0.1",
+                "FUZZ_URL": url, "FUZZ_TOKEN": token,
+            },
             capture_output=True,
             text=True,
             check=False,
