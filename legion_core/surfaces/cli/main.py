@@ -57,7 +57,7 @@ def _run(setting: Setting, words: list[str]) -> Outcome | LegionError:
     try:
         _log_to_stderr(setting)
         words, program = _split_program(words)
-        arguments = parser().parse_args(words)
+        arguments = parser(words[0] if words else "").parse_args(words)
         if program:
             arguments.words = program
         if arguments.version:

@@ -1,6 +1,7 @@
 """The commands and their arguments. Nothing is imported here that a command needs: `--help` must be instant."""
 
 import argparse
+from collections.abc import Callable
 
 from legion_core.surfaces.cli.parser import Group, Parser
 
@@ -25,30 +26,17 @@ everything is kept), LEGION_PORT, LEGION_TOKEN, LEGION_MODE, LEGION_LOG. Exit st
 command line that cannot be understood."""
 
 
-def parser() -> Parser:
-    """The whole tree; the chosen command's name is in `command` and `action`."""
+def parser(command: str = "") -> Parser:
+    """The tree; the chosen command's name is in `command` and `action`.
+
+    Where `command` is one, only what belongs to it is built: all of it takes 20 ms, which every command would wait for.
+    """
     top = Parser(prog="legion", description=_ABOUT)
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.branch("command", word="COMMAND", is_required=False)
-    commands.add_parser("desktop", help="open the window")
-    _node(commands)
-    _chat(commands)
-    _tasks(commands)
-    _chains(commands)
-    _schedules(commands)
-    _hooks(commands)
-    _models(commands)
-    _providers(commands)
-    _configuration(commands)
-    _connections(commands)
-    _network(commands)
-    _conversations(commands)
-    _mcp(commands)
-    _curate(commands)
-    completion = commands.add_parser(
-        "completion", help="a script that completes these commands in your shell"
-    )
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    wanted = PARTS.get(command)
+    for part in [wanted] if wanted else dict.fromkeys(PARTS.values()):
+        part(commands)
     return top
 
 
@@ -57,6 +45,7 @@ def _group(commands: Group, name: str, words: str) -> Group:
 
 
 def _node(commands: Group) -> None:
+    commands.add_parser("desktop", help="open the window")
     start = commands.add_parser("start", help="run the engine without a window, in the foreground")
     start.add_argument("--full", action="store_true", help="with RabbitMQ")
     start.add_argument("--host", metavar="H", help="address to listen on (default 127.0.0.1 and ::1)")
@@ -387,6 +376,10 @@ def _providers(commands: Group) -> None:
     summary.add_argument(
         "--since", metavar="DAY", default="", help="from this day of UTC on, such as 2026-03-14"
     )
+    listed = ledger.add_parser("list", help="each attempt: where it went, what it took, what it cost, how it ended")
+    listed.add_argument("--request", metavar="ID", default="", help="only those of this request")
+    listed.add_argument("--conversation", metavar="ID", default="", help="only those of this conversation")
+    listed.add_argument("--limit", metavar="N", type=int, default=20, help="at most so many (20)")
     ledger.add_parser("budget", help="every limit on money, with what is spent and held")
 
 
@@ -404,7 +397,6 @@ def _configuration(commands: Group) -> None:
     )
     secret.add_parser("list", help="names only")
     secret.add_parser("remove", help="forget one").add_argument("name", metavar="NAME")
-    _rights(commands)
 
 
 def _rights(commands: Group) -> None:
@@ -533,3 +525,35 @@ def _curate(commands: Group) -> None:
         "--out", metavar="FILE", help="a line for each request: what would be sent, and the edits"
     )
     curate.add_argument("--archive", metavar="FILE", help="what left the view, by the keys that recall it")
+
+
+def _completion(commands: Group) -> None:
+    completion = commands.add_parser(
+        "completion", help="a script that completes these commands in your shell"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+PARTS: dict[str, Callable[[Group], None]] = {
+    name: part
+    for names, part in (
+        ("desktop start stop status doctor", _node),
+        ("chat", _chat),
+        ("task extension worker", _tasks),
+        ("chain", _chains),
+        ("schedule", _schedules),
+        ("hook", _hooks),
+        ("model", _models),
+        ("provider route ledger", _providers),
+        ("config secret", _configuration),
+        ("token rbac audit", _rights),
+        ("connect", _connections),
+        ("network", _network),
+        ("conversation", _conversations),
+        ("mcp", _mcp),
+        ("curate", _curate),
+        ("completion", _completion),
+    )
+    for name in names.split()
+}
+"""What builds each command, in the order in which `--help` lists them."""

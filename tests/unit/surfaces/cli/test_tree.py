@@ -38,6 +38,15 @@ def test_every_command_has_a_function_and_help(words: tuple[str, ...]) -> None:
     assert LEAVES[words].format_help()
 
 
+@pytest.mark.parametrize("command", list(dict.fromkeys(words[0] for words in LEAVES)))
+def test_a_part_of_the_tree_is_the_tree_as_far_as_it_goes(command: str) -> None:
+    whole = {words: leaf.format_help() for words, leaf in LEAVES.items() if words[0] == command}
+
+    assert {
+        words: leaf.format_help() for words, leaf in leaves(parser(command)) if words[0] == command
+    } == whole
+
+
 def test_the_commands_are_those_of_the_contract() -> None:
     assert {" ".join(words) for words in LEAVES} == {
         "desktop",
@@ -101,6 +110,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "provider discover",
         "route explain",
         "ledger summary",
+        "ledger list",
         "ledger budget",
         "config get",
         "config set",
