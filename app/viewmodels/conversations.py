@@ -1,6 +1,7 @@
 """The list of chats: grouped by day, searched in full text, renamed, pinned, trashed and brought back."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,12 @@ def arrange(found: Sequence[Conversation], now: datetime, *, is_search: bool) ->
     return tuple(rows)
 
 
+def match_in(snippet: str) -> str:
+    """The words of a passage that a search marked with «», as far as they stand side by side; empty without a mark."""
+    marked = re.search(r"«[^»]*»(?:\s+«[^»]*»)*", snippet)
+    return "" if marked is None else re.sub("[«»]", "", marked[0])
+
+
 class ConversationsViewModel(QObject):
     """What the chat page's second column shows. `now` gives local time."""
 
@@ -99,6 +106,11 @@ class ConversationsViewModel(QObject):
     def find(self, conversation_id: str) -> Conversation | None:
         """The row's conversation, if it is in the list."""
         return next((found for found in self._found if found.id == conversation_id), None)
+
+    def found_in(self, conversation_id: str) -> str:
+        """What the search that is shown found in this chat, as it stands there; empty where nothing is searched."""
+        found = self.find(conversation_id) if self.query else None
+        return match_in(found.snippet) if found is not None else ""
 
     def search(self, query: str) -> None:
         """Show only what matches; an empty query shows all. Searches shortly after the last key."""

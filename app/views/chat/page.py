@@ -46,6 +46,7 @@ class ChatPage(PageFrame):
         self._services = services
         self._reading: Reading | None = None
         self._curation: CurationViewModel | None = None
+        self._found = ""
         self._tools: ChatToolsing | None = None
         main = self._make_main()
         self._side = self._make_side()
@@ -196,6 +197,7 @@ class ChatPage(PageFrame):
 
     def _on_opened(self) -> None:
         self._say_emptiness()
+        self._show_found()
         self.list.select(self._services.chat.conversation_id)
         self.inspected.follow(is_shown=self.is_inspector_shown)
 
@@ -321,9 +323,18 @@ class ChatPage(PageFrame):
     def open(self, conversation_id: str) -> None:
         """Show a chat and be ready to type."""
         self.close_overlays()
+        self._found = self._services.chats.found_in(conversation_id)
+        if conversation_id == self._services.chat.conversation_id:
+            self._show_found()
         self._services.chat.open(conversation_id)
         if not self.list.hasFocus() and not self.search.hasFocus():
             self.take_focus()
+
+    def _show_found(self) -> None:
+        """Who comes from a search wants the place that was found, not the end of the chat."""
+        found, self._found = self._found, ""
+        if found and not self._services.chat.is_new:
+            self.reading.find_bar.show_words(found)
 
     def take_focus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
         """The composer has the focus."""

@@ -57,6 +57,14 @@ class FindBar(QFrame):
         if self.field.text():
             self._search(self.field.text())
 
+    def show_words(self, words: str) -> None:
+        """Go to the newest place of what a search found; who walks through its results keeps the keyboard."""
+        self.field.blockSignals(True)
+        self.field.setText(words)
+        self.field.blockSignals(False)
+        self.show()
+        self._transcript.find_text(words, is_newest=True)
+
     def close_bar(self) -> None:
         """Hide it; the marks in the text go too."""
         self.hide()

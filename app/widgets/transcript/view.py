@@ -234,14 +234,15 @@ class TranscriptView(TranscriptCanvas):
 
     # ---- find ---------------------------------------------------------------------------------------------------
 
-    def find_text(self, query: str) -> int:
-        """Marks every place of `query`, goes to the first at or below what is seen; returns how many there are."""
+    def find_text(self, query: str, *, is_newest: bool = False) -> int:
+        """Marks every place of `query`, goes to the first at or below what is seen, or to the newest; returns how many."""
         self._query = query
         self._matches = find_all((message.whole_text() for message in self.model.messages()), query)
         self._match = -1
         if self._matches:
             top = self._seen[0].item if self._seen else 0
             start = next((i for i, match in enumerate(self._matches) if match.item >= top), 0)
+            start = len(self._matches) - 1 if is_newest else start
             self._go_to_match(start)
         else:
             self._current = None

@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+import msgspec
 from PySide6.QtGui import QGuiApplication
 
 from app.views.chat.list import ChatList
@@ -61,6 +62,23 @@ def test_a_new_chat_by_ctrl_n_and_back_by_the_list(person: Person) -> None:
     person.press("Return")
     assert person.services.chat.title == "First question"
     assert transcript_texts(person) == ["First question", "First answer"]
+
+
+def test_a_search_opens_the_chat_at_what_it_found(person: Person) -> None:
+    place = person.legion.chat.add(
+        "Tides", "What is a tide table?", "A tide table\n\n" + "and more\n\n" * 200
+    )
+    held = person.legion.chat.conversations
+    held[place] = msgspec.structs.replace(held[place], snippet="What is a «tide» «table»?")
+    person.press("Ctrl+Shift+F")
+    person.type("tide")
+    person.services.chats.refresh()
+    person.settle()
+    person.press("Return")
+    bar = person.window.chat_page.reading.find_bar
+    assert bar.isVisible()
+    assert (bar.field.text(), bar.count.text()) == ("tide table", "2 of 2")
+    assert person.focused.objectName() == "chats.search"  # the next result is one key away
 
 
 def test_rename_trash_and_undo_from_the_list(person: Person) -> None:

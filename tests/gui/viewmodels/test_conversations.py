@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.viewmodels.conversations import ConversationsViewModel
+from app.viewmodels.conversations import ConversationsViewModel, match_in
 from tests.gui.conftest import Stage
 
 
@@ -89,3 +89,16 @@ def test_more_is_loaded_only_when_a_page_was_full(stage: Stage, chats: Conversat
     assert len(chats.found) == 200
     chats.load_more()
     assert len(chats.found) == 203
+
+
+@pytest.mark.parametrize(
+    ("snippet", "words"),
+    [
+        ("a «tide» «table» here, a «tide»", "tide table"),
+        ("…of «Ebbe» and «Flut»", "Ebbe"),
+        ("only the title matched", ""),
+        ("a «cut", ""),
+    ],
+)
+def test_what_a_search_marked_is_looked_for_in_the_chat(snippet: str, words: str) -> None:
+    assert match_in(snippet) == words
