@@ -136,7 +136,7 @@ def test_each_step_runs_once_until_its_lock_changes(
     ran: list[str] = []
     monkeypatch.setattr(prepare, "STAMP", tmp_path / "prepared.json")
     monkeypatch.setattr(prepare, "make_venv", lambda target: prepare.read_stamp())
-    monkeypatch.setattr(prepare, "must", lambda command, why: ran.append(why))
+    monkeypatch.setattr(prepare, "bring", lambda command, why: ran.append(why))
     monkeypatch.setattr(prepare, "missing_packages", lambda target: [])
     prepare.prepare("run")
     first = len(ran)
@@ -245,3 +245,30 @@ def test_a_command_that_fails_stops_with_one_sentence(
     monkeypatch.setattr(prepare, "prepare", fails)
     assert prepare.main(["test"]) == 1
     assert capsys.readouterr().err == "Installing x failed; the lines above say why.\n"
+
+
+def test_a_server_known_to_the_systems_certificates_only_is_asked_with_those(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(prepare.SYSTEM_CERTS, raising=False)
+    tools = tmp_path / "bin"
+    _program(
+        tools,
+        "uv",
+        '[ "$UV_SYSTEM_CERTS" = 1 ] || { echo "invalid peer certificate: UnknownIssuer" >&2; exit 2; }',
+    )
+    with monkeypatch.context() as patched:
+        patched.setenv(prepare.SYSTEM_CERTS, "")  # so that what the script sets goes away again
+        patched.delenv(prepare.SYSTEM_CERTS)
+        prepare.bring([str(tools / "uv")], "Installing")
+        prepare.bring([str(tools / "uv")], "Installing")
+    assert capfd.readouterr().err == ""
+
+
+def test_another_failure_of_an_installer_is_told_once_in_its_own_words(
+    prepare: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _program(tmp_path / "bin", "uv", 'echo "no such host" >&2; exit 2')
+    with pytest.raises(prepare.Stop, match="Installing failed"):
+        prepare.bring([str(tmp_path / "bin" / "uv")], "Installing")
+    assert capfd.readouterr().err == "no such host\n"
