@@ -213,6 +213,10 @@ class Backend(Protocol):
         """Attempts added up, all or from a UTC day on."""
         ...
 
+    def ledger_rows(self, request: str, conversation: str, limit: int) -> "tuple[LedgerRow, ...]":
+        """Attempts, newest request first; of one request or one conversation if named."""
+        ...
+
     def budgets(self) -> "tuple[BudgetRow, ...]":
         """Limits on money, with what is spent and held."""
         ...

@@ -60,7 +60,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "route": ('route explain "Read this scan" --requires vision',),
     "route explain": ('route explain "Read this scan" --requires vision,tools --tier-max cloud',),
-    "ledger": ("ledger summary --by model --since 2026-03-01",),
+    "ledger": ("ledger summary --by model --since 2026-03-01", "ledger list --limit 5"),
+    "ledger list": ("ledger list --limit 5", "ledger list --request req_01k2c8r4n5v6w7x8y9z0a1b2c3"),
     "ledger summary": ("ledger summary --by model --since 2026-03-01",),
     "config": ("config get chat.model", "config set appearance.theme dark"),
     "config set": ("config set appearance.theme dark",),
@@ -77,6 +78,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "conversation import": ("conversation import chatgpt-export.zip",),
     "conversation verify": ("conversation verify",),
     "curate": ("curate session.jsonl --context 32768 --out turns.jsonl",),
+    "selftest": ("selftest --attacks", "selftest --attacks --json"),
     "completion": (
         "completion bash > ~/.local/share/bash-completion/completions/legion",
         "completion zsh > ~/.zfunc/_legion",

@@ -303,6 +303,10 @@ class LocalBackend(Backend):
     def ledger_summary(self, by: "By", since: str = "") -> "tuple[SummaryRow, ...]":
         return self._run(self._door().llm.ledger_summary(by, since))
 
+    def ledger_rows(self, request: str, conversation: str, limit: int) -> "tuple[LedgerRow, ...]":
+        legion = self._door()
+        return self._run(legion.llm.ledger(request=request, conversation=conversation, limit=limit))
+
     def budgets(self) -> "tuple[BudgetRow, ...]":
         return self._run(self._door().llm.budgets())
 

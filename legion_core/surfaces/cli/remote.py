@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from legion_core.api.types import (
         Check,
         Conversation,
+        LedgerRow,
         ModelFit,
         ModelRow,
         ProviderRow,
@@ -323,6 +324,13 @@ class RemoteBackend(Backend):
         from legion_core.api.types import SummaryRow
 
         return self._wire.get(f"{V1}/ledger/summary", tuple[SummaryRow, ...], by=by, since=since)
+
+    def ledger_rows(self, request: str, conversation: str, limit: int) -> "tuple[LedgerRow, ...]":
+        from legion_core.api.types import LedgerRow
+
+        named = {"request": request, "conversation": conversation}
+        wanted = {name: value for name, value in named.items() if value}
+        return self._wire.get(f"{V1}/ledger", tuple[LedgerRow, ...], limit=limit, **wanted)
 
     def budgets(self) -> "tuple[BudgetRow, ...]":
         from legion_core.gateway.ledger_types import BudgetRow

@@ -376,7 +376,9 @@ def _providers(commands: Group) -> None:
     summary.add_argument(
         "--since", metavar="DAY", default="", help="from this day of UTC on, such as 2026-03-14"
     )
-    listed = ledger.add_parser("list", help="each attempt: where it went, what it took, what it cost, how it ended")
+    listed = ledger.add_parser(
+        "list", help="each attempt: where it went, what it took, what it cost, how it ended"
+    )
     listed.add_argument("--request", metavar="ID", default="", help="only those of this request")
     listed.add_argument("--conversation", metavar="ID", default="", help="only those of this conversation")
     listed.add_argument("--limit", metavar="N", type=int, default=20, help="at most so many (20)")
@@ -527,6 +529,17 @@ def _curate(commands: Group) -> None:
     curate.add_argument("--archive", metavar="FILE", help="what left the view, by the keys that recall it")
 
 
+def _selftest(commands: Group) -> None:
+    selftest = commands.add_parser(
+        "selftest",
+        help="try known attacks on a workbench of its own",
+        description="Opens a workbench in a directory of its own, tries what broke into others, and says how each was refused.",
+    )
+    selftest.add_argument(
+        "--attacks", action="store_true", help="the public attacks, numbered as in docs/security.md"
+    )
+
+
 def _completion(commands: Group) -> None:
     completion = commands.add_parser(
         "completion", help="a script that completes these commands in your shell"
@@ -552,6 +565,7 @@ PARTS: dict[str, Callable[[Group], None]] = {
         ("conversation", _conversations),
         ("mcp", _mcp),
         ("curate", _curate),
+        ("selftest", _selftest),
         ("completion", _completion),
     )
     for name in names.split()

@@ -29,6 +29,11 @@ def money(usd: float | None) -> str:
     return f"${usd:.4f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
+def model(name: str) -> str:
+    """A model as it is shown: of a file named by its whole path, the file."""
+    return name.rpartition("/")[2] if name.startswith("/") else name
+
+
 def span(seconds: float | None) -> str:
     """`640 ms`, `1.9 s`, `3 min`, `2 h 5 min`."""
     if seconds is None:

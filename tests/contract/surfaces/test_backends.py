@@ -78,6 +78,8 @@ def test_a_prompt_comes_in_pieces_and_then_says_how_it_came(backend: Backend) ->
     assert last.cost_usd == pytest.approx((7 * 3.0 + 3 * 15.0) / 1e6)
     assert [attempt.outcome for attempt in last.attempts] == ["succeeded"]
     assert backend.ledger_summary("tier")[0].attempts == 1
+    assert backend.ledger_rows(last.request, "", 5) == last.attempts == backend.ledger_rows("", "", 5)
+    assert backend.ledger_rows("req_nobodys", "", 5) == () == backend.ledger_rows("", "conv_nobodys", 5)
 
 
 def test_a_prompt_is_no_conversation(backend: Backend) -> None:

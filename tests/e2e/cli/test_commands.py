@@ -84,6 +84,10 @@ def test_a_prompt_as_json_names_its_route_and_its_bill(legion_home: Path, upstre
     assert data["attempts"][0]["outcome"] == "succeeded"
     summary = inside(legion_home, "ledger", "summary", "--json", "--by", "model").data
     assert [(row["key"], row["attempts"]) for row in summary] == [("m1", 1)]
+    told = inside(legion_home, "ledger", "list", "--request", data["request"]).out
+    assert data["request"] in told.splitlines()[1]
+    assert "direct/box-a/m1" in told
+    assert inside(legion_home, "ledger", "list", "--limit", "0").status == 1
 
 
 def test_a_prompt_may_come_from_a_pipe(legion_home: Path, upstream: Upstream) -> None:

@@ -7,6 +7,7 @@ from legion_core.kernel.errors import InvalidInput
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
+LIMIT_MAX = 500  # what one page of the node holds
 _SCOPES = {"day": "Today", "client": "Client", "conversation": "Conversation"}
 
 
@@ -30,6 +31,32 @@ def summary(setting: Setting, args: argparse.Namespace) -> Outcome:
         for row in rows
     ]
     return Outcome(rows, words.table(head, lines, right=(1, 2, 3, 4, 5, 6)))
+
+
+def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
+    """`list`: newest request first, its attempts in their order."""
+    if not 1 <= args.limit <= LIMIT_MAX:
+        raise InvalidInput(f"--limit must be from 1 to {LIMIT_MAX:,}.")
+    rows = setting.backend.ledger_rows(args.request, args.conversation, args.limit)
+    if not rows:
+        is_narrowed = args.request or args.conversation
+        return Outcome(rows, "No such attempt is in the ledger." if is_narrowed else "Nothing was asked yet.")
+    head = ("At", "Request", "#", "Where", "Tokens in", "Out", "Took", "Cost", "Outcome")
+    lines = [
+        (
+            row.at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            row.request,
+            str(row.attempt),
+            f"{row.tier}/{row.instance}/{words.model(row.model)}",
+            words.count(row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens),
+            words.count(row.usage.output_tokens),
+            words.span(row.duration_s),
+            words.money(row.cost_usd),
+            f"{row.outcome}: {row.why}" if row.why else row.outcome,
+        )
+        for row in rows
+    ]
+    return Outcome(rows, words.table(head, lines, right=(2, 4, 5, 6, 7)))
 
 
 def budget(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -56,5 +83,6 @@ def _day(word: str) -> str:
 
 ACTIONS: Actions = {
     "summary": summary,
+    "list": listing,
     "budget": budget,
 }

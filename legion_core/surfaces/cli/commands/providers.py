@@ -24,7 +24,8 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.name,
             row.tier,
             row.kind,
-            ", ".join(offer.id for offer in row.models[:3]) + (" …" if len(row.models) > 3 else ""),
+            ", ".join(words.model(offer.id) for offer in row.models[:3])
+            + (" …" if len(row.models) > 3 else ""),
             _state(row),
             row.base_url,
         )
@@ -108,7 +109,7 @@ def discover(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.base_url,
             "needs a key"
             if row.needs_key
-            else ", ".join(row.models[:3]) + (" …" if len(row.models) > 3 else ""),
+            else ", ".join(map(words.model, row.models[:3])) + (" …" if len(row.models) > 3 else ""),
             "added"
             if row.is_added
             else f"legion provider add {row.name} --kind {row.kind} --base-url {row.base_url}",
@@ -139,22 +140,24 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
         context_tokens=args.context,
     )
     lines = [
-        f"{place}. {lane.tier}: {lane.name}, {_price(lane)}{_speed(lane)}"
+        f"{place}. {lane.tier}: {_name(lane)}, {_price(lane)}{_speed(lane)}"
         for place, lane in enumerate(route.candidates, 1)
     ]
     if not lines:
         lines = ["No model could answer this."]
     if route.left_out:
         lines += ["", "Left out:"]
-        lines += [f"   {left.lane.tier}: {left.lane.name}. {left.why}" for left in route.left_out]
+        lines += [f"   {left.lane.tier}: {_name(left.lane)}. {left.why}" for left in route.left_out]
     return Outcome(route, "\n".join(lines))
 
 
+def _name(lane: LaneShape) -> str:
+    return f"{lane.instance}/{words.model(lane.model)}"
+
+
 def _price(lane: LaneShape) -> str:
-    if lane.tier == "local":
-        return "free"
     if lane.price is None:
-        return "price unknown"
+        return "free" if lane.tier in ("local", "direct", "fleet") else "price unknown"
     return f"{words.money(lane.price.input)} in and {words.money(lane.price.output)} out per million tokens"
 
 

@@ -58,6 +58,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "chat prompt",
         "completion",
         "curate",
+        "selftest",
         "task run",
         "task list",
         "task show",
