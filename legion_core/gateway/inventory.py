@@ -63,6 +63,7 @@ class Inventory:
         self._providers: dict[str, Provider] = {}  # made anew with each change: a request keeps its own
         self._table: LaneTable | None = None  # as of `_speed_version`; None: to be made anew
         self._speed_version = 0
+        self._looks: set[asyncio.Task[None]] = set()
         self.speeds = Speeds()
         GATE.watch(self)
 
@@ -158,7 +159,8 @@ class Inventory:
     async def discover(self, *, wants: str | None = None) -> None:
         """Ask the instances whose models are not configured what they offer; those asked lately are left alone.
 
-        With `wants`, only if no lane goes by that model or instance yet.
+        One that somebody else is asking is waited for too: when this returns, all is known that can be. With `wants`,
+        only if no lane goes by that model or instance yet.
         """
         if wants is not None and self.lanes().knows(wants):
             return
@@ -169,10 +171,15 @@ class Inventory:
             if instance.is_discovered
             and (instance.looked_at_s is None or now_s - instance.looked_at_s > DISCOVERY_AGE_MAX_S)
         ]
+        under_way = tuple(self._looks)
         async with asyncio.TaskGroup() as group:
             for instance in due:
                 instance.looked_at_s = now_s
-                group.create_task(self._look(instance))
+                look = group.create_task(self._look(instance))
+                self._looks.add(look)
+                look.add_done_callback(self._looks.discard)
+        if under_way:
+            await asyncio.wait(under_way)
 
     async def _look(self, instance: Instance) -> None:
         try:

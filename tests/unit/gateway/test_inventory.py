@@ -1,11 +1,15 @@
 """What a node can ask: prices reach the lanes, the table for routing follows every change, speed changes its order."""
 
+import asyncio
+
 from legion_core.gateway.inventory import Instance, Inventory
 from legion_core.gateway.prices import OwnPrice, Prices
+from legion_core.gateway.providers.base import ProbeResult
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.types import ModelOffer, Price, Tier
 from legion_core.testing.clock import SimClock
 from legion_core.testing.scripted import ScriptedProvider
+from tests.support.aio import run
 
 OWN = Price(input=7.0, output=9.0)
 
@@ -63,3 +67,34 @@ def test_the_table_is_made_once_and_anew_when_something_changed() -> None:
     assert [lane.instance for lane in under_test.lanes()] == ["b"]
     under_test.set_offers("b", (ModelOffer(id="other"),))
     assert [lane.name for lane in under_test.lanes()] == ["b/other"]
+
+
+class Slow(ScriptedProvider):
+    """Answers a probe when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__("slow")
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def probe(self) -> ProbeResult:
+        """See `Provider`."""
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return ProbeResult(is_ok=True, why="", models=(ModelOffer(id="m"),))
+
+
+def test_who_asks_while_an_instance_is_being_asked_waits_for_its_answer_too() -> None:
+    async def body() -> None:
+        under_test, slow = inventory(), Slow()
+        under_test.put(Instance(provider=slow, tier=Tier.DIRECT, is_discovered=True))
+        first = asyncio.create_task(under_test.discover())
+        await slow.is_asked.wait()
+        second = asyncio.create_task(under_test.discover())
+        await asyncio.sleep(0)
+        assert not second.done()
+        slow.may_answer.set()
+        await second
+        assert [lane.name for lane in under_test.lanes()] == ["slow/m"]
+        await first
+
+    run(body())
