@@ -4,6 +4,7 @@ Each wall is a plugin in `tests/support/`; `tests/arch/test_guards.py` proves th
 """
 
 import gc
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,14 +41,17 @@ settings.register_profile("full", max_examples=1000, deadline=None, print_blob=T
 settings.load_profile(os.environ.get("LEGION_TEST_PROFILE", "ci"))
 
 
+_homes = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def legion_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh data and config directory; nothing of the user's own settings reaches a test."""
+def legion_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh data and config directory, made by whoever needs it; nothing of the user's own settings reaches a test."""
     for name in [
         name for name in os.environ if name.startswith("LEGION_") and not name.startswith("LEGION_TEST_")
     ]:
         monkeypatch.delenv(name)
-    home = tmp_path / "legion-home"
+    home = tmp_path_factory.getbasetemp() / f"legion-home-{next(_homes)}"
     monkeypatch.setenv("LEGION_HOME", str(home))
     return home
 
@@ -78,7 +82,7 @@ def collected_on_the_main_thread(request: pytest.FixtureRequest) -> Iterator[Non
     _tests_run += 1
     # What the test was given is done with; held any longer, a whole window would wait for the next full collection.
     request.node.funcargs.clear()
-    gc.collect(2 if _tests_run % 50 == 0 else 1)
+    gc.collect(2 if _tests_run % 200 == 0 else 1)
 
 
 @pytest.fixture(scope="session")

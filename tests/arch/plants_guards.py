@@ -91,8 +91,10 @@ def test_honest_ends_what_it_starts():
     asyncio.run(main())
 
 
-def test_honest_has_a_home_of_its_own(tmp_path):
-    assert os.environ["LEGION_HOME"].startswith(str(tmp_path))
+def test_honest_has_a_home_of_its_own(tmp_path_factory, legion_home):
+    assert os.environ["LEGION_HOME"] == str(legion_home)
+    assert legion_home.parent == tmp_path_factory.getbasetemp()
+    assert not legion_home.exists()
     assert "LEGION_TOKEN" not in os.environ
 
 

@@ -250,9 +250,7 @@ def test_the_product_keeps_the_rule(rule: Rule) -> None:
 def test_the_rule_bites_on_a_planted_offence(rule: Rule) -> None:
     planted = module(*PLANTS[rule])
     elsewhere = module("app/elsewhere.py", "webbrowser.open(url)")
-    assert any(
-        "planted" in offence or "no.such" in offence for offence in rule([*product(), elsewhere, planted])
-    )
+    assert any("planted" in offence or "no.such" in offence for offence in rule([elsewhere, planted]))
 
 
 def workplace_words(files: Iterable[tuple[str, str]]) -> list[str]:

@@ -26,26 +26,30 @@ TAKERS = (
     "/api/v1/chains/render", "/api/v1/conditions/explain", "/api/v1/schedules", "/api/v1/schedules/preview",
     "/api/v1/hooks", "/api/v1/extensions",
 )  # fmt: skip
-BODIES = {
-    "deep list": b"[" * DEEP + b"]" * DEEP,
-    "deep args": b'{"task":"log.message.write","args":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
-    "deep when": b'{"payload":{},"when":' + b'{"all":[' * DEEP + b"]}" * DEEP + b"}",
-    "deep chain": b'{"name":"a","nodes":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
-    "a million keys": b"{" + b",".join(b'"k%d":1' % number for number in range(1_000_000)) + b"}",
-    "not UTF-8": b'{"task":"\xff\xfe\xc3("}',
-    "UTF-16": '{"task":"a"}'.encode("utf-16"),
-    "half a pair": b'{"task":"\\ud800"}',
-    "NUL": b'{"task":"a\\u0000b","name":"a\\u0000b"}',
-    "NaN": b'{"task":"log.message.write","delay_s":NaN}',
-    "a huge number": b'{"task":"log.message.write","delay_s":1e999,"priority":' + b"9" * 5_000 + b"}",
-    "a negative delay": b'{"task":"log.message.write","args":{"message":"a"},"delay_s":-1}',
-    "trailing garbage": b'{"task":"log.message.write"}{}',
-    "nothing": b"",
-    "null": b"null",
-    "a number": b"7",
-    "oversized": b'{"task":"log.message.write","args":{"message":"' + b"x" * (1 << 20) + b'"}}',
-}
 CURSORS = ["", "t", "t-1", "t" + "9" * 30, "x", "t1; DROP", "\x00", "'", "t1.5", "∞"]
+
+
+def bodies() -> dict[str, bytes]:
+    """Made when asked for, being large."""
+    return {
+        "deep list": b"[" * DEEP + b"]" * DEEP,
+        "deep args": b'{"task":"log.message.write","args":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
+        "deep when": b'{"payload":{},"when":' + b'{"all":[' * DEEP + b"]}" * DEEP + b"}",
+        "deep chain": b'{"name":"a","nodes":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
+        "a million keys": b"{" + b",".join(b'"k%d":1' % number for number in range(1_000_000)) + b"}",
+        "not UTF-8": b'{"task":"\xff\xfe\xc3("}',
+        "UTF-16": '{"task":"a"}'.encode("utf-16"),
+        "half a pair": b'{"task":"\\ud800"}',
+        "NUL": b'{"task":"a\\u0000b","name":"a\\u0000b"}',
+        "NaN": b'{"task":"log.message.write","delay_s":NaN}',
+        "a huge number": b'{"task":"log.message.write","delay_s":1e999,"priority":' + b"9" * 5_000 + b"}",
+        "a negative delay": b'{"task":"log.message.write","args":{"message":"a"},"delay_s":-1}',
+        "trailing garbage": b'{"task":"log.message.write"}{}',
+        "nothing": b"",
+        "null": b"null",
+        "a number": b"7",
+        "oversized": b'{"task":"log.message.write","args":{"message":"' + b"x" * (1 << 20) + b'"}}',
+    }
 
 
 class Door:
@@ -109,7 +113,7 @@ def test_a_name_that_is_none_finds_nothing_and_leads_nowhere(door: Door) -> None
 
 @pytest.mark.slow
 def test_a_body_that_is_none_is_the_callers_fault(door: Door) -> None:
-    for name, body in BODIES.items():
+    for name, body in bodies().items():
         for path in TAKERS:
             status, said = door.ask("POST", path, body)
             if status < 300:  # what a place ignores or only looks at may be anything
