@@ -26,6 +26,7 @@ EXCEPTIONS: dict[str, str] = {
     "legion_core/surfaces/cli/http.py": "the command line asks the node on this computer, never another",
     "legion_core/surfaces/cli/commands/mcp.py": "the same, for the shim",
     "legion_core/surfaces/mcp/shim.py": "the same",
+    "legion_core/surfaces/cli/attacks/": "attacks a node of its own on this computer, and nothing else",
     "legion_core/surfaces/rest/listening.py": "looks up its own address to listen at; connects to nothing",
     "legion_core/workers/engines/xllamacpp.py": "the child's native server answers on loopback, inside the same process",
     "app/single_pipe.py": "a local socket by which a second start finds the first window",

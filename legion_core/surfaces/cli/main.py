@@ -243,6 +243,10 @@ def _actions(command: str) -> Actions:  # noqa: C901  # a table, of which one li
             from legion_core.surfaces.cli.commands.curate import ACTIONS
 
             return ACTIONS
+        case "selftest":
+            from legion_core.surfaces.cli.commands.selftest import ACTIONS
+
+            return ACTIONS
         case "completion":
             from legion_core.surfaces.cli.commands.completion import ACTIONS
 

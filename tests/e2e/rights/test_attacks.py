@@ -18,6 +18,9 @@ import pytest
 from legion_core.api.task_types import Order
 from legion_core.kernel.errors import ConfigError
 from legion_core.node import Node, open_node
+from legion_core.surfaces.cli.attacks.browser import OVERRIDES, SPELLINGS
+from legion_core.surfaces.cli.attacks.content import COMMANDS, MARKERS
+from legion_core.surfaces.cli.attacks.keys import FIELDS
 from legion_core.surfaces.rest import routes
 from legion_core.testing.upstreams import Answer, Upstream, in_thread
 from tests.support.aio import run
@@ -57,15 +60,6 @@ def config_for(home: Path, upstream: Upstream) -> None:
     )
 
 
-OVERRIDES = (
-    "X-HTTP-Method-Override",
-    "X-HTTP-Method",
-    "X-Method-Override",
-    "x-original-url",
-    "x-rewrite-url",
-)
-
-
 def test_a_header_does_not_make_another_method_or_path_of_a_request(legion_home: Path) -> None:
     async def work() -> None:
         async with open_node(legion_home, env={}, serve=True, port=0) as node:
@@ -83,23 +77,6 @@ def test_a_header_does_not_make_another_method_or_path_of_a_request(legion_home:
             assert rows["victim"] == "active"
 
     run(work())
-
-
-SPELLINGS = (
-    "/API/V1/settings",
-    "/api/v1//settings",
-    "/api/v1/./settings",
-    "/api/v1/x/../settings",
-    "/api/v1/settings/",
-    "/api/v1/settings%2f",
-    "/api/v1/%73ettings",
-    "/api%2fv1/settings",
-    "/api/v1/settings;x=/healthz",
-    "/healthz/../api/v1/settings",
-    "/healthz%2f..%2fapi/v1/settings",
-    "/api/v1/settings?x=/healthz",
-    "/api/v1/settings#/healthz",
-)
 
 
 def test_no_spelling_of_a_path_walks_around_its_right(legion_home: Path) -> None:
@@ -135,7 +112,7 @@ def test_tokens_are_compared_in_constant_time(legion_home: Path, monkeypatch: py
             assert made.secret not in repr(vars(known))
 
     run(work())
-    assert len(compared) == 2
+    assert len([one for one, _ in compared if one.startswith(b"lgn_")]) == 2
 
 
 def test_a_token_file_that_is_a_link_is_not_believed(legion_home: Path, tmp_path: Path) -> None:
@@ -149,15 +126,6 @@ def test_a_token_file_that_is_a_link_is_not_believed(legion_home: Path, tmp_path
 
     with pytest.raises(ConfigError, match="is a link"):
         run(work())
-
-
-FIELDS = (
-    "base_url", "api_base", "api_url", "endpoint", "host", "proxy", "proxies", "headers", "extra_headers", "default_headers",
-    "api_key", "apiKey", "authorization", "token", "gatewayUrl", "gateway_url", "url", "uri", "server", "webhook", "callback",
-    "callback_url", "provider", "provider_options", "custom_llm_provider", "litellm_params", "aws_endpoint", "azure_endpoint",
-    "vertex_project", "region", "organization", "project", "timeout", "verify", "ssl_verify", "cert", "transport", "client",
-    "n_discard", "__proto__",
-)  # fmt: skip
 
 
 def test_no_field_of_a_clients_body_changes_where_a_request_goes_or_what_key_it_carries(
@@ -190,19 +158,6 @@ def test_no_field_of_a_clients_body_changes_where_a_request_goes_or_what_key_it_
             assert name not in sent, name
 
 
-PAYLOADS = (
-    "file:///etc/passwd",
-    "$(touch MARK)",
-    "`touch MARK`",
-    "http://127.0.0.1:9/$(touch MARK)",
-    "&calc",
-    "cmd:touch MARK",
-    "stdio:touch MARK",
-    "; touch MARK",
-    "| touch MARK",
-)
-
-
 def test_a_test_of_a_connection_starts_nothing(legion_home: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
 
@@ -212,7 +167,7 @@ def test_a_test_of_a_connection_starts_nothing(legion_home: Path, tmp_path: Path
                 each.path for each in routes.operations() if each.method == "POST" and "test" in each.path
             ]
             assert doors
-            for words in (payload.replace("MARK", str(mark)) for payload in PAYLOADS):
+            for words in (payload.replace("MARK", str(mark)) for payload in COMMANDS):
                 for door, kind in (
                     (door, kind) for door in doors for kind in ("openai", "mlx", "llamacpp", "vertex")
                 ):
@@ -260,12 +215,6 @@ def test_files_of_a_workspace_set_no_address_no_key_no_hook_and_no_policy(
     assert "evil" not in seen
     assert '"is_in_force":false' in seen
     assert upstream.requests == []
-
-
-MARKERS = {
-    "__type__": "x", "$ref": "http://127.0.0.1:9/x", "_legion": {"who": "owner"}, "lc": 1, "__class__": "os.system", "py/object": "os.system",
-    "type": "constructor", "{{ secret }}": "{{ 7*7 }}", "!!python/object": "x", "carrier": "local", "who": "owner",
-}  # fmt: skip
 
 
 def test_payloads_that_imitate_our_own_marks_come_back_as_they_were(legion_home: Path) -> None:

@@ -123,7 +123,7 @@ def test_every_route_lets_in_the_token_that_has_its_right_and_no_token_where_it_
 OWN = {
     ("desktop",), ("start",), ("worker",), ("config", "path"), ("config", "check"), ("token", "show"), ("curate",),
     ("mcp",), ("status",), ("doctor",), ("stop",), ("chat",), ("extension", "create"),
-    ("completion",),
+    ("completion",), ("selftest",),
 }  # fmt: skip
 
 
