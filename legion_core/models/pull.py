@@ -67,6 +67,7 @@ DISK_LOOK_BYTES: Final = 64 << 20  # how often the disk is looked at where the s
 
 PullState = Literal["queued", "downloading", "waiting", "verifying", "ready"]
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,6 +276,7 @@ class _Download:
         self._done = 0
         self._told_at_s = -1.0
         self._told_state = ""
+        self._told_sha256 = ""
         self._rate = _Rate()
 
     async def run(self) -> StoredModel:
@@ -383,6 +385,9 @@ class _Download:
         except ConnectionLost as error:
             raise _RetryError(error) from error
         async with aclosing(opened) as answer:
+            # Hugging Face tells the sum of every large file so, on the way to where its bytes are.
+            if _SHA256.fullmatch(told := answer.headers.get("x-linked-etag", "").strip('"').lower()):
+                self._told_sha256 = told
             if answer.has_redirect_location:
                 target = str(httpx.URL(url).join(answer.headers["location"]))
                 if redirects == 0:
@@ -511,9 +516,10 @@ class _Download:
             digest = await asyncio.to_thread(file_sha256, self._file, tell, stop)
         finally:
             stop.set()
-        if self._wanted.sha256 and digest != self._wanted.sha256:
+        expected = self._wanted.sha256 or self._told_sha256
+        if expected and digest != expected:
             raise Corrupt(
-                f"The downloaded file has the sha256 {digest}, not {self._wanted.sha256}; it was deleted.",
+                f"The downloaded file has the sha256 {digest}, not {expected}; it was deleted.",
                 hint="The file was changed at its source or on the way. Do not use it from there.",
             )
         return digest

@@ -102,7 +102,7 @@ class OfferInspector(QWidget):
                 ("Disk", self._disk(offer, short)),
                 (
                     "SHA-256",
-                    f"{offer.sha256[:4]}…{offer.sha256[-4:]}" if offer.sha256 else "length and header only",
+                    f"{offer.sha256[:4]}…{offer.sha256[-4:]}" if offer.sha256 else "as told by its server",
                 ),
             )
         )

@@ -227,6 +227,7 @@ class ModelsPage(PageFrame):
         self.stack.setCurrentIndex(order.index(key))
         self.import_button.setVisible(key == "installed")
         self._fit_head()
+        self._say_search()
         self.add_button.setVisible(key == "providers")
         self.find_button.setVisible(key == "providers")
         self.check_button.setVisible(key == "engines")
@@ -256,7 +257,7 @@ class ModelsPage(PageFrame):
         is_empty = models.is_loaded and not models.rows
         self.installed.setVisible(not is_empty)
         self.installed_empty.setVisible(is_empty)
-        self.search.setPlaceholderText(f"Search {wording.plural(len(models.all_rows), 'model')}")
+        self._say_search()
         wanted = models.query.lower()
         self.offers.lines.show_rows(
             [
@@ -268,6 +269,12 @@ class ModelsPage(PageFrame):
         self.offer_panel.refresh()
         if not self.offers.current_key and self.offers.lines.rows:
             self.offers.select(self.offers.lines.rows[0].key)
+
+    def _say_search(self) -> None:
+        """How many the search goes over: those of the tab that is open."""
+        models = self._services.models
+        found = models.catalogue if self.tabs.current == "discover" else models.all_rows
+        self.search.setPlaceholderText(f"Search {wording.plural(len(found), 'model')}")
 
     def _line(self, model: Any) -> Line:
         detail = model.problem or ", ".join(

@@ -397,6 +397,37 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
     aio.run(check())
 
 
+def _linked(told: str, body: bytes = MODEL) -> Answer:
+    """As Hugging Face: the sum is told on the way, the bytes come from elsewhere."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/toy.gguf":
+            where = _head("302 Found", Location="/bytes", X_Linked_Etag=f'"{told}"', Content_Length="0")
+            writer.write(where)
+        else:
+            await good(body)(request, writer)
+
+    return answer
+
+
+def test_a_sum_that_the_server_tells_is_what_the_file_is_held_against(tmp_path: Path) -> None:
+    changed = MODEL[:-1] + bytes((MODEL[-1] ^ 1,))
+
+    async def check() -> None:
+        async with serving(_linked(SUM.upper())) as server:
+            assert (await _puller(tmp_path).pull(server.url())).sha256 == SUM
+        async with serving(_linked(SUM, changed)) as server:
+            with pytest.raises(Corrupt, match=f"not {SUM}"):
+                await _puller(tmp_path).pull(server.url(), name="b")
+        # What is no such sum, as of files that are kept otherwise, says nothing; what was asked for comes first.
+        async with serving(_linked("0123456789abcdef0123456789abcdef01234567")) as server:
+            assert (await _puller(tmp_path).pull(server.url(), name="c")).sha256 == SUM
+        async with serving(_linked("0" * 64)) as server:
+            assert (await _puller(tmp_path).pull(server.url(), name="d", sha256=SUM)).sha256 == SUM
+
+    aio.run(check())
+
+
 def test_redirects_are_followed_within_bounds(tmp_path: Path) -> None:
     async def hop(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.path == "/toy.gguf":
