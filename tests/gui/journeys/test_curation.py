@@ -113,9 +113,18 @@ def test_the_meter_leads_to_what_was_done_and_what_the_model_will_see(person: Pe
     person.settle()
     dialog = next(each for each in person.window.findChildren(SeenDialog))
     shown = dialog.findChildren(QPlainTextEdit)[0].toPlainText()
-    assert shown.startswith("You\nFix it.\n\nAnswer\nLet me think.")
-    assert "#2 read a.py" in shown
+    assert shown.startswith("You\nFix it.\n\nAnswer, left out\n− Let me think.")
+    assert "\n+ #2 read a.py" in shown
     assert shown.count("a line") <= 8
+    assert not dialog.keep_button.isEnabled()  # the cursor stands in what is sent as it was said
+    dialog.only.click()
+    assert dialog.text.toPlainText().startswith("Answer, left out")
+    dialog.field.setText("read a.py")
+    dialog.field.returnPressed.emit()
+    assert dialog.text.textCursor().selectedText() == "read a.py"
+    dialog.keep_button.click()
+    person.settle()
+    assert ("keep", person.services.chat.conversation_id, "m2") in person.legion.curation.calls
     dialog.close()
     person.settle()
 
