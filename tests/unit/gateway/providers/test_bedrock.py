@@ -2,13 +2,16 @@
 
 import hashlib
 import hmac
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from legion_core.gateway.providers.bedrock import Bedrock
-from legion_core.gateway.providers.bedrock_auth import region_in
+from legion_core.gateway.providers.bedrock_auth import AwsSign, region_in
 from legion_core.gateway.providers.bedrock_request import canonical
 from legion_core.gateway.providers.wire import Limits
 from legion_core.gateway.types import (
@@ -22,6 +25,7 @@ from legion_core.gateway.types import (
     ThinkingDelta,
 )
 from legion_core.kernel.clock import SystemClock
+from legion_core.kernel.contacts import CONTACTS
 from legion_core.kernel.errors import (
     BadCredentials,
     ContextTooLong,
@@ -34,6 +38,7 @@ from legion_core.kernel.errors import (
     TimedOut,
     Unavailable,
 )
+from legion_core.kernel.fetch.gate import GATE, Blocked
 from legion_core.testing import upstream_bedrock
 from legion_core.testing.upstreams import Answer, Insert, Raw, Recorded, Say, Served, Upstream, error
 from tests.support import aio
@@ -140,6 +145,58 @@ def test_a_key_of_the_environment_goes_before_a_profile(aws: None, no_aws: pytes
             await provider.aclose()
 
     aio.run(main())
+
+
+class Roles(BaseHTTPRequestHandler):
+    """The server of a container's role, as ECS and EKS have one."""
+
+    def do_GET(self) -> None:
+        told = {
+            "AccessKeyId": KEY_ID, "SecretAccessKey": SECRET, "Token": SESSION, "Expiration": "2099-01-01T00:00:00Z",
+        }  # fmt: skip
+        content = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_where_credentials_are_asked_for_is_recorded_and_blocked_like_any_host(
+    no_aws: pytest.MonkeyPatch,
+) -> None:
+    """The library's own connections are no way around the record."""
+    roles = ThreadingHTTPServer(("127.0.0.1", 0), Roles)
+    thread = threading.Thread(target=roles.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    port = roles.server_address[1]
+    no_aws.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{port}/role")
+    no_aws.setenv("AWS_DEFAULT_REGION", REGION)
+
+    async def main() -> None:
+        async with Upstream("bedrock") as upstream:
+            provider = Bedrock("signer", upstream.base_url, SystemClock(), limits=LIMITS)
+            GATE.set(blocked=("127.0.0.1",))
+            sign = AwsSign("signer", "bedrock-runtime.eu-central-1.amazonaws.com")
+            with pytest.raises(Blocked):
+                await sign("POST", "https://bedrock-runtime.eu-central-1.amazonaws.com/x", b"{}")
+            (refused,) = [row for row in CONTACTS.take() if row.by == "signer" and row.port == port]
+            assert (refused.count, refused.refused, refused.purpose) == (0, 1, "sign-in")
+            GATE.set()
+            assert isinstance((await ask(provider))[-1], Finished)
+            (row,) = [row for row in CONTACTS.take() if row.by == "signer" and row.port == port]
+            assert (row.host, row.purpose, row.count) == ("127.0.0.1", "sign-in", 1)
+            assert row.received_bytes > 100
+            await provider.aclose()
+
+    try:
+        aio.run(main())
+    finally:
+        GATE.set()
+        roles.shutdown()
+        thread.join()
+        roles.server_close()
 
 
 @pytest.mark.usefixtures("no_aws")
