@@ -66,6 +66,8 @@ from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.llamacpp import LlamaCpp
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway, owner_of_this_process
+from legion_core.gateway.spoken import MIGRATIONS as SPOKEN
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.texts import MIGRATIONS as TEXTS
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.types import Tier
@@ -274,6 +276,7 @@ async def _assemble(
     network.apply(loaded.config)
     stack.push_async_callback(network.stop)
     traffic = Traffic(bus)
+    spoken = Spoken(database, clock)
     pipeline = Pipeline(
         clock,
         bus,
@@ -282,6 +285,7 @@ async def _assemble(
         privacy,
         NoRetriever(),
         conversations,
+        spoken,
         ledger,
         health,
         lanes=inventory.lanes,
@@ -300,6 +304,7 @@ async def _assemble(
         inventory,
         pipeline,
         conversations,
+        spoken,
         ledger,
         budget,
         privacy,
@@ -424,6 +429,7 @@ async def _ground(place: Home, env: Mapping[str, str], stack: AsyncExitStack) ->
             *KEY_HOSTS,
             *CONTACTS,
             *CHAT_TOOLS,
+            *SPOKEN,
         ),
         durability=loaded.config.engine.durability,
         clock=clock,

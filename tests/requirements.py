@@ -138,6 +138,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "Messages are linked by hashes; a damaged one is found and named, and the rest stays readable.",
         "kept",
     ),
+    Requirement(
+        "gateway.come-back",
+        "A client whose node is killed in mid-answer hears the rest after a restart, nothing lost or twice.",
+        "kept",
+    ),
     Requirement("gateway.sdks", "The official libraries parse every answer of the gateway.", "kept"),
     Requirement(
         "gateway.coding-clients",

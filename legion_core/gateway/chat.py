@@ -1,7 +1,7 @@
 """Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from legion_core.gateway.conversation_types import (
 )
 from legion_core.gateway.conversations import Conversations, TakenIn
 from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.resuming import Resuming
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock, ToolDefinition
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
 from legion_core.kernel.events import EventBus
@@ -58,6 +60,7 @@ class Chat:
         self,
         pipeline: Pipeline,
         conversations: Conversations,
+        spoken: Spoken,
         bus: EventBus,
         ids: Ids,
         supervisor: Supervisor,
@@ -68,7 +71,8 @@ class Chat:
         self._bus = bus
         self._ids = ids
         self._supervisor = supervisor
-        self._defaults = defaults
+        self.defaults = defaults
+        self.resuming = Resuming(self, pipeline, conversations, spoken, ids)
         self.with_tools: WithTools | None = None
         """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none."""
         self.tools_of: Callable[[str], Awaitable[Sequence[ToolDefinition]]] | None = None
@@ -201,7 +205,7 @@ class Chat:
 
         head = await self._conversations.head(conversation_id)
         messages = await self._conversations.history(conversation_id, head)
-        rules = (*self._defaults().system, *await self._conversations.system(conversation_id, head))
+        rules = (*self.defaults().system, *await self._conversations.system(conversation_id, head))
         tools = await self.tools_of(conversation_id) if self.tools_of is not None else ()
         return shares_of(conversation_id, rules, tools, messages)
 
@@ -283,7 +287,7 @@ class Chat:
     ) -> Turn:
         if conversation_id in self._running:
             raise Conflict("This chat is still answering.", hint="Stop it first, or wait for its end.")
-        defaults = self._defaults()
+        defaults = self.defaults()
         request = Request(
             id=self._ids.new("req"),
             messages=messages,
@@ -297,10 +301,14 @@ class Chat:
         if question is None:
             assert answer.parent_id is not None
             question = await self._conversations.message(answer.parent_id)
-        task = self._supervisor.spawn(f"answer {answer.id}", self._write(request, who, answer))
-        self._running[conversation_id] = task
-        task.add_done_callback(lambda _: self._running.pop(conversation_id, None))
+        self.carry_on(answer, self._write(request, who, answer))
         return Turn(conversation_id=conversation_id, question=question, answer_id=answer.id)
+
+    def carry_on(self, answer: ChatMessage, writing: Coroutine[None, None, None]) -> None:
+        """Have an answer written by a task of ours; there is none yet that writes in its conversation."""
+        task = self._supervisor.spawn(f"answer {answer.id}", writing)
+        self._running[answer.conversation_id] = task
+        task.add_done_callback(lambda _: self._running.pop(answer.conversation_id, None))
 
     async def _write(self, request: Request, who: Principal, answer: ChatMessage) -> None:
         try:

@@ -64,8 +64,9 @@ class Failover:
         paces: Paces | None = None,
         extend: Callable[[Request, Lane], Awaitable[None]] | None = None,
         outlet: Outlet | None = None,
+        given: Given | None = None,
     ) -> None:
-        """`extend` is asked before each further attempt and raises LimitReached where there is no money for it.
+        """`given` is what a killed process had told of the answer: it goes on behind that. `extend` is asked before each further attempt and raises LimitReached where there is no money for it.
 
         Where there is an `outlet`, most deltas go there and are no events of `stream`.
         """
@@ -84,10 +85,13 @@ class Failover:
         self._started_s = clock.monotonic_s()
         self._is_opened = False
         self._first_at_s: float | None = None
-        self._broke: tuple[Lane, LegionError] | None = None  # since when the client waits for another lane
+        # Since when the client waits for another lane: the one before, and what happened to it.
+        self._broke: tuple[str, str] | None = None
         self.attempts: list[Attempt] = []
         self.seams: list[Seam] = []
-        self.given = Given()
+        self.given = given or Given()
+        if not self.given.is_empty:
+            self._broke = "before", "The workbench stopped while this answer was being written."
         self.closed: Closed | None = None
 
     async def stream(self) -> AsyncGenerator[StreamEvent]:
@@ -100,6 +104,10 @@ class Failover:
         if claim is None and self._barred:
             raise Unavailable(
                 "Every model that may answer this is resting after failures.", hint="Try again soon."
+            )
+        if claim is None and self._lanes:
+            raise Unavailable(
+                "No model that may answer this can go on with what was said.", hint="Ask once more."
             )
         if claim is None:
             raise no_candidate(self._request, self._decision.left_out)
@@ -121,7 +129,7 @@ class Failover:
                 yield self._closed("error", error=error)
                 return
             if self._is_opened and self._broke is None:
-                self._broke = lane, error
+                self._broke = lane.name, error.message
 
     async def _claim(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
         """The lane to try now and the right to; one that takes nothing since the decision is passed over."""
@@ -285,16 +293,16 @@ class Failover:
     def _join(self, lane: Lane, asked: Asked, reading: Reading) -> Joined:
         """Told when the first word of the other lane is there: only then it is known how it goes on."""
         assert self._broke is not None
-        (before, error), self._broke = self._broke, None
+        (before, why), self._broke = self._broke, None
         if reading.thinks_anew:
             self.given.think_anew()
         seam = Seam(
             at_char=self.given.chars,
-            from_lane=before.name,
+            from_lane=before,
             to_lane=lane.name,
             to_tier=lane.tier.word,
             after_tokens=self.given.tokens,
-            reason=error.message,
+            reason=why,
             is_degraded=asked.is_degraded,
             thinks_anew=reading.thinks_anew,
         )

@@ -43,7 +43,7 @@ def next_lane(
     can only be told to; and where nobody else is left, the lane that broke off in the middle is asked once more, and
     then each other that `is_flaky`: it mostly answers, and failed in passing if at all.
     """
-    if not attempts and error is None:
+    if not attempts and error is None and not has_text:
         return candidates[0] if candidates else None
     if error is not None and not _may_go_on(error):
         return None

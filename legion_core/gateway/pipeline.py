@@ -13,10 +13,13 @@ from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import Failover
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.outlet import Outlet
+from legion_core.gateway.pairing import is_paired, paired_up
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Provider
+from legion_core.gateway.reading import Given
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.routing.policy import decide
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.tool_turns import without_calls
 from legion_core.gateway.traffic import Traffic
 from legion_core.gateway.turns import AnswerWriter
@@ -57,6 +60,7 @@ class Pipeline:
         privacy: Privacy,
         retriever: Retriever,
         conversations: Conversations,
+        spoken: Spoken,
         ledger: Ledger,
         health: Health,
         lanes: Callable[[], Sequence[Lane]],
@@ -73,6 +77,7 @@ class Pipeline:
         self._privacy = privacy
         self._retriever = retriever
         self._conversations = conversations
+        self._spoken = spoken
         self._ledger = ledger
         self._health = health
         self._lanes = lanes
@@ -89,16 +94,16 @@ class Pipeline:
         who: Principal,
         into: ChatMessage | None = None,
         outlet: Outlet | None = None,
+        given: Given | None = None,
     ) -> AsyncGenerator[StreamEvent]:
         """The answer's events: Opened, deltas, Joined at each seam, Closed.
 
         `into` is the open answer of a kept conversation that the events are also written to. Deltas may go to
-        `outlet` instead of being events, where nothing here has to see them. Raises before the first event if
-        nothing could answer. Close the generator to stop the answer; the bill is settled either way.
+        `outlet` instead of being events, where nothing here has to see them. The answer goes on behind `given`, if
+        a killed process had told so much of `into`. Raises before the first event if nothing could answer. Close the generator to stop the answer; the bill is settled either way.
         """
-        self._authorizer.authorise(who, "gateway/chat", "use")
-        await self._ledger.admit()
-        writer = AnswerWriter(self._conversations, self._bus, into) if into is not None else None
+        writer = self._writer(request, into, given)
+        await self._admit(who, writer)
         failover: Asking | None = None
         curated: Curated | None = None
         outcome, is_settled = "cancelled", False
@@ -108,15 +113,13 @@ class Pipeline:
             if self._curation is not None and len(request.messages) >= CURATED_FROM:
                 curated = await self._curation().view(request)
                 request = request if curated is None else curated.request
-            if into is not None and not request.tools:
-                # After the view: what is words already is the user's own, and curation does not touch it.
-                request = msgspec.structs.replace(request, messages=without_calls(request.messages))
+            request = _legal(request, is_kept=into is not None)
             request = with_passages(
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
             decision = self.route(request)
             request, decision = await self._budget.reserve(request, decision)
-            failover = self._asking(request, decision, curated, outlet if writer is None else None)
+            failover = self._asking(request, decision, curated, outlet if writer is None else None, given)
             async with aclosing(failover.stream()) as events:
                 async for event in events:
                     if writer is not None:
@@ -141,6 +144,22 @@ class Pipeline:
                 await self._settle(request, failover, outcome, started_s, curated)
             if writer is not None:
                 await writer.abandon("stopped", None, attempts_of(failover))
+
+    def _writer(self, request: Request, into: ChatMessage | None, given: Given | None) -> AnswerWriter | None:
+        if into is None:
+            return None
+        into = msgspec.structs.replace(into, request_id=request.id)  # it may have been begun by another one
+        return AnswerWriter(self._conversations, self._spoken, self._bus, into, given)
+
+    async def _admit(self, who: Principal, writer: AnswerWriter | None) -> None:
+        """Return if `who` may ask, and the answer could be billed."""
+        try:
+            self._authorizer.authorise(who, "gateway/chat", "use")
+            await self._ledger.admit()
+        except LegionError as error:
+            if writer is not None:
+                await writer.abandon("failed", error, ())
+            raise
 
     def route(
         self, request: Request, requires: tuple[Capability, ...] = (), operation: Operation = "chat"
@@ -167,7 +186,12 @@ class Pipeline:
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
     def _asking(
-        self, request: Request, decision: RouteDecision, curated: "Curated | None", outlet: Outlet | None
+        self,
+        request: Request,
+        decision: RouteDecision,
+        curated: "Curated | None",
+        outlet: Outlet | None,
+        given: Given | None,
     ) -> Asking:
         """What asks the models; where something was moved out of the history, the model may have it back."""
 
@@ -182,8 +206,11 @@ class Pipeline:
                 self._paces,
                 extend=self._budget.extend,
                 outlet=outlet,
+                given=given,
             )
 
+        if given is not None:
+            return ask(request, outlet)  # words were said: nothing is asked for before them any more
         if curated is None or self._curation is None or curated.kept is None or not curated.kept.epoch:
             return ask(request, outlet)
         if not all("tools" in lane.offer.capabilities for lane in decision.candidates):
@@ -218,6 +245,16 @@ class Pipeline:
             duration_s=self._clock.monotonic_s() - started_s,
             saved=saved,
         )
+
+
+def _legal(request: Request, *, is_kept: bool) -> Request:
+    """The request with a history that every provider takes; after the view, for curation leaves a user's words alone."""
+    messages = request.messages
+    if is_kept and not request.tools:
+        messages = without_calls(messages)
+    if not is_paired(messages):
+        messages = paired_up(messages)
+    return request if messages is request.messages else msgspec.structs.replace(request, messages=messages)
 
 
 def attempts_of(failover: Asking | None) -> tuple[Attempt, ...]:

@@ -18,6 +18,7 @@ from legion_core.gateway.outlet import Outlet
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.providers.base import Embedded
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.types import (
     Capability,
     Message,
@@ -49,6 +50,7 @@ class Gateway:
         inventory: Inventory,
         pipeline: Pipeline,
         conversations: Conversations,
+        spoken: Spoken,
         ledger: Ledger,
         budget: Budget,
         privacy: Privacy,
@@ -64,10 +66,12 @@ class Gateway:
         self.ledger = ledger
         self.budget = budget
         self.privacy = privacy
-        self.chat = Chat(pipeline, conversations, bus, ids, supervisor, chat_defaults)
+        self._spoken = spoken
+        self.chat = Chat(pipeline, conversations, spoken, bus, ids, supervisor, chat_defaults)
 
     async def start(self) -> None:
         """Mend what a killed process left behind, and remember how fast each model was."""
+        await self._spoken.recover()  # first: what was told belongs to the answers that are mended next
         await self.conversations.recover()
         await self.conversations.purge_trash()
         self.chat.begin()
@@ -81,6 +85,7 @@ class Gateway:
         for provider in tuple(self.inventory.providers.values()):
             await provider.aclose()
         await self.ledger.aclose()
+        self._spoken.close()
 
     def stream(
         self, request: Request, who: Principal, outlet: Outlet | None = None

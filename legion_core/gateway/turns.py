@@ -12,6 +12,8 @@ from legion_core.gateway.conversation_types import (
     MessageStatus,
 )
 from legion_core.gateway.conversations import AnswerRecord, Conversations
+from legion_core.gateway.reading import Given
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.types import (
     Attempt,
     Joined,
@@ -30,12 +32,25 @@ PART_AGE_S = 0.25  # a killed process loses at most this much of an answer
 class AnswerWriter:
     """Carries one answer into the store and onto the bus; exactly one of `close` and `abandon` ends it."""
 
-    def __init__(self, conversations: Conversations, bus: EventBus, message: ChatMessage) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        spoken: Spoken,
+        bus: EventBus,
+        message: ChatMessage,
+        given: Given | None = None,
+    ) -> None:
+        """`given` is what another process had written of it, as the first of its parts."""
         self._conversations = conversations
+        self._spoken = spoken
         self._bus = bus
         self._message = message
         self._answer = Answer(message.request_id)
         self._part = 0
+        self._telling = spoken.begin(message.id)
+        if given is not None:
+            self._answer.text, self._answer.thinking = given.text, given.thinking
+            self._part = 1
         self._text_waiting = ""
         self._thinking_waiting = ""
         self._part_since_s = 0.0
@@ -63,10 +78,12 @@ class AnswerWriter:
                     )
                 )
             case TextDelta():
+                self._spoken.keep(self._telling, text=event.text)
                 self._text_waiting += event.text
                 self._tell_grown(at_char, text=event.text, tokens=event.tokens)
                 self._keep_part()
             case ThinkingDelta():
+                self._spoken.keep(self._telling, thinking=event.text)
                 self._thinking_waiting += event.text
                 self._tell_grown(at_char, thinking=event.text)
                 self._keep_part()
@@ -126,9 +143,12 @@ class AnswerWriter:
         return await self._end(status, record)
 
     async def _end(self, status: MessageStatus, record: AnswerRecord) -> ChatMessage:
-        message = await self._conversations.finish(
-            self._message.id, self._answer.text, self._answer.content, status, record
-        )
+        try:
+            message = await self._conversations.finish(
+                self._message.id, self._answer.text, self._answer.content, status, record
+            )
+        finally:
+            self._spoken.end(self._telling)
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(AnswerEnded(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
         self._tell_changed()

@@ -20,6 +20,8 @@ from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
 from legion_core.gateway.privacy import Privacy
 from legion_core.gateway.routing.health import Health
 from legion_core.gateway.service import Gateway
+from legion_core.gateway.spoken import MIGRATIONS as SPOKEN
+from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.texts import MIGRATIONS as TEXTS
 from legion_core.gateway.types import Message, ModelOffer, Pins, Request, TextBlock, Tier
 from legion_core.kernel.clock import Clock, SystemClock
@@ -74,7 +76,7 @@ async def open_gateway(
     clock = clock or SystemClock()
     database = await Database.open(
         path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS, *SPOKEN),
         durability="process",
         clock=clock,
     )
@@ -85,6 +87,7 @@ async def open_gateway(
     ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
     budget, privacy = Budget(database, clock, lambda: limits, owner), Privacy(database)
     curation = Curation(CurationStore(database), clock, ids, bus, supervisor, CurationSettings)
+    spoken = Spoken(database, clock)
     pipeline = Pipeline(
         clock,
         bus,
@@ -93,6 +96,7 @@ async def open_gateway(
         privacy,
         NoRetriever(),
         conversations,
+        spoken,
         ledger,
         health,
         lanes=inventory.lanes,
@@ -110,6 +114,7 @@ async def open_gateway(
         inventory,
         pipeline,
         conversations,
+        spoken,
         ledger,
         budget,
         privacy,

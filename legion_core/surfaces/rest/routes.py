@@ -3,6 +3,7 @@
 from legion_core.surfaces.rest import openapi
 from legion_core.surfaces.rest.calls import Operation
 from legion_core.surfaces.rest.operations import (
+    answers,
     audit,
     chains,
     chat_tools,
@@ -55,6 +56,7 @@ def operations() -> tuple[Operation, ...]:
         *providers.OPERATIONS,
         *routes.OPERATIONS,
         *conversations.OPERATIONS,
+        *answers.OPERATIONS,
         *privacy.OPERATIONS,
         *curation.OPERATIONS,
         *ledger.OPERATIONS,

@@ -5,20 +5,15 @@ from typing import cast
 
 import msgspec
 
-from legion_core.api.types import (
-    AnswerEnded,
-    AnswerGrew,
-    AnswerJoined,
-    AnswerStarted,
-    Conversation,
-    Turn,
-)
+from legion_core.api.types import Conversation, Turn
 from legion_core.gateway.conversation_types import Damage, Imported, LogEntry, Verified
 from legion_core.gateway.export import Format
+from legion_core.gateway.spoken import Place
 from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Client, Desk, Operation, Parameter, Raw, Reply, Streamed
-from legion_core.surfaces.rest.feed import event_shape, frame
+from legion_core.surfaces.rest.feed import frame
+from legion_core.surfaces.rest.operations.answers import EVENT_STREAM, KINDS, WAITING_MAX, follow
 from legion_core.surfaces.rest.operations.models import Done
 from legion_core.surfaces.rest.paging import PAGE_PARAMETERS, meta_of, page_of
 from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsShape
@@ -26,8 +21,6 @@ from legion_core.surfaces.shapes import ConversationShape, MessageShape, PinsSha
 FORMATS: tuple[Format, ...] = ("md", "json", "html")
 MEDIA_TYPES = {"md": "text/markdown", "json": "application/json", "html": "text/html"}
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-EVENT_STREAM = "text/event-stream"
-WAITING_MAX = 8192  # events of one answer a slow reader may be behind; the last one holds the whole text
 
 
 class TitleBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -175,36 +168,32 @@ async def stop_answer(desk: Desk, call: Call) -> Reply:
 
 
 async def say(desk: Desk, call: Call) -> Reply | Streamed:
-    """The answer is written whether or not the caller stays; with `accept: text/event-stream` it can be watched."""
+    """The answer is written whether or not the caller stays; with `accept: text/event-stream` it can be watched.
+
+    Each event that adds something has an id; with the last one `watch_answer` goes on, after a restart too.
+    """
     body, name = call.read(SayBody), call.path["id"]
     pins = body.pins.pins() if body.pins else None
     if not body.text.strip():
         raise InvalidInput("`text` is empty.")
+    desk.legion.ops.authorise(call.who, "gateway/chat", "use")
     chat = desk.legion.chat
     if EVENT_STREAM not in call.headers.get("accept", ""):
-        turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins)
+        turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins, who=call.who)
         return Reply(TurnShape.of(turn), status=201)
 
     async def write(client: Client) -> None:
-        kinds = (AnswerStarted, AnswerGrew, AnswerJoined, AnswerEnded)
-        with desk.legion.events.subscribe(*kinds, size_max=WAITING_MAX) as events:
-            turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins)
+        with desk.legion.events.subscribe(*KINDS, size_max=WAITING_MAX) as events:
+            turn = await chat.send(name, body.text, parent_id=body.parent_id, pins=pins, who=call.who)
+            await chat.resuming.note(turn.answer_id, call.who, pins)
             await client.start(200, EVENT_STREAM)
             client.say_when_quiet(lambda: b": still here\n\n")
-            await client.send(frame("Turn", TurnShape.of(turn)))
-            async for event in events:
-                if turn.answer_id not in (getattr(event, "answer_id", None), _message_id(event)):
-                    continue
-                await client.send(frame(type(event).__name__, event_shape(event)))
-                if isinstance(event, AnswerEnded):
-                    break
+            place = Place()
+            await client.send(frame("Turn", TurnShape.of(turn), place.id_in(turn.answer_id)))
+            await follow(client, aiter(events), turn.answer_id, place)
         await client.finish()
 
     return Streamed(write)
-
-
-def _message_id(event: object) -> str:
-    return event.message.id if isinstance(event, AnswerStarted | AnswerEnded) else ""
 
 
 _READ, _WRITE = ("conversations", "read"), ("conversations", "write")
