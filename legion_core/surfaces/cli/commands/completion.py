@@ -33,7 +33,7 @@ complete -o default -F _legion legion"""
 
 
 def zsh(words: Words) -> str:
-    """For zsh, as a function on its `fpath`."""
+    """For zsh, as a function on its `fpath`; where nothing known fits, files are completed."""
     return f"""#compdef legion
 {_table(words)}
 _legion() {{
@@ -45,17 +45,17 @@ _legion() {{
     -*) found=$(_legion_words "$at${{at:+ }}$before") ;;
     *) found=$(_legion_words "$at") ;;
   esac
-  if [[ -n "$found" ]]; then compadd -- ${{=found}}; fi
+  if [[ -n "$found" ]] && compadd -- ${{=found}}; then return; fi
   _files
 }}
 if [[ "$funcstack[1]" = "_legion" ]]; then _legion "$@"; else compdef _legion legion; fi"""
 
 
 def fish(words: Words) -> str:
-    """For fish."""
+    """For fish 3.0 and later; where nothing known fits, files are completed."""
     return f"""function __legion_words
   switch "$argv[1]"
-{"".join(f"    case '{path}'{chr(10)}      string split ' ' '{' '.join(found)}'{chr(10)}" for path, found in words)}    case '*'
+{"".join(f"    case '{path}'{chr(10)}      string split -- ' ' '{' '.join(found)}'{chr(10)}" for path, found in words)}    case '*'
       return 1
   end
 end
@@ -67,9 +67,20 @@ function __legion_complete
     end
   end
   set -l before (commandline -opc)[-1]
-  string match -q -- '-*' $before; and __legion_words (string trim "$at $before"); or __legion_words "$at"
+  set -l here (commandline -ct)
+  set -l found
+  if string match -q -- '-*' $before
+    set found (__legion_words (string trim "$at $before")); or set found (__legion_words "$at")
+  else
+    set found (__legion_words "$at")
+  end
+  if string match -q -- "$here*" $found
+    printf '%s\n' $found
+  else
+    __fish_complete_path "$here"
+  end
 end
-complete -c legion -a '(__legion_complete)'"""
+complete -c legion -f -a '(__legion_complete)'"""
 
 
 def _table(words: Words) -> str:
