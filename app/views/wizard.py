@@ -91,8 +91,9 @@ class Wizard(QWidget):
         self._at = at
         self.stack.setCurrentIndex(at)
         self.steps.show_step(at)
-        self.back.setVisible(at > 0)
         is_last = at == len(STEPS) - 1
+        self.back.setVisible(at > 0)
+        self.skip.setVisible(not is_last)  # then nothing is left to be skipped
         self.next.setText("Start chatting" if is_last else "Continue")
         self.next.setAccessibleName(self.next.text())
         self.next.setFocus(Qt.FocusReason.OtherFocusReason)
