@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from app.viewmodels import wording
+from legion_core.kernel.unseen import spelled
 
 STATES: dict[str, tuple[str, str, str]] = {
     "connected": ("Connected, idle", "ok", "circle-check"),
@@ -149,7 +150,8 @@ def arguments_said(text: str) -> str:
     if not isinstance(found, dict):
         return text
     pairs = cast("dict[str, Any]", found).items()
-    return ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in pairs)
+    said = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in pairs)
+    return spelled(said, kept="")  # a mark in one of them would turn the whole line
 
 
 @dataclass(frozen=True, slots=True)

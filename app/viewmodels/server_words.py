@@ -28,7 +28,7 @@ def state_said(server: Any) -> tuple[str, str]:
 
 def command_said(spec: Any) -> str:
     """What is started, word for word, or the address."""
-    return _on_a_line(shlex.join(spec.command) if spec.command else spec.url)
+    return on_a_line(shlex.join(spec.command) if spec.command else spec.url)
 
 
 def facts_of(server: Any) -> tuple[tuple[str, str], ...]:
@@ -48,24 +48,24 @@ def asked_of(server: Any) -> tuple[str, ...]:
     """What a person says yes to, line by line: every word that is run, every variable, every tool."""
     spec = server.spec
     lines = (
-        ["Command, each word on its line", *(f"  {_on_a_line(word)}" for word in spec.command)]
+        ["Command, each word on its line", *(f"  {on_a_line(word)}" for word in spec.command)]
         if spec.command
-        else [f"Address  {_on_a_line(spec.url)}"]
+        else [f"Address  {on_a_line(spec.url)}"]
     )
     if spec.cwd:
-        lines.append(f"In the folder  {_on_a_line(spec.cwd)}")
+        lines.append(f"In the folder  {on_a_line(spec.cwd)}")
     if spec.env:
-        lines += ["Environment", *(f"  {_on_a_line(f'{name}={value}')}" for name, value in spec.env.items())]
+        lines += ["Environment", *(f"  {on_a_line(f'{name}={value}')}" for name, value in spec.env.items())]
     if spec.headers:
-        lines += ["Headers", *(f"  {_on_a_line(name)}" for name in spec.headers)]
+        lines += ["Headers", *(f"  {on_a_line(name)}" for name in spec.headers)]
     lines.append(f"Tools, {len(server.tools)}")
     for tool in server.tools:
-        lines.append(f"  {_on_a_line(tool.name)}: {tool.description}".replace("\n", "\n      "))
+        lines.append(f"  {on_a_line(tool.name)}: {tool.description}".replace("\n", "\n      "))
         lines += [f"    ! {warning}" for warning in tool.warnings]
     return tuple(lines)
 
 
-def _on_a_line(word: str) -> str:
+def on_a_line(word: str) -> str:
     """A word as it is, so that none can look like two, like another line, or like what it is not."""
     return spelled(word, kept="")
 

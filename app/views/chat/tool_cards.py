@@ -4,6 +4,7 @@ import json
 from typing import Any, cast
 
 from app.viewmodels import wording
+from app.viewmodels.server_words import arguments_said, on_a_line
 from app.widgets.transcript.model import Message, Tool, ToolState
 
 LOOKS: dict[str, tuple[ToolState, str]] = {
@@ -80,11 +81,7 @@ def _body(call: Any) -> str:
 
 
 def _lines(arguments: str) -> str:
-    try:
-        text = json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
-    except ValueError:
-        text = arguments
-    return _cut(text, ARGUMENT_LINES_MAX)
+    return _cut(arguments_said(arguments), ARGUMENT_LINES_MAX)
 
 
 def _cut(text: str, lines_max: int) -> str:
@@ -104,4 +101,4 @@ def _brief(arguments: str) -> str:
     if not isinstance(told, dict):
         return ""
     told = cast("dict[str, Any]", told)
-    return ", ".join(f"{key}: {value}" for key, value in told.items())[:200].replace("\n", " ")
+    return on_a_line(", ".join(f"{key}: {value}" for key, value in told.items())[:200].replace("\n", " "))

@@ -311,6 +311,9 @@ def test_who_looks_elsewhere_is_told_that_a_chat_waits(
 
 def test_a_long_result_shows_its_beginning_and_how_much_more_there_is() -> None:
     assert tool_cards._cut("one\r\ntwo\n", 14) == "one\ntwo"
+    turned = '{"path": "/srv/\\u202etxt.exe"}'
+    assert tool_cards._brief(turned).isascii()
+    assert tool_cards._lines(turned).isascii()
     assert tool_cards._cut("\n".join(str(n) for n in range(20)), 14).splitlines()[-2:] == [
         "13",
         "… 6 more lines",

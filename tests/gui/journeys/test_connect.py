@@ -121,6 +121,16 @@ def test_calls_appear_as_they_happen_and_are_counted(person: Person, page: Any) 
     assert page.serve.grid.cards["cursor"].accessibleName() == "Cursor, Connected, 1 call today"
 
 
+def test_a_call_in_the_list_turns_nothing_around(person: Person, page: Any) -> None:
+    call = McpCall(
+        id="1", client="cursor", software="Cursor 3", tool="status", risk="read",
+        arguments='{"argv": ["/srv/\\u202etxt.gpj", "b"]}', started_at=person.stage.now(), outcome="ok", duration_s=0.014,
+    )  # fmt: skip
+    publish(person, McpCallChanged, call=call)
+    (row,) = page.serve.calls.rows.rows
+    assert row.cells[2] == 'argv: ["/srv/\\u202etxt.gpj", "b"]'
+
+
 def test_pausing_refuses_every_call_until_it_goes_on(person: Person, page: Any) -> None:
     person.find("connect.pause").click()  # type: ignore[attr-defined]
     person.settle()
