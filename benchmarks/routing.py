@@ -1,6 +1,6 @@
 """Routing measured and proven: the time of a decision, a million random requests against an oracle, and the breaker.
 
-    python -m benchmarks.routing [--json] [--only decision|oracle|breaker] [--requests N] [--schedules N]
+    python -m benchmarks.routing [--json] [--only decision|oracle|regret|processes|breaker] [--requests N] [--schedules N]
 
 The oracle is the plain sentence of each axis, tried on every lane by itself (`tests/unit/gateway/naive_routing.py`);
 the breaker's reference is a written table (`tests/unit/gateway/naive_health.py`). The peer of the decision is the same
@@ -9,11 +9,20 @@ choice made lane by lane, in the same run.
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
+from math import exp, log
+from pathlib import Path
 from random import Random
+from typing import Any
 
+from legion_core.gateway import prices as prices_table
+from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.routing.health import Circuit, Health, Ticket
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.routing.speed import Speeds
@@ -29,6 +38,7 @@ from legion_core.gateway.types import (
     TextBlock,
     Tier,
     ToolDefinition,
+    Usage,
 )
 from tests.unit.gateway.naive_health import disagreement
 from tests.unit.gateway.naive_routing import naive_route, random_case, violations
@@ -36,6 +46,7 @@ from tests.unit.gateway.naive_routing import naive_route, random_case, violation
 LANES = 200
 ROUNDS = 5
 DECISIONS = 4_000  # a round
+REGRET_REQUESTS, PROCESS_REQUESTS = 20_000, 20_000
 
 
 def two_hundred() -> tuple[list[Lane], Speeds]:
@@ -159,6 +170,87 @@ def oracle(count: int) -> dict[str, float]:
     return {"requests": float(-(-count // 50) * 50), "violations": float(wrong)}
 
 
+def regret(count: int) -> dict[str, float]:
+    """How much more `count` requests cost than with each at its cheapest able lane, at the prices that ship, in per cent.
+
+    Two to twelve lanes of one tier with prices drawn from the table; input from 30 to 60,000 tokens; the answer's length,
+    which no router knows, is drawn after the decision: half of them below 300 tokens, one in seven above 800.
+    """
+    prices, rng, spent, least = _shipped(), Random(2), 0.0, 0.0
+    for number in range(count):
+        if number % 20 == 0:
+            lanes = [
+                Lane(
+                    tier=Tier.FRONTIER,
+                    instance=f"box-{at}",
+                    kind="openai",
+                    offer=ModelOffer(id="m", context=1_000_000, price=price),
+                )
+                for at, price in enumerate(rng.sample(prices, rng.randint(2, 12)))
+            ]
+            table = LaneTable(lanes)
+        tokens = int(exp(rng.uniform(log(30), log(60_000))))
+        most = rng.choice((None, 256, 1_024, 4_096))
+        request = Request(
+            id=f"req_{number}",
+            messages=(Message(role="user", content=(TextBlock(text="x" * (tokens * 4)),)),),
+            params=Params(max_tokens=most),
+        )
+        answer = max(1, min(int(exp(rng.gauss(log(300), 1.0))), most or 8_192))
+        usage = Usage(input_tokens=tokens, output_tokens=answer)
+        costs = [
+            cost_usd(usage, lane.offer.price, lane.tier) or 0.0
+            for lane in decide(request, table, {}, now_s=0).candidates
+        ]
+        spent, least = spent + costs[0], least + min(costs)
+    return {"regret_percent": round((spent / least - 1) * 100, 3), "regret_requests": float(count)}
+
+
+def _shipped() -> list[Price]:
+    """Every pair of prices in the table that ships."""
+    found = set[tuple[float, float]]()
+
+    def look(node: Any) -> None:
+        if isinstance(node, dict):
+            pair = node.get("input"), node.get("output")
+            if all(isinstance(rate, int | float) and rate > 0 for rate in pair):
+                found.add(pair)
+            for child in node.values():
+                look(child)
+        elif isinstance(node, list):
+            for child in node:
+                look(child)
+
+    look(json.loads((Path(prices_table.__file__).with_name("prices.json")).read_text()))
+    return [Price(input=rate, output=out) for rate, out in sorted(found)]
+
+
+def digest(count: int) -> str:
+    """A sum over the order of every candidate of `count` random requests, with a seed each: the same in every process."""
+    told = sha256()
+    for seed in range(-(-count // 50)):
+        rng = Random(seed)
+        lanes, speeds, known, make = random_case(rng)
+        table = LaneTable(lanes, speeds)
+        for number in range(50):
+            asked = make(rng)
+            request = asked.pop("request")
+            found = decide(request, table, known, now_s=100, seed=f"conv_{number % 7}", **asked)
+            told.update("\0".join(lane.name for lane in found.candidates).encode() + b"\n")
+    return told.hexdigest()
+
+
+def processes(count: int) -> dict[str, float]:
+    """How many of four processes, each with another hash seed, decide `count` requests otherwise than this one."""
+    here, wrong = digest(count), 0
+    for seed in ("0", "1", "4711", "random"):
+        command = [sys.executable, "-m", "benchmarks.routing", "--only", "digest", "--requests", str(count)]
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        told = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.strip()
+        wrong += told != here
+    return {"processes_that_differ": float(wrong)}
+
+
 def breaker(count: int) -> dict[str, float]:
     """How many of `count` random schedules end otherwise than the written table says."""
     wrong = sum(1 for seed in range(count) if disagreement(Health, Ticket, Random(seed)))
@@ -169,11 +261,18 @@ def main() -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", choices=("decision", "oracle", "breaker"))
+    parser.add_argument("--only", choices=("decision", "oracle", "regret", "processes", "digest", "breaker"))
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--schedules", type=int, default=10_000)
     args = parser.parse_args()
+    if args.only == "digest":
+        print(digest(args.requests))
+        return
     found: dict[str, float] = {}
+    if args.only in (None, "regret"):
+        found |= regret(min(args.requests, REGRET_REQUESTS))
+    if args.only in (None, "processes"):
+        found |= processes(min(args.requests, PROCESS_REQUESTS))
     if args.only in (None, "decision"):
         found |= decision()
     if args.only in (None, "oracle"):

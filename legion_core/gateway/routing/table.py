@@ -8,6 +8,7 @@ lane was left out is worked out only when somebody looks (`routing.reasons`).
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
+from math import log2
 from typing import overload
 from zlib import crc32
 
@@ -16,6 +17,9 @@ from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, Le
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.types import Lane, Price, RouteDecision, Tier
 
+ANSWER_TOKENS = 400  # what an answer is taken to have, where the request does not bound it lower
+MIX_MIN, MIX_MAX = -3, 8
+MIX = 2  # four parts input to one part output: the order of which every other is a variant
 SPREAD_MAX = 64  # candidates among which equals take turns; more than are ever tried for one request
 _FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
 
@@ -28,14 +32,20 @@ class LaneTable(Sequence[Lane]):
         lanes: Iterable[Lane],
         speeds: Speeds | None = None,
         closed: Mapping[str, str] | None = None,
+        *,
+        mix: int = MIX,
     ) -> None:
-        """`closed` are instances that may not be contacted, each with a sentence that says why."""
+        """`closed` are instances that may not be contacted, each with a sentence that says why. `mix` as of `mix_of`."""
         self._lanes = tuple(lanes)
+        self._speeds = speeds
         self._closed = closed or {}
-        self._order = _order(self._lanes, speeds)
+        self._mix = mix
+        self._by_mix = dict[int, LaneTable]()
+        self._has_prices = sum(lane.offer.price is not None for lane in self._lanes) > 1
+        self._order = _order(self._lanes, speeds, mix)
         ranked = tuple(self._lanes[place] for place in self._order)
         self._ranked = ranked
-        self._ties = _ties(ranked, speeds)
+        self._ties = _ties(ranked, speeds, mix)
         self._crcs = tuple(crc32(lane.name.encode()) for lane in ranked)
         self._all = (1 << len(ranked)) - 1
         self._tiers = {tier: _bits(lane.tier is tier for lane in ranked) for tier in Tier}
@@ -80,6 +90,8 @@ class LaneTable(Sequence[Lane]):
         lanes gives the same order in every process. Without one the configured order decides. Lanes of `spare`
         instances with an open circuit are told apart; where nobody else is left they are the candidates.
         """
+        if self._has_prices and (mix := mix_of(wish)) != self._mix:
+            return self._for(mix).decide(wish, circuits, now_s=now_s, seed=seed, spare=spare)
         if self._closed:
             wish = Wish(
                 pins=wish.pins,
@@ -107,6 +119,13 @@ class LaneTable(Sequence[Lane]):
             estimated_tokens=wish.tokens,
             spare=spared,
         )
+
+    def _for(self, mix: int) -> "LaneTable":
+        """The same lanes in the order of that mix; made when it is first asked for."""
+        found = self._by_mix.get(mix)
+        if found is None:
+            found = self._by_mix[mix] = LaneTable(self._lanes, self._speeds, self._closed, mix=mix)
+        return found
 
     def _of(self, members: int) -> tuple[Lane, ...]:
         """The lanes of a set, in order."""
@@ -173,21 +192,33 @@ class LaneTable(Sequence[Lane]):
         return tuple(found)
 
 
-def dearness(lane: Lane) -> float:
-    """USD per million tokens at one part output to three parts input; unknown sorts last in its tier."""
+def mix_of(wish: Wish) -> int:
+    """How much input a request has to each token of its answer, as the nearest power of two; by it prices compare.
+
+    An embedding has no answer.
+    """
+    if wish.operation == "embed":
+        return MIX_MAX
+    answer = min(wish.tokens_out or ANSWER_TOKENS, ANSWER_TOKENS)
+    return max(MIX_MIN, min(MIX_MAX, round(log2(max(1, wish.tokens) / answer))))
+
+
+def dearness(lane: Lane, mix: int) -> float:
+    """USD per million tokens at `2 ** mix` parts input to one part output; unknown sorts last in its tier."""
     price: Price | None = lane.offer.price
     if price is None:
         return 0.0 if lane.tier <= Tier.FLEET else float("inf")
-    return 0.75 * price.input + 0.25 * price.output
+    share = 1 / (1 + 2.0**mix)
+    return (1 - share) * price.input + share * price.output
 
 
-def slowness(lanes: Sequence[Lane], speeds: Speeds | None) -> tuple[int, ...]:
+def slowness(lanes: Sequence[Lane], speeds: Speeds | None, mix: int) -> tuple[int, ...]:
     """How often each lane's speed has to be doubled to reach the fastest of equal tier and price; 0 if not measured."""
     if speeds is None:
         return (0,) * len(lanes)
     fastest = dict[tuple[int, float], float]()
     measured = [speeds.stepped(lane.name) for lane in lanes]
-    keys = [(int(lane.tier), dearness(lane)) for lane in lanes]
+    keys = [(int(lane.tier), dearness(lane, mix)) for lane in lanes]
     for key, speed in zip(keys, measured, strict=True):
         if speed is not None:
             fastest[key] = max(speed, fastest.get(key, 0.0))
@@ -197,20 +228,20 @@ def slowness(lanes: Sequence[Lane], speeds: Speeds | None) -> tuple[int, ...]:
     )
 
 
-def _order(lanes: Sequence[Lane], speeds: Speeds | None) -> list[int]:
-    slow = slowness(lanes, speeds)
+def _order(lanes: Sequence[Lane], speeds: Speeds | None, mix: int) -> list[int]:
+    slow = slowness(lanes, speeds, mix)
     return sorted(
         range(len(lanes)),
-        key=lambda place: (int(lanes[place].tier), dearness(lanes[place]), slow[place], place),
+        key=lambda place: (int(lanes[place].tier), dearness(lanes[place], mix), slow[place], place),
     )
 
 
-def _ties(ranked: Sequence[Lane], speeds: Speeds | None) -> list[tuple[int, int]]:
+def _ties(ranked: Sequence[Lane], speeds: Speeds | None, mix: int) -> list[tuple[int, int]]:
     """For each group of lanes equal in tier, price and speed: the rank of its first, and all of it as a set."""
-    slow = slowness(ranked, speeds)
+    slow = slowness(ranked, speeds, mix)
     groups = dict[tuple[int, float, int], list[int]]()
     for rank, lane in enumerate(ranked):
-        groups.setdefault((int(lane.tier), dearness(lane), slow[rank]), []).append(rank)
+        groups.setdefault((int(lane.tier), dearness(lane, mix), slow[rank]), []).append(rank)
     return [(ranks[0], sum(1 << rank for rank in ranks)) for ranks in groups.values() if len(ranks) > 1]
 
 

@@ -11,7 +11,7 @@ A lane may answer if all of these hold:
 
 Where that leaves nobody, the sixth is not asked of `spare` instances.
 
-Of those the nearest tier comes first, then the cheaper, then the one whose speed has to be doubled less often to be
+Of those the nearest tier comes first, then the cheaper for a request of that length, then the one whose speed has to be doubled less often to be
 the fastest of its equals, then the one configured first.
 """
 
@@ -67,10 +67,13 @@ def naive_route(
             speeds=speeds, local_only=local_only, operation=operation, requires=requires,
         )  # fmt: skip
     # The fastest equal is looked for among all lanes, able or not: an order does not change with the request.
+    parts = parts_of_input(request, operation)
     return sorted(
         able,
-        key=lambda lane: (lane.tier, price_of(lane), doublings(lane, lanes, speeds), lanes.index(lane)),
-    )
+        key=lambda lane: (
+            lane.tier, price_of(lane, parts), doublings(lane, lanes, speeds, parts), lanes.index(lane)
+        ),
+    )  # fmt: skip
 
 
 def is_able(
@@ -148,29 +151,38 @@ def is_open_for_business(circuit: Circuit | None, now_s: float) -> bool:
     return now_s >= circuit.opened_at_s + circuit.cooldown_s and not circuit.is_probing
 
 
-def price_of(lane: Lane) -> float:
-    """Three parts input to one part output; nothing on one's own machines, and the dearest where it is unknown."""
+def parts_of_input(request: Request, operation: Operation) -> float:
+    """Input to one part of the answer: the nearest power of two from 1/8 to 256; an answer has at most 400 tokens."""
+    if operation == "embed":
+        return 256.0
+    parts = input_tokens(request) / min(request.params.max_tokens or 400, 400)
+    return min((2.0**power for power in range(-3, 9)), key=lambda power: abs(math.log(power / parts)))
+
+
+def price_of(lane: Lane, parts: float) -> float:
+    """That many parts input to one part output; nothing on one's own machines, and the dearest where it is unknown."""
     price = lane.offer.price
     if price is None:
         return math.inf if lane.tier in (Tier.CLOUD, Tier.FRONTIER) else 0.0
-    return 0.75 * price.input + 0.25 * price.output
+    share = 1 / (1 + parts)
+    return (1 - share) * price.input + share * price.output
 
 
-def doublings(lane: Lane, lanes: Sequence[Lane], speeds: Speeds) -> int:
+def doublings(lane: Lane, lanes: Sequence[Lane], speeds: Speeds, parts: float) -> int:
     """How often its speed must be doubled to reach the fastest of equal tier and price; none if it is unknown."""
     own = speeds.stepped(lane.name)
     if own is None:
         return 0
-    equals = [speeds.stepped(other.name) for other in lanes if alike(other, lane)]
+    equals = [speeds.stepped(other.name) for other in lanes if alike(other, lane, parts)]
     fastest, count = max(speed for speed in equals if speed is not None), 0
     while own * 2 <= fastest:
         own, count = own * 2, count + 1
     return count
 
 
-def alike(one: Lane, other: Lane) -> bool:
+def alike(one: Lane, other: Lane, parts: float) -> bool:
     """Whether only speed tells them apart."""
-    return one.tier == other.tier and price_of(one) == price_of(other)
+    return one.tier == other.tier and price_of(one, parts) == price_of(other, parts)
 
 
 Case = tuple[list[Lane], Speeds, dict[str, Circuit], Callable[[Random], dict[str, Any]]]
@@ -277,7 +289,8 @@ def violations(
     if told != [lane for lane in lanes if lane not in expected] or len(decision.left_out) != len(told):
         return f"left out are {[lane.name for lane in told]}"
     spread = decide(request, table, circuits, now_s=now_s, seed="a seed", **asked).candidates
-    ranks = [(lane.tier, price_of(lane), doublings(lane, lanes, speeds)) for lane in spread]
+    parts = parts_of_input(request, asked["operation"])
+    ranks = [(lane.tier, price_of(lane, parts), doublings(lane, lanes, speeds, parts)) for lane in spread]
     if sorted(spread, key=lanes.index) != sorted(expected, key=lanes.index) or ranks != sorted(ranks):
         return f"with a seed {[lane.name for lane in spread]}"
     return ""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import routing
 from legion_core.gateway.routing.health import Circuit
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.routing.speed import Speeds
@@ -16,6 +17,7 @@ from legion_core.gateway.types import (
     ImageBlock,
     Lane,
     Message,
+    Operation,
     Params,
     Pins,
     Price,
@@ -183,3 +185,29 @@ def test_with_a_seed_equals_take_turns_and_the_same_seed_gives_the_same_order() 
     assert orders == again
     assert {order[0].instance for order in orders} == {f"box-{number}" for number in range(4)}
     assert all(order[-1].tier is Tier.CLOUD for order in orders)
+
+
+def test_prices_compare_at_the_requests_own_length() -> None:
+    cheap_to_read = lane(Tier.CLOUD, "reads", context=200_000, price=Price(input=0.5, output=12.0))
+    cheap_to_write = lane(Tier.CLOUD, "writes", context=200_000, price=Price(input=2.0, output=4.0))
+    table = LaneTable([cheap_to_read, cheap_to_write])
+
+    def first(chars: int, max_tokens: int | None = None, operation: Operation = "chat") -> str:
+        request = ask("x" * chars, params=Params(max_tokens=max_tokens))
+        return decide(request, table, {}, now_s=0, operation=operation).candidates[0].instance
+
+    assert first(100) == "writes"
+    assert first(100_000) == "reads"
+    assert first(10_000, max_tokens=4) == "reads"
+    assert [
+        decide(ask("x" * 100_000), table, {}, now_s=0, seed=seed).candidates[0].instance for seed in "abcd"
+    ] == ["reads"] * 4
+
+
+@pytest.mark.slow
+def test_the_same_requests_are_decided_alike_whatever_the_hash_seed() -> None:
+    assert routing.processes(100) == {"processes_that_differ": 0.0}
+
+
+def test_a_request_costs_about_what_the_cheapest_model_would_have_cost() -> None:
+    assert routing.regret(2_000)["regret_percent"] <= 1.0
