@@ -120,19 +120,27 @@ class ProgramCard(QFrame):
         if words.acts == self._acts:
             return
         self._acts = words.acts
+        gone: list[QWidget] = []
         while self._foot.count():
             item = self._foot.takeAt(0)
             old = item.widget() if item is not None else None
             if old is not None:
-                old.hide()
-                old.deleteLater()
+                gone.append(old)
+        had_focus = any(old.hasFocus() for old in gone)
         for act in words.acts:
             shown, tip = ACT_WORDS[act]
             made = button(shown, f"connect.{act}.{words.name}", small=True, tip=tip)
             made.setAccessibleName(f"{shown}: {words.title}")
             made.clicked.connect(bind(self.acted.emit, words.name, act))
             self._foot.addWidget(made)
+            if had_focus:  # what was pressed goes away: the keyboard stays in this card
+                made.show()
+                made.setFocus(Qt.FocusReason.OtherFocusReason)
+                had_focus = False
         self._foot.addStretch(1)
+        for old in gone:
+            old.hide()
+            old.deleteLater()
 
     def set_chosen(self, is_chosen: bool) -> None:
         """Mark it as the one that is shown below: Tab comes to it, arrows go on from there."""

@@ -57,8 +57,9 @@ def test_arrows_walk_the_programs_and_the_preview_follows(person: Person, page: 
 
 
 def test_apply_and_undo_say_what_was_done(person: Person, page: Any) -> None:
-    person.find("connect.apply.zed").click()  # type: ignore[attr-defined]
-    person.settle()
+    person.find("connect.apply.zed").setFocus()
+    person.press("Space")
+    assert person.focused.objectName() == "connect.undo.zed"
     card = page.serve.grid.cards["zed"]
     assert card.accessibleName() == "Zed, Connected, idle"
     assert person.window.notices.toast.isVisible()
