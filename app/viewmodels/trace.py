@@ -26,6 +26,8 @@ CIRCUIT_REASONS = (
     ("Resting", "Resting", "warn"),
     ("Circuit half-open", "Half-open", "warn"),
 )
+# What this computer is taken to draw while it answers: it cannot be read without rights nobody should give.
+WATTS = 30.0
 OUTCOME_WORDS = {
     "connection_lost": "connection lost",
     "overloaded": "busy",
@@ -230,7 +232,15 @@ def _figures(message: ChatMessage) -> list[tuple[str, str]]:
 
 def _cost(message: ChatMessage) -> str:
     words = wording.price(message.cost_usd, message.tier)
-    return words.capitalize() if words == "free" else words
+    if words != "free":
+        return words
+    here_s = sum(attempt.duration_s for attempt in message.attempts if attempt.tier == "local")
+    if not here_s and message.tier == "local":
+        here_s = message.duration_s or 0.0
+    if not here_s:
+        return "Free"
+    energy_wh = here_s * WATTS / 3600
+    return f"Free, about {energy_wh:.2f} Wh" if energy_wh >= 0.005 else "Free, under 0.01 Wh"
 
 
 def _joins(message: ChatMessage) -> list[tuple[str, str]]:

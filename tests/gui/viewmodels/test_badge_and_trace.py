@@ -119,3 +119,21 @@ def test_who_could_not_answer_is_told_apart_from_who_broke_off() -> None:
 def test_what_keeps_requests_from_a_circuit_has_its_own_word(why: str, word: str) -> None:
     entry = LeftOut(lane=LANE, reason="circuit", why=why)
     assert reason_of(entry)[0] == word
+
+
+def test_what_this_computer_answered_is_free_and_took_some_energy() -> None:
+    here = [
+        Attempt(
+            number=1, tier="local", instance="local", model="m", outcome="succeeded", started_at=NOW, duration_s=seconds
+        )
+        for seconds in (120.0, 0.2)
+    ]  # fmt: skip
+
+    def cost(*attempts: Attempt, tier: str = "local", usd: float | None = 0.0) -> str:
+        return dict(trace_of(answer(attempts=attempts, tier=tier, cost_usd=usd)).figures)["Cost"]
+
+    assert cost(*here) == "Free, about 1.00 Wh"
+    assert cost(here[1]) == "Free, under 0.01 Wh"
+    assert cost(tier="fleet") == "Free"
+    assert cost(here[0], tier="cloud", usd=0.02) == "$0.02"
+    assert cost(here[0], tier="cloud", usd=None) == "price unknown"
