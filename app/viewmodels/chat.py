@@ -33,8 +33,7 @@ from legion_core.api.types import (
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
-    from legion_core.api.types import ImageBlock
-    from legion_core.gateway.types import ToolResultBlock
+    from legion_core.api.types import ImageBlock, ToolResultBlock
 
 LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
 EARLY_MAX = 512  # facts of a chat whose id is not known yet

@@ -9,7 +9,7 @@ from app.viewmodels.growth import Growth, grow
 from legion_core.api.types import AnswerGrew, ChatMessage
 
 if TYPE_CHECKING:
-    from legion_core.gateway.types import ToolResultBlock
+    from legion_core.api.types import ToolResultBlock
 
 
 class HeldMessages:

@@ -47,6 +47,7 @@ from legion_core.gateway.types import (
     ThinkingDelta,
     Tier,
     ToolCallDelta,
+    ToolResultBlock,
     Usage,
 )
 from legion_core.kernel.events import Event, EventBus, Subscription
@@ -114,6 +115,7 @@ __all__ = [
     "ThinkingDelta",
     "Tier",
     "ToolCallDelta",
+    "ToolResultBlock",
     "Turn",
     "Usage",
 ]

@@ -116,6 +116,22 @@ class RouteShape(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class CallShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that an answer called; `arguments` is JSON as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ResultShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call gave; in a message of the role `tool`."""
+
+    call_id: str
+    text: str
+    is_error: bool = False
+
+
 class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a conversation's active branch; see `api.types.ChatMessage`."""
 
@@ -141,6 +157,8 @@ class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     seams: tuple[Seam, ...] = ()
     error: str = ""
+    calls: tuple[CallShape, ...] = ()
+    results: tuple[ResultShape, ...] = ()
 
     @classmethod
     def of(cls, message: ChatMessage) -> Self:
@@ -168,6 +186,13 @@ class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
             attempts=message.attempts,
             seams=message.seams,
             error=message.error,
+            calls=tuple(
+                CallShape(id=each.id, name=each.name, arguments=each.arguments) for each in message.calls
+            ),
+            results=tuple(
+                ResultShape(call_id=each.call_id, text=each.text, is_error=each.is_error)
+                for each in message.results
+            ),
         )
 
 

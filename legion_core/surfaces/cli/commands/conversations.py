@@ -1,6 +1,7 @@
 """`legion conversation …`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from legion_core.api.types import Conversation
@@ -12,6 +13,8 @@ from legion_core.surfaces.shapes import MessageShape
 LIMIT_MAX = 500
 PIECE_CHARS = 8_000_000
 TELL_EVERY_BYTES = 32 << 20
+LINE_CHARS_MAX = 100
+ROLES = {"user": "You:", "tool": "Tools:", "system": "Instructions:"}
 
 
 def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -52,14 +55,34 @@ def _table(rows: tuple[Conversation, ...]) -> str:
 def show(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`show`."""
     found = setting.backend.conversation(args.id)
+    names = {call.id: call.name for message in found.messages for call in message.calls}
     parts = [found.title or "Untitled"]
-    parts += [f"{_who(message)}\n{message.content}" for message in found.messages]
+    parts += [f"{_who(message)}\n{_said(message, names)}" for message in found.messages]
     return Outcome(found, words.harmless("\n\n".join(parts)))
 
 
+def _said(message: MessageShape, names: Mapping[str, str]) -> str:
+    """Its words, what it called, and the beginning of what calls gave; `names` are those of the calls by their ids."""
+    lines = [message.content] if message.content else []
+    lines += [f"  {call.name} {_beginning(call.arguments)}" for call in message.calls]
+    for each in message.results:
+        more = each.text.rstrip().count("\n")
+        rest = f"  (and {_plural(more, 'more line')})" if more else ""
+        how = "failed" if each.is_error else "gave"
+        lines.append(f"  {names.get(each.call_id, 'A tool')} {how}: {_beginning(each.text)}{rest}")
+    if message.thinking and not lines:
+        lines.append("  (thoughts alone)")
+    return "\n".join(lines) or "  (nothing)"
+
+
+def _beginning(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= LINE_CHARS_MAX else f"{line[:LINE_CHARS_MAX]}…"
+
+
 def _who(message: MessageShape) -> str:
-    if message.role == "user":
-        return "You:"
+    if message.role in ROLES:
+        return ROLES[message.role]
     route = "/".join(part for part in (message.tier, message.instance, message.model) if part)
     state = "" if message.status == "complete" else f", {message.status}"
     return f"{route or message.role}{state}:"
@@ -173,11 +196,15 @@ def undo(setting: Setting, args: argparse.Namespace) -> Outcome:
     )
 
 
+def _plural(number: int, noun: str) -> str:
+    return f"{words.count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def verify(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`verify`: what is damaged is named, and the command fails."""
     found = setting.backend.verify_conversations(args.id)
-    what = "The conversation" if args.id else f"{words.count(found.conversations)} conversations"
-    told = f"{words.count(found.messages)} messages and {words.count(found.texts)} texts"
+    what = "The conversation" if args.id else _plural(found.conversations, "conversation")
+    told = f"{_plural(found.messages, 'message')} and {_plural(found.texts, 'text')}"
     if not found.damaged:
         share = (
             f", stored in {found.stored_bytes / found.said_bytes:.0%} of their bytes"

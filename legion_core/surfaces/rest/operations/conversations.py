@@ -254,6 +254,17 @@ OPERATIONS = (
         body=ImportBody,
         body_example=ImportBody(text='{"role": "user", "content": "Hello"}'),
     ),
+    # Before any address with an id: the first that fits answers.
+    Operation(
+        method="GET",
+        path="/api/v1/conversations/verify",
+        name="verify_conversations",
+        summary="Whether what is stored of all is what was written",
+        handler=verify_conversations,
+        right=_READ,
+        answer=Verified,
+        example=_VERIFIED,
+    ),
     Operation(
         method="GET",
         path=_ONE,
@@ -295,16 +306,6 @@ OPERATIONS = (
         right=_WRITE,
         answer=Done,
         example=Done(name="conv_01kkq", done="restored"),
-    ),
-    Operation(
-        method="GET",
-        path="/api/v1/conversations/verify",
-        name="verify_conversations",
-        summary="Whether what is stored of all is what was written",
-        handler=verify_conversations,
-        right=_READ,
-        answer=Verified,
-        example=_VERIFIED,
     ),
     Operation(
         method="GET",
