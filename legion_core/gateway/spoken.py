@@ -131,8 +131,7 @@ class Spoken:
             telling.thoughts += [thinking] * bool(thinking)
             telling.texts += [text] * bool(text)
             telling.place = Place(len(thinking), len(text))
-            if len(self._live) == 1:
-                self._slates.turn()
+            self._slates.turn()  # so that a page is wiped some day, however answers overlap
         return telling
 
     def keep(self, telling: Telling, *, thinking: str = "", text: str = "") -> None:
