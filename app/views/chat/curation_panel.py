@@ -174,6 +174,8 @@ class CurationPanel(QWidget):
         return made
 
     def _say(self) -> None:
+        if not self._model.parts:
+            self._say_parts()
         told, share = self._model.meter, self._model.share
         self.switch.setChecked(told is None or told.is_on)
         self.switch.setEnabled(told is not None)
@@ -210,6 +212,9 @@ class CurationPanel(QWidget):
             self._edits.addWidget(EditRow(edit, self._model.undo_edit))
         self.undo_button.setEnabled(bool(self._model.last_edit))
         self.full_button.setEnabled(bool(self._model.parts))
+        # Until the parts are here it is only known that there are some.
+        is_loading = not self._model.parts and bool(self._model.share)
+        self._none.setText("Being compared…" if is_loading else "Everything, word for word.")
         self._none.setVisible(not found)
         _clear(self._parts)
         for part in found[-PARTS_SHOWN:]:

@@ -67,6 +67,20 @@ def words(widget: QWidget) -> str:
     return "\n".join(each.text() for each in widget.findChildren(QLabel) if each.isVisible())
 
 
+def test_while_the_parts_are_being_compared_nobody_says_that_all_is_sent(person: Person) -> None:
+    place = opened(person)
+    button(person, "curation.open").click()
+    person.settle()
+    panel = person.find("curation")
+    assert "Everything, word for word." in words(panel)
+    told(person, place)
+    person.legion.curation.parts = ()
+    person.press("Ctrl+N")
+    person.window.chat_page.open(place)
+    person.settle()
+    assert "Being compared…" in words(panel)
+
+
 @pytest.mark.parametrize(("history", "is_made"), [(400, False), (38_000, True)])
 def test_a_long_chat_that_was_never_sent_is_curated_when_it_is_opened(
     person: Person, history: int, *, is_made: bool
