@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.curation_rules import faults
 from legion_core.gateway.curation.curator import Curator
-from legion_core.gateway.curation.types import CurationSettings, Stage
+from legion_core.gateway.curation.types import CurationSettings, Prices, Stage
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -153,11 +153,11 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
             least_tokens=rng.choice((0, 50)),
             raw_rounds=rng.choice((1, 1, 2)),
             context_tokens=rng.choice((None, 200, 2_000)),
+            prices=Prices(cache_read=1.0, cache_write=1.0, cache_least_tokens=0),  # so that any gain pays
         )
         curator = Curator(lambda text: -(-len(text) // 4), settings, ("rules",))
         said: list[str] = []
         texts: list[str] = []
-        at_s = 0.0
         steps = history(rng, rng.randint(3, 40))
         for step in steps:
             curator.add(step)
@@ -169,12 +169,14 @@ def play(seed: int, edits_wanted: int) -> dict[str, Any]:
                     for block in message.content
                     if isinstance(block, TextBlock | ThinkingBlock | ToolResultBlock)
                 ]
-            at_s += rng.choice((5.0, 5.0, 900.0))
-            view = curator.view(at_s)
+            view = curator.view()
             edits += len(view.edits)
+            if rng.random() < 0.33:
+                view = curator.idle()
+                edits += len(view.edits)
             if rng.random() < 0.05 and curator.edits:
                 curator.undo(rng.randint(1, len(curator.edits)))
-                view = curator.view(at_s)
+                view = curator.view()
             views += 1
             wrong = [fault for fault in faults(view.messages) if not fault.startswith("begins")]
             orphans += sum("result" in fault for fault in wrong)

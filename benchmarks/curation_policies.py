@@ -307,7 +307,7 @@ class Ours:
 
     def view(self, at_s: float) -> Sequence[Message]:
         """The curated view."""
-        view = self.curator.view(at_s)
+        view = self.curator.view()
         self.edits += len(view.edits)
         return view.messages
 
@@ -338,7 +338,7 @@ class OursLive(Ours):
 
     def view(self, at_s: float) -> Sequence[Message]:
         """What goes out; the curator sees it afterwards, and once more when nothing is said for five minutes."""
-        if self._at_s is not None and at_s - self._at_s > IDLE_S and hasattr(self.curator, "idle"):
+        if self._at_s is not None and at_s - self._at_s > IDLE_S:
             self._take(self.curator.idle())
         self._at_s = at_s
         sent = [*self._ready, *self._new]

@@ -79,7 +79,8 @@ class Asked:
         ):
             for kind, count in theirs.items():
                 mine[kind] = mine.get(kind, 0) + count
-        self.lost = (self.lost + other.lost)[:60]
+        lost = self.lost + other.lost
+        self.lost = sorted(lost, key=lambda told: "NOT RECALLED" not in told)[:60]  # the rarer first
 
     def share(self, found: dict[str, int], kinds: Sequence[str]) -> float:
         """Percent of those kinds."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
+from legion_core.gateway.curation.calls import kind_of
 from legion_core.gateway.curation.types import Recalled
 
 QUERY_CHARS_MAX = 8_000
@@ -17,6 +18,7 @@ _KEY = re.compile(r"#[a-z]?\d+[a-z]?\Z")
 _WORD = re.compile(r"[\w./:-]{3,}")
 _LINE = re.compile(r"\blines? (\d{1,7})\b", re.IGNORECASE)
 _SPAN = re.compile(r":(\d+)-(\d+)")
+_WRITTEN = re.compile(r"\b(?:edit|writ(?:e|ten)|wrote|creat|chang|insert|put into)", re.IGNORECASE)
 _PHRASE = re.compile(r"['\"`\u201c]([^'\"`\u201c\u201d\n]{4,200})['\"`\u201d]")
 
 
@@ -122,6 +124,7 @@ class _Question:
     paths: list[str]
     phrases: list[str]
     line: int | None
+    asks_what_was_written: bool
 
     @classmethod
     def of(cls, asked: str) -> "_Question":
@@ -134,6 +137,7 @@ class _Question:
             paths=[path for word in words if "/" in (path := word.strip(".:"))],
             phrases=[found[1] for found in _PHRASE.finditer(asked)][:8],
             line=int(number[1]) if number else None,
+            asks_what_was_written=_WRITTEN.search(asked) is not None,
         )
 
     def score(self, piece: Piece) -> float:
@@ -168,14 +172,17 @@ class _Question:
             at = piece.label.find(path)
             if at >= 0:
                 tool, _, rest = piece.label.partition(" ")
-                score = 0.88 if tool.lower() in self.asked.lower() else 0.84
+                is_meant = tool.lower() in self.asked.lower() or (
+                    self.asks_what_was_written and kind_of(tool) in ("edit", "write")
+                )
+                score = 0.88 if is_meant else 0.84
                 if self.line is None:
                     return score
                 if path not in rest.split(" ", 1)[0]:
                     return 0.81  # a command that only names it
                 span = _SPAN.match(piece.label, at + len(path))
                 if span is None:
-                    return 0.9 if piece.text.count("\n") + 1 >= self.line else 0.82
+                    return 0.94 if piece.text.count("\n") + 1 >= self.line else 0.82
                 return 0.94 if int(span[1]) <= self.line <= int(span[2]) else 0.8
         for phrase in self.phrases:
             if phrase in piece.label:

@@ -69,7 +69,7 @@ class Call:
 def read_call(name: str, arguments: str) -> Call:
     """The call's meaning; arguments that are no JSON object leave it with its name only."""
     told = _object(arguments)
-    kind = _kind(name, told)
+    kind = kind_of(name, told)
     path = _first(told, _PATH_KEYS)
     if kind in ("edit", "write") and not path:
         kind = "other"  # it makes something that is no file: a ticket, a page
@@ -100,7 +100,9 @@ def _object(arguments: str) -> dict[str, Any]:
     return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
 
 
-def _kind(name: str, told: dict[str, Any]) -> Kind:
+def kind_of(name: str, told: dict[str, Any] | None = None) -> Kind:
+    """What a tool of that name does; `told` are its arguments, where they are known."""
+    told = told or {}
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     if name == "str_replace_based_edit_tool" and told.get("command") == "view":
         return "read"

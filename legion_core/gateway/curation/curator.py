@@ -2,8 +2,8 @@
 
     curator.add(messages) ──▶ curator.view() ──▶ View(messages, edits, tokens before and after)
 
-The view is a function of the messages and of where `view` was asked for, nothing else: fed again in the same way it
-gives the same view. Between two epochs it only grows at its end, so the provider's cache keeps its beginning. When there
+The view is a function of the messages and of where `view` and `idle` were asked for, nothing else: fed again in the same
+way it gives the same view. `view` is asked for when a request has gone out, and says what the next one carries. Between two epochs it only grows at its end, so the provider's cache keeps its beginning. When there
 is one decides `timing`, what stays `plan`, which lists are made anew `lists`; see `docs/curation.md`.
 Work between epochs is that of the new messages; an epoch looks once at what is still in the view.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from legion_core.gateway.curation.archive import Archive, Piece
 from legion_core.gateway.curation.lists import List, first_stale, only_named, told_tokens
-from legion_core.gateway.curation.plan import HOT_TURNS, plan, strategy_of
+from legion_core.gateway.curation.plan import plan, strategy_of
 from legion_core.gateway.curation.render import listing, placeholder, shown, weight
 from legion_core.gateway.curation.rounds import (
     Exchange,
@@ -36,6 +36,9 @@ LIST_SHARE = 0.0025  # of the history
 LIST_TOKENS_LEAST = 1_000  # for the newest list, whatever the older ones hold
 TOLD_SHARE = 1.2  # of what is to be told of the rounds, room for their list and a little more
 LIST_WINDOW = 0.25  # of the model's window, at most for a list; half of that for files read just now
+HOT_WEIGHT = (
+    4  # files read just now weigh so much more: they would be written anew, and are let go in a turn or two
+)
 FRAME_TOKENS = 300  # an epoch writes at least
 STUB = "[moved out of the conversation: recall {key}]"
 
@@ -75,7 +78,7 @@ class Curator:
         self._told_edits = 0
         self._epoch = 0
         self._turn_seen = 0
-        self._last_at_s: float | None = None
+        self._entering = 0
         self._message_count = 0
         self._lists: list[List] = []
         self.archive = Archive()
@@ -110,28 +113,30 @@ class Curator:
             else:
                 self._hear(message_id, message)
 
-    def view(self, at_s: float | None = None) -> View:
-        """What the next request carries. Asked twice without anything new, it says the same and edits nothing.
+    def view(self, entering_tokens: int = 0) -> View:
+        """A request went out with what stood in the view: what the next one carries, before what is new in it.
 
-        `at_s` is the request's moment on any clock in seconds: after a pause in which the provider's cache ran out, an
-        epoch costs nothing.
+        Asked twice without anything new, it says the same and edits nothing. `entering_tokens`: what stands before the
+        messages and would be written anew if the first edit brought the tool `recall` in there; 0 where it is there already.
         """
         self._close()
         turn = len(self._rounds) + 1
-        if turn != self._turn_seen and self._settings.is_on:
-            is_cold = (
-                self._last_at_s is not None and at_s is not None and at_s - self._last_at_s > CACHE_TTL_S
-            )
-            self._consider(turn, is_cold)
+        if turn != self._turn_seen and self._settings.is_on and self._message_count:
+            timing = self._timing
+            timing.enter(turn)
+            timing.pay(self._shown.tokens, self._naive)
             self._turn_seen = turn
-            self._last_at_s = at_s if at_s is not None else self._last_at_s
+            self._consider(turn + 1, entering_tokens)
         return self._view()
 
-    def idle(self) -> View:
+    def idle(self, entering_tokens: int = 0) -> View:
         """As `view`, when so long nothing was said that the provider's cache has run out: now an epoch costs nothing."""
         self._close()
+        turn = len(self._rounds) + 1
         if self._settings.is_on and self._rounds:
-            self._consider(len(self._rounds) + 1, is_cold=True, is_sent=False)
+            self._timing.cool()
+            self._consider(turn + 1 if turn == self._turn_seen else turn, entering_tokens)
+            self._turn_seen = turn
         return self._view()
 
     def _view(self) -> View:
@@ -248,26 +253,25 @@ class Curator:
 
     # When
 
-    def _consider(self, turn: int, is_cold: bool, *, is_sent: bool = True) -> None:
-        timing = self._timing
-        timing.enter(turn, is_cold=is_cold)
-        if timing.is_due(self._shown.tokens, self._naive, self._rewrite_tokens()):
+    def _consider(self, turn: int, entering_tokens: int) -> None:
+        """Whether the request of that turn carries an edited view."""
+        self._timing.enter(turn)
+        self._entering = 0 if self._epoch else entering_tokens
+        if self._timing.is_due(self._shown.tokens, self._naive, self._rewrite_tokens()):
             self._try_epoch()
-        if is_sent:
-            timing.pay(self._shown.tokens, self._naive)
 
     def _rewrite_tokens(self) -> int:
         """About what an epoch would write anew: what a list says of the rounds since the last one, and what stays whole."""
         since = self._lists[-1].anchor.index if self._lists else -1
         late = [round_ for round_ in self._live if round_.index > since and round_.list_at < 0]
-        return sum(map(told_tokens, late)) + self._hot_tokens(late) + FRAME_TOKENS
+        return sum(map(told_tokens, late)) + HOT_WEIGHT * self._hot_tokens(late) + FRAME_TOKENS
 
     def _hot_tokens(self, rounds: Sequence[Round]) -> int:
         """Tokens for the files read just now; they come on top of the room."""
         most, window = self._timing.stage.hot_tokens, self._settings.context_tokens
         if window is not None:
             most = min(most, int(LIST_WINDOW * window / 2))
-        hot = rounds[-HOT_TURNS:]
+        hot = rounds[-self._timing.stage.hot_turns :]
         return min(most, sum(r.files_tokens for r in hot if r.has_reads and not r.is_covered))
 
     def _try_epoch(self) -> None:
@@ -284,7 +288,9 @@ class Curator:
         for start in starts:
             before = self._lists[start - 1].anchor.index if start else -1
             rounds = [r for r in live if r.index > before and (r.list_at < 0 or r.list_at > before)]
-            if rounds and self._edit_rounds(rounds, start):
+            if rounds and (
+                self._edit_rounds(rounds, start, self._hot_tokens(rounds)) or self._edit_lean(rounds, start)
+            ):
                 return
         self._timing.put_off(self._shown.tokens)
 
@@ -296,16 +302,37 @@ class Curator:
         window = self._settings.context_tokens
         return room if window is None else min(room, LIST_WINDOW * window)
 
-    def _edit_rounds(self, rounds: Sequence[Round], start: int) -> bool:
-        """Bring `rounds` into their room, unless that gains too little or costs too much.
+    def _edit_lean(self, rounds: Sequence[Round], start: int) -> bool:
+        """As `_edit_rounds`, with no more written anew than the next request may: without files read just now, if it has waited long enough for a moment without them."""
+        first = self._lists[start - 1].anchor.index if start else -1
+        between = [s for s in self._segments if s.rounds and s.rounds[-1].index > first]
+        behind = sum(segment.tokens for segment in between[1:]) + _answer_tokens(rounds) + FRAME_TOKENS
+        common = self._shown.tokens - behind - sum(_held(round_, round_.level) for round_ in rounds)
+        room = self._timing.allowance(max(0, common), self._naive, self._entering) - behind
+        hot = self._hot_tokens(rounds)
+        left = max(0, int(room - sum(map(told_tokens, rounds))))
+        if hot > left and not self._timing.is_urgent:
+            return False
+        hot = min(hot, left)
+        return self._edit_rounds(rounds, start, hot, room - hot)
+
+    def _edit_rounds(self, rounds: Sequence[Round], start: int, hot: int, room: float = float("inf")) -> bool:
+        """Bring `rounds` into their room, at most `room`, unless that gains too little or costs too much.
 
         The lists from `start` on give way to a new one.
         """
-        answers = sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
-        hot = self._hot_tokens(rounds)
+        answers = _answer_tokens(rounds)
+        room = min(room, self._room(rounds, start))
+        if room < 0:
+            return False
         named = only_named("\n".join(made.text for made in self._lists[:start]), rounds)
         made = plan(
-            rounds, int(self._room(rounds, start) + hot + answers), answers, hot_tokens=hot, named=named
+            rounds,
+            int(room + hot + answers),
+            answers,
+            hot_turns=self._timing.stage.hot_turns,
+            hot_tokens=hot,
+            named=named,
         )
         before, live, lists = self._shown, self._live, self._lists
         levels = {round_.index: round_.level for round_ in rounds}
@@ -320,7 +347,7 @@ class Curator:
             self._lists.append(List(anchor[0], anchor[1], text, self._count(text)))
         self._render()
         common = self._common_tokens(before)
-        if not self._timing.is_worth(before.tokens, self._shown.tokens, common, self._naive):
+        if not self._timing.is_worth(before.tokens, self._shown.tokens, common, self._naive, self._entering):
             for round_ in rounds:
                 round_.level = levels[round_.index]
             self._live, self._shown, self._lists = live, before, lists
@@ -341,7 +368,7 @@ class Curator:
             if old is not new and old != new:
                 break
             tokens += self._reader.weight(old)
-        return min(tokens, self._timing.cached_tokens)
+        return 0 if self._entering else min(tokens, self._timing.cached_tokens)
 
     # What it looks like
 
@@ -456,6 +483,11 @@ def _put(view: _Shown, messages: Sequence[Message], ids: Sequence[str], tokens: 
 def _ids_for(messages: Sequence[Message], ids: Sequence[str]) -> list[str]:
     """An id for each message; where a round came in more messages than it is shown in, the last ones are left out."""
     return [ids[min(place, len(ids) - 1)] for place in range(len(messages))]
+
+
+def _answer_tokens(rounds: Sequence[Round]) -> int:
+    """About what the answers among them take at least."""
+    return sum(min(round_.text_tokens + 4, 60) for round_ in rounds if round_.is_answer)
 
 
 def _smallest(rounds: Sequence[Round]) -> tuple[Round, Exchange]:

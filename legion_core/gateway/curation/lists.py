@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from legion_core.gateway.curation.rounds import Exchange, Round, Said
 
-VAIN_TURNS = 6.0  # what a list says in vain for so many turns weighs as much as writing it anew
+VAIN_TURNS = 4.0  # what a list says in vain for so many turns weighs as much as writing it anew
 FRAME_TOKENS = 40  # of a list: the call in whose result it stands
 ANSWER_TOKENS = 60  # that stand with what the user said between two lists
 

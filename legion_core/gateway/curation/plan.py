@@ -10,7 +10,6 @@ from collections.abc import Container, Sequence
 from legion_core.gateway.curation.rounds import Level, Round
 from legion_core.gateway.curation.types import Strategy
 
-HOT_TURNS = 2  # by default, behind the untouched end: what was read there is being worked on
 SAID_SHARE = 0.7  # of what is left, at most for telling sentences
 LIST_SHARE = 0.85  # of what is left, at most for these and a line for each call
 ASIDE_SHARE = 0.05  # of what is then left, at most for other sentences
@@ -35,7 +34,7 @@ def plan(
     tokens_left: int,
     answers_least: int,
     *,
-    hot_turns: int = HOT_TURNS,
+    hot_turns: int = 2,
     hot_tokens: int = 0,
     named: Container[int] = (),
 ) -> Plan:

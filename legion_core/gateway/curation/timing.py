@@ -1,4 +1,10 @@
-"""When an epoch pays: what is carried for nothing against what is written anew, and what a stage has cost so far."""
+"""When an epoch pays: what is carried for nothing against what is written anew, and what a stage has cost so far.
+
+A stage is never billed more than it would be with nothing done. An epoch breaks the cache once, in the request after it; every
+later one is cheaper than alone, because the view is the shorter history and what is new costs both the same. So it is
+enough that this one request is paid out of what the stage has saved so far and what it saves itself (`is_worth`),
+whatever comes behind it or whether anything does.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +13,7 @@ from legion_core.gateway.curation.types import CurationSettings, Stage
 CONTEXT_SHARE = 0.85
 GAIN_LEAST = 0.2  # an epoch that takes less than this from the view is put off
 AGAIN_AFTER = 1.05  # an epoch that was put off is tried again when the view is so much longer
+PATIENCE = 1  # times it is put off before files read just now have to go
 
 
 @dataclass(slots=True)
@@ -25,11 +32,11 @@ class Timing:
     def __init__(self, settings: CurationSettings) -> None:
         self._settings = settings
         self._begun = -1  # the stage the turn is in; before the first one: -1
-        self._turns_left = float("inf")
         self._spent = _Spent()
         self._carried = 0  # tokens times turns, above what the last epoch left
         self._least = 0
         self._is_cold = False
+        self._put_off = 0  # times, since the last one
         self._not_before = 0  # tokens of the view below which no epoch is tried again
         self.cached_tokens = 0  # of the view, what the last request already carried
         self._cached_naive = 0
@@ -39,19 +46,21 @@ class Timing:
         """That of the turn; before the first one begins, the first."""
         return self._settings.stages[max(self._begun, 0)]
 
-    def enter(self, turn: int, *, is_cold: bool) -> None:
-        """A turn begins; `is_cold`: the provider's cache has run out."""
-        begun, self._turns_left = -1, float("inf")
-        for place, stage in enumerate(self._settings.stages):
-            if turn < stage.begins:
-                self._turns_left = stage.begins - turn
-                break
-            begun = place
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an epoch was put off so often that it has to come at the next chance."""
+        return self._put_off >= PATIENCE
+
+    def enter(self, turn: int) -> None:
+        """What is counted and decided from here on is the request of that turn."""
+        begun = sum(turn >= stage.begins for stage in self._settings.stages) - 1
         if begun != self._begun:
             self._begun, self._spent = begun, _Spent()
-        self._is_cold = is_cold
-        if is_cold:
-            self.cached_tokens = self._cached_naive = 0
+
+    def cool(self) -> None:
+        """The provider's cache has run out."""
+        self._is_cold = True
+        self.cached_tokens = self._cached_naive = 0
 
     def is_forced(self, tokens: int) -> bool:
         """Whether the model's window is nearly full."""
@@ -75,30 +84,38 @@ class Timing:
             spent.naive + naive
         )
 
-    def is_worth(self, before: int, after: int, common: int, naive: int) -> bool:
-        """Whether an epoch from `before` to `after` tokens, of which `common` stay in the cache, gains and is repaid.
+    def is_worth(self, before: int, after: int, common: int, naive: int, entering: int = 0) -> bool:
+        """Whether an epoch from `before` to `after` tokens gains, and the next request is paid out of what was saved.
 
-        That is: the stage stays cheaper than leaving all alone, or is again before it ends.
+        `common` tokens stay in the cache. `entering`: what stands before the view and is written anew as well.
         """
         if before - after < GAIN_LEAST * before:
             return False
         if self.is_forced(before):
             return True
-        read, spent = self._settings.prices.cache_read, self._spent
-        edited = self._cost(common, after)
+        prices = self._settings.prices
+        if after + entering < (least := prices.cache_least_tokens) and (
+            prices.cache_write * least > prices.cache_read * naive
+        ):
+            return False  # it would be sent uncached at every turn
+        return after - self._kept(common) <= self.allowance(common, naive, entering)
+
+    def allowance(self, common: int, naive: int, entering: int = 0) -> float:
+        """Tokens that the next request may write anew, over what it would write with nothing done."""
+        prices, spent, common = self._settings.prices, self._spent, self._kept(common)
+        saved = spent.naive_paid - spent.paid
         alone = self._cost(self._cached_naive, naive)
-        if self._begun >= 0 and spent.paid + edited <= spent.naive_paid + alone:
-            return True
-        extra = edited - self._cost(self.cached_tokens, before)
-        return payback_turns(extra, read * (before - after)) <= self._turns_left
+        broken = (prices.cache_write - prices.cache_read) * entering if self._cached_naive else 0.0
+        return (saved + alone - broken - prices.cache_read * common) / prices.cache_write
 
     def put_off(self, tokens: int) -> None:
         """An epoch was tried at so many tokens and did not pay."""
         self._not_before = int(tokens * AGAIN_AFTER)
+        self._put_off += 1
 
     def edited(self, tokens: int, common: int) -> None:
         """There was an epoch: the view has so many tokens, and so many of them are still in the cache."""
-        self._not_before, self.cached_tokens = 0, common
+        self._not_before, self._put_off, self.cached_tokens = 0, 0, common
         self._carried, self._least = 0, tokens
 
     def pay(self, tokens: int, naive: int) -> None:
@@ -107,18 +124,16 @@ class Timing:
         self._carried += tokens - self._least
         spent.sent += tokens
         spent.naive += naive
-        spent.paid += self._cost(self.cached_tokens, tokens)
+        spent.paid += self._cost(self._kept(self.cached_tokens), tokens)
         spent.naive_paid += self._cost(self._cached_naive, naive)
         self.cached_tokens, self._cached_naive = tokens, naive
+        self._is_cold = False
 
     def _cost(self, cached: int, tokens: int) -> float:
         """What a request costs in fresh-token equivalents when its first `cached` tokens lie in the cache."""
         cached, prices = min(cached, tokens), self._settings.prices
         return prices.cache_read * cached + prices.cache_write * (tokens - cached)
 
-
-def payback_turns(now_extra: float, saved_a_turn: float) -> float:
-    """After how many turns an edit has earned what breaking the cached prefix costs."""
-    if now_extra <= 0:
-        return 0.0
-    return now_extra / saved_a_turn if saved_a_turn > 0 else float("inf")
+    def _kept(self, tokens: int) -> int:
+        """Of a beginning that a request carried, what of it a provider keeps, if nothing stands before it."""
+        return tokens if tokens >= self._settings.prices.cache_least_tokens else 0

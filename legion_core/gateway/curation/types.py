@@ -25,10 +25,14 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token costs, as a share of a fresh input token's price. Source: Anthropic's price page, five-minute cache."""
+    """What a token costs, as a share of a fresh input token's price. Source: Anthropic's price page, five-minute cache.
+
+    A request of less than `cache_least_tokens` is not kept at all.
+    """
 
     cache_read: float = 0.1
     cache_write: float = 1.25
+    cache_least_tokens: int = 1_024
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,20 +40,21 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     `carry`: what sending a token one more turn is worth, against writing one; an epoch is due when what was carried since
     the last one is worth the rewriting. `share`: it is due as well when more than this part of the whole history was sent,
-    added up over the stage. `hot_tokens`: of files read just now, at most so much stays whole.
+    added up over the stage. `hot_tokens`: of files read in the last `hot_turns` answers, at most so much stays whole.
     """
 
     begins: int
     carry: float = 0.1
     share: float = 1.0
     hot_tokens: int = 20_000
+    hot_turns: int = 2
 
 
 STAGES = (
-    Stage(begins=6, carry=0.3, share=0.7, hot_tokens=2_200),
-    Stage(begins=10, carry=0.3, share=0.35, hot_tokens=6_000),
-    Stage(begins=20, carry=0.2, share=0.3),
-    Stage(begins=50, carry=0.12),
+    Stage(begins=6, carry=0.5, share=0.7, hot_tokens=3_000),
+    Stage(begins=10, carry=0.5, share=0.4, hot_tokens=8_000),
+    Stage(begins=20, carry=0.25, share=0.4),
+    Stage(begins=50, carry=0.022, hot_turns=1),
 )
 
 

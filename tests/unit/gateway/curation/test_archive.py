@@ -49,3 +49,19 @@ def test_of_a_path_all_that_was_read_of_it_comes_and_the_reads_come_first() -> N
 
     assert [piece.key for piece in made.recall("/repo/a.py", 3)] == ["#6", "#5", "#4", "#3", "#2", "#1"]
     assert len(made.recall("part", 3)) == 3
+
+
+def test_of_reads_that_hold_the_line_the_newest_comes_first_whole_or_in_part() -> None:
+    parts = {f"part{at}": ("Read /repo/a.py:1-50 /repo/a.py", f"as it was {at}\n" * 50) for at in range(4)}
+    made = archive(**parts, whole=("Read /repo/a.py /repo/a.py", FILE))
+
+    assert made.recall("What does line 20 of a.py say? In /repo/a.py", 3)[0].key == "#5"
+
+
+def test_what_was_written_into_a_file_comes_before_later_reads_of_it() -> None:
+    reads = {f"read{at}": ("Read /repo/src/a.py /repo/src/a.py", FILE) for at in range(5)}
+    made = archive(wrote=("Write /repo/src/a.py /repo/src/a.py", "File created"), **reads)
+    made.put("#1c", Piece('{"content": "first line"}', ("m1",), "Write"))
+
+    found = made.recall("What did the latest edit put into src/a.py?", 3)
+    assert [piece.key for piece in found][:2] == ["#1", "#1c"]

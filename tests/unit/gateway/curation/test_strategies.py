@@ -4,10 +4,12 @@ import pytest
 
 from legion_core.gateway.curation.curator import Curator
 from legion_core.gateway.curation.service import count_by_length
-from legion_core.gateway.curation.types import CurationSettings, Edit, Stage, Strategy, View
-from legion_core.gateway.types import Message
+from legion_core.gateway.curation.types import CurationSettings, Edit, Prices, Stage, Strategy, View
+from legion_core.gateway.types import Message, ThinkingBlock
 from tests.unit.gateway.curation.sessions import called, file_text, gave, history, said, steps, user
 from tests.unit.gateway.curation.test_curator import played, words
+
+ANY_GAIN_PAYS = Prices(cache_read=1.0, cache_write=1.0, cache_least_tokens=0)
 
 
 def edits_of(curator: Curator, strategy: Strategy) -> list[Edit]:
@@ -17,7 +19,8 @@ def edits_of(curator: Curator, strategy: Strategy) -> list[Edit]:
 def cut(messages: list[Message], share: float = 0.3) -> tuple[Curator, View]:
     """A session ended by enough new work that an epoch is due, with this share of it allowed."""
     curator = Curator(
-        count_by_length, CurationSettings(stages=(Stage(begins=5, share=share),), least_tokens=100)
+        count_by_length,
+        CurationSettings(stages=(Stage(begins=5, share=share),), least_tokens=100, prices=ANY_GAIN_PAYS),
     )
     view = curator.view()
     for message in messages:
@@ -39,7 +42,10 @@ def test_thinking_of_earlier_answers_goes_and_can_be_recalled() -> None:
     edit = edits_of(curator, "strip_thinking")[0]
     assert edit.tokens_removed > 0
     assert curator.archive[edit.archive_key].startswith("I should look at")
-    assert words(view).count("I should look at") < 60
+    whole = "".join(
+        block.text for m in history(60) for block in m.content if isinstance(block, ThinkingBlock)
+    )
+    assert words(view).count("I should look at") < 0.2 * whole.count("I should look at")
 
 
 @pytest.mark.requirement("curation.distill-tool-result")

@@ -1,8 +1,6 @@
 """An epoch comes when what is carried is worth the rewriting, and only if it is repaid."""
 
-import pytest
-
-from legion_core.gateway.curation.timing import GAIN_LEAST, Timing, payback_turns
+from legion_core.gateway.curation.timing import GAIN_LEAST, Timing
 from legion_core.gateway.curation.types import CurationSettings, Stage
 
 SETTINGS = CurationSettings(
@@ -12,7 +10,7 @@ SETTINGS = CurationSettings(
 
 def at(turn: int, settings: CurationSettings = SETTINGS) -> Timing:
     timing = Timing(settings)
-    timing.enter(turn, is_cold=False)
+    timing.enter(turn)
     return timing
 
 
@@ -40,7 +38,7 @@ def test_before_the_first_stage_only_a_cold_cache_makes_it_due() -> None:
     timing.pay(5_000, 5_000)
     assert not timing.is_due(50_000, 50_000, rewrite=0)
 
-    timing.enter(2, is_cold=True)
+    timing.cool()
     assert timing.is_due(50_000, 50_000, rewrite=0)
 
 
@@ -77,14 +75,44 @@ def test_one_that_takes_little_is_never_worth_it() -> None:
     assert not timing.is_worth(9_000, int(9_000 * (1 - GAIN_LEAST)) + 2, 0, 9_000)
 
 
-def test_one_that_would_not_be_repaid_before_the_stage_ends_is_not_worth_it() -> None:
-    timing = at(19)  # one turn is left
+def test_one_that_the_next_request_does_not_repay_is_not_worth_it() -> None:
+    timing = at(5)
     timing.pay(20_000, 20_000)
 
-    assert not timing.is_worth(20_000, 15_000, common=0, naive=20_000)
-    assert timing.is_worth(20_000, 2_000, common=1_000, naive=20_000)
+    assert timing.is_worth(20_000, 3_400, common=2_000, naive=20_000)  # 0.2 + 1.25 * 1.4 against 2 thousand
+    assert not timing.is_worth(20_000, 3_500, common=2_000, naive=20_000)
 
 
-@pytest.mark.parametrize(("extra", "saved", "turns"), [(0, 5, 0), (10, 5, 2), (10, 0, float("inf"))])
-def test_payback(extra: float, saved: float, turns: float) -> None:
-    assert payback_turns(extra, saved) == turns
+def test_what_a_stage_has_saved_pays_for_more_but_no_other_stage_does() -> None:
+    timing = at(18)
+    timing.pay(20_000, 20_000)
+    timing.pay(4_000, 30_000)
+    assert timing.is_worth(20_000, 9_000, common=2_000, naive=30_000)
+
+    timing.enter(20)
+    assert not timing.is_worth(20_000, 9_000, common=2_000, naive=30_000)
+
+
+def test_what_enters_before_the_view_is_counted_as_written_anew() -> None:
+    timing = at(5)
+    timing.pay(20_000, 20_000)
+
+    assert timing.is_worth(20_000, 1_100, common=0, naive=20_000)
+    assert not timing.is_worth(20_000, 1_100, common=0, naive=20_000, entering=1_000)
+
+
+def test_no_view_is_made_that_is_too_short_for_any_cache_unless_it_is_cheaper_without() -> None:
+    timing = at(5)
+    timing.cool()
+
+    assert not timing.is_worth(12_000, 1_000, common=0, naive=12_000)
+    assert timing.is_worth(12_000, 1_000, common=0, naive=12_000, entering=100)
+    assert timing.is_worth(12_000, 1_000, common=0, naive=13_000)
+
+
+def test_a_beginning_too_short_for_any_cache_is_written_anew() -> None:
+    timing = at(5)
+    timing.pay(30_000, 30_000)
+
+    assert timing.is_worth(30_000, 3_000, common=1_100, naive=30_000)
+    assert not timing.is_worth(30_000, 3_000, common=1_000, naive=30_000)
