@@ -9,14 +9,15 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
-from legion_core.api.types import Event, ProviderChanged, ProviderRow, ProviderSpec, TestResult
+from legion_core.api.types import Event, ModelOffer, ProviderChanged, ProviderRow, ProviderSpec, TestResult
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 CIRCUIT_WORDS = {
     "closed": ("Ready", "ok", "circle-check"),
-    "half_open": ("Trying", "warn", "circle-dot-dashed"),
-    "open": ("Resting", "err", "circle-x"),
+    "half_open": ("Half-open", "warn", "circle-dot-dashed"),
+    "open": ("Circuit open", "err", "circle-x"),
 }
+ABLE = {"tools": "tools", "vision": "vision", "thinking": "thinking", "structured_output": "JSON"}
 
 
 class KindRow(Protocol):
@@ -58,7 +59,21 @@ def circuit_pill(row: ProviderRow) -> tuple[str, str, str]:
     if row.problem:
         return "Problem", "err", "circle-x"
     # No seconds: nothing here counts them down, and a number that stands still would lie.
+    if row.circuit == "closed" and row.retry_in_s > 0:
+        return "Resting", "warn", "circle-pause"
     return CIRCUIT_WORDS[row.circuit]
+
+
+def able_words(offer: ModelOffer) -> str:
+    """`32k, tools, JSON`: how much a model holds and what it is known to do beyond text."""
+    if "embeddings" in offer.capabilities and "streaming" not in offer.capabilities:
+        return "vectors"
+    return ", ".join(
+        (
+            wording.short_count(offer.context),
+            *(word for each, word in ABLE.items() if each in offer.capabilities),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

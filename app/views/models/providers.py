@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QStackedWidget, QVBo
 
 from app.theme.apply import repolish
 from app.viewmodels import wording
-from app.viewmodels.providers import ProvidersViewModel, circuit_pill
+from app.viewmodels.providers import ProvidersViewModel, able_words, circuit_pill
 from app.views.about import ask_save_untested
 from app.views.painted import KeyValues, PillRow
 from app.views.parts import (
@@ -208,10 +208,10 @@ class ProviderDetails(QWidget):
         self.problem = label("", "small", "error", wraps=True)
         self.test = button("Test", "provider.testIt", lambda: providers.test(self.name), icon="stethoscope")
         self.rest = button(
-            "Let it rest",
+            "Trip",
             "provider.trip",
             lambda: providers.trip(self.name),
-            icon="pause",
+            icon="circle-x",
             tip="Ask nothing of it until it is reset",
         )
         self.reset = button(
@@ -282,7 +282,7 @@ class ProviderDetails(QWidget):
             wording.plural(len(found.models), "model").capitalize() if found.models else "No models known"
         )
         self.models.show_pairs(
-            tuple((offer.id, f"{wording.short_count(offer.context)} context") for offer in found.models[:40])
+            tuple((wording.model(offer.id), able_words(offer)) for offer in found.models[:40])
         )
 
 

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.viewmodels.providers import ProvidersViewModel, circuit_pill
-from legion_core.api.types import ProviderRow
+from app.viewmodels.providers import ProvidersViewModel, able_words, circuit_pill
+from legion_core.api.types import Capability, ModelOffer, ProviderRow
 from tests.gui.conftest import Stage
 
 
@@ -121,7 +121,7 @@ def test_testing_an_instance_keeps_its_result_beside_it(providers: ProvidersView
 
 
 def test_a_reset_closes_the_circuit(stage: Stage, providers: ProvidersViewModel) -> None:
-    assert circuit_pill(providers.rows[1]) == ("Resting", "err", "circle-x")
+    assert circuit_pill(providers.rows[1]) == ("Circuit open", "err", "circle-x")
     providers.reset("openai-main")
     stage.deliver()
     assert circuit_pill(providers.rows[1]) == ("Ready", "ok", "circle-check")
@@ -198,3 +198,15 @@ def test_a_found_server_that_wants_a_key_fills_the_form(stage: Stage, providers:
 def test_what_was_done_by_hand_is_said(more: dict[str, bool], words: str) -> None:
     row = ProviderRow(name="a", kind="openai", tier="cloud", problem="x", **more)  # type: ignore[arg-type]
     assert circuit_pill(row)[0] == words
+
+
+def test_a_model_says_how_much_it_holds_and_what_it_is_known_to_do() -> None:
+    assert able_words(ModelOffer(id="m", context=32_768, capabilities=frozenset({"streaming"}))) == "32k"
+    able = frozenset[Capability]({"streaming", "structured_output", "tools"})
+    assert able_words(ModelOffer(id="m", context=131_072, capabilities=able)) == "128k, tools, JSON"
+    assert able_words(ModelOffer(id="m", capabilities=frozenset({"embeddings"}))) == "vectors"
+
+
+def test_a_pause_that_the_provider_asked_for_is_no_open_circuit() -> None:
+    row = ProviderRow(name="box", kind="openai", tier="cloud", models=(), retry_in_s=12.0)
+    assert circuit_pill(row) == ("Resting", "warn", "circle-pause")
