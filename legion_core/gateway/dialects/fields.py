@@ -31,6 +31,7 @@ TopK = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 T = TypeVar("T")
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BLANK: Final = b" \t\r\n"
 _WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _DATA_URL = re.compile(r"data:([\w.+/-]{3,64});base64,", re.ASCII)
@@ -94,20 +95,30 @@ def _is_as_decoded(body: bytes) -> bool:
     """
     at = body.index(b"{")
     for name, value in _top.decode(body).items():
-        at = _skip(body, at + 1)  # behind `{` or `,`
-        quoted = b'"%s"' % name.encode()
-        if not body.startswith(quoted, at):
+        at += 1  # behind `{` or `,`
+        if body[at] in _BLANK:
+            at = _skip(body, at)
+        quoted = b'"%b":' % name.encode()
+        if body.startswith(quoted, at):
+            at += len(quoted)
+        elif body.startswith(quoted[:-1], at):
+            at = _skip(body, at + len(quoted) - 1) + 1
+        else:
             return False
-        at = _skip(body, _skip(body, at + len(quoted)) + 1)  # behind `:`
-        if not body.startswith(bytes(value), at):
+        if body[at] in _BLANK:
+            at = _skip(body, at)
+        told = bytes(value)
+        if not body.startswith(told, at):
             return False
-        at = _skip(body, at + len(value))
+        at += len(told)
+        if body[at] in _BLANK:
+            at = _skip(body, at)
     return body[at] == 0x7D
 
 
 def _skip(body: bytes, at: int) -> int:
     """Where the white space at `at` ends."""
-    while body[at] in b" \t\r\n":
+    while body[at] in _BLANK:
         at += 1
     return at
 

@@ -8,7 +8,7 @@ import asyncio
 import select
 import socket
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NoReturn, Protocol, cast
 
 HEAD_BYTES_MAX: Final = 256 * 1024  # of one answer
@@ -244,10 +244,11 @@ class Line(asyncio.Protocol):
         self._head_bytes = self._held = 0
         self.headers, self._fields = {}, {}
         self._unpack = None
-        import httptools  # not before there is something to read
+        if self._http is None:
+            import httptools  # not before there is something to read
 
-        self._http = httptools
-        self._parser = httptools.HttpResponseParser(self)
+            self._http = httptools
+        self._parser = self._http.HttpResponseParser(self)
         try:
             transport.write(head + body)
             if self._room is not None:
@@ -353,10 +354,7 @@ class Line(asyncio.Protocol):
             self._transport.abort()
 
 
-def head_of(method: str, target: str, host: str, headers: Sequence[tuple[str, str]], length: int) -> bytes:
-    """A request's head. Every value is printable ASCII or Latin-1: `wire` has looked."""
-    lines = [f"{method} {target} HTTP/1.1", f"host: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    if length or method == "POST":
-        lines.append(f"content-length: {length}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+def head_of(method: str, target: str, host: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """A request's head but for its length and its end. Every value is printable ASCII or Latin-1: `wire` has looked."""
+    lines = [f"{method} {target} HTTP/1.1", f"host: {host}", *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n").encode("latin-1")

@@ -68,6 +68,7 @@ class Lines:
         self._busy = set[Line]()
         self._places = asyncio.Semaphore(LINES_MAX)
         self._is_closed = False
+        self._before: tuple[str, str, Mapping[str, str], bytes] | None = None
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, until_s: float
@@ -75,9 +76,8 @@ class Lines:
         """See `Carrier`."""
         if not GATE.is_open:
             self._check()
-        parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        head = head_of(method, target, self._named, tuple(headers.items()), len(body))
+        head = self._head(method, url, headers)
+        head += b"content-length: %d\r\n\r\n" % len(body) if body or method == "POST" else b"\r\n"
         line = await self._taken()
         self._sent_bytes += len(head) + len(body)
         await line.exchange(head, body, until_s)
@@ -91,6 +91,17 @@ class Lines:
         self._idle.clear()
         self.count()
         await asyncio.sleep(0)  # the transports close their sockets with the next turn
+
+    def _head(self, method: str, url: str, headers: Mapping[str, str]) -> bytes:
+        """Mostly the very address and headers of the request before."""
+        before = self._before
+        if before is not None and before[0] == method and before[1] is url and before[2] is headers:
+            return before[3]
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        head = head_of(method, target, self._named, headers.items())
+        self._before = method, url, headers, head
+        return head
 
     async def _taken(self) -> Line:
         await self._place()
