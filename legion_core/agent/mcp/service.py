@@ -51,6 +51,7 @@ TIMEOUT_S_MAX = 3_600.0
 RESULT_CHARS_MAX = 400_000
 SIGN_IN_S = 330.0
 WORDS_MAX = 200
+SAID_CHARS = 300  # of what a program wrote before it failed
 CHANGES_MAX = 40
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
 _REFERENCE = re.compile(r"^(keyring|env|vault)://")
@@ -165,7 +166,13 @@ class Servers:
         await self._close(name)
         live = self._of(name)
         live.not_before_s = 0.0
-        await self._open(entry)
+        try:
+            await self._open(entry)
+        except LegionError as error:
+            # Told to who asked alone: it may hold what the program was given, and errors of tasks are kept.
+            if said := " ".join(live.said.split()):
+                error.hint = error.hint or f"It wrote: {said[-SAID_CHARS:]}"
+            raise
         return self._told(entry)
 
     async def approve(self, name: str, fingerprint: str, who: Principal) -> ServerRow:
@@ -360,6 +367,7 @@ class Servers:
                 raw = tuple(sorted(await link.tools(), key=lambda tool: str(tool.get("name"))))
             except LegionError as error:
                 await link.close()
+                live.said = prints.cleaned(link.ending.said.decode("utf-8", "replace"))
                 self._failed(live, error.sentence())
                 if live.wants_sign_in:
                     live.not_before_s, live.failures = 0.0, 0

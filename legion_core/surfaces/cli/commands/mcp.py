@@ -324,6 +324,7 @@ def _whole(row: "ServerRow") -> str:
             ("Variables", ", ".join(row.spec.env)),
             ("Says it is", row.software),
             ("Problem", row.problem),
+            ("Wrote last", " ".join(row.said.split())[-300:]),
             ("Fingerprint", row.fingerprint[:16]),
             ("Approved", row.approved[:16]),
         ]

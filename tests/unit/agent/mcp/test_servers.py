@@ -224,6 +224,24 @@ def test_a_server_gets_little_of_our_environment_and_nothing_secret(tmp_path: Pa
     run(work())
 
 
+def test_what_a_program_wrote_before_it_failed_is_told_to_who_looks_and_kept_in_no_error_of_a_task(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        async with held(tmp_path) as made:
+            script = "import sys; sys.exit('Cannot find the module of it')"
+            broken = ServerSpec(name="theirs", command=(sys.executable, "-c", script), timeout_s=20.0)
+            await made.servers.add(broken, LOCAL_OWNER)
+            with pytest.raises(ConnectionLost) as caught:
+                await made.servers.look("theirs", LOCAL_OWNER)
+            assert "Cannot find the module of it" in caught.value.hint
+            row = await made.servers.get("theirs")
+            assert "Cannot find the module of it" in row.said
+            assert "Cannot find" not in row.problem
+
+    run(work())
+
+
 def test_noise_on_standard_output_disturbs_nothing(tmp_path: Path) -> None:
     async def work() -> None:
         async with held(tmp_path) as made:
