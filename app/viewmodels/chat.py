@@ -13,10 +13,10 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import Bridge
 from app.viewmodels import wording
 from app.viewmodels.chat_draft import ChatDraft
+from app.viewmodels.chat_growing import Growing
 from app.viewmodels.chat_messages import HeldMessages
-from app.viewmodels.chat_tiers import TIER_CHOICES
+from app.viewmodels.chat_pins import ChosenRoutes
 from app.viewmodels.chat_warm import Warming
-from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
     AnswerGrew,
@@ -25,7 +25,6 @@ from legion_core.api.types import (
     AnswerStarted,
     ChatMessage,
     ConversationView,
-    Event,
     Pins,
     Tier,
     Turn,
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from legion_core.api.facade import Legion
     from legion_core.api.types import ImageBlock, ToolResultBlock
 
-LIVE_PAUSE_S = 0.25  # the figures under a growing answer change so often at most
-EARLY_MAX = 512  # facts of a chat whose id is not known yet
 PENDING = "pending"  # id of a question shown before the engine took it on
 NEW_TITLE = "New chat"
 
@@ -80,7 +77,6 @@ class ChatViewModel(QObject):
         self.setObjectName("viewmodel.chat")
         self._bridge = bridge
         self._now = now
-        self._answering: set[str] = set()
         self._warming = Warming(bridge, now)
         self._held = HeldMessages()
         self._draft = ChatDraft(bridge, lambda: self.conversation_id, draft, keep_draft)
@@ -91,14 +87,20 @@ class ChatViewModel(QObject):
         """Nothing of this chat leaves this computer."""
         self.begin_with: Callable[[Legion, str], Awaitable[None]] | None = None
         """What a new chat is given before its first question, by its id."""
-        self._live: dict[str, Live] = {}
-        self._live_told_s = 0.0
         self._sending = False
-        self._early: list[Event] = []
-        self._pins: dict[str, Pins | None] = {}
-        self._pin_titles: dict[str, str] = {}
+        self._routes = ChosenRoutes()
         self._generation = 0
-        bridge.watch(self._on_facts, AnswerStarted, AnswerOpened, AnswerGrew, AnswerJoined, AnswerEnded)
+        self._growing = growing = Growing(self._held, lambda: self.conversation_id, lambda: self._sending)
+        growing.appended.connect(self.appended)
+        growing.changed.connect(self.changed)
+        growing.grew.connect(self.grew)
+        growing.joined.connect(self.joined)
+        growing.live_changed.connect(self.live_changed)
+        growing.moved.connect(self.state_changed)
+        growing.settled.connect(self._on_settled)
+        growing.ended.connect(self.ended)
+        growing.lost.connect(self.reload)
+        bridge.watch(growing.take, AnswerStarted, AnswerOpened, AnswerGrew, AnswerJoined, AnswerEnded)
         bridge.lost.connect(self._on_lost)
 
     # What is so now
@@ -126,7 +128,7 @@ class ChatViewModel(QObject):
     @property
     def answers_running(self) -> int:
         """How many answers are on their way, in all chats."""
-        return max(len(self._answering), int(self.is_running))
+        return max(self._growing.count, int(self.is_running))
 
     @property
     def draft(self) -> str:
@@ -146,12 +148,12 @@ class ChatViewModel(QObject):
     @property
     def pins(self) -> Pins | None:
         """The route this chat insists on."""
-        return self._pins.get(self.conversation_id)
+        return self._routes.pins(self.conversation_id)
 
     @property
     def pins_title(self) -> str:
         """What the tier selector says."""
-        return self._pin_titles.get(self.conversation_id, TIER_CHOICES[0].title)
+        return self._routes.title(self.conversation_id)
 
     def find(self, message_id: str) -> ChatMessage | None:
         """A message by id, as it was when it last came whole."""
@@ -205,7 +207,7 @@ class ChatViewModel(QObject):
         if not (question or images) or self.is_running:
             return False
         self._sending = True
-        self._early.clear()
+        self._growing.expect()
         parent = self.messages[-1].id if self.messages else None
         self._append(
             ChatMessage(
@@ -286,8 +288,7 @@ class ChatViewModel(QObject):
 
     def pin_route(self, title: str, pins: Pins | None) -> None:
         """Insist on a route for this chat from now on."""
-        self._pins[self.conversation_id] = pins
-        self._pin_titles[self.conversation_id] = title
+        self._routes.choose(self.conversation_id, title, pins)
         self.state_changed.emit()
 
     def pin_model(self, name: str) -> None:
@@ -325,7 +326,7 @@ class ChatViewModel(QObject):
     # What comes back
 
     def _on_lost(self) -> None:
-        self._answering.clear()  # ends may be among what was lost
+        self._growing.forget()
         self.reload()
 
     def _load(self, conversation_id: str, *, takes_draft: bool) -> None:
@@ -355,9 +356,7 @@ class ChatViewModel(QObject):
         is_first = not self.conversation_id
         if is_first:
             self.conversation_id = turn.conversation_id
-            for kept in (self._pins, self._pin_titles):
-                if "" in kept:
-                    kept[turn.conversation_id] = kept.pop("")  # type: ignore[assignment]
+            self._routes.take_along(turn.conversation_id)
         if self._held.rename(PENDING, turn.question):
             self.renamed_id.emit(PENDING, turn.question.id)
             self.changed.emit(turn.question)
@@ -374,11 +373,7 @@ class ChatViewModel(QObject):
                 )
             )
         self._sending = False
-        early, self._early = self._early, []
-        if len(early) > EARLY_MAX:
-            self.reload()  # its end may be among what was not kept
-        else:
-            self._on_facts(early)
+        self._growing.catch_up()
         self.state_changed.emit()
 
     def _on_send_failed(
@@ -416,86 +411,9 @@ class ChatViewModel(QObject):
 
         self._bridge.launch(name, intent, done, failed)
 
-    def _on_facts(self, facts: Sequence[Event]) -> None:
-        for fact in facts:
-            match fact:
-                case AnswerStarted():
-                    self._on_started(fact)
-                case AnswerOpened():
-                    self._on_first_byte(fact)
-                case AnswerGrew():
-                    self._on_grew(fact)
-                case AnswerJoined():
-                    self._on_joined(fact)
-                case AnswerEnded():
-                    self._on_ended(fact)
-                case _:
-                    pass
-
-    def _is_mine(self, conversation_id: str, fact: Event) -> bool:
-        if conversation_id == self.conversation_id:
-            return True
-        if self._sending and not self.conversation_id and len(self._early) <= EARLY_MAX:
-            # The new chat's id comes with the reply to `send`; one more than the bound says that some are missing.
-            self._early.append(fact)
-        return False
-
-    def _on_started(self, fact: AnswerStarted) -> None:
-        message = fact.message
-        self._answering.add(message.id)
-        if not self._is_mine(message.conversation_id, fact):
-            return
-        if self.find(message.id) is None:
-            if self.messages and message.parent_id == self.messages[-1].id:
-                self._append(message)
-            elif not self._sending:
-                self.reload()  # a branch that another window or program began
-        else:
-            self._replace(message)
+    def _on_settled(self) -> None:
+        self._sending = False
         self.state_changed.emit()
-
-    def _on_first_byte(self, fact: AnswerOpened) -> None:
-        if self._is_mine(fact.conversation_id, fact):
-            live = Live(fact.tier, fact.instance, fact.model, fact.at_mono_s, fact.at_mono_s)
-            self._live[fact.answer_id] = live
-            self._live_told_s = fact.at_mono_s
-            self.live_changed.emit(fact.answer_id, live)
-
-    def _tell_live(self, fact: AnswerGrew) -> None:
-        live = self._live.get(fact.answer_id)
-        if live is None:
-            return
-        live = live.grown(len(fact.text) + len(fact.thinking), fact.tokens, fact.at_mono_s)
-        self._live[fact.answer_id] = live
-        if fact.at_mono_s - self._live_told_s >= LIVE_PAUSE_S:
-            self._live_told_s = fact.at_mono_s
-            self.live_changed.emit(fact.answer_id, live)
-
-    def _on_grew(self, fact: AnswerGrew) -> None:
-        if not self._is_mine(fact.conversation_id, fact):
-            return
-        growth = self._held.grow(fact)
-        if growth is None:
-            return
-        if growth.is_lost:
-            self.reload()
-        elif growth.tail or fact.thinking:
-            self.grew.emit(fact.answer_id, growth.tail, fact.thinking)
-            self._tell_live(fact)
-
-    def _on_joined(self, fact: AnswerJoined) -> None:
-        if self._is_mine(fact.conversation_id, fact) and self.find(fact.answer_id) is not None:
-            self.joined.emit(fact.answer_id, fact.seam)
-
-    def _on_ended(self, fact: AnswerEnded) -> None:
-        message = fact.message
-        self._live.pop(message.id, None)
-        self._answering.discard(message.id)
-        if self._is_mine(message.conversation_id, fact) and self.find(message.id) is not None:
-            self._replace(message)
-            self._sending = False
-            self.state_changed.emit()
-        self.ended.emit(message)
 
     # The messages held
 
@@ -507,10 +425,6 @@ class ChatViewModel(QObject):
     def _append(self, message: ChatMessage) -> None:
         self._held.append(message)
         self.appended.emit(message)
-
-    def _replace(self, message: ChatMessage) -> None:
-        if (new := self._held.replace(message)) is not None:
-            self.changed.emit(new)
 
     def _take_draft(self, text: str) -> None:
         self._draft.put(text)

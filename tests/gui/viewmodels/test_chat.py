@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.viewmodels.chat import EARLY_MAX, PENDING, ChatViewModel
+from app.viewmodels.chat import PENDING, ChatViewModel
+from app.viewmodels.chat_growing import EARLY_MAX
 from app.viewmodels.chat_tiers import TIER_CHOICES
 from legion_core.kernel.errors import Unavailable
 from tests.gui.conftest import Stage
