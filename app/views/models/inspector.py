@@ -276,9 +276,10 @@ class ModelInspector(QWidget):
 
     def _show_busy(self) -> None:
         is_busy = self._models.selected in self._models.busy
-        self.measure_button.setEnabled(not is_busy and self._models.current is not None)
+        # They stay enabled while they work: a button that is shut gives its focus on, here to the one that removes.
+        self.measure_button.setEnabled(self._models.current is not None)
         self.measure_button.setText("Working" if is_busy else "Measure")
-        self.verify_button.setEnabled(not is_busy and self._models.current is not None)
+        self.verify_button.setEnabled(self._models.current is not None)
 
     def _moved(self, place: int) -> None:
         self._models.set_context(self._steps[place])

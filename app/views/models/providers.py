@@ -263,7 +263,7 @@ class ProviderDetails(QWidget):
         self.drain.setVisible(not is_resting)
         self.reset.setVisible(is_resting)
         is_testing = name in self._providers.testing
-        self.test.setEnabled(not is_testing)
+        # It stays enabled: a button that is shut gives its focus on, here to the one that trips.
         self.test.setText("Testing" if is_testing else "Test")
         result = self._providers.results.get(name)
         self.result.setText(result.why if result else "")

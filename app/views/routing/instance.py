@@ -100,7 +100,7 @@ class InstancePanel(QWidget):
         self.trip.setVisible(not is_by_hand and card.state != "open")
         self.drain.setVisible(not is_by_hand)
         is_testing = card.name in self._routing.testing
-        self.test.setEnabled(not is_testing)
+        # It stays enabled: a button that is shut gives its focus on, here to another act.
         self.test.setText("Testing" if is_testing else "Test")
         result = self._routing.results.get(card.name)
         self.result.setVisible(result is not None)

@@ -127,6 +127,21 @@ def test_a_models_sum_is_read_again_and_what_changed_is_said(person: Person) -> 
     assert not panel.sum.isVisible()
 
 
+def test_what_takes_a_moment_keeps_the_focus_on_its_own_button(person: Person) -> None:
+    page = models_page(person)
+    for button in (page.model_panel.measure_button, page.model_panel.verify_button):
+        button.setFocus()
+        person.press("Space")
+        assert person.focused is button
+    person.window.services.commands.run("models.providers")
+    person.settle()
+    details = page.provider_panel.details
+    details.test.setFocus()
+    person.press("Space")
+    assert person.focused is details.test
+    assert "210 ms" in details.result.text()
+
+
 def test_a_file_dropped_on_the_page_is_imported(person: Person) -> None:
     page = models_page(person)
     mime = QMimeData()

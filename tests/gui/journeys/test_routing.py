@@ -78,6 +78,14 @@ def test_an_instance_is_chosen_and_reset_by_mouse(person: Person) -> None:
     assert person.legion.providers.calls[-1] == ("reset", "openai-main")
 
 
+def test_a_test_keeps_the_focus_on_its_own_button(person: Person) -> None:
+    page = routing_page(person)
+    page.instance.test.setFocus()
+    person.press("Space")
+    assert person.focused is page.instance.test
+    assert "210 ms" in page.instance.result.text()
+
+
 def test_a_chosen_card_stays_chosen_when_it_is_pressed_again(person: Person) -> None:
     page = routing_page(person)
     for _ in range(2):
