@@ -119,7 +119,14 @@ class Pipeline:
             )
             decision = self.route(request)
             request, decision = await self._budget.reserve(request, decision)
-            failover = self._asking(request, decision, curated, outlet if writer is None else None, given)
+            failover = self._asking(
+                request,
+                decision,
+                curated,
+                outlet if writer is None else None,
+                given,
+                is_recall_early=await self._is_recall_early(request, curated),
+            )
             async with aclosing(failover.stream()) as events:
                 async for event in events:
                     if writer is not None:
@@ -185,6 +192,14 @@ class Pipeline:
         history = await self._conversations.history(into.conversation_id, into.parent_id)
         return msgspec.structs.replace(request, messages=history, conversation_id=into.conversation_id)
 
+    async def _is_recall_early(self, request: Request, curated: "Curated | None") -> bool:
+        """Whether `recall` is offered though nothing was moved yet, for it would break the provider's cache later."""
+        if self._curation is None or not request.tools:
+            return False
+        from legion_core.gateway.curation.recalling import is_offered_early
+
+        return is_offered_early(request) and (curated is not None or await self._curation().is_on(request))
+
     def _asking(
         self,
         request: Request,
@@ -192,6 +207,8 @@ class Pipeline:
         curated: "Curated | None",
         outlet: Outlet | None,
         given: Given | None,
+        *,
+        is_recall_early: bool,
     ) -> Asking:
         """What asks the models; where something was moved out of the history, the model may have it back."""
 
@@ -211,16 +228,18 @@ class Pipeline:
 
         if given is not None:
             return ask(request, outlet)  # words were said: nothing is asked for before them any more
-        if curated is None or self._curation is None or curated.kept is None or not curated.kept.epoch:
+        kept = None if curated is None else curated.kept
+        has_moved = kept is not None and kept.epoch > 0
+        if self._curation is None or not (has_moved or is_recall_early):
             return ask(request, outlet)
         if not all("tools" in lane.offer.capabilities for lane in decision.candidates):
             return ask(request, outlet)  # a model that knows no tools would be confused by one
         from legion_core.gateway.curation.recalling import Recalling, with_recall
 
         offered, name = with_recall(request)
-        curation, kept = self._curation(), curated.kept
+        curation, moved_from = self._curation(), kept.id if kept is not None and has_moved else ""
         return (
-            Recalling(offered, name, ask, lambda query: curation.recall_of(kept.id, query))
+            Recalling(offered, name, ask, lambda query: curation.recall_of(moved_from, query))
             if name
             else ask(request, outlet)
         )

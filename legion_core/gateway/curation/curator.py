@@ -129,13 +129,13 @@ class Curator:
             self._consider(turn + 1, entering_tokens)
         return self._view()
 
-    def idle(self, entering_tokens: int = 0) -> View:
+    def idle(self) -> View:
         """As `view`, when so long nothing was said that the provider's cache has run out: now an epoch costs nothing."""
         self._close()
         turn = len(self._rounds) + 1
         if self._settings.is_on and self._rounds:
             self._timing.cool()
-            self._consider(turn + 1 if turn == self._turn_seen else turn, entering_tokens)
+            self._consider(turn + 1 if turn == self._turn_seen else turn)
             self._turn_seen = turn
         return self._view()
 
@@ -253,7 +253,7 @@ class Curator:
 
     # When
 
-    def _consider(self, turn: int, entering_tokens: int) -> None:
+    def _consider(self, turn: int, entering_tokens: int = 0) -> None:
         """Whether the request of that turn carries an edited view."""
         self._timing.enter(turn)
         self._entering = 0 if self._epoch else entering_tokens

@@ -1,6 +1,7 @@
 """The model asks for what was moved: its calls of `recall` are answered here, and the client sees one answer.
 
-The tool is offered only where something was moved. An answer that calls it is not over: what was asked for is put
+The tool is offered where something was moved. A definition that enters breaks the provider's cache, for definitions come first;
+so a client whose own are a hundred times as long is offered it from the first request on. An answer that calls it is not over: what was asked for is put
 behind it and the model goes on, at most `ROUNDS_MAX` times. Calls of the client's own tools that came in the same
 answer were not given out, so nothing ran; the model makes them again when it knows more.
 """
@@ -37,16 +38,20 @@ _PARAMETERS: dict[str, Any] = {
     "properties": {
         "query": {
             "type": "string",
-            "description": "A key as written in the conversation, such as #12, or a path, a quote or words of what is wanted.",
+            "description": "A key such as #12, a path, a quote or words of what is wanted.",
         }
     },
     "required": ["query"],
     "additionalProperties": False,
 }
 _DESCRIPTION = (
-    "Gives back, word for word, results and text that were moved out of this conversation to keep it short. "
-    "Use it when a note says that something was moved and you need the exact text."
+    "Gives back, word for word, what was moved out of this conversation to keep it short. "
+    "For when a note says that something was moved."
 )
+
+CHARS_PER_TOKEN = 4
+DEFINITION_CHARS = 360  # of name, description and schema as JSON
+EARLY_CHARS = 100 * DEFINITION_CHARS
 
 
 def with_recall(request: Request) -> tuple[Request, str]:
@@ -57,6 +62,23 @@ def with_recall(request: Request) -> tuple[Request, str]:
     name = NAME if NAME not in names else OTHER_NAME
     tool = ToolDefinition(name=name, description=_DESCRIPTION, parameters=_PARAMETERS)
     return msgspec.structs.replace(request, tools=(*request.tools, tool)), name
+
+
+def is_offered_early(request: Request) -> bool:
+    """Whether what the client sends before its messages is so long that the definition is less than a hundredth of it."""
+    return bool(request.tools) and _prefix_chars(request) >= EARLY_CHARS
+
+
+def entering_tokens(request: Request) -> int:
+    """What would be written anew if the definition came in now, itself too; 0 where it is there already."""
+    return 0 if is_offered_early(request) else (_prefix_chars(request) + DEFINITION_CHARS) // CHARS_PER_TOKEN
+
+
+def _prefix_chars(request: Request) -> int:
+    """Without the schemas, which are not worth writing out to count them."""
+    return sum(map(len, request.system)) + sum(
+        len(tool.name) + len(tool.description) for tool in request.tools
+    )
 
 
 class Recalling:

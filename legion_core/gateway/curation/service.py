@@ -22,6 +22,7 @@ from legion_core.gateway.conversation_types import CurationChanged
 from legion_core.gateway.curation.archive import Archive, Piece
 from legion_core.gateway.curation.chain import chain
 from legion_core.gateway.curation.curator import CACHE_TTL_S, Curator
+from legion_core.gateway.curation.recalling import entering_tokens
 from legion_core.gateway.curation.rounds import text_of
 from legion_core.gateway.curation.store import CurationStore, Kept, Mark, Removed
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
@@ -103,7 +104,7 @@ class Curation:
 
     async def view(self, request: Request) -> Curated | None:
         """The request with what was curated of its history; None where curation has no part in it."""
-        if not await self._is_on(request):
+        if not await self.is_on(request):
             return None
         heads = chain(request.messages)
         kept = await self._find(heads)
@@ -242,7 +243,8 @@ class Curation:
 
     # Finding
 
-    async def _is_on(self, request: Request) -> bool:
+    async def is_on(self, request: Request) -> bool:
+        """Whether this request's history is curated, by its own word, its conversation's switch or the setting."""
         if request.curate is not None:
             return request.curate
         return (
@@ -326,9 +328,10 @@ class Curation:
                     return
                 fed, at_s = len(live.heads), self._clock.utc_now().timestamp()
                 await self._feed(live, curated.messages[fed:])
-                live.curator.view()  # without the moment: this very request has warmed the cache
+                entering = entering_tokens(curated.request)
+                live.curator.view(entering)
                 live.heads = curated.heads
-                live.marks = (*live.marks, Mark(len(curated.heads), at_s))
+                live.marks = (*live.marks, Mark(len(curated.heads), at_s, entering_tokens=entering))
                 kept = await self._save(live)
         finally:
             self._waiting -= 1
@@ -416,7 +419,7 @@ class Curation:
             if mark.kept:
                 live.curator.keep(mark.kept)
             else:
-                live.curator.idle() if mark.is_idle else live.curator.view()
+                live.curator.idle() if mark.is_idle else live.curator.view(mark.entering_tokens)
             await asyncio.sleep(0)
         live.heads, live.marks, live.kept = chain(messages[:fed]), kept.marks, kept
         live.archived, live.edits = len(live.curator.archive), len(live.curator.edits)

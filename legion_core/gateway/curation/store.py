@@ -25,13 +25,15 @@ _decode_edit = msgspec.msgpack.Decoder(Edit).decode
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """After so many messages the view was made at that moment.
 
-    Or `is_idle`: the cache had run out; or, with `kept`, these messages were given back.
+    Or `is_idle`: the cache had run out; or, with `kept`, these messages were given back. `entering_tokens`: what the
+    tool `recall` would have made the provider write anew.
     """
 
     fed: int
     at_s: float
     kept: tuple[str, ...] = ()
     is_idle: bool = False
+    entering_tokens: int = 0
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

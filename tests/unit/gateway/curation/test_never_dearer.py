@@ -95,7 +95,7 @@ def play(rng: Random, turns: int) -> tuple[Bill, Bill, int]:
     for turn, new in enumerate(session(rng, turns), 1):
         is_cold = turn > 1 and rng.random() < 0.04
         if is_cold and rng.random() < 0.8:  # now and then nobody notices
-            done = curator.idle(entering)
+            done = curator.idle()
             view, epoch = done.messages, done.epoch
         history += new
         sent = fixed + definition if epoch else fixed

@@ -145,6 +145,49 @@ def test_a_tool_of_the_client_is_given_out_and_not_taken_for_ours(tmp_path: Path
     run(scenario())
 
 
+def test_beside_long_definitions_recall_is_offered_from_the_first_request_on(tmp_path: Path) -> None:
+    """So it never comes into a prefix that a provider has in its cache already."""
+
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            own = (ToolDefinition(name="bash", description="Runs a command. " * 3_000),)
+            await play(under_test, 12, tools=own)
+            assert {tuple(tool.name for tool in call.request.tools) for call in box.calls} == {
+                ("bash", "recall")
+            }
+            kept = await under_test.curation._store.of_conversation(await newest(under_test))
+            assert kept is not None
+            assert {mark.entering_tokens for mark in kept.marks} == {0}
+
+            box.then((*call_tool("recall", json.dumps({"query": "#1"})), CALLED), say("nothing there"))
+            first = request([MORE], 901, tools=own)
+            assert (await under_test.gateway.answer(first, LOCAL_OWNER)).text == "nothing there"
+            off = await under_test.gateway.answer(request([MORE], 902, tools=own, curate=False), LOCAL_OWNER)
+            assert off.closed.stop_reason == "end_turn"
+            assert [tool.name for tool in box.calls[-1].request.tools] == ["bash"]
+
+    run(scenario())
+
+
+def test_beside_short_definitions_recall_comes_with_the_first_edit_and_its_coming_is_counted(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            box = put(under_test)
+            own = (ToolDefinition(name="bash", description="Runs a command. " * 100),)
+            await play(under_test, tools=own)
+            offered = [len(call.request.tools) for call in box.calls]
+            assert offered == sorted(offered)
+            assert set(offered) == {1, 2}
+            kept = await under_test.curation._store.of_conversation(await newest(under_test))
+            assert kept is not None
+            assert {mark.entering_tokens for mark in kept.marks} == {491}
+
+    run(scenario())
+
+
 def test_after_a_restart_the_view_is_the_same_and_goes_on(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
