@@ -12,7 +12,7 @@ from typing import Protocol
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import PassOn
 from legion_core.gateway.reading import Given, Reading, Ready
-from legion_core.gateway.types import Chunk, Finished
+from legion_core.gateway.types import Chunk, Finished, TextDelta
 
 
 class Outlet(Protocol):
@@ -56,10 +56,12 @@ class ShortWay:
         outlet = self._outlet
         if outlet is None or isinstance(chunk, Finished) or not outlet.is_open:
             return False
-        give, count = outlet.give, self._given.take
+        if isinstance(chunk, TextDelta) and self._reading.passes(chunk, self._given):
+            outlet.give(chunk)  # nearly always
+            return True
         for ready in self._reading.take(chunk):
-            count(ready)
-            give(ready)
+            self._given.take(ready)
+            outlet.give(ready)
         return True
 
     def _take(self, chunk: Chunk) -> bool:

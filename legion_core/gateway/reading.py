@@ -121,6 +121,18 @@ class Reading:
         self.finished: Finished | None = None
         self.thinks_anew = False  # what comes next is no continuation of the thinking that was given
 
+    def passes(self, chunk: TextDelta, given: Given) -> bool:
+        """Whether text goes out as it came; it is then counted, as made and as given. Else `take` says what goes out."""
+        if self._kept is not None or not self._is_plain or self._known_at:
+            return False
+        text = chunk.text
+        tokens = chunk.tokens or max(1, len(text) // CHARS_PER_TOKEN)
+        self.tokens += tokens
+        given.pieces.append(text)
+        given.chars += len(text)
+        given.tokens += tokens
+        return True
+
     def take(self, chunk: Chunk) -> Sequence[Ready]:
         """What of this chunk goes out now, in order."""
         match chunk:

@@ -156,6 +156,9 @@ def _usage(usage: Usage) -> _Usage:
     )
 
 
+_GOES_ON: Final = b'},"finish_reason":null}]}\n\n'
+
+
 class ChatWriter:
     """Server-sent `chat.completion.chunk`s.
 
@@ -168,12 +171,13 @@ class ChatWriter:
         self._created_s = created_s
         self._head = b""
         self._choice = b""
+        self._text = b""
 
     def write(self, event: StreamEvent) -> bytes:
         """See `StreamWriter`."""
         match event:
             case TextDelta():
-                return b'%s{"content":%s},"finish_reason":null}]}\n\n' % (self._choice, _encode(event.text))
+                return self._text + _encode(event.text) + _GOES_ON
             case ThinkingDelta():
                 return self._thinking(event)
             case ToolCallDelta():
@@ -206,6 +210,7 @@ class ChatWriter:
             )
         )
         self._choice = self._head + b'{"index":0,"delta":'
+        self._text = self._choice + b'{"content":'
         return self._choice + b'{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 
     def _thinking(self, event: ThinkingDelta) -> bytes:

@@ -34,6 +34,7 @@ class AsgiClient(Client):
         self._push: Callable[[bytes], None] | None = scope.get(PUSH)
         self._answer: Callable[[int, Pairs, bytes], bool] | None = scope.get(ANSWER)
         self._is_finished = False
+        self._now_s = desk.clock.monotonic_s
         self._last_sent_s = 0.0
         self._comment: Callable[[], bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -85,7 +86,7 @@ class AsgiClient(Client):
     def send_at_once(self, chunk: bytes) -> None:
         """See `calls.Client`."""
         assert self._push is not None
-        self._last_sent_s = self._desk.clock.monotonic_s()
+        self._last_sent_s = self._now_s()
         self._push(chunk)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
