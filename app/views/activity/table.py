@@ -47,7 +47,7 @@ COLUMNS = Columns(
         "where": ("Where", 156, False),
         "state": ("State", 98, False),
         "took": ("Took", 68, True),
-        "cost": ("Cost", 58, True),
+        "cost": ("Cost", 86, True),
     },
     dropped=("cost", "where", "took", "time"),
     kept="what",
