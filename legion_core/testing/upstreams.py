@@ -179,15 +179,18 @@ class Upstream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()
-        await self._server.wait_closed()
-        # The connections' own tasks end at their next step.
-        for _ in range(100):
-            if not self._writers:
+        # Whoever was accepted a moment ago has no writer yet: that takes some turns, and a server that was closed
+        # meanwhile would drop the connection without closing it. The others' tasks end at their next step.
+        turns_without = 0
+        for _ in range(1000):
+            for writer in list(self._writers):
+                writer.transport.abort()
+            turns_without = 0 if self._writers else turns_without + 1
+            if turns_without == 10:
                 break
             await asyncio.sleep(0)
+        self._server.close()
+        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
