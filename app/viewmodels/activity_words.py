@@ -106,6 +106,8 @@ def reason_words(row: ActivityRow, now: datetime) -> str:
     if row.kind == "request":
         if row.state != "failed":
             return ""
+        if row.reason and row.tier:  # where it went stands beside it
+            return row.reason.sentence.removeprefix(f"{row.instance} ")
         return row.reason.sentence if row.reason else OUTCOMES.get(row.status, row.status.replace("_", " "))
     if row.due_at is not None and row.state == "waiting":
         until = time_of(row.due_at, now)
@@ -162,7 +164,8 @@ def time_of(moment: datetime, now: datetime) -> str:
 
 def request_title(row: ActivityRow) -> str:
     """`Museum labels, 512 tokens`, or whose request it was where it belongs to no chat."""
-    name = row.title or (f"Request of {row.client}" if row.client else "Request")
+    # A program's first word names it; what follows tells of its system.
+    name = row.title or (f"Request of {row.client.split()[0]}" if row.client.strip() else "Request")
     if not row.output_tokens:
         return name
     return f"{name.rstrip(' .,:;!?')}, {wording.plural(row.output_tokens, 'token')}"
@@ -198,7 +201,8 @@ def _icon(row: ActivityRow) -> str:
 def _lane(row: ActivityRow) -> str:
     if not row.tier:
         return wording.DASH
-    return f"{row.tier}/{row.model}" if row.tier == "local" else f"{row.tier}/{row.instance}"
+    # What the workbench runs itself is told by the model, everything else by who it is.
+    return f"{row.tier}/{wording.model(row.model) if row.instance == 'local' else row.instance}"
 
 
 def _task_where(row: ActivityRow) -> str:
