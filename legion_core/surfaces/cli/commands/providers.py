@@ -12,7 +12,6 @@ from legion_core.surfaces.cli.secrets import read_secret
 from legion_core.surfaces.shapes import LaneShape, PinsShape
 
 CONTEXT_MAX = 4_000_000
-_CIRCUITS = {"closed": "", "half_open": "being tried again", "open": "resting"}
 
 
 def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -26,7 +25,7 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.kind,
             ", ".join(words.model(offer.id) for offer in row.models[:3])
             + (" …" if len(row.models) > 3 else ""),
-            _state(row),
+            state_words(row),
             row.base_url,
         )
         for row in rows
@@ -34,14 +33,21 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     return Outcome(rows, words.table(head, lines))
 
 
-def _state(row: ProviderRow) -> str:
-    if row.problem:
-        return row.problem
+def state_words(row: ProviderRow) -> str:
+    """The words of the Routing page; what was done by hand stands above what it did itself."""
+    if row.is_tripped:
+        return "tripped until reset"
     if row.is_draining:
         return f"draining, {words.count(row.in_flight)} under way"
     if row.circuit == "open":
-        return f"resting, retry in {words.span(row.retry_in_s)}" if row.retry_in_s else "resting until reset"
-    return _CIRCUITS[row.circuit] or ("ready" if row.models else "no model")
+        return f"circuit open, retry in {words.span(row.retry_in_s)}"
+    if row.circuit == "half_open":
+        return (
+            "half-open, a probe is under way" if row.is_probing else "half-open, the next request is a probe"
+        )
+    if row.retry_in_s:
+        return f"resting as it asked, retry in {words.span(row.retry_in_s)}"
+    return row.problem or ("ready" if row.models else "no model")
 
 
 def add(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -67,7 +73,7 @@ def add(setting: Setting, args: argparse.Namespace) -> Outcome:
         models=tuple(ModelOffer(id=model) for model in args.model),
     )
     row = setting.backend.add_provider(spec, key, test=not args.no_test)
-    return Outcome(row, f"{row.name} is added on tier {row.tier}, {_state(row)}.")
+    return Outcome(row, f"{row.name} is added on tier {row.tier}, {state_words(row)}.")
 
 
 def remove(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -87,13 +93,13 @@ def test(setting: Setting, args: argparse.Namespace) -> Outcome:
 def trip(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`trip`."""
     row = setting.backend.trip_provider(args.name)
-    return Outcome(row, f"{row.name}: {_state(row)}.")
+    return Outcome(row, f"{row.name}: {state_words(row)}.")
 
 
 def drain(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`drain`."""
     row = setting.backend.drain_provider(args.name)
-    return Outcome(row, f"{row.name}: {_state(row)}.")
+    return Outcome(row, f"{row.name}: {state_words(row)}.")
 
 
 def discover(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -122,7 +128,7 @@ def discover(setting: Setting, args: argparse.Namespace) -> Outcome:
 def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`reset`."""
     row = setting.backend.reset_provider(args.name)
-    return Outcome(row, f"{row.name}: {_state(row)}.")
+    return Outcome(row, f"{row.name}: {state_words(row)}.")
 
 
 def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
