@@ -26,8 +26,8 @@ from app.views.parts import (
 )
 from app.widgets.switch import Switch
 
-PARTS_SHOWN = 20  # each is some widgets; all of them are in the full view
-EDITS_SHOWN = 20
+PARTS_SHOWN = 12  # each is some widgets; all of them are in the full view
+EDITS_SHOWN = 12
 WORDS_SHOWN = 180
 LABEL_PX = 56
 
