@@ -24,7 +24,9 @@ def openai_line(value: JsonObject) -> Message:
     role = value.get("role")
     content = value.get("content")
     if role in {"tool", "function"}:
-        call_id = str(value.get("tool_call_id") or value.get("name") or "")
+        several = value.get("tool_call_ids")  # as SWE-agent writes it
+        first = cast("list[object]", several)[0] if isinstance(several, list) and several else None
+        call_id = str(value.get("tool_call_id") or first or value.get("name") or "")
         return Message(role="tool", content=(ToolResultBlock(call_id=call_id, text=_text(content)),))
     if role == "user":
         return Message(role="user", content=tuple(_parts(content)))

@@ -15,6 +15,10 @@ EDGE_LINES = 2
 OUTCOME_WEIGHT = 8
 _FAILED = ("FAILED ", "ERROR ")  # how pytest names a test in its summary
 _RULE = re.compile(r"[=_*#-]{3,}[^a-z0-9]*\Z")  # a headline between rules
+# A credential is not quoted again for having been printed once; the original gives it back.
+_CREDENTIAL = re.compile(
+    r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|AKIA|ASIA|AIza|hf_|npm_|pypi-)[A-Za-z0-9_-]{12}|-----BEGIN [A-Z ]*PRIVATE"
+)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 # What an agent comes back for, strongest first: how it ended, what failed, what was counted, names and places. Found
@@ -58,6 +62,8 @@ def chosen_lines(text: str, chars_max: int, least_weight: int = 0, *, has_edges:
             line = line[:left] + "…"
         if len(line.strip()) < LINE_CHARS_LEAST or line in seen or len(line) + 1 > left + 41:
             continue
+        if _CREDENTIAL.search(line):
+            continue
         seen.add(line)
         taken.append((begin, line))
         left -= len(line) + 1
@@ -89,6 +95,8 @@ def longest_lines(text: str, chars_max: int) -> list[str]:
     for at in sorted(range(len(lines)), key=lambda at: -len(lines[at])):
         if not lines[at] or left <= 0:
             break
+        if _CREDENTIAL.search(lines[at]):
+            continue
         if len(lines[at]) <= left or not taken:
             taken.add(at)
             left -= len(lines[at]) + 3

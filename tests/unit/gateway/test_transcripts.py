@@ -225,6 +225,20 @@ def test_a_codex_rollout_is_read() -> None:
     ] == ["c1", "c2"]
 
 
+def test_a_result_that_names_its_call_in_a_list_belongs_to_it() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "create", "arguments": "{}"}}
+    history = [
+        {"role": "user", "content": "mend it"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_ids": ["c1"], "content": "made"},
+        {"role": "assistant", "content": "done"},
+    ]
+    transcript = read_transcript(
+        json.dumps({"trajectory": [], "history": history}, indent=1).encode(), "a.traj"
+    )
+    assert transcript.entries[2].message.content == (ToolResultBlock(call_id="c1", text="made"),)
+
+
 def test_a_request_body_a_list_and_a_training_line_are_read() -> None:
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     for data in (

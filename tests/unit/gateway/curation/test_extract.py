@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from legion_core.gateway.curation.extract import is_true, longest_lines, outcome_lines
+from legion_core.gateway.curation.extract import chosen_lines, is_true, longest_lines, outcome_lines
 
 RUN = "\n".join(
     [
@@ -56,3 +56,11 @@ def test_of_an_edit_the_longest_lines_stand_in_their_order() -> None:
     ]
     assert longest_lines("x" * 500, 100) == ["x" * 100 + "…"]
     assert longest_lines(" \n\n", 100) == []
+
+
+def test_a_credential_is_not_quoted_again_for_having_been_printed_once() -> None:
+    secret = "ghp_" + "a1b2" * 9
+    text = f"Error: token rejected\nexport TOKEN={secret}\nexit code: 1"
+
+    assert chosen_lines(text, 600) == ["Error: token rejected", "exit code: 1"]
+    assert longest_lines(text, 300) == ["Error: token rejected", "exit code: 1"]
