@@ -133,6 +133,10 @@ class Failover:
 
     async def _claim(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
         """The lane to try now and the right to; one that takes nothing since the decision is passed over."""
+        if error is None and not self._barred and self.given.is_empty and self._lanes:
+            first = self._lanes[0]  # which is what `next_lane` says, nearly always
+            if (ticket := self._health.start(first.instance, self._clock.monotonic_s())) is not None:
+                return first, ticket
         while True:
             open_lanes = [lane for lane in self._lanes if lane.name not in self._barred]
             has_text = self.given.chars > 0

@@ -24,6 +24,12 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
     return counted or max(1, len(chunk.text) // CHARS_PER_TOKEN)
 
 
+def as_one(texts: Sequence[str]) -> TextDelta:
+    """Pieces of text for somebody who is told the whole answer; it counts as many tokens as they do."""
+    tokens = sum(max(1, len(text) // CHARS_PER_TOKEN) for text in texts)
+    return TextDelta(text="".join(texts), tokens=tokens)
+
+
 def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
     """The same chunks with neighbouring texts as one, which counts as many tokens: for an answer that is told whole."""
     out: list[Chunk] = []

@@ -16,6 +16,7 @@ from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
+from legion_core.gateway.reading import as_one
 from legion_core.gateway.types import (
     Chunk,
     Finished,
@@ -447,9 +448,8 @@ class ChatReader:
         texts = [chunk.choices[0].delta.content for chunk in told]
         if len(texts) != len(events):  # one of them held two values, which is none
             return None
-        deltas = [TextDelta(text=text) for text in texts]
         self._chars += sum(map(len, texts))
-        return deltas
+        return [TextDelta(text=text) for text in texts] if self._request.stream else (as_one(texts),)
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""

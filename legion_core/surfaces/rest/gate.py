@@ -8,6 +8,7 @@ before a route is looked up and before the token is looked at.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 Header = tuple[bytes, bytes]  # lower-case name, raw value
@@ -39,6 +40,9 @@ JUDGED = frozenset(
     }
 )
 
+_BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"upgrade"})  # what hardly any program sends
+
+HOST_CHARS_MAX = 262  # of a name of 253 with brackets and port
 _HOST = re.compile(r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$")
 _IP_LITERAL = re.compile(r"^(\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})$")
 
@@ -66,11 +70,8 @@ class OwnAddress:
 
     def is_host(self, value: str) -> bool:
         """Whether a Host header's value means us, port included."""
-        match = _HOST.fullmatch(value.lower())
-        if match is None:
-            return False
-        host, port = match.group(1), match.group(2)
-        if int(port or 80) != self.port:
+        host, port = _host_and_port(value)
+        if port != self.port:
             return False
         return host in self.hosts or (self.any_ip and _IP_LITERAL.fullmatch(host) is not None)
 
@@ -83,6 +84,13 @@ class OwnAddress:
         if not found or scheme != "http" or not self.is_host(host):
             return False
         return host == asked.lower() or host.rpartition(":")[0] in self.hosts
+
+
+@lru_cache(maxsize=64)
+def _host_and_port(value: str) -> tuple[str, int]:
+    """What a Host header names; no port where it names nothing."""
+    match = _HOST.fullmatch(value.lower()) if len(value) <= HOST_CHARS_MAX else None
+    return (match.group(1), int(match.group(2) or 80)) if match is not None else ("", -1)
 
 
 def fields(headers: Iterable[Header]) -> Fields:
@@ -106,14 +114,20 @@ def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> 
             "The request's Host header is not this address.",
             f"Use http://127.0.0.1:{own.port} or http://localhost:{own.port}.",
         )
-    if any(not own.is_origin(origin, hosts[0]) for origin in headers.get(b"origin", ())):
+    if not _BROWSERS.isdisjoint(headers) and (refusal := _judge_browser(headers, own, hosts[0])) is not None:
+        return refusal
+    if method not in METHODS:
+        return unused_method(method)
+    return None
+
+
+def _judge_browser(headers: Fields, own: OwnAddress, host: str) -> Refusal | None:
+    if any(not own.is_origin(origin, host) for origin in headers.get(b"origin", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")
     if any(site not in ("same-origin", "none") for site in headers.get(b"sec-fetch-site", ())):
         return Refusal(403, "foreign_origin", "Web pages may not call this address.")
     if headers.get(b"upgrade", ()):
         return Refusal(400, "invalid_input", "This address speaks HTTP/1.1 only; it upgrades to nothing.")
-    if method not in METHODS:
-        return unused_method(method)
     return None
 
 

@@ -1,10 +1,12 @@
 """Many events of an answer read as one: the same chunks as one by one, or none at all."""
 
+import msgspec
 import pytest
 
 from legion_core.gateway.providers.openai_wire import ChatReader
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
+from legion_core.gateway.reading import joined
 from legion_core.gateway.types import Message, Request, TextBlock, TextDelta
 from legion_core.kernel.errors import Malformed
 
@@ -70,3 +72,15 @@ def test_what_is_malformed_by_itself_is_malformed() -> None:
     assert under_test.read_plain([*PLAIN, bad]) is None
     with pytest.raises(Malformed):
         under_test.read(bad)
+
+
+def test_for_a_client_that_is_told_the_whole_it_is_one_piece_of_as_many_tokens() -> None:
+    asked = msgspec.structs.replace(ASKED, stream=False)
+    under_test = ChatReader("box", asked, ToolNames(()), prefix="", secrets=())
+    told = [*PLAIN, event('{"content":"a longer piece of text"}')]
+    one = reader()
+    singly = [chunk for each in told for chunk in one.read(each)]
+    assert under_test.read_plain(told) == tuple(joined(singly))
+    for each in (one, under_test):
+        each.read(event("{}", ',"finish_reason":"stop"'))
+    assert one.at_end() == under_test.at_end()
