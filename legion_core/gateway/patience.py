@@ -39,6 +39,8 @@ class Patience:
             self._waiter, self._cancelling = waiter, waiter.cancelling()
         self._waits_since_s = self._loop.time()
         self._is_waiting = True
+        if self._timer is None and not self._is_first:
+            self._arm()
         try:
             chunk = await anext(chunks, None)
         except asyncio.CancelledError as error:
@@ -65,7 +67,7 @@ class Patience:
             self._is_first = False  # loading a model and reading a long prompt is no pause between tokens
         else:
             self._pace.note(waited_s)
-        if self._timer is None:
+        if self._timer is None and self._is_waiting:  # an answer that came in one piece needs none
             self._arm()
         return waited_s
 
