@@ -133,6 +133,9 @@ async def piped(
             outgoing.close()
             heard.close()
             await _end(process)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await asyncio.shield(tasks[2])  # its last words; all who could write more are ended
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

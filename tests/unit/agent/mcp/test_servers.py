@@ -225,8 +225,10 @@ def test_a_server_gets_little_of_our_environment_and_nothing_secret(tmp_path: Pa
 
 
 def test_what_a_program_wrote_before_it_failed_is_told_to_who_looks_and_kept_in_no_error_of_a_task(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("legion_core.agent.mcp.link.START_S", 300.0)
+
     async def work() -> None:
         async with held(tmp_path) as made:
             script = "import sys; sys.exit('Cannot find the module of it')"
