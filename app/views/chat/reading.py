@@ -272,9 +272,25 @@ class Reading(QWidget):
         self._services.chat.regenerate(message_id)
 
     def _fill_menu(self, message_id: str, menu: QMenu) -> None:
-        message = self._services.chat.find(message_id)
-        if message is not None and message.role == "assistant":
-            menu.addAction(icon("route"), "Show the route", lambda: self._show_trace(message_id))
+        if (call := self._call_of(message_id)) is not None:
+            menu.addAction(icon("wrench"), "Show all of the call", lambda: self._show_call(*call))
+
+    def _call_of(self, card: str) -> tuple[str, str, str] | None:
+        """Name, arguments and result of the call whose card this is."""
+        answer_id, mark, place = card.rpartition(".call.")
+        chat = self._services.chat
+        answer = chat.find(answer_id) if mark else None
+        if answer is None or int(place) >= len(answer.calls):
+            return None
+        block = answer.calls[int(place)]
+        made = self._tools.call_of(answer_id, int(place)) if self._tools is not None else None
+        told = chat.results_of(answer).get(block.id)
+        return block.name, block.arguments, told.text if told is not None else made.result if made else ""
+
+    def _show_call(self, name: str, arguments: str, result: str) -> None:
+        from app.views.chat.call_dialog import CallDialog
+
+        CallDialog(name, arguments, result, self.window()).open()
 
     def _ask_then_open(self, address: str) -> None:
         ask_then_open(self, address)

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMenu
 
 from app.views.chat import tool_cards
+from app.views.chat.call_dialog import CallDialog
 from legion_core.agent.change_types import Change, ChangeLine
 from legion_core.api.chat_types import ChatCall, ChatCallChanged, Yes
 from legion_core.api.mcp_types import Approval, ApprovalAsked, ApprovalSettled
@@ -333,3 +334,38 @@ def test_cards_of_calls_made_elsewhere_are_laid_out_once(
     person.services.chat.open(chat)
     person.settle()
     assert replaced == []
+
+
+def test_all_of_a_call_can_be_read_searched_and_copied(person: Person, asked: str) -> None:
+    chat = person.services.chat.conversation_id
+    messages = person.legion.chat.messages[chat]
+    whole = "\n".join(f"line {n}" for n in range(200)) + "\n" + "y" * 600_000
+    messages.append(
+        msgspec.structs.replace(
+            messages[-1], id="t1", parent_id=asked, role="tool", text="", calls=(),
+            results=(ToolResultBlock(call_id="call_1", text=whole),),
+        )
+    )  # fmt: skip
+    person.press("Ctrl+N")
+    person.services.chat.open(chat)
+    person.settle()
+    reading = person.window.chat_page.reading
+    (card,) = cards(person)
+    menu = QMenu()
+    reading._fill_menu(card.id, menu)
+    (act,) = menu.actions()
+    assert act.text() == "Show all of the call"
+    act.trigger()
+    dialog = person.window.findChildren(CallDialog)[0]
+    shown = dialog.text.toPlainText()
+    assert "line 199" in shown
+    assert "more characters in this line" in shown
+    assert len(shown) < 10_000
+    dialog.field.setText("line 150")
+    dialog.field.returnPressed.emit()
+    assert dialog.text.textCursor().selectedText() == "line 150"
+    dialog._copy()
+    assert QGuiApplication.clipboard().text() == whole
+    dialog.close()
+    person.settle()
+    menu.deleteLater()
