@@ -207,6 +207,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     Requirement(
+        "curation.never-dearer",
+        "Curation bills no stage of a session more than 1 % above leaving it alone, whenever the session ends.",
+        "kept",
+    ),
+    Requirement(
         "curation.savings",
         "The ledger and Activity say what curation saved of each request, caches counted; an unknown price stays unknown.",
         "kept",

@@ -108,6 +108,7 @@ def play(rng: Random, turns: int) -> tuple[Bill, Bill, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("curation.never-dearer")
 def test_no_stage_of_a_random_session_is_billed_more_than_left_alone() -> None:
     epochs = 0
     for seed in range(60):
