@@ -8,7 +8,7 @@ from app.viewmodels.trace import OUTCOME_WORDS
 from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
 
 WAITING = "Waiting for a model"
-RULE_CHARS_MAX = 2_000
+RULE_CHARS_MAX = 600
 STATUS = {
     "complete": "done",
     "streaming": "streaming",
@@ -29,7 +29,7 @@ def shown(
     """A message as the transcript takes it; `text` and `thinking` are the whole ones where they have grown since."""
     if message.role == "system":
         return Message(
-            id=message.id, role="notice", text=f"Instructions of this chat: {message.text}"[:RULE_CHARS_MAX]
+            id=message.id, role="notice", text=f"Instructions of this chat: {_brief(message.text)}"
         )
     is_failed = message.status == "failed"
     badge = badge_of(message)
@@ -48,6 +48,15 @@ def shown(
         seams=tuple(seam_of(seam) for seam in message.seams),
         note=WAITING if message.status == "streaming" and not message.text else "",
     )
+
+
+def _brief(rule: str) -> str:
+    """A rule as one paragraph, cut at a word; the export has all of it."""
+    flat = " ".join(rule.split())
+    if len(flat) <= RULE_CHARS_MAX:
+        return flat
+    cut = flat[:RULE_CHARS_MAX].rsplit(" ", 1)[0].rstrip(" .,:;")
+    return f"{cut}… ({len(rule):,} characters in all)"
 
 
 def failure(message: Any) -> Message | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtWidgets import QFileDialog
 
@@ -60,3 +61,16 @@ def test_escape_stops_it_and_what_came_stays(person: Person, tmp_path: Path) -> 
 )
 def test_the_end_is_told_in_few_words(found: Imported, said: str) -> None:
     assert said_of(found) == said
+
+
+def test_long_instructions_are_told_as_one_paragraph_and_how_long_they_are(person: Person) -> None:
+    place = person.legion.chat.add("Session", "Go.", "Gone.")
+    messages = person.legion.chat.messages[place]
+    rule = "Be brief.\n\n# Rules\n- " + "never this or that. " * 200
+    messages.insert(0, msgspec.structs.replace(messages[0], id="s", role="system", text=rule))
+    person.window.chat_page.open(place)
+    person.settle()
+    notice = next(iter(person.window.chat_page.reading.model.messages()))
+    told = notice.whole_text()
+    assert told.startswith("Instructions of this chat: Be brief. # Rules - never this")
+    assert told.endswith(f"… ({len(rule):,} characters in all)")
