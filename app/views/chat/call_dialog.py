@@ -1,13 +1,14 @@
 """All that a call was given and gave: a card in the transcript shows only the beginning."""
 
 import json
+from typing import cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from app.theme.apply import look
-from app.views.parts import button, column, label, row, search_field
+from app.views.parts import button, column, row, search_field
 
 CHARS_MAX = 500_000  # shown; all of it is copied
 LINE_CHARS_MAX = 2_000  # of one line: a page in a single line would hold the window up
@@ -16,7 +17,7 @@ LINE_CHARS_MAX = 2_000  # of one line: a page in a single line would hold the wi
 class CallDialog(QDialog):
     """Read-only; Enter in the field goes to the next match, Escape closes."""
 
-    def __init__(self, name: str, arguments: str, result: str, parent: QWidget) -> None:
+    def __init__(self, name: str, arguments: str, result: str | None, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("chat.call")
         self.setWindowTitle(name)
@@ -24,19 +25,17 @@ class CallDialog(QDialog):
         self.resize(look().px(760), look().px(560))
         self._result = result
         layout = column(self, (16, 14, 16, 14), 10)
-        layout.addWidget(
-            label(_indented(arguments), "codeSmall", "secondary", wraps=True, name="chat.callArguments")
-        )
         self.text = QPlainTextEdit()
         self.text.setObjectName("chat.callText")
-        self.text.setAccessibleName(f"What {name} gave")
+        self.text.setAccessibleName(f"What {name} was given, and what it gave")
         self.text.setReadOnly(True)
         self.text.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setFont(look().font("codeSmall"))
-        self.text.setPlainText(_shown(result) or "It gave nothing.")
+        gave = "No result is known." if result is None else _shown(result) or "Nothing."
+        self.text.setPlainText(f"Called with\n\n{_shown(_told(arguments))}\n\nIt gave\n\n{gave}")
         layout.addWidget(self.text, 1)
         self.field = search_field("Find in it", "chat.callFind")
         self.field.returnPressed.connect(self._find)
@@ -52,7 +51,7 @@ class CallDialog(QDialog):
         self.text.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(self._result)
+        QGuiApplication.clipboard().setText(self._result or "")
 
     def _find(self) -> None:
         words = self.field.text()
@@ -61,13 +60,19 @@ class CallDialog(QDialog):
             self.text.find(words)
 
 
-def _indented(arguments: str) -> str:
+def _told(arguments: str) -> str:
+    """By their names, texts as they are: a file that is written is read like a file."""
     try:
-        text = json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+        told: object = json.loads(arguments)
     except ValueError:
-        text = arguments
-    lines = text.split("\n")
-    return "\n".join([*(line[:400] for line in lines[:12]), *(["…"] if len(lines) > 12 else [])])
+        return arguments
+    if not isinstance(told, dict):
+        return arguments
+    lines: list[str] = []
+    for key, value in cast("dict[str, object]", told).items():
+        words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append(f"{key}:\n{words}" if "\n" in words else f"{key}: {words}")
+    return "\n".join(lines)
 
 
 def _shown(result: str) -> str:

@@ -275,8 +275,8 @@ class Reading(QWidget):
         if (call := self._call_of(message_id)) is not None:
             menu.addAction(icon("wrench"), "Show all of the call", lambda: self._show_call(*call))
 
-    def _call_of(self, card: str) -> tuple[str, str, str] | None:
-        """Name, arguments and result of the call whose card this is."""
+    def _call_of(self, card: str) -> tuple[str, str, str | None] | None:
+        """Name, arguments and result (None: not known) of the call whose card this is."""
         answer_id, mark, place = card.rpartition(".call.")
         chat = self._services.chat
         answer = chat.find(answer_id) if mark else None
@@ -285,9 +285,9 @@ class Reading(QWidget):
         block = answer.calls[int(place)]
         made = self._tools.call_of(answer_id, int(place)) if self._tools is not None else None
         told = chat.results_of(answer).get(block.id)
-        return block.name, block.arguments, told.text if told is not None else made.result if made else ""
+        return block.name, block.arguments, told.text if told is not None else made.result if made else None
 
-    def _show_call(self, name: str, arguments: str, result: str) -> None:
+    def _show_call(self, name: str, arguments: str, result: str | None) -> None:
         from app.views.chat.call_dialog import CallDialog
 
         CallDialog(name, arguments, result, self.window()).open()

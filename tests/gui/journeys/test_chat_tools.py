@@ -358,6 +358,7 @@ def test_all_of_a_call_can_be_read_searched_and_copied(person: Person, asked: st
     act.trigger()
     dialog = person.window.findChildren(CallDialog)[0]
     shown = dialog.text.toPlainText()
+    assert shown.startswith("Called with\n\npath: /tmp/a.txt\ncontent: new\n\nIt gave\n\nline 0")
     assert "line 199" in shown
     assert "more characters in this line" in shown
     assert len(shown) < 10_000
