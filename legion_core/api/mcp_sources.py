@@ -16,6 +16,7 @@ from legion_core.api.models import Models
 from legion_core.api.ops import Ops
 from legion_core.api.task_types import SETTLED, Order, TaskView
 from legion_core.api.tasks import Tasks
+from legion_core.api.types import Status
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.types import Message, Params, Pins, Request, TextBlock, TextDelta, Tier
 from legion_core.kernel.errors import InvalidInput, LegionError
@@ -298,7 +299,7 @@ class WorkbenchTools:
 
     def __init__(self, ops: Ops, tasks: Tasks, chains: Chains, models: Models, llm: Llm) -> None:
         async def status(args: Nothing, who: Principal) -> object:
-            return await ops.status()
+            return status_told(await ops.status())
 
         async def models_list(args: Nothing, who: Principal) -> object:
             return {"files": await models.list(), "lanes": [lane_of(each) for each in await llm.lanes()]}
@@ -427,3 +428,8 @@ async def _cancelled(work: Any) -> None:
         await work
     except LegionError:
         return
+
+
+def status_told(status: Status) -> Status:
+    """As other programs are told it: not where the owner's token lies, which is nobody's matter but the owner's."""
+    return msgspec.structs.replace(status, token_path="")

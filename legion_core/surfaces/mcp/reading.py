@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from legion_core.api.mcp_sources import lane_of
+from legion_core.api.mcp_sources import lane_of, status_told
 from legion_core.kernel.errors import InvalidInput, LegionError, NotFound
 from legion_core.kernel.ports import Principal
 
@@ -215,7 +215,7 @@ class Reading:
 
     async def _status(self, words: list[str]) -> tuple[str, str]:
         _none_more(words)
-        return _json(await self._legion.ops.status())
+        return _json(status_told(await self._legion.ops.status()))
 
     async def _chain(self, words: list[str]) -> tuple[str, str]:
         if len(words) != 1:

@@ -180,6 +180,11 @@ def test_chains_runs_and_logs_can_be_read_and_their_names_completed(legion_home:
                 (told,) = (await client.read_resource(run_uri)).contents
                 assert isinstance(told, types.TextResourceContents)
                 assert json.loads(told.text)["status"] == "succeeded"
+                (status,) = (await client.read_resource("legion://status")).contents
+                assert isinstance(status, types.TextResourceContents)
+                at_a_glance = status.text + text_of(await client.call_tool("workbench-status", {}))
+                assert str(legion_home / "token") not in at_a_glance  # where it lies is the owner's matter
+                assert json.loads(status.text)["mode"] == "lite"
                 with pytest.raises(MCPError):
                     await client.read_resource("legion://chains/nothing")
                 with pytest.raises(MCPError):
