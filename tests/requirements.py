@@ -176,6 +176,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement("curation.off-path", "History is curated after the turn, off the request's path.", "kept"),
     Requirement(
+        "curation.first-view",
+        "A long history that was never seen, such as an imported chat, is curated before it goes out.",
+        "kept",
+    ),
+    Requirement(
         "curation.strip-thinking", "strip_thinking removes thinking that no later turn needs.", "kept"
     ),
     Requirement(

@@ -40,6 +40,7 @@ async def taken_in(conversations: Conversations, messages: Sequence[Message]) ->
     return taken.made[0]
 
 
+@pytest.mark.requirement("curation.first-view")
 def test_it_is_curated_before_it_goes_out_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
