@@ -97,21 +97,22 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 def _whole(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
     async def write(client: Client) -> None:
-        request = source.request
+        request, is_told = source.request, False
         try:
             answer = Answer(request.id)
             async with source.listen(Gathered(answer)) as events:
                 async for event in events:
                     answer.take(event)
-            body = dialect.render(answer)
-        except LegionError as error:
-            await client.whole(failed(dialect, error, request.id))
-            return
-        except Exception as error:  # noqa: BLE001  # the wall, in the client's own dialect
-            await client.whole(failed(dialect, unexpected(error, desk.ids), request.id))
-            return
-        headers = _route(request.id, answer.tier, answer.instance, answer.model, len(answer.closed.attempts))
-        await client.whole(Raw(body, headers=headers))
+                    if answer.is_closed:  # and billed: it goes out before all who made it are sent home
+                        body, attempts = dialect.render(answer), len(answer.closed.attempts)
+                        route = _route(request.id, answer.tier, answer.instance, answer.model, attempts)
+                        is_told = True
+                        await client.whole(Raw(body, headers=route))
+        except Exception as error:
+            if is_told:
+                raise
+            known = error if isinstance(error, LegionError) else unexpected(error, desk.ids)
+            await client.whole(failed(dialect, known, request.id))
 
     return write
 
