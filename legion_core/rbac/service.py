@@ -401,4 +401,5 @@ def _stamp(path: Path) -> tuple[int, int]:
         found = path.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    # The time of change too: nobody can put that back, as the time of writing can be.
+    return found.st_mtime_ns, hash((found.st_size, found.st_ino, found.st_ctime_ns))

@@ -117,6 +117,26 @@ def test_a_file_edited_by_hand_is_in_force_and_recorded(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_file_swapped_for_one_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+    """The time of writing can be put back; what was revoked by it would stay allowed."""
+    path, other = tmp_path / "policy.toml", GOOD.replace("bot", "cat")
+    assert len(other) == len(GOOD)
+
+    async def work() -> None:
+        async with parts(tmp_path) as at:
+            who = await token(at)
+            touch(path, GOOD)
+            at.look_again()
+            assert at.rbac.authorizer.may(who, *ASKED)
+            before = path.stat()
+            path.write_text(other, encoding="utf-8")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            at.look_again()
+            assert not at.rbac.authorizer.may(who, *ASKED)
+
+    run(work())
+
+
 def test_a_refused_policy_changes_neither_the_file_nor_what_is_in_force(tmp_path: Path) -> None:
     async def work() -> None:
         async with parts(tmp_path) as at:
