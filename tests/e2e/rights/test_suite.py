@@ -48,7 +48,9 @@ SABOTAGE: tuple[tuple[str, Any, tuple[Callable[..., Any], ...]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("place", "instead", "acts"), SABOTAGE, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(
+    ("place", "instead", "acts"), SABOTAGE, ids=[each[0].rpartition(".")[2] for each in SABOTAGE]
+)
 def test_an_attack_that_comes_through_is_seen(
     monkeypatch: pytest.MonkeyPatch, place: str, instead: Any, acts: tuple[Callable[..., Any], ...]
 ) -> None:
