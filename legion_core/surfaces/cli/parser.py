@@ -81,6 +81,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See the class."""
+        for action in self._actions:
+            if isinstance(action, Group) and message.endswith(f"required: {action.metavar}"):
+                raise Usage(
+                    f"{self.prog!r} wants one more word.", hint=f"It is one of {', '.join(action.choices)}."
+                )
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
         raise Usage(f"{message[:1].upper()}{message[1:]}.", hint=f"Usage: {usage}")
 

@@ -38,7 +38,7 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`list`: by name."""
     rows = setting.backend.schedules.list()
     if not rows:
-        return Outcome(rows, "No schedules.")
+        return Outcome(rows, "No schedules. `legion schedule add` makes one.")
     lines = [
         (row.name, row.words, row.target, row.state, _when(row.next[0]) if row.next else "", _last(row.last))
         for row in rows

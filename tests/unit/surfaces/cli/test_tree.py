@@ -47,6 +47,13 @@ def test_a_part_of_the_tree_is_the_tree_as_far_as_it_goes(command: str) -> None:
     } == whole
 
 
+def test_a_command_that_wants_one_more_word_names_them() -> None:
+    with pytest.raises(Usage, match="'legion route' wants one more word") as refused:
+        parser("route").parse_args(["route"])
+    assert refused.value.hint is not None
+    assert "explain" in refused.value.hint
+
+
 def test_the_commands_are_those_of_the_contract() -> None:
     assert {" ".join(words) for words in LEAVES} == {
         "desktop",
@@ -244,7 +251,7 @@ def test_every_command_in_the_documents_is_one(document: str, command: str) -> N
         TOP.parse_args(_split_json(words)[1])
     except Usage as error:
         said = error.message
-    assert not said or "are required" in said  # then it is named without its words
+    assert not said or "are required" in said or "one more word" in said  # then it is named without its words
 
 
 def test_a_choice_that_is_none_is_told_with_those_there_are() -> None:
