@@ -11,6 +11,7 @@ from legion_core.gateway.curation.types import Recalled
 QUERY_CHARS_MAX = 8_000
 WORDS_AT_MOST = 0.8  # the score of a piece that holds every word, but not as a quote or by its name
 SCORE_LEAST = 0.2
+HAS_LINE = 0.94  # of a read that holds the line asked for
 ABOUT = 0.99  # of a command that names what is asked for
 NAMED_MAX = 12  # pieces of one path
 NAMED_CHARS_MAX = 20_000
@@ -68,17 +69,21 @@ class Archive(Mapping[str, str]):
         if _KEY.match(named):
             return self._by_key(named)
         scored = self._scored(_Question.of(asked), limit)
-        scores = dict[str, float]()
+        scores, told = dict[str, float](), set[str]()
         chars = 0
-        for place, (score, _, key) in enumerate(scored):
-            # All that was read of a file and written to it, as far as an answer holds it.
-            size = len(self._pieces[key].text)
-            if place >= limit:
-                if score <= ABOUT or len(scores) >= NAMED_MAX:
+        for score, _, key in scored:
+            # All that was read of a file and written to it, or every version of a line, as far as an answer holds it.
+            text = self._pieces[key].text
+            size = len(text)
+            if score >= HAS_LINE and text in told:
+                continue  # read again as it was
+            if len(told) >= limit:
+                if (score <= ABOUT and score != HAS_LINE) or len(scores) >= NAMED_MAX:
                     break
                 if chars + size > NAMED_CHARS_MAX:
                     continue
             chars += size
+            told.add(text if score >= HAS_LINE else key)
             other = key.removesuffix("c") if key.endswith("c") else f"{key}c"
             for name in (key, other) if score >= 0.8 else (key,):
                 if name in self._pieces:
@@ -182,8 +187,8 @@ class _Question:
                     return 0.81  # a command that only names it
                 span = _SPAN.match(piece.label, at + len(path))
                 if span is None:
-                    return 0.94 if piece.text.count("\n") + 1 >= self.line else 0.82
-                return 0.94 if int(span[1]) <= self.line <= int(span[2]) else 0.8
+                    return HAS_LINE if piece.text.count("\n") + 1 >= self.line else 0.82
+                return HAS_LINE if int(span[1]) <= self.line <= int(span[2]) else 0.8
         for phrase in self.phrases:
             if phrase in piece.label:
                 return 0.92

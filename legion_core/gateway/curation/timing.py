@@ -94,10 +94,9 @@ class Timing:
         if self.is_forced(before):
             return True
         prices = self._settings.prices
-        if after + entering < (least := prices.cache_least_tokens) and (
-            prices.cache_write * least > prices.cache_read * naive
-        ):
-            return False  # it would be sent uncached at every turn
+        least = prices.cache_least_tokens
+        if after + entering < least and least > prices.cache_read * naive:
+            return False  # it would be sent uncached at every turn, at the full price
         return after - self._kept(common) <= self.allowance(common, naive, entering)
 
     def allowance(self, common: int, naive: int, entering: int = 0) -> float:

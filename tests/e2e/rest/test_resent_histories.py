@@ -14,7 +14,7 @@ from legion_core.testing.upstreams import Upstream
 from tests.unit.gateway.curation.sessions import steps
 
 PIN = {"x-legion-instance": "box-a", "x-legion-model": "m2"}
-TURNS = 16
+TURNS = 24
 MORE_MAX = 40  # turns a busy machine may need before a curated view is there
 NAMES = ("read_file", "bash", "edit_file", "grep")
 

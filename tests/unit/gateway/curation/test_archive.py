@@ -65,3 +65,11 @@ def test_what_was_written_into_a_file_comes_before_later_reads_of_it() -> None:
 
     found = made.recall("What did the latest edit put into src/a.py?", 3)
     assert [piece.key for piece in found][:2] == ["#1", "#1c"]
+
+
+def test_what_was_read_again_as_it_was_leaves_room_for_what_it_was_before() -> None:
+    again = {f"again{at}": ("Read /repo/src/a.py /repo/src/a.py", FILE) for at in range(6)}
+    made = archive(before=("Read /repo/src/a.py /repo/src/a.py", FILE.upper()), **again)
+
+    found = made.recall("What does line 9 of src/a.py say?", 3)
+    assert [piece.key for piece in found] == ["#7", "#1"]

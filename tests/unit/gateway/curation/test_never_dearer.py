@@ -39,7 +39,8 @@ class Bill:
         total = fixed + sum(map(self._weight, view))
         read = read if read >= prices.cache_least_tokens else 0
         stage = max(begin for begin in STAGES if begin <= turn)
-        self.by_stage[stage] += prices.cache_read * read + prices.cache_write * (total - read)
+        fresh = prices.cache_write if total >= prices.cache_least_tokens else 1.0
+        self.by_stage[stage] += prices.cache_read * read + fresh * (total - read)
         self._past, self._fixed = view, fixed
 
     def _weight(self, message: Message) -> int:

@@ -105,9 +105,9 @@ def test_no_view_is_made_that_is_too_short_for_any_cache_unless_it_is_cheaper_wi
     timing = at(5)
     timing.cool()
 
-    assert not timing.is_worth(12_000, 1_000, common=0, naive=12_000)
-    assert timing.is_worth(12_000, 1_000, common=0, naive=12_000, entering=100)
-    assert timing.is_worth(12_000, 1_000, common=0, naive=13_000)
+    assert not timing.is_worth(10_000, 1_000, common=0, naive=10_000)
+    assert timing.is_worth(10_000, 1_000, common=0, naive=10_000, entering=100)
+    assert timing.is_worth(10_000, 1_000, common=0, naive=10_300)
 
 
 def test_a_beginning_too_short_for_any_cache_is_written_anew() -> None:
