@@ -60,7 +60,7 @@ class Archive(Mapping[str, str]):
 
         A question may name a path, a line of it, or a phrase in quotation marks. With a result come the arguments of its
         call, and with these the result, so there may be twice `limit` pieces;
-        of a path more, as long as they are short.
+        of a path more, as long as they are short. Of a read too long for an answer the part around the line comes.
         """
         asked = text.strip()[:QUERY_CHARS_MAX]
         if not asked:
@@ -68,7 +68,8 @@ class Archive(Mapping[str, str]):
         named = asked if asked.startswith("#") else f"#{asked}"
         if _KEY.match(named):
             return self._by_key(named)
-        scored = self._scored(_Question.of(asked), limit)
+        question = _Question.of(asked)
+        scored = self._scored(question, limit)
         scores, told = dict[str, float](), set[str]()
         chars = 0
         for score, _, key in scored:
@@ -89,8 +90,14 @@ class Archive(Mapping[str, str]):
                 if name in self._pieces:
                     scores.setdefault(name, score)
         return tuple(
-            Recalled(key=key, text=self._pieces[key].text, ids=self._pieces[key].ids, score=round(score, 3))
+            Recalled(
+                key=key,
+                text=question.around_line(piece) if score == HAS_LINE else piece.text,
+                ids=piece.ids,
+                score=round(score, 3),
+            )
             for key, score in scores.items()
+            if (piece := self._pieces[key])
         )
 
     def _scored(self, question: "_Question", limit: int) -> list[tuple[float, int, str]]:
@@ -155,6 +162,24 @@ class _Question:
         if len(self.lines) > 1:
             score = max(score, 0.95 * sum(line in piece.text for line in self.lines) / len(self.lines))
         return score
+
+    def around_line(self, piece: Piece) -> str:
+        """The text, or where it is long what stands before and behind the line asked for, in whole lines."""
+        if self.line is None or len(piece.text) <= NAMED_CHARS_MAX:
+            return piece.text
+        span = _SPAN.search(piece.label)
+        lines = piece.text.split("\n")
+        at = min(max(0, self.line - (int(span[1]) if span else 1)), len(lines) - 1)
+        first = last = at
+        left = NAMED_CHARS_MAX - len(lines[at])
+        while left > 0 and (first > 0 or last < len(lines) - 1):
+            if first > 0:
+                first -= 1
+                left -= len(lines[first]) + 1
+            if last < len(lines) - 1:
+                last += 1
+                left -= len(lines[last]) + 1
+        return "\n".join(lines[first : last + 1])
 
     def scores_by_words(self, pieces: Sequence[Piece]) -> list[float]:
         """For each piece which part of the words stands in it, a rare word counting more; at most `WORDS_AT_MOST`."""

@@ -73,3 +73,14 @@ def test_what_was_read_again_as_it_was_leaves_room_for_what_it_was_before() -> N
 
     found = made.recall("What does line 9 of src/a.py say?", 3)
     assert [piece.key for piece in found] == ["#7", "#1"]
+
+
+def test_of_a_read_too_long_for_an_answer_the_part_around_the_line_comes() -> None:
+    long = "\n".join(f"{row}\tvalue_{row} = compute({row})" + " # why" * 10 for row in range(1, 900))
+    made = archive(read=("Read /repo/src/a.py /repo/src/a.py", long))
+
+    found = made.recall("What does line 880 of src/a.py say?", 3)[0]
+    assert "value_880 = " in found.text
+    assert found.text in long
+    assert len(found.text) < 24_000
+    assert made.recall("#1", 3)[0].text == long
