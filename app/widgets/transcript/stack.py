@@ -185,7 +185,8 @@ class Stack:
         while need > 0:
             before = self._before(place)
             if before is None:
-                self._anchor, self._dy = Place(0, 0), -self.pad_top
+                # What is short by less than the space above it gives up some of that.
+                self._anchor, self._dy = Place(0, 0), -min(need, self.pad_top)
                 return
             place = before
             need -= self.height(place)

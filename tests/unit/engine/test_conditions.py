@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from legion_core.engine.conditions import DEPTH_MAX, RULES_MAX, compiled, faults_of
@@ -321,7 +321,6 @@ DOCUMENTS = st.recursive(
 PAYLOADS = st.dictionaries(st.sampled_from("ab"), JSON, max_size=2)
 
 
-@settings(max_examples=300)
 @given(DOCUMENTS, PAYLOADS)
 def test_any_document_agrees_with_a_naive_reading(document: dict[str, object], payload: object) -> None:
     condition = compiled(document)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from legion_core.engine.chain import Chain
@@ -524,7 +524,6 @@ def by_key(seed: int, failures: float) -> Outcome:
     return outcome
 
 
-@settings(max_examples=150)
 @given(graphs(with_loops=False), st.integers(0, 10**6), st.sampled_from([0.0, 0.2, 0.5]))
 def test_any_chain_ends_alike_whatever_the_order(made: Chain, seed: int, failures: float) -> None:
     plan = Plan.of(made)
@@ -545,7 +544,6 @@ def test_any_chain_ends_alike_whatever_the_order(made: Chain, seed: int, failure
             assert not any("#" in key for key in keys)
 
 
-@settings(max_examples=150)
 @given(graphs(with_loops=True), st.integers(0, 10**6), st.sampled_from([0.0, 0.3]), st.integers(0, 99))
 def test_any_chain_with_loops_ends(made: Chain, seed: int, failures: float, order: int) -> None:
     run(Plan.of(made), by_key(seed, failures), chance=random.Random(order))

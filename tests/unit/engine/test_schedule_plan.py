@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from legion_core.engine.refusal import InvalidDocument
@@ -31,7 +31,6 @@ timings = st.one_of(
 )
 
 
-@settings(max_examples=200)
 @given(
     timings, st.integers(0, 400 * DAY_MS), st.integers(0, 12 * DAY_MS),
     st.sampled_from(("skip", "once", "all")), st.integers(1, 50),

@@ -50,7 +50,7 @@ def test_items_go_with_their_chat_and_with_the_view(qapp: QApplication) -> None:
         assert voice is not None
         for prefix in ("a", "b"):
             view.model.reset(chat(prefix, 900))
-            names = [voice.child(n).text(QAccessible.Text.Name) for n in range(0, 900, 2)]
+            names = [voice.child(n).text(QAccessible.Text.Name) for n in (*range(0, 898, 30), 898)]
             assert "words 898" in names[-1]
         view.model.drop_from("b3")
         assert voice.childCount() == 3

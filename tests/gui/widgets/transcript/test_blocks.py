@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.widgets.transcript.blocks import Block, Splitter, parse, references
@@ -73,7 +73,6 @@ def test_a_text_streamed_by_the_letter_gives_the_blocks_of_the_whole(text: str) 
     assert splitter.references == references(text)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=4),
     st.sampled_from(["", "\n", "\n\n"]),
@@ -88,7 +87,6 @@ def test_samples_joined_and_cut_anywhere_stream_to_the_same_blocks(
     assert splitter.references == references(text)
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.text(alphabet="ab \n\n\t-+*_#>|:`~=1.)[]()<!\\\r", max_size=60),
     st.lists(st.integers(0, 1000), max_size=12),
@@ -100,7 +98,6 @@ def test_hostile_letters_stream_to_the_same_blocks(text: str, points: list[int])
     assert blocks == parse(text)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_at_all_is_read_without_an_error(text: str) -> None:
     assert streamed([text])[0] == parse(text)

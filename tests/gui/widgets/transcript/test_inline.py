@@ -1,7 +1,7 @@
 """Inline text: marks found, links safe, images and HTML inert, and copying writes the marks again."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.widgets.transcript.inline import LINE_BREAK, Mark, is_safe, markdown, plain, read
@@ -71,7 +71,6 @@ def test_copying_part_of_a_text_writes_its_marks_and_leaves_out_the_padding() ->
     assert plain(rich, start, start + 5) == "three"
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="ab*_`[]()<>!~&\\ \n:/h", max_size=60), st.integers(0, 60), st.integers(0, 60))
 def test_spans_are_ordered_inside_the_text_and_any_part_can_be_copied(text: str, a: int, b: int) -> None:
     rich = read(text)
