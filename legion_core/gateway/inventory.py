@@ -179,7 +179,8 @@ class Inventory:
                 self._looks.add(look)
                 look.add_done_callback(self._looks.discard)
         if under_way:
-            await asyncio.wait(under_way)
+            # Shielded: who stops waiting does not stop what another asked for.
+            await asyncio.shield(asyncio.gather(*under_way, return_exceptions=True))
 
     async def _look(self, instance: Instance) -> None:
         try:
