@@ -47,7 +47,7 @@ Theme = Literal["light", "dark"]
 def main(argv: list[str] | None = None) -> int:
     """Write the pictures; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print("Usage: python -m app.grab OUTDIR", file=sys.stderr)  # noqa: T201  # it is a command
         return 2
     target = Path(arguments[0])

@@ -66,7 +66,7 @@ class FoundServers(QFrame):
         )
         add.setAccessibleName(f"Add {title}, {told}")
         add.setEnabled(not is_adding)
-        models = ", ".join(found.models[:3]) + (
+        models = ", ".join(map(_short, found.models[:3])) + (
             f" and {len(found.models) - 3} more" if len(found.models) > 3 else ""
         )
         add.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -76,3 +76,8 @@ class FoundServers(QFrame):
             layout.addWidget(ElidedLabel(models, "small", "tertiary"))
         fill(layout, None, add)
         return made
+
+
+def _short(model: str) -> str:
+    """A server that was started with a file calls its model by the file's whole path."""
+    return model.rpartition("/")[2] if model.startswith("/") else model

@@ -6,6 +6,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 
 from app.views.models.page import ModelsPage
+from app.views.parts import ElidedLabel
 from app.views.settings.page import SettingsPage
 from app.views.store import WIZARD_DONE
 from app.views.wizard import Wizard
@@ -260,7 +261,7 @@ def test_a_model_server_of_this_computer_is_offered_and_added_with_one_click(per
     person.legion.providers.servers = (
         SimpleNamespace(
             kind="ollama", title="Ollama", name="ollama", base_url="http://127.0.0.1:11434", version="0.12",
-            models=("qwen3",), needs_key=False, is_added=False,
+            models=("/home/ada/models/qwen3.gguf",), needs_key=False, is_added=False,
         ),
     )  # fmt: skip
     person.legion.providers.good_key = None  # type: ignore[assignment]
@@ -269,6 +270,7 @@ def test_a_model_server_of_this_computer_is_offered_and_added_with_one_click(per
     page.tabs.choose("providers")
     person.settle()
     assert page.found.isVisible()
+    assert "qwen3.gguf" in {each.words() for each in page.found.findChildren(ElidedLabel)}
     add = person.find("found.ollama.add")
     assert add.accessibleName() == "Add Ollama 0.12, http://127.0.0.1:11434, 1 model"
     add.setFocus()
