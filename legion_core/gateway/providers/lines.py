@@ -4,6 +4,7 @@ Idle ones are kept for 30 s and no timer watches them: one that is too old is cl
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -146,7 +147,7 @@ class Lines:
         except LegionError as error:
             raise CannotConnect(error.sentence()) from error
         except (OSError, ssl.SSLError, UnicodeError) as error:
-            raise CannotConnect(str(error) or type(error).__name__) from error
+            raise CannotConnect(_why(error)) from error
 
     async def _first(self, addresses: tuple[str, ...]) -> Line:
         """A connection to the first of these that takes one."""
@@ -210,3 +211,10 @@ def tls_context() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, in the system's words where it has any: `connection refused`."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0).lower()
+    return str(error) or type(error).__name__
