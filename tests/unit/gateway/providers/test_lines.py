@@ -184,7 +184,7 @@ def test_nobody_there_cannot_be_connected_to() -> None:
     async def main() -> None:
         async with standing(says(OK)) as (lines, _):
             pass
-        with pytest.raises(CannotConnect, match="^connection refused$"):
+        with pytest.raises(CannotConnect, match=r"^connection refused$"):
             await Lines(f"http://127.0.0.1:{lines._port}", connect_s=10).send(
                 "GET", "http://127.0.0.1/x", {}, b"", soon()
             )
