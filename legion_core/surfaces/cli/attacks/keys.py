@@ -23,7 +23,13 @@ FIELDS = (
     "n_discard", "__proto__",
 )  # fmt: skip
 SESSIONS, CALLS = 20, 5
-ACCEPT = ("Accept: application/json, text/event-stream", "MCP-Protocol-Version: 2025-11-25")
+# What of such a body must not be found in what a provider is sent.
+NEVER_SENT = ("sk-evil", "x-evil", "n_discard", "gatewayUrl", "litellm_params", "__proto__")
+HEAD = (
+    "Content-Type: application/json",
+    "Accept: application/json, text/event-stream",
+    "MCP-Protocol-Version: 2025-11-25",
+)
 HI = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -87,31 +93,29 @@ async def cross_talk(stage: Stage) -> str:
     """Many clients whose request ids are the same: an answer that goes to another."""
 
     async def client(number: int) -> None:
-        head = ("Content-Type: application/json", *ACCEPT)
-        hello: dict[str, Any] = {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "attack", "version": "1"},
-        }
-        status, said, _ = await stage.ask("POST", "/mcp", *head, body=_rpc("initialize", hello))
-        session = next(
-            (
-                line.partition(b":")[2].strip().decode()
-                for line in said.split(b"\r\n")
-                if line.startswith(b"mcp-session-id:")
-            ),
-            "",
-        )
-        if status != 200 or not session:
-            raise RuntimeError(f"no session: {status}")
+        session = await _session(stage)
         for turn in range(CALLS):
             mine = f"goal-{number:04}-{turn:04}"
             asked = _rpc("prompts/get", {"name": "write-chain", "arguments": {"goal": mine}})
-            _, _, answer = await stage.ask("POST", "/mcp", *head, f"Mcp-Session-Id: {session}", body=asked)
+            _, _, answer = await stage.ask("POST", "/mcp", *HEAD, f"Mcp-Session-Id: {session}", body=asked)
             hold(mine.encode() in answer, "an answer was another's")
 
     await asyncio.gather(*(client(number) for number in range(SESSIONS)))
     return f"{SESSIONS * CALLS} answers, each to who asked"
+
+
+async def _session(stage: Stage) -> str:
+    """A session of MCP, opened with the stage's own token."""
+    hello: dict[str, Any] = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "attack", "version": "1"},
+    }
+    status, said, _ = await stage.ask("POST", "/mcp", *HEAD, body=_rpc("initialize", hello))
+    session = said.partition(b"mcp-session-id:")[2].partition(b"\r\n")[0].strip().decode()
+    if status != 200 or not session:
+        raise RuntimeError(f"no session: {status}")
+    return session
 
 
 def _rpc(method: str, params: dict[str, Any]) -> bytes:
@@ -120,20 +124,13 @@ def _rpc(method: str, params: dict[str, Any]) -> bytes:
 
 async def stolen_session(stage: Stage) -> str:
     """Another's session of MCP, with a token of one's own; and a session one chose oneself."""
-    head = ("Content-Type: application/json", *ACCEPT)
-    hello: dict[str, Any] = {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "a", "version": "1"},
-    }
-    _, said, _ = await stage.ask("POST", "/mcp", *head, body=_rpc("initialize", hello))
-    session = said.partition(b"mcp-session-id:")[2].partition(b"\r\n")[0].strip().decode()
+    session = await _session(stage)
     other = await stage.token("other-editor", "mcp")
     for method in ("POST", "GET", "DELETE"):
         body = _rpc("tools/list", {}) if method == "POST" else None
         for named, secret in ((session, other), ("fixed" * 8, "")):
             status, _, _ = await stage.ask(
-                method, "/mcp", *head, f"Mcp-Session-Id: {named}", secret=secret, body=body
+                method, "/mcp", *HEAD, f"Mcp-Session-Id: {named}", secret=secret, body=body
             )
             hold(status in (400, 404), f"{method}: {status}")
     return "404"
@@ -152,15 +149,7 @@ async def body_fields(stage: Stage) -> str:
     hold(stage.thief.heard == [], "the thief was asked")
     if PLANTED.encode() not in sent:
         raise RuntimeError("the provider was never asked, so nothing was tried")
-    for word in (
-        "sk-evil",
-        "x-evil",
-        "n_discard",
-        "gatewayUrl",
-        "litellm_params",
-        "__proto__",
-        stage.thief.url,
-    ):
+    for word in (*NEVER_SENT, stage.thief.url):
         hold(word.encode() not in sent, f"{word} reached the provider")
     return f"{len(FIELDS)} fields: dropped"
 
