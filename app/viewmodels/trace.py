@@ -8,7 +8,7 @@ import msgspec
 
 from app.viewmodels import wording
 from app.viewmodels.badge import speed_of
-from legion_core.api.types import Attempt, ChatMessage, LeftOut, RouteDecision
+from legion_core.api.types import Attempt, ChatMessage, LeftOut, RouteDecision, Seam
 
 REASON_WORDS = {
     "pin": ("Pinned", "neutral"),
@@ -40,6 +40,8 @@ OUTCOME_WORDS = {
     "unavailable": "not available",
     "cancelled": "stopped",
 }
+# After the first words some ends have a better name.
+SEAM_WORDS = {**OUTCOME_WORDS, "timed_out": "stalled", "interrupted": "workbench restarted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,15 @@ def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Tra
         raw_json=raw_json(message),
         left_out=outs_of(decision.left_out) if decision else (),
     )
+
+
+def seam_words(seam: Seam) -> tuple[str, str]:
+    """Why another model went on: in a word or two, and in whole sentences."""
+    known = SEAM_WORDS.get(seam.outcome or seam.reason, "")
+    before = "" if seam.outcome == "interrupted" else f"{seam.from_lane}: "
+    how = " Told to go on, so a word may differ at the join." if seam.is_degraded else ""
+    # A seam of an older home has a sentence only.
+    return known or "broke off", f"{before}{seam.reason if seam.reason not in SEAM_WORDS else known}{how}"
 
 
 def outs_of(left_out: Sequence[LeftOut]) -> tuple[Out, ...]:

@@ -85,13 +85,17 @@ class Failover:
         self._started_s = clock.monotonic_s()
         self._is_opened = False
         self._first_at_s: float | None = None
-        # Since when the client waits for another lane: the one before, and what happened to it.
-        self._broke: tuple[str, str] | None = None
+        # Since when the client waits for another lane: the one before, what happened to it, and that in a word.
+        self._broke: tuple[str, str, str] | None = None
         self.attempts: list[Attempt] = []
         self.seams: list[Seam] = []
         self.given = given or Given()
         if not self.given.is_empty:
-            self._broke = "before", "The workbench stopped while this answer was being written."
+            self._broke = (
+                "before",
+                "The workbench stopped while this answer was being written.",
+                "interrupted",
+            )
         self.closed: Closed | None = None
 
     async def stream(self) -> AsyncGenerator[StreamEvent]:
@@ -129,7 +133,7 @@ class Failover:
                 yield self._closed("error", error=error)
                 return
             if self._is_opened and self._broke is None:
-                self._broke = lane.name, error.message
+                self._broke = lane.name, error.message, error.public_code
 
     async def _claim(self, error: LegionError | None, current: Lane | None) -> tuple[Lane, Ticket] | None:
         """The lane to try now and the right to; one that takes nothing since the decision is passed over."""
@@ -297,7 +301,7 @@ class Failover:
     def _join(self, lane: Lane, asked: Asked, reading: Reading) -> Joined:
         """Told when the first word of the other lane is there: only then it is known how it goes on."""
         assert self._broke is not None
-        (before, why), self._broke = self._broke, None
+        (before, why, outcome), self._broke = self._broke, None
         if reading.thinks_anew:
             self.given.think_anew()
         seam = Seam(
@@ -307,6 +311,7 @@ class Failover:
             to_tier=lane.tier.word,
             after_tokens=self.given.tokens,
             reason=why,
+            outcome=outcome,
             is_degraded=asked.is_degraded,
             thinks_anew=reading.thinks_anew,
         )

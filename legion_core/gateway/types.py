@@ -299,6 +299,7 @@ class Seam(msgspec.Struct, frozen=True, kw_only=True):
     to_tier: str
     after_tokens: int
     reason: str
+    outcome: str = ""  # the attempt that ended, in a word, as its row of the bill has it; empty in old seams
     is_degraded: bool = False  # joined by overlap, not continued to the letter
     thinks_anew: bool = False  # the thinking that follows is no continuation of the one before
 

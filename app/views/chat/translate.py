@@ -4,7 +4,7 @@ from typing import Any
 
 from app.viewmodels import wording
 from app.viewmodels.badge import badge_of, lane_words, speed_of
-from app.viewmodels.trace import OUTCOME_WORDS
+from app.viewmodels.trace import seam_words
 from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
 
 WAITING = "Waiting for a model"
@@ -75,12 +75,13 @@ def failure(message: Any) -> Message | None:
 
 def seam_of(seam: Any) -> Seam:
     """The line where another attempt carried on."""
-    reason = OUTCOME_WORDS.get(seam.reason, seam.reason)
+    reason, whole = seam_words(seam)
     return Seam(
         tier=seam.to_tier,
         instance=f"{seam.to_tier}/{seam.to_lane.split('/')[0]}",
         reason=f"after {wording.plural(seam.after_tokens, 'token')}, {reason}",
         at=seam.at_char,
+        detail=whole,
     )
 
 

@@ -53,6 +53,7 @@ def message_words(message: Message) -> str:
         else "With a picture"
         if message.pictures == 1
         else f"With {message.pictures} pictures",
+        *(seam.words for seam in message.seams),
         f"tier: {badge}" if badge else "",
     ]
     return ". ".join(part for part in parts if part)

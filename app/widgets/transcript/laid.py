@@ -20,7 +20,18 @@ from app.widgets.transcript.inline import Rich, Span, markdown, plain
 from app.widgets.transcript.para import Para
 
 SpotKind = Literal[
-    "link", "copy_code", "fold", "badge", "copy", "regenerate", "more", "variant", "action", "own", "picture"
+    "link",
+    "copy_code",
+    "fold",
+    "badge",
+    "seam",
+    "copy",
+    "regenerate",
+    "more",
+    "variant",
+    "action",
+    "own",
+    "picture",
 ]
 INDENT_PX = 22
 QUOTE_PX = 14

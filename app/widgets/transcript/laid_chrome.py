@@ -29,28 +29,34 @@ class SeamLaid(Laid):
 
     @property
     def words(self) -> str:
-        return f"continued on {self._seam.instance} {self._seam.reason}"
+        return self._seam.words
+
+    def spot_at(self, x: float, y: float) -> Spot | None:
+        wide = SEAM_LEAD_PX + 28 + look().metrics("small").horizontalAdvance(self.words)
+        box = QRectF(0, 0, min(wide, self.width), self.height)
+        return Spot("seam", "", box, self._seam.detail) if box.contains(x, y) else None
 
     def paint(self, paint: Paint) -> None:
         painter, appearance = paint.painter, look()
         middle = self.height // 2
+        ink = "text.primary" if paint.hover is not None and paint.hover.kind == "seam" else "text.secondary"
         hairline(painter, 0, middle, SEAM_LEAD_PX, "line.normal")
         x: float = SEAM_LEAD_PX + 8
         paint_tier(painter, self._seam.tier, x, middle - 6)
         x += 20
         room = QRectF(x, 0, self.width - x, self.height)
-        x += text(painter, room, "continued on ", "small", "text.secondary")
+        x += text(painter, room, "continued on ", "small", ink)
         x += text(
             painter,
             room.adjusted(x - room.x(), 0, 0, 0),
             self._seam.instance,
             "small",
-            "text.secondary",
+            ink,
             weight=500,
         )
         blank = appearance.metrics("small").horizontalAdvance(" ")
         rest = QRectF(x + blank, 0, max(0.0, self.width - x - blank - 28), self.height)
-        x += blank + text(painter, rest, self._seam.reason, "small", "text.secondary")
+        x += blank + text(painter, rest, self._seam.reason, "small", ink)
         if self.width - x > 16:
             hairline(painter, round(x + 8), middle, self.width, "line.normal")
 

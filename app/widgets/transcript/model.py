@@ -13,7 +13,7 @@ Plain values, no types of the core: a view-model translates. Typical use:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
@@ -76,9 +76,16 @@ class Seam:
     instance: str
     """`fleet/gpu-2`, set in bold."""
     reason: str
-    """What follows: `after 118 tokens, box-a closed the stream`."""
+    """What follows: `after 118 tokens, connection lost`."""
     at: int = -1
     """Characters of the answer before it; -1 means all there are when it is added."""
+    detail: str = ""
+    """The whole of the reason, for the tooltip."""
+
+    @property
+    def words(self) -> str:
+        """`continued on fleet/gpu-2 after 118 tokens, connection lost`."""
+        return f"continued on {self.instance} {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +258,7 @@ class TranscriptModel(QObject):
         place = self._places[message_id]
         message = self._messages[place]
         at = len(message.whole_text()) if seam.at < 0 else seam.at
-        message.seams = (*message.seams, Seam(seam.tier, seam.instance, seam.reason, at))
+        message.seams = (*message.seams, replace(seam, at=at))
         self.message_changed.emit(place)
 
     def append_thinking(self, message_id: str, delta: str) -> None:

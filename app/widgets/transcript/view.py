@@ -102,6 +102,8 @@ class TranscriptView(TranscriptCanvas):
                     self._say_copied(place)
             case "fold":
                 self._toggle_fold(place)
+            case "seam":
+                self.badge_clicked.emit(message.id)
             case "badge" | "regenerate" | "more" | "own":
                 acts = {"badge": self.badge_clicked.emit, "regenerate": self.regenerate_requested.emit}
                 acts.get(spot.kind, self.open_menu)(message.id)

@@ -216,8 +216,9 @@ def test_an_answer_that_continued_elsewhere_shows_a_seam(person: Person) -> None
     person.legion.chat.grow(answer, "begun ")
     at_utc, at_mono_s = person.legion.events.stamp()
     seam = Seam(
-        at_char=6, from_lane="a/m", to_lane="gpu-2/m", to_tier="fleet", after_tokens=2, reason="stream_broken"
-    )
+        at_char=6, from_lane="a/m", to_lane="gpu-2/m", to_tier="fleet", after_tokens=2,
+        reason="The connection to a broke: it closed", outcome="connection_lost",
+    )  # fmt: skip
     person.legion.events.publish(
         AnswerJoined(
             conversation_id=person.services.chat.conversation_id, answer_id=answer, seam=seam, at_utc=at_utc,
@@ -226,8 +227,8 @@ def test_an_answer_that_continued_elsewhere_shows_a_seam(person: Person) -> None
     )  # fmt: skip
     person.settle()
     shown = person.window.chat_page.reading.model.message(answer).seams
-    assert [(found.instance, found.reason) for found in shown] == [
-        ("fleet/gpu-2", "after 2 tokens, stream broke off")
+    assert [(found.instance, found.reason, found.detail) for found in shown] == [
+        ("fleet/gpu-2", "after 2 tokens, connection lost", "a/m: The connection to a broke: it closed")
     ]
 
 

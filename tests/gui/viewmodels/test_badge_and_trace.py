@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from app.viewmodels.badge import badge_of
-from app.viewmodels.trace import reason_of, trace_of
+from app.viewmodels.trace import reason_of, seam_words, trace_of
 from legion_core.api.types import Attempt, ChatMessage, LeftOut, Seam, Usage
 from tests.gui.conftest import Stage
 from tests.gui.fake_legion import LANE, NOW
@@ -137,3 +137,29 @@ def test_what_this_computer_answered_is_free_and_took_some_energy() -> None:
     assert cost(tier="fleet") == "Free"
     assert cost(here[0], tier="cloud", usd=0.02) == "$0.02"
     assert cost(here[0], tier="cloud", usd=None) == "price unknown"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "words"),
+    [
+        ("connection_lost", "The connection to box-a broke: it closed", "connection lost"),
+        ("timed_out", "box-a has said nothing for 20 s.", "stalled"),
+        ("rate_limited", "box-a asks to wait.", "rate limited"),
+        ("interrupted", "The workbench stopped while this answer was being written.", "workbench restarted"),
+        ("", "A sentence from an older home.", "broke off"),
+        ("", "stream_broken", "stream broke off"),
+    ],
+)
+def test_a_seam_says_why_in_a_word_or_two_and_keeps_the_sentence(
+    outcome: str, reason: str, words: str
+) -> None:
+    seam = Seam(
+        at_char=3, from_lane="box-a/m", to_lane="gpu-2/m", to_tier="fleet", after_tokens=2,
+        reason=reason, outcome=outcome,
+    )  # fmt: skip
+    shown, whole = seam_words(seam)
+    assert shown == words
+    assert whole.endswith(words if reason == "stream_broken" else reason)
+    again = seam_words(msgspec.structs.replace(seam, is_degraded=True))[1]
+    assert again.startswith(whole)
+    assert "Told to go on" in again

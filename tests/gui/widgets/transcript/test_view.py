@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.theme.apply import apply
+from app.widgets.transcript.accessible import message_words
 from app.widgets.transcript.laid import Spot
 from app.widgets.transcript.laid_code import CodeLaid
 from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam, Tool
@@ -282,6 +283,24 @@ def test_a_seam_cuts_the_paragraph_where_the_stream_broke(view: TranscriptView) 
     assert [row.kind for row in rows] == ["block", "seam", "block", "footer"]
     joined = " ".join(row.block.text for row in rows if row.block is not None)
     assert joined == text
+
+
+def test_a_seam_says_why_in_its_tooltip_and_opens_the_route(qtbot: QtBot, view: TranscriptView) -> None:
+    seam = Seam(
+        "fleet", "fleet/gpu-2", "after 6 tokens, connection lost", 4, "box-a/m: It closed the stream."
+    )
+    view.model.reset([answer("A reading was lost", seams=(seam,))])
+    heard: list[str] = []
+    view.badge_clicked.connect(heard.append)
+    click(qtbot, view, "seam")
+    assert heard == ["a"]
+    place = next(place for place, row in enumerate(view._items[0].rows) if row.kind == "seam")
+    spot = view._laid(0, view._items[0].rows[place]).spot_at(30, 5)
+    assert spot is not None
+    assert spot.tip == "box-a/m: It closed the stream."
+    assert "continued on fleet/gpu-2 after 6 tokens, connection lost" in message_words(
+        view.model.message("a")
+    )
 
 
 def test_find_counts_goes_round_and_shows_the_place(view: TranscriptView) -> None:
