@@ -156,6 +156,11 @@ class CurationViewModel(QObject):
         return tuple(each for each in made if each.tokens)
 
     @property
+    def sent_tokens(self) -> int:
+        """About how much goes with the next question; 0 where it is not known yet."""
+        return sum(each.tokens for each in self.segments)
+
+    @property
     def last_epoch(self) -> tuple[int, int]:
         """The latest round of edits that stands, and how many edits of it do; zeros where there is none."""
         standing = [edit for edit in self.edits if not edit.is_undone]

@@ -61,6 +61,7 @@ class StatusViewModel(QObject):
         self.status: Status | None = None
         self._last: ChatMessage | None = None
         self._live: Live | None = None
+        self._estimate: int = 0
         self._lanes: tuple[Lane, ...] = ()
         self._is_asking = False
         bridge.connected.connect(self.refresh)
@@ -99,6 +100,12 @@ class StatusViewModel(QObject):
         """The chat that is open has this last answer: its size is what the context shows."""
         self._last = message
         self._say()
+
+    def show_estimate(self, tokens: int) -> None:
+        """About so much of the open chat goes with its next question; 0 where it is not known."""
+        if tokens != self._estimate:
+            self._estimate = tokens
+            self._say()
 
     def show_live(self, live: Live) -> None:
         """An answer of the open chat grows: that is what runs now."""
@@ -162,12 +169,14 @@ class StatusViewModel(QObject):
         if last is not None and last.usage is not None:
             used = last.usage.input_tokens + last.usage.output_tokens
             whole = self.context_of(last)
-            said = wording.short_count(used)
-            return f"Context {said} of {wording.short_count(whole)}" if whole else f"Context {said}"
-        if self.status is not None and self.status.model:
-            whole = next(
-                (lane.offer.context for lane in self._lanes if lane.offer.id == self.status.model), 0
-            )
-            if whole:
-                return f"Context 0 of {wording.short_count(whole)}"
-        return ""
+            return _context_words(wording.short_count(used), whole)
+        if last is not None and not self._estimate:
+            return ""  # it was never sent, and nobody has counted it yet
+        said = f"about {wording.short_count(self._estimate)}" if last is not None else "0"
+        model = self.status.model if self.status is not None else ""
+        whole = next((lane.offer.context for lane in self._lanes if model and lane.offer.id == model), 0)
+        return _context_words(said, whole) if whole or last is not None else ""
+
+
+def _context_words(used: str, whole: int) -> str:
+    return f"Context {used} of {wording.short_count(whole)}" if whole else f"Context {used}"

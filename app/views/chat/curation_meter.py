@@ -108,7 +108,7 @@ class CurationMeterBar(QWidget):
             return
         headline = self._model.headline
         segments = self._model.segments
-        sent = sum(each.tokens for each in segments)
+        sent = self._model.sent_tokens
         self._sent.setText("" if segments else "All of it is sent")
         self._sent.setVisible(not segments)
         self.legend.show_segments(segments)

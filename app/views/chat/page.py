@@ -171,7 +171,8 @@ class ChatPage(PageFrame):
             from app.viewmodels.curation import CurationViewModel
             from app.views.chat.curation_meter import CurationMeterBar
 
-            self._curation = CurationViewModel(self._services.bridge, self._services.chat)
+            made = self._curation = CurationViewModel(self._services.bridge, self._services.chat)
+            made.changed.connect(lambda: self._services.status.show_estimate(made.sent_tokens))
             self.composing.show_below(CurationMeterBar(self._curation, self.show_curation, self.composing))
         return self._curation
 

@@ -1,5 +1,6 @@
 """Seeing what curation does to a chat: the meter, the six strategies, what the model will see, and taking it back."""
 
+import msgspec
 import pytest
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QWidget
 
@@ -231,3 +232,16 @@ def test_another_chat_shows_its_own_figures(person: Person) -> None:
     person.settle()
 
     assert button(person, "curation.open").text() == "Nothing to curate"
+
+
+def test_the_strip_tells_how_much_of_an_imported_chat_goes_with_the_next_question(person: Person) -> None:
+    place = person.legion.chat.add("Imported", "Fix it.", "Done.")
+    held = person.legion.chat.messages[place]
+    held[1] = msgspec.structs.replace(held[1], usage=None, instance="", model="")
+    person.window.chat_page.open(place)
+    person.settle()
+    told(person, place)
+    assert person.services.status.words.context == "Context about 12.3k"  # what is kept, and its instructions
+    person.services.commands.run("chat.new")
+    person.settle()
+    assert not person.services.status.words.context.startswith("Context about")

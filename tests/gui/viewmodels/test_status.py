@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from app.viewmodels.status import StatusViewModel
@@ -32,8 +33,6 @@ def test_the_open_chats_last_answer_fills_context_and_speed(stage: Stage, status
 
 
 def test_without_an_address_it_is_said_but_the_engine_runs(stage: Stage, status: StatusViewModel) -> None:
-    import msgspec
-
     stage.legion.ops.value = msgspec.structs.replace(
         stage.legion.ops.value, url="", problem="Port 4567 is in use."
     )
@@ -55,3 +54,20 @@ def test_it_asks_when_something_happened_and_not_by_the_clock(stage: Stage, stat
 def test_a_failed_engine_is_said_with_its_reason(status: StatusViewModel) -> None:
     status.engine_failed("The home is a file.")
     assert (status.words.engine, status.words.engine_tip) == ("Engine stopped", "The home is a file.")
+
+
+def test_a_chat_that_was_never_sent_here_shows_what_is_estimated_and_never_nought(
+    stage: Stage, status: StatusViewModel
+) -> None:
+    stage.legion.ops.value = msgspec.structs.replace(stage.legion.ops.value, model="smollm2-135m")
+    stage.connect()
+    assert status.words.context == "Context 0 of 2k"  # a new chat
+    cid = stage.legion.chat.add("Imported", "q", "a")
+    imported = msgspec.structs.replace(stage.legion.chat.messages[cid][1], usage=None)
+    status.show_answer(imported)
+    assert status.words.context == ""  # nobody has counted it yet
+    status.show_estimate(68_200)
+    assert status.words.context == "Context about 68.2k of 2k"
+    status.show_estimate(0)
+    status.show_answer(None)
+    assert status.words.context == "Context 0 of 2k"
