@@ -9,16 +9,21 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.theme.apply import look
 from app.theme.paint import PillTone, pill, text
+from app.theme.tokens import TextStyle
+
+CODE_KEYS = ("Request", "SHA-256", "File")
 
 
 class KeyValues(QWidget):
-    """Two columns of words: labels tertiary, values right-aligned."""
+    """Two columns of words: labels tertiary, values right-aligned. A value too long to stand beside its label stands below."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.setObjectName(name)
         self._pairs: tuple[tuple[str, str], ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         look().theme_changed.connect(self.updateGeometry)
 
     def show_pairs(self, pairs: tuple[tuple[str, str], ...]) -> None:
@@ -29,21 +34,44 @@ class KeyValues(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, len(self._pairs) * look().px(21) + 14)
+        return QSize(200, self._tall(len(self._pairs)))
+
+    def heightForWidth(self, width: int) -> int:
+        return self._tall(sum(2 if self._is_below(pair, width) else 1 for pair in self._pairs))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        height = look().px(21)
-        for at, (key, value) in enumerate(self._pairs):
-            box = QRectF(12, 4 + at * height, self.width() - 24, height)
+        height, top = look().px(21), 4
+        for pair in self._pairs:
+            key, value = pair
+            box = QRectF(12, top, self.width() - 24, height)
             used = text(painter, box, key, "small", "text.tertiary")
-            is_code = key in ("Request", "SHA-256", "File")
+            top += height
+            if self._is_below(pair, self.width()):
+                box.translate(0, height)
+                top += height
+            else:
+                box.adjust(used + 12, 0, 0, 0)
             text(
-                painter, box.adjusted(used + 12, 0, 0, 0), value, "codeSmall" if is_code else "small",
+                painter, box, value, _style(key),
                 align=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
                 elide=Qt.TextElideMode.ElideMiddle,
             )  # fmt: skip
         painter.end()
+
+    def _tall(self, lines: int) -> int:
+        return lines * look().px(21) + 14
+
+    def _is_below(self, pair: tuple[str, str], width: int) -> bool:
+        key, value = pair
+        needs = look().metrics("small").horizontalAdvance(key) + look().metrics(
+            _style(key)
+        ).horizontalAdvance(value)
+        return needs + 12 > width - 24
+
+
+def _style(key: str) -> TextStyle:
+    return "codeSmall" if key in CODE_KEYS else "small"
 
 
 class PillRow(QWidget):
