@@ -11,7 +11,7 @@ from legion_core.kernel.errors import LegionError
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Reply, Streamed
 from legion_core.surfaces.rest.client import AsgiClient
 from legion_core.surfaces.rest.failures import body_of, fault, fault_of, retry_after, status_of, unexpected
-from legion_core.surfaces.rest.guard import ABORT, WHO
+from legion_core.surfaces.rest.guard import ABORT, HEAD, WHO
 from legion_core.surfaces.rest.methods import Methods, allow
 from legion_core.surfaces.rest.once import Once
 from legion_core.surfaces.rest.presence import ClientGone, ClientStuck, Presence
@@ -174,15 +174,12 @@ async def _body(receive: "Receive") -> bytes:
 
 
 def _call(scope: "Scope", body: bytes) -> Call:
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
     query: bytes = scope["query_string"]
     return Call(
         who=scope[WHO],
         path={name: str(value) for name, value in scope.get("path_params", {}).items()},
         query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
-        headers=headers,
+        headers=scope[HEAD].texts,
         body=body,
         raw_headers=tuple(scope["headers"]),
     )

@@ -38,7 +38,10 @@ class Desk:
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request that has passed the guard. Header names are lower case; of repeated ones the first counts."""
+    """One request that has passed the guard. Header names are lower case; of repeated ones the first counts.
+
+    The body's length is not among them.
+    """
 
     who: Principal
     path: Mapping[str, str]

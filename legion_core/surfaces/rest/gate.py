@@ -6,15 +6,11 @@ before a route is looked up and before the token is looked at.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-Header = tuple[bytes, bytes]  # lower-case name, raw value
-Fields = Mapping[
-    bytes, Sequence[str]
-]  # all values of each header that is judged here, in order, blanks stripped
+from legion_core.surfaces.rest.head import Fields, Head
 
 LOOPBACK_HOSTS = ("127.0.0.1", "[::1]", "localhost")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -22,24 +18,8 @@ SIGNED_PATHS = (
     "/hooks/"  # a POST below proves itself by a signature instead of a token, and may be of any type
 )
 SIGNED_BODY_BYTES_MAX = 1 << 20
-CREDENTIAL_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 CREDENTIAL_BYTES_MAX = 4096
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-JUDGED = frozenset(
-    {
-        *CREDENTIAL_HEADERS,
-        b"authorization",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        b"host",
-        b"origin",
-        b"sec-fetch-site",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-
 _BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"upgrade"})  # what hardly any program sends
 
 HOST_CHARS_MAX = 262  # of a name of 253 with brackets and port
@@ -93,15 +73,6 @@ def _host_and_port(value: str) -> tuple[str, int]:
     return (match.group(1), int(match.group(2) or 80)) if match is not None else ("", -1)
 
 
-def fields(headers: Iterable[Header]) -> Fields:
-    """What is judged of the headers as they came."""
-    found = dict[bytes, list[str]]()
-    for name, value in headers:
-        if name in JUDGED:
-            found.setdefault(name, []).append(value.decode("latin-1").strip())
-    return found
-
-
 def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> Refusal | None:
     """The reason to turn the request away, or None. `target` is the request line's target, unparsed."""
     if not target.startswith(b"/"):
@@ -132,24 +103,18 @@ def _judge_browser(headers: Fields, own: OwnAddress, host: str) -> Refusal | Non
 
 
 def judge_body(
-    method: str, headers: Fields, body_bytes_max: int, *, any_type: bool = False
+    method: str, head: Head, length: int, body_bytes_max: int, *, any_type: bool = False
 ) -> Refusal | None:
     """The reason not to read the body, or None. Without a body there is nothing to judge."""
-    lengths = headers.get(b"content-length", ())
-    chunked = bool(headers.get(b"transfer-encoding", ()))
-    length = int(lengths[0]) if lengths and lengths[0].isdecimal() else 0
     if length > body_bytes_max:
         return too_large(body_bytes_max)
-    if not chunked and length == 0:
+    if length == 0 and not head.fields.get(b"transfer-encoding"):
         return None
     if method in ("GET", "HEAD"):
         return Refusal(400, "invalid_input", f"A {method} request carries no body here.")
-    if any(coding.lower() != "identity" for coding in headers.get(b"content-encoding", ())):
+    if any(coding.lower() != "identity" for coding in head.fields.get(b"content-encoding", ())):
         return Refusal(415, "unsupported_media_type", "A compressed body is not read.", "Send it as it is.")
-    kinds = headers.get(b"content-type", ())
-    if any_type:
-        return None
-    if len(kinds) != 1 or not _is_json(kinds[0]):
+    if not any_type and not head.is_json:
         return Refusal(
             415,
             "unsupported_media_type",
@@ -169,33 +134,20 @@ def too_large(body_bytes_max: int) -> Refusal:
     return Refusal(413, "limit_reached", f"The body is larger than the limit of {body_bytes_max:,} bytes.")
 
 
-def credentials(headers: Fields, query: bytes) -> tuple[str, ...]:
+def credentials(head: Head, query: bytes) -> tuple[str, ...]:
     """Every distinct credential the request carries, in whichever place: at most one is right.
 
     An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
     """
-    found: list[str] = []
-    for value in headers.get(b"authorization", ()):
-        scheme, _, token = value.partition(" ")
-        found.append(token.strip() if scheme.lower() == "bearer" else "")
-    for name in CREDENTIAL_HEADERS:
-        found.extend(headers.get(name, ()))
+    found = head.tokens
     if b"key" in query:
         try:
             pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
         except ValueError:  # more fields than that: none of them is read as a token
             pairs = [("key", "")]
-        found.extend(value for name, value in pairs if name == "key")
-    return tuple(dict.fromkeys(_token_like(token) for token in found))
+        found += tuple(value for name, value in pairs if name == "key")
+    return tuple(dict.fromkeys([_token_like(token) for token in found]))
 
 
 def _token_like(text: str) -> str:
     return text if text.isascii() and text.isprintable() and len(text) <= CREDENTIAL_BYTES_MAX else ""
-
-
-def _is_json(content_type: str) -> bool:
-    kind, _, parameters = content_type.partition(";")
-    if kind.strip().lower() != "application/json":
-        return False
-    charset = parameters.strip().lower().replace('"', "").replace(" ", "")
-    return charset in ("", "charset=utf-8", "charset=utf8")

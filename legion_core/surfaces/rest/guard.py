@@ -14,6 +14,7 @@ from legion_core.kernel.ports import ACTING
 from legion_core.surfaces.rest import gate
 from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
 from legion_core.surfaces.rest.gate import OwnAddress, Refusal
+from legion_core.surfaces.rest.head import head_of, length_of
 from legion_core.surfaces.rest.limits import Limits
 from legion_core.surfaces.rest.tally import Tally
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("legion.rest")
 
 WHO: Final = "legion.who"  # the principal, in the ASGI scope
+HEAD: Final = "legion.head"  # what the headers say, put there by the wire, else here
 TARGET: Final = "legion.target"  # the request line's target as it came, put there by the wire
 ABORT: Final = "legion.abort"  # drops the connection without waiting for the client, put there by the wire
 
@@ -117,17 +119,19 @@ class Guard:
         return len(held)
 
     def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
-        method, headers = scope["method"], gate.fields(scope["headers"])
-        refusal = gate.judge_head(method, scope.get(TARGET, b""), headers, self._own)
+        method, length = scope["method"], length_of(scope["headers"])
+        head = scope[HEAD] = scope.get(HEAD) or head_of(scope["headers"])
+        refusal = gate.judge_head(method, scope.get(TARGET, b""), head.fields, self._own)
         if refusal is not None:
             return refusal, NOBODY
         if scope["path"] in gate.OPEN_PATHS and method in ("GET", "HEAD"):
-            return gate.judge_body(method, headers, 0), NOBODY
+            return gate.judge_body(method, head, length, 0), NOBODY
         if _is_signed(scope):
-            return gate.judge_body(method, headers, gate.SIGNED_BODY_BYTES_MAX, any_type=True), NOBODY
-        refusal, who = self._identify(gate.credentials(headers, scope["query_string"]))
+            bytes_max = gate.SIGNED_BODY_BYTES_MAX
+            return gate.judge_body(method, head, length, bytes_max, any_type=True), NOBODY
+        refusal, who = self._identify(gate.credentials(head, scope["query_string"]))
         if refusal is None:
-            refusal = gate.judge_body(method, headers, self._body_bytes_max)
+            refusal = gate.judge_body(method, head, length, self._body_bytes_max)
             if refusal is not None and self._is_unused(method, scope["path"]):
                 refusal = gate.unused_method(method)
         return refusal, who

@@ -27,7 +27,8 @@ from legion_core.kernel.clock import Clock
 from legion_core.kernel.redact import redact
 from legion_core.surfaces.rest.client import ANSWER, FLOW, PUSH
 from legion_core.surfaces.rest.failures import body_of, fault
-from legion_core.surfaces.rest.guard import ABORT, SECURITY_HEADERS, TARGET
+from legion_core.surfaces.rest.guard import ABORT, HEAD, SECURITY_HEADERS, TARGET
+from legion_core.surfaces.rest.head import Head, head_of
 from legion_core.surfaces.rest.limits import Limits
 from legion_core.surfaces.rest.presence import WATCH
 
@@ -40,6 +41,7 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
+KEPT_HEAD_BYTES_MAX = 8192
 _CODES = {408: "timed_out", 414: "limit_reached", 431: "limit_reached", 503: "limit_reached"}
 
 
@@ -154,6 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_ended = False
         self._head_bytes = 0
         self._field_bytes = 0
+        self._head: Head | None = None  # of the last request: clients repeat it
         self._refusal = (400, "The request is not valid HTTP/1.1.")
         self._watchers: dict[int, Callable[[], None]] = {}
         self._watchers_so_far = 0
@@ -233,7 +236,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._is_in_body = True
         self._head_bytes = 0
-        ours = {TARGET: self.url, ABORT: self.transport.abort, WATCH: self._watch, FLOW: self.flow}
+        head = head_of(self.headers, self._head)
+        self._head = head if self._field_bytes <= KEPT_HEAD_BYTES_MAX else None
+        ours = {
+            TARGET: self.url,
+            HEAD: head,
+            ABORT: self.transport.abort,
+            WATCH: self._watch,
+            FLOW: self.flow,
+        }
         self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]
         self.server_state.default_headers = [(b"date", self._door.date())]
         self._disarm()

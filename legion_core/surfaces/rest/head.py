@@ -1,0 +1,79 @@
+"""Pure: a request's headers, read once. Clients repeat them on a connection, and then so is what was read of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+Header = tuple[bytes, bytes]  # lower-case name, raw value
+Fields = Mapping[bytes, Sequence[str]]  # all values of a header, in order, blanks stripped
+
+LENGTH: Final = b"content-length"
+CREDENTIAL_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
+JUDGED: Final = frozenset(
+    {
+        *CREDENTIAL_HEADERS,
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+class Head:
+    """All headers but the body's length, which alone differs from one request of a client to its next.
+
+    `texts`: the first value of each, for handlers. `fields`: what a request is judged by. `tokens`: every credential
+    that a header carries, empty where it is of another scheme. `is_json`: whether a body would be JSON.
+    """
+
+    __slots__ = ("fields", "is_json", "pairs", "texts", "tokens")
+
+    def __init__(self, pairs: Sequence[Header]) -> None:
+        self.pairs = pairs
+        texts, fields = dict[str, str](), dict[bytes, list[str]]()
+        for name, value in pairs:
+            text = value.decode("latin-1")
+            texts.setdefault(name.decode("latin-1"), text)
+            if name in JUDGED:
+                fields.setdefault(name, []).append(text.strip())
+        self.texts: Mapping[str, str] = texts
+        self.fields: Fields = fields
+        self.tokens = _tokens(fields)
+        kinds = fields.get(b"content-type", ())
+        self.is_json = len(kinds) == 1 and _is_json(kinds[0])
+
+
+def head_of(headers: Iterable[Header], before: Head | None = None) -> Head:
+    """What the headers say; it is `before`, the connection's last, if they say the same."""
+    pairs = [pair for pair in headers if pair[0] != LENGTH]
+    return before if before is not None and before.pairs == pairs else Head(pairs)
+
+
+def length_of(headers: Iterable[Header]) -> int:
+    """The length that a body is said to have; 0 where none is told."""
+    for name, value in headers:
+        if name == LENGTH:
+            return int(value) if value.isdigit() and len(value) < 20 else 0
+    return 0
+
+
+def _tokens(fields: Fields) -> tuple[str, ...]:
+    found: list[str] = []
+    for value in fields.get(b"authorization", ()):
+        scheme, _, token = value.partition(" ")
+        found.append(token.strip() if scheme.lower() == "bearer" else "")
+    for name in CREDENTIAL_HEADERS:
+        found.extend(fields.get(name, ()))
+    return tuple(found)
+
+
+def _is_json(content_type: str) -> bool:
+    kind, _, parameters = content_type.partition(";")
+    if kind.strip().lower() != "application/json":
+        return False
+    charset = parameters.strip().lower().replace('"', "").replace(" ", "")
+    return charset in ("", "charset=utf-8", "charset=utf8")
