@@ -145,6 +145,9 @@ class Growing(QObject):
     def _on_joined(self, fact: AnswerJoined) -> None:
         if self._is_mine(fact.conversation_id, fact) and self._held.find(fact.answer_id) is not None:
             self.joined.emit(fact.answer_id, fact.seam)
+            if (live := self._live.get(fact.answer_id)) is not None:
+                live = self._live[fact.answer_id] = live.joined(fact.seam.to_tier, fact.seam.to_lane)
+                self.live_changed.emit(fact.answer_id, live)
 
     def _on_ended(self, fact: AnswerEnded) -> None:
         message = fact.message

@@ -46,6 +46,11 @@ class Live:
             parts.append(wording.rate(speed))
         return " · ".join(parts)
 
+    def joined(self, tier: str, lane: str) -> "Live":
+        """The same answer after another lane took it over."""
+        instance, _, model = lane.partition("/")
+        return replace(self, tier=tier, instance=instance, model=model)
+
     def grown(self, chars: int, tokens: int, at_s: float) -> "Live":
         """The same answer after another piece."""
         return replace(

@@ -1,7 +1,7 @@
 from app.viewmodels.chat import ChatViewModel
 from app.viewmodels.live import Live
 from app.viewmodels.status import StatusViewModel
-from legion_core.api.types import AnswerGrew, AnswerOpened
+from legion_core.api.types import AnswerGrew, AnswerJoined, AnswerOpened, Seam
 from tests.gui.conftest import Stage
 
 
@@ -63,3 +63,27 @@ def test_the_strip_shows_what_runs_now_and_goes_back(stage: Stage) -> None:
     stage.deliver()
     assert status.words.model == "smollm2-135m-instruct"
     assert status.words.speed == "idle"
+
+
+def test_after_a_seam_it_says_who_goes_on(stage: Stage) -> None:
+    chat = ChatViewModel(stage.bridge, stage.now)
+    stage.connect()
+    chat.send("Hello")
+    running = chat.running
+    assert running is not None
+    told: list[str] = []
+    chat.live_changed.connect(lambda _id, found: told.append(found.words))
+    at_utc, _ = stage.legion.events.stamp()
+    mine = {"conversation_id": chat.conversation_id, "answer_id": running.id, "at_utc": at_utc}
+    seam = Seam(
+        at_char=4, from_lane="box-a/m", to_lane="gpu-2/org/big", to_tier="fleet", after_tokens=1, reason="r"
+    )
+    for fact in (
+        AnswerOpened(tier="direct", instance="box-a", model="m", at_mono_s=100.0, **mine),  # type: ignore[arg-type]
+        AnswerGrew(at_char=0, text="word", tokens=2, at_mono_s=100.1, **mine),  # type: ignore[arg-type]
+        AnswerJoined(seam=seam, at_mono_s=100.2, **mine),  # type: ignore[arg-type]
+    ):
+        stage.legion.events.publish(fact)
+    stage.deliver()
+    assert told[0] == "direct · box-a m"
+    assert told[-1].startswith("fleet · gpu-2 org/big · 2 tok")
