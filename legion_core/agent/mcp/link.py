@@ -12,6 +12,7 @@ import msgspec
 
 from legion_core import __version__
 from legion_core.agent.mcp.pipe import Ending
+from legion_core.agent.mcp.prints import cleaned
 from legion_core.agent.mcp.types import ServerSpec
 from legion_core.kernel.errors import ConnectionLost, LegionError, LimitReached, Refused, TimedOut
 from legion_core.kernel.supervise import Supervisor
@@ -25,6 +26,7 @@ TOOLS_MAX = 200
 TOOL_BYTES_MAX = 64 * 1024
 PAGES_MAX = 20
 DEPTH_MAX = 32
+PROGRESS_CHARS = 300
 
 Transport = Callable[[Ending], AbstractAsyncContextManager[Any]]
 
@@ -142,11 +144,26 @@ class Link:
                 raise LimitReached(f"{self._spec.name} describes a tool at more length than any needs.")
         return found
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> "types.CallToolResult":
-        """Call a tool; LegionError if it could not be called. That it went wrong itself is in the result."""
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], tell: Callable[[str], None] = lambda _: None
+    ) -> "types.CallToolResult":
+        """Call a tool; LegionError if it could not be called. That it went wrong itself is in the result.
+
+        `tell` hears how far it is, in a line each time.
+        """
         client = self._open_client()
+
+        async def heard(progress: float, total: float | None, message: str | None) -> None:
+            far = f"{progress:g} of {total:g}" if total else f"{progress:g}"
+            tell(f"{far}: {cleaned(message, PROGRESS_CHARS)}" if message else far)
+
         return await self._asked(
-            client.call_tool(name, dict(arguments), read_timeout_seconds=self._spec.timeout_s)
+            client.call_tool(
+                name,
+                dict(arguments),
+                read_timeout_seconds=self._spec.timeout_s,
+                progress_callback=heard,
+            )
         )
 
     async def _asked(self, asking: Any) -> Any:
@@ -162,6 +179,8 @@ class Link:
         except MCPError as error:
             if self.ending.is_over.is_set():
                 raise ConnectionLost(self.ending.problem or f"{self._spec.name} ended.") from error
+            if error.code == _CLOSED:
+                raise ConnectionLost(f"{self._spec.name} hung up: {error.message[:200]}.") from error
             if error.code == _TIMED_OUT:
                 raise TimedOut(
                     f"{self._spec.name} did not answer within {self._spec.timeout_s:.0f} s."
@@ -184,6 +203,7 @@ class Link:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+_CLOSED = -32000  # the SDK's own, for an answer that cannot come any more; a server may send it too
 _TIMED_OUT = -32001
 
 

@@ -54,12 +54,18 @@ class Ending:
         self.is_over = asyncio.Event()
         self.problem = ""
         self.said = b""
+        self.is_forgotten = False  # by the server, which then has begun nothing of what it was asked last
 
     def over(self, problem: str) -> None:
         """It ended; the first word counts."""
         if not self.is_over.is_set():
             self.problem = problem
             self.is_over.set()
+
+    def forgotten(self) -> None:
+        """The server knows the session no more: it was started anew, or it has forgotten it."""
+        self.is_forgotten = True
+        self.over("")
 
 
 def child_environment(env: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:

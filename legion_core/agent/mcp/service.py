@@ -17,12 +17,13 @@ import msgspec
 from legion_core.agent.change_types import Change
 from legion_core.agent.mcp import prints
 from legion_core.agent.mcp.book import Book, Entry
-from legion_core.agent.mcp.functions import extension_of, result_of
+from legion_core.agent.mcp.functions import Tell, extension_of, result_of
 from legion_core.agent.mcp.types import Difference, ServerChanged, ServerRow, ServerSpec, State, ToolInfo
 from legion_core.engine.registry import NAME, Registry
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
     Conflict,
+    ConnectionLost,
     Denied,
     InvalidInput,
     LegionError,
@@ -36,6 +37,8 @@ from legion_core.kernel.supervise import Supervisor
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+    import mcp_types as types
 
     from legion_core.agent.mcp.flow import SignInFlow
     from legion_core.agent.mcp.link import Link
@@ -66,6 +69,10 @@ Noting = Callable[[str, str, str, str, str], Awaitable[None]]
 
 async def _not_noted(kind: str, path: str, action: str, outcome: str, detail: str) -> None:
     """Where there is no log to write into."""
+
+
+class _Forgotten(ConnectionLost):
+    """The server knew the session no more, so it did not begin what it was asked."""
 
 
 class _Live:
@@ -301,12 +308,27 @@ class Servers:
 
     # Calling
 
-    async def call(self, name: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Call a tool; what it gives is marked as a stranger's word. Denied unless it is what the user said yes to."""
+    async def call(
+        self, name: str, tool: str, arguments: Mapping[str, Any], tell: Tell = lambda _: None
+    ) -> dict[str, Any]:
+        """Call a tool; what it gives is marked as a stranger's word. Denied unless it is what the user said yes to.
+
+        `tell` hears how far it is.
+        """
         entry = await self._entry(name)
         if not entry.spec.is_on:
             raise Denied(f"{name} is switched off.", hint=f"`legion mcp server on {name}` switches it on.")
-        live = self._of(name)
+        try:
+            result = await self._asked(entry, tool, arguments, tell)
+        except _Forgotten:
+            # A server that was started anew knows no session: it took nothing, so asking again does nothing twice.
+            result = await self._asked(entry, tool, arguments, tell)
+        return result_of(name, tool, result, entry.spec.result_chars_max)
+
+    async def _asked(
+        self, entry: Entry, tool: str, arguments: Mapping[str, Any], tell: Tell
+    ) -> "types.CallToolResult":
+        live = self._of(entry.spec.name)
         self._may(entry, live)
         if live.link is None or not live.link.is_open:
             await self._open(entry)
@@ -315,13 +337,17 @@ class Servers:
         assert link is not None
         live.running += 1
         try:
-            result = await link.call(tool, arguments)
+            return await link.call(tool, arguments, tell)
+        except LegionError as error:
+            # Of several calls at a time only one was refused, and which is not known: the others may have begun.
+            if link.ending.is_forgotten and live.running == 1:
+                raise _Forgotten(f"{entry.spec.name} forgot its own session.") from error
+            raise
         finally:
             live.running -= 1
             live.used_s = self._clock.monotonic_s()
             if link.ending.is_over.is_set():
-                self._over(name, link)  # now, not when its process is gone
-        return result_of(name, tool, result, entry.spec.result_chars_max)
+                self._over(entry.spec.name, link)  # now, not when its process is gone
 
     def _may(self, entry: Entry, live: _Live) -> None:
         name = entry.spec.name
@@ -404,7 +430,14 @@ class Servers:
 
         # Without a user nothing is opened and nobody registered: tokens are renewed, or the server waits.
         quiet = NotNow(spec.name, refused) if has_tokens else None
-        return lambda ending: webbed(spec, headers, sign_in=sign_in or quiet, kept=kept, on_refusal=refused)
+        return lambda ending: webbed(
+            spec,
+            headers,
+            sign_in=sign_in or quiet,
+            kept=kept,
+            on_refusal=refused,
+            on_forgotten=ending.forgotten,
+        )
 
     async def _value(self, text: str) -> str:
         return await self._secret(text) if _REFERENCE.match(text) else text

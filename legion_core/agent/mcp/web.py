@@ -68,10 +68,12 @@ async def webbed(
     kept: Kept | None = None,
     metadata_url: str | None = None,
     on_refusal: Callable[[], None] | None = None,
+    on_forgotten: Callable[[], None] = lambda: None,
 ) -> "AsyncGenerator[TransportStreams]":
     """Talk with the server at `spec.url`. `metadata_url` is where servers read about us, if anywhere.
 
-    `on_refusal` is called, and may raise, where the server lets nobody in without a sign-in and there is none.
+    `on_refusal` is called, and may raise, where the server lets nobody in without a sign-in and there is none;
+    `on_forgotten` where it takes a message no more because it does not know the session.
     """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
@@ -87,6 +89,10 @@ async def webbed(
     async def answered(response: httpx2.Response) -> None:
         if response.status_code == 401 and auth is None and on_refusal is not None:
             on_refusal()
+        # 404 by the protocol; some say 400.
+        is_refused = response.status_code in (400, 404) and "mcp-session-id" in response.request.headers
+        if is_refused and _unanswered(response.request.content, await response.aread()):
+            on_forgotten()
 
     own = httpx2.URL(spec.url).host
     use = Use(
@@ -110,6 +116,24 @@ async def webbed(
         streamable_http_client(spec.url, http_client=client, max_sse_event_size=FRAME_BYTES_MAX) as streams,
     ):
         yield streams
+
+
+class _Frame(msgspec.Struct):
+    id: int | str | None = None
+    method: str = ""
+
+
+def _frame(content: bytes) -> _Frame:
+    try:
+        return msgspec.json.decode(content, type=_Frame)
+    except msgspec.DecodeError:
+        return _Frame()
+
+
+def _unanswered(request: bytes, answer: bytes) -> bool:
+    """Whether a call was refused as a whole: what answers it by its id comes from a server that knows the session."""
+    asked = _frame(request)
+    return asked.method == "tools/call" and asked.id != _frame(answer).id
 
 
 def checked_url(url: str) -> str:

@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "hook": ("hook add pushed chain:build --scheme github",),
     "hook add": ("hook add pushed chain:build --scheme github",),
     "mcp": ("mcp", "mcp --http", "mcp tools --client cursor"),
-    "mcp allow": ("mcp allow chain.run 'task.*' --client cursor",),
+    "mcp allow": ("mcp allow chain-apply 'papers-*' --client cursor",),
     "mcp server": ("mcp server add files -- npx some-server ~/notes", "mcp server look files"),
     "mcp server add": (
         "mcp server add files -- npx some-server ~/notes",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,7 +85,8 @@ def test_an_approved_server_is_a_function_and_answers(tmp_path: Path) -> None:
             assert function.signature.schema["required"] == ["text"]
             with pytest.raises(InvalidInput, match="text"):
                 function.signature.check({})
-            found = await function.call(**function.signature.read(function.signature.check({"text": "hi"})))
+            given = function.signature.read(function.signature.check({"text": "hi"}))
+            found = await function.call(context=SimpleNamespace(log=print), **given)
             assert found["text"] == "hi"
             assert found["is_untrusted"] is True
             assert found["source"] == "mcp:theirs/echo"
