@@ -47,14 +47,8 @@ def rounded(
 
 def focus_ring(painter: QPainter, rect: QRectF, radius: float, *, inside: bool = False) -> None:
     """The 2 px ring, 1 px outside `rect`; `inside` keeps it within, where there is no room around."""
-    grown = rect.adjusted(2, 2, -2, -2) if inside else rect
-    rounded(
-        painter,
-        grown.adjusted(-3, -3, 3, 3),
-        radius + 3 if not inside else radius,
-        line="focus.ring",
-        width=2,
-    )
+    box = rect if inside else rect.adjusted(-3, -3, 3, 3)
+    rounded(painter, box, radius if inside else radius + 3, line="focus.ring", width=2)
 
 
 def text(
