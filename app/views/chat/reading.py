@@ -2,6 +2,7 @@
 """The transcript bound to the chat's view-model, with the bar that finds in it."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -152,8 +153,9 @@ class Reading(QWidget):
 
     def _on_opened(self) -> None:
         messages: list[Message] = []
+        zone = self._services.now().tzinfo
         for message in self._services.chat.messages:
-            messages.extend(self._shown(message))
+            messages.extend(self._shown(message, zone))
         self.model.reset(messages)
         running = self._services.chat.running
         if running is not None and running.id in self.model:
@@ -223,10 +225,10 @@ class Reading(QWidget):
         if answer_id in self.model:
             self.model.add_seam(answer_id, seam_of(seam))
 
-    def _shown(self, message: Any) -> list[Message]:
+    def _shown(self, message: Any, zone: tzinfo | None = None) -> list[Message]:
         if message.role == "tool":
             return []  # what tools gave stands in the cards of the answer that called them
-        moment = message.created_at.astimezone(self._services.now().tzinfo)
+        moment = message.created_at.astimezone(zone or self._services.now().tzinfo)
         chat = self._services.chat
         made = [
             shown(
