@@ -32,6 +32,7 @@ from legion_core.api.mcp import Mcp
 from legion_core.api.models import LOCAL, Models, Shelf
 from legion_core.api.network import Network
 from legion_core.api.ops import Ops
+from legion_core.api.provider_models import ProviderModels
 from legion_core.api.providers import Providers
 from legion_core.api.rbac import RbacDoor
 from legion_core.api.recorded import imported as record_import
@@ -350,6 +351,7 @@ async def _assemble(
     providers = Providers(
         inventory, clock, bus, instances.build, instances.save, instances.forget, env,
         own_port=lambda: urlsplit(ops.url).port or 0,
+        models=ProviderModels(clock, ids, gateway, settings, lambda: settings.config.privacy.local_only),
     )  # fmt: skip
     llm, tasks, chains = Llm(gateway, Dialects(clock)), Tasks(engine), Chains(engine)
     extensions = Extensions(engine.registry, place.root / "extensions", actors, record)

@@ -6,6 +6,7 @@ from legion_core.api.types import ProviderSpec
 from legion_core.gateway.budget import Limits
 from legion_core.gateway.chat import ChatDefaults
 from legion_core.gateway.prices import OwnPrice
+from legion_core.gateway.providers.stated import settled
 from legion_core.gateway.types import ModelOffer, Pins, Price, Tier
 from legion_core.kernel.settings_schema import Config, Instance, Model
 
@@ -44,14 +45,18 @@ def chat_defaults(config: Config) -> ChatDefaults:
 
 
 def spec_of(instance: Instance) -> ProviderSpec:
-    """An instance as providers are made of; its key is a reference."""
+    """An instance as providers are made of; its key is a reference.
+
+    Of an instance that is asked too, the models are as they are said: what is left open is 0 or empty.
+    """
+    said = tuple(_offer(model) for model in instance.models)
     return ProviderSpec(
         name=instance.name,
         kind=instance.kind,
         base_url=instance.base_url,
         api_key=instance.api_key,
         tier=instance.tier,
-        models=tuple(_offer(model) for model in instance.models),
+        models=said if instance.discover else tuple(settled(offer) for offer in said),
     )
 
 
@@ -59,6 +64,11 @@ def instance_of(spec: ProviderSpec, reference: str) -> Instance:
     """The other way round, as it is written into the file; `reference` stands for the key."""
     told = msgspec.to_builtins(spec)
     told["api_key"] = reference
+    # Of a model that is only named nothing is said.
+    told["models"] = [
+        {"id": offer.id} if offer == ModelOffer(id=offer.id) else msgspec.to_builtins(offer)
+        for offer in spec.models
+    ]
     return msgspec.convert(told, Instance)
 
 

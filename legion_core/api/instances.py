@@ -11,6 +11,7 @@ from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.registry import infer_tier, make
+from legion_core.gateway.providers.stated import settled
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.settings_schema import Config, Instance
@@ -90,8 +91,9 @@ class Instances:
             provider=provider,
             tier=infer_tier(instance.kind, instance.base_url, instance.tier),
             base_url=instance.base_url,
-            offers=() if problem else spec.models,
-            is_discovered=not spec.models and not problem,
+            offers=() if problem else tuple(settled(offer) for offer in spec.models),
+            said=spec.models,
+            is_discovered=(instance.discover or not spec.models) and not problem,
             has_key=bool(instance.api_key),
             problem=problem,
         )

@@ -6,11 +6,20 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from legion_core.api.types import ProviderChanged, ProviderRow, ProviderSpec, TestResult
+from legion_core.api.provider_models import ProviderModels
+from legion_core.api.types import (
+    ModelFacts,
+    ModelTrial,
+    ProviderChanged,
+    ProviderRow,
+    ProviderSpec,
+    TestResult,
+)
 from legion_core.gateway.inventory import Inventory
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.registry import Kind, kinds
 from legion_core.gateway.providers.wire import is_loopback
+from legion_core.gateway.types import ModelOffer
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import BadCredentials, Conflict, InvalidInput, LegionError, Unavailable
 from legion_core.kernel.events import EventBus
@@ -37,6 +46,7 @@ class Providers:
         forget: Forget,
         env: Mapping[str, str] | None = None,
         own_port: Callable[[], int] = lambda: 0,
+        models: ProviderModels | None = None,
     ) -> None:
         """`env` may say where Ollama listens; `own_port` is this program's own, where nobody is looked for."""
         self._inventory = inventory
@@ -47,6 +57,7 @@ class Providers:
         self._forget = forget
         self._env = env or {}
         self._own_port = own_port
+        self._models = models
 
     def kinds(self) -> tuple[Kind, ...]:
         """The families that can be added."""
@@ -91,12 +102,14 @@ class Providers:
             )
         check(spec)
         if test:
-            found = await self.test(spec, key)
+            # Without its models, so that it says of each what it can.
+            found = await self.test(msgspec.structs.replace(spec, models=()), key)
             if not found.is_ok:
                 kind = BadCredentials if "key" in found.why.lower() else Unavailable
                 raise kind(
                     f"The test failed, nothing was saved: {found.why}", hint="Mend it, or add it untested."
                 )
+            spec = _with_told(spec, found.models)
         await self._save(spec, key)
         await self._inventory.discover()
         return self._row(spec.name)
@@ -108,6 +121,22 @@ class Providers:
                 f"{name!r} is this computer itself and stays.", hint="Remove its models instead."
             )
         await self._forget(name)
+
+    async def describe_model(self, name: str, facts: ModelFacts) -> ProviderRow:
+        """Keep what a person says of a model beside what its server tells: NotFound if it is not offered there."""
+        await self._said.describe(name, facts)
+        self._tell(name)
+        return self._row(name)
+
+    async def forget_model(self, name: str, model: str) -> ProviderRow:
+        """Forget what was said of a model: it is again what its server tells."""
+        await self._said.forget(name, model)
+        self._tell(name)
+        return self._row(name)
+
+    async def try_model(self, name: str, model: str) -> ModelTrial:
+        """Ask the model itself what it can: four small requests, which are billed like any other. Nothing is kept."""
+        return await self._said.ask(name, model)
 
     def trip(self, name: str) -> ProviderRow:
         """Open its circuit by hand; nothing goes there until it is reset."""
@@ -140,6 +169,12 @@ class Providers:
             )
         return msgspec.convert(found, TestResult, from_attributes=True)
 
+    @property
+    def _said(self) -> ProviderModels:
+        if self._models is None:
+            raise Unavailable("This workbench keeps nothing of models.")
+        return self._models
+
     def _row(self, name: str) -> ProviderRow:
         instance = self._inventory.get(name)
         circuit, now_s = self._inventory.circuit(name), self._clock.monotonic_s()
@@ -159,6 +194,7 @@ class Providers:
             is_probing=circuit.is_probing,
             in_flight=self._inventory.health.in_flight(name),
             problem=instance.problem or circuit.key_problem,
+            described=self._models.described(name) if self._models is not None else (),
         )
 
     def _tell(self, name: str) -> None:
@@ -175,6 +211,15 @@ def check(spec: ProviderSpec) -> None:
         msgspec.convert(msgspec.to_builtins(spec), Instance)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{spec.name!r} cannot be a provider: {error}.") from error
+
+
+def _with_told(spec: ProviderSpec, told: tuple[ModelOffer, ...]) -> ProviderSpec:
+    """The spec with what the server tells of the models that are only named."""
+    known = {offer.id: msgspec.structs.replace(offer, price=None) for offer in told}
+    models = (
+        known.get(offer.id, offer) if offer == ModelOffer(id=offer.id) else offer for offer in spec.models
+    )
+    return msgspec.structs.replace(spec, models=tuple(models))
 
 
 def _place(base_url: str) -> tuple[str, int]:

@@ -8,7 +8,9 @@ from legion_core.api.types import SettingChanged, SettingRow
 from legion_core.kernel.config import (
     Loaded,
     add_instance,
+    describe_model,
     find_field,
+    forget_model,
     from_words,
     get_value,
     load,
@@ -19,7 +21,7 @@ from legion_core.kernel.config import (
 )
 from legion_core.kernel.errors import Conflict
 from legion_core.kernel.events import EventBus
-from legion_core.kernel.settings_schema import Config, Field, Instance, SettingValue
+from legion_core.kernel.settings_schema import Config, Field, Instance, Model, SettingValue
 
 Apply = Callable[[Config], Awaitable[None]]
 
@@ -98,6 +100,17 @@ class Settings:
         """Take a provider instance out."""
         await self._record("provider.removed", name, "")
         await self._change(lambda: remove_instance(self.path, name))
+
+    async def describe_model(self, instance: str, model: Model) -> None:
+        """Write what is said of a model at an instance and put it in force."""
+        said = f"{model.context or ''} {' '.join(model.capabilities)} {model.continuation}"
+        await self._record("model.described", f"{instance}/{model.id}", " ".join(said.split()))
+        await self._change(lambda: describe_model(self.path, instance, model))
+
+    async def forget_model(self, instance: str, model: str) -> None:
+        """Take out what is said of a model."""
+        await self._record("model.forgotten", f"{instance}/{model}", "")
+        await self._change(lambda: forget_model(self.path, instance, model))
 
     async def reload(self) -> None:
         """Read the file anew, as after it was edited by hand."""

@@ -1,7 +1,7 @@
 """What a surface or the window may see: frozen values, and the events it may watch."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -25,7 +25,7 @@ from legion_core.gateway.conversation_types import (
 )
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
 from legion_core.gateway.ledger_types import LedgerRow, SummaryRow
-from legion_core.gateway.providers.base import Embedded
+from legion_core.gateway.providers.base import Embedded, Finding
 from legion_core.gateway.types import (
     Attempt,
     Capability,
@@ -78,6 +78,7 @@ __all__ = [
     "Embedded",
     "Event",
     "EventBus",
+    "Finding",
     "Finished",
     "ImageBlock",
     "ImportProgress",
@@ -88,9 +89,11 @@ __all__ = [
     "LeftOut",
     "MessageStatus",
     "ModelChanged",
+    "ModelFacts",
     "ModelFit",
     "ModelOffer",
     "ModelRow",
+    "ModelTrial",
     "Opened",
     "Pins",
     "Price",
@@ -187,6 +190,27 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     has_key: bool = False
     is_builtin: bool = False
     problem: str = ""
+    described: tuple[str, ...] = ()  # models of which the user said something, beside what the server tells
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of a model at an instance; None leaves it as it is. `context` 0: as the server tells."""
+
+    model: str
+    context: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | None = None
+    tools: bool | None = None
+    vision: bool | None = None
+    thinking: bool | None = None
+    structured_output: bool | None = None
+    continuation: Literal["native", "prefill", "instruct", "none"] | None = None
+
+
+class ModelTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model showed when it was asked; `suggested` says it in the form it can be kept in."""
+
+    model: str
+    findings: tuple[Finding, ...]
+    suggested: ModelFacts
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):

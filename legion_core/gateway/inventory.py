@@ -8,6 +8,7 @@ import msgspec
 
 from legion_core.gateway.providers.base import ProbeResult, Provider
 from legion_core.gateway.providers.registry import host_of
+from legion_core.gateway.providers.stated import settled
 from legion_core.gateway.routing.health import Circuit, Health
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
@@ -28,7 +29,8 @@ class Instance:
     tier: Tier
     base_url: str = ""
     offers: tuple[ModelOffer, ...] = ()
-    is_discovered: bool = False  # its offers are asked of the instance, not written in the configuration
+    said: tuple[ModelOffer, ...] = ()  # what the configuration says of its models
+    is_discovered: bool = False  # it is asked what it offers, beside what the configuration says
     is_builtin: bool = False
     has_key: bool = False
     problem: str = ""
@@ -117,9 +119,21 @@ class Inventory:
                     for offer in instance.offers
                 ),
                 self.speeds,
-                {name: why for name, instance in self._instances.items() if (why := _closed(instance))},
+                {name: why for name in self._instances if (why := self.why_closed(name))},
             )
         return self._table
+
+    def why_closed(self, name: str) -> str:
+        """Why the instance may not be contacted at all; empty if it may."""
+        instance = self.get(name)
+        host = host_of(instance.provider.kind, instance.base_url)
+        match GATE.why_not(host) if host and not instance.is_builtin else "":
+            case "offline":
+                return "The workbench is offline: only this computer is contacted"
+            case "blocked":
+                return f"{host} is blocked on the Network page"
+            case _:
+                return ""
 
     def gate_changed(self) -> None:
         """Other hosts may be contacted than before."""
@@ -190,17 +204,7 @@ class Inventory:
             found = ProbeResult(is_ok=False, why=f"No answer within {DISCOVERY_TIMEOUT_S:.0f} s.")
         except LegionError as error:
             found = ProbeResult(is_ok=False, why=error.sentence())
-        if instance.provider.name in self._instances:
-            self.set_offers(instance.provider.name, found.models, "" if found.is_ok else found.why)
-
-
-def _closed(instance: Instance) -> str:
-    """Why an instance may not be contacted at all; empty if it may."""
-    host = host_of(instance.provider.kind, instance.base_url)
-    match GATE.why_not(host) if host and not instance.is_builtin else "":
-        case "offline":
-            return "The workbench is offline: only this computer is contacted"
-        case "blocked":
-            return f"{host} is blocked on the Network page"
-        case _:
-            return ""
+        if self._instances.get(instance.provider.name) is instance:
+            listed = {offer.id for offer in found.models}
+            unlisted = tuple(settled(offer) for offer in instance.said if offer.id not in listed)
+            self.set_offers(instance.provider.name, found.models + unlisted, "" if found.is_ok else found.why)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from legion_core.gateway.routing.policy import required_capabilities
 from legion_core.gateway.types import Attempt, LeftOut, Request
 from legion_core.kernel.errors import (
     ContextTooLong,
@@ -12,6 +13,12 @@ from legion_core.kernel.errors import (
     Unsupported,
 )
 
+_FLAGS = {
+    "tools": "tools",
+    "vision": "images",
+    "thinking": "thinking",
+    "structured_output": "structured-output",
+}
 _UNABLE = {"capability", "operation"}
 _FOR_GOOD = _UNABLE | {"pin", "context", "policy"}
 
@@ -44,7 +51,7 @@ def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
         # No waiting helps: as a fault of the server it would be sent again, by clients and by people.
         return Unsupported(
             f"No model here can do this: {told}.",
-            hint="Add a model that can, or write what one can do as its `capabilities` in [[gateway.instances.models]].",
+            hint=_to_be_said(request, unpinned),
         )
     waits = [item.retry_in_s for item in unpinned if item.retry_in_s is not None]
     return Unavailable(
@@ -52,6 +59,19 @@ def no_candidate(request: Request, left_out: Sequence[LeftOut]) -> LegionError:
         hint="`legion route explain` shows every candidate.",
         retry_after_s=min(waits, default=None),
     )
+
+
+def _to_be_said(request: Request, left_out: Sequence[LeftOut]) -> str:
+    """What to do where no model is known to be able: one may be, and only its server does not tell."""
+    for item in left_out:
+        if item.reason == "capability" and item.lane.kind != "llamacpp":  # of our own files all is known
+            lane, lacks = item.lane, set(required_capabilities(request)) - item.lane.offer.capabilities
+            flags = " ".join(f"--{_FLAGS[word]} yes" for word in _FLAGS if word in lacks)
+            return (
+                f"If {lane.name} can: `legion provider model set {lane.instance} {lane.offer.id} {flags}`"
+                f" (`… model try` asks it); its capabilities are then in the configuration."
+            )
+    return "Add a model that can."
 
 
 def exhausted(attempts: Sequence[Attempt], last: LegionError) -> LegionError:

@@ -17,7 +17,7 @@ from legion_core.kernel.config_check import Fault, check, value_fault
 from legion_core.kernel.errors import Bug, ConfigError, Conflict, InvalidInput, NotFound
 from legion_core.kernel.faults import fault
 from legion_core.kernel.files import write_atomically
-from legion_core.kernel.settings_schema import Config, Field, Instance, SettingValue, fields
+from legion_core.kernel.settings_schema import Config, Field, Instance, Model, SettingValue, fields
 from legion_core.kernel.toml_lines import lines_of
 
 SIZE_BYTES_MAX = 1 << 20
@@ -185,14 +185,57 @@ def remove_instance(path: Path, name: str) -> Config:
     def edit(text: str) -> str:
         from legion_core.kernel.config_edit import without_instance
 
-        names = [known.name for known in parse(text).gateway.instances]
-        if name not in names:
-            raise NotFound(
-                f"There is no provider {name!r} in {path.name}.", hint=f"Known: {', '.join(names) or 'none'}."
-            )
-        return without_instance(text, names.index(name))
+        place, _ = _place_of(path, text, name)
+        return without_instance(text, place)
 
     return _change(path, edit)
+
+
+def describe_model(path: Path, instance: str, model: Model) -> Config:
+    """Write what is said of a model at an instance; raises NotFound if there is no such instance, else as `set_value`.
+
+    An instance that listed no models so far is still asked for its others.
+    """
+
+    def edit(text: str) -> str:
+        from legion_core.kernel.config_edit import with_model
+
+        place, known = _place_of(path, text, instance)
+        after = with_model(text, place, model, discover=not known.models)
+        if model not in parse(after).gateway.instances[place].models:
+            raise Bug(f"{model.id} cannot be described; {path.name} has an unusual form.")
+        return after
+
+    return _change(path, edit)
+
+
+def forget_model(path: Path, instance: str, model: str) -> Config:
+    """Take out what is said of a model; raises as `describe_model`.
+
+    Where only the listed models are offered its name stays, and it counts as one of which nothing is known.
+    """
+
+    def edit(text: str) -> str:
+        from legion_core.kernel.config_edit import with_model, without_model
+
+        place, known = _place_of(path, text, instance)
+        if known.discover:
+            return without_model(text, place, model)
+        if model not in {each.id for each in known.models}:
+            return text
+        return with_model(text, place, Model(id=model), discover=False)
+
+    return _change(path, edit)
+
+
+def _place_of(path: Path, text: str, name: str) -> tuple[int, Instance]:
+    for place, known in enumerate(parse(text).gateway.instances):
+        if known.name == name:
+            return place, known
+    names = [known.name for known in parse(text).gateway.instances]
+    raise NotFound(
+        f"There is no provider {name!r} in {path.name}.", hint=f"Known: {', '.join(names) or 'none'}."
+    )
 
 
 def _read(text: str) -> tuple[Config, list[Fault], dict[str, int]]:

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import msgspec
 
-from legion_core.kernel.settings_schema import Instance, SettingValue
+from legion_core.kernel.settings_schema import Instance, Model, SettingValue
 
 
 def with_value(text: str, key: str, value: SettingValue) -> str:
@@ -63,6 +63,49 @@ def with_instance(text: str, instance: Instance) -> str:
     if existing is None:
         gateway["instances"] = tomlkit.aot()
     gateway["instances"].append(table)
+    return tomlkit.dumps(document)
+
+
+def with_model(text: str, place: int, model: Model, *, discover: bool) -> str:
+    """`text` with what is said of a model at the instance at `place`, instead of what was said of it before."""
+    import tomlkit
+
+    document: Any = tomlkit.parse(text)
+    instance = document["gateway"]["instances"][place]
+    if discover:
+        instance["discover"] = True
+    models = instance.get("models")
+    if models is None:
+        is_line = type(instance).__name__ == "InlineTable"
+        instance["models"] = tomlkit.array() if is_line else tomlkit.aot()
+        models = instance["models"]
+    is_inline = type(models).__name__ != "AoT"
+    plain = _sparse(model)
+    for known in models:
+        if known["id"] == model.id:
+            for name in [name for name in known if name not in plain]:
+                del known[name]
+            for name, value in (plain if is_inline else _table(plain)).items():
+                if known.get(name) != value:
+                    known[name] = value
+            return tomlkit.dumps(document)
+    models.append(plain if is_inline else _table(plain))
+    return tomlkit.dumps(document)
+
+
+def without_model(text: str, place: int, model: str) -> str:
+    """`text` without what is said of a model at the instance at `place`; harmless if nothing is."""
+    import tomlkit
+
+    document: Any = tomlkit.parse(text)
+    instance = document["gateway"]["instances"][place]
+    models: Any = instance.get("models", [])
+    at = next((at for at, known in enumerate(models) if known["id"] == model), None)
+    if at is None:
+        return text
+    del models[at]
+    if not models:
+        del instance["models"]
     return tomlkit.dumps(document)
 
 

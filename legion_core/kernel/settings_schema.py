@@ -77,11 +77,19 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, about("Model", "The name the provider knows it by.", pattern=r"\S", length_max=200)]
     context: Annotated[
-        int, about("Context", "How many tokens it can hold.", ge=1, le=100_000_000, unit="tokens")
-    ] = 8192
+        int,
+        about(
+            "Context",
+            "How many tokens it can hold; 0 is what its server tells, or 8,192.",
+            ge=0,
+            le=100_000_000,
+            unit="tokens",
+        ),
+    ] = 0
     capabilities: Annotated[
-        tuple[CapabilityWord, ...], about("Capabilities", "What it can do beyond text.")
-    ] = ("streaming",)
+        tuple[CapabilityWord, ...],
+        about("Capabilities", "What it can do; empty is what its server tells, or streaming alone."),
+    ] = ()
     continuation: Annotated[
         Literal["native", "prefill", "instruct", "none"],
         about("Continuation", "How an answer that broke off can be continued here.", level="full"),
@@ -90,7 +98,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider instance. `tier` empty: inferred from kind and address. No models: the instance is asked."""
+    """A provider instance. `tier` empty: inferred from kind and address. No models: the instance is asked.
+
+    With models, `discover` asks it too: for its other models, and for what the entries do not say.
+    """
 
     name: Annotated[
         str,
@@ -110,6 +121,14 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         TierWord | Literal[""],
         about("Tier", "How near it is; empty means by kind and address.", level="full"),
     ] = ""
+    discover: Annotated[
+        bool,
+        about(
+            "Discover",
+            "Ask it for its models beside those listed here, and for what is not said of these.",
+            level="full",
+        ),
+    ] = False
     models: tuple[Model, ...] = ()
 
 

@@ -168,7 +168,24 @@ and at OpenRouter the price), and what llama-server (`/props`) and LM Studio (`/
 tells only names, so the families at its own host are known here. Of a server that tells nothing it is not guessed that
 its models have tools, pictures or thinking: say it, and requests that need them go there.
 
+    legion provider model list box                                  what is known of each
+    legion provider model set box qwen3-32b --tools yes --context 32768
+    legion provider model try box qwen3-32b [--save]                ask the model itself
+    legion provider model reset box qwen3-32b
+
+`set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other models,
+and for what an entry leaves open; without it, only the models that stand there are offered. `try` sends four small
+requests (a tool, a schema, a picture, thinking), says what came of each in a sentence, and keeps nothing unless told to;
+they are kept within the budget and billed like any other. A request that is refused because no model is known to be able
+names the command to say so.
+
 ```toml
+[[gateway.instances]]
+name = "box"
+kind = "vllm"
+base_url = "http://127.0.0.1:8000/v1"
+discover = true
+
 [[gateway.instances.models]]
 id = "qwen3-32b"
 context = 32768

@@ -9,6 +9,7 @@ import msgspec
 from legion_core.gateway.providers.anthropic_wire import TOOL_NAME_MAX, VERSION, MessagesReader, body_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request
@@ -112,20 +113,19 @@ class Anthropic:
 
     def _offer(self, model: _Model) -> ModelOffer:
         """What was configured wins; which models take a prefill is not told, so none is assumed to."""
-        if (configured := self._offers.get(model.id)) is not None:
-            return configured
         found = set(CAPABILITIES)
         said = model.capabilities or _Capabilities()
         if said.thinking and said.thinking.supported:
             found.add("thinking")
         if said.structured_outputs and said.structured_outputs.supported:
             found.add("structured_output")
-        return ModelOffer(
+        told = ModelOffer(
             id=model.id,
             context=model.max_input_tokens or CONTEXT,
             capabilities=frozenset(found),
             continuation="instruct",
         )
+        return filled(self._offers.get(model.id), told)
 
     async def aclose(self) -> None:
         """See `Provider`."""

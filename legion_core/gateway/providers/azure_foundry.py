@@ -16,6 +16,7 @@ from legion_core.gateway.providers.azure_auth import EntraSign
 from legion_core.gateway.providers.base import ProbeResult
 from legion_core.gateway.providers.openai import OpenAICompatible
 from legion_core.gateway.providers.openai_wire import AZURE_MODELS, OPENAI
+from legion_core.gateway.providers.stated import filled, settled
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, ModelOffer
 from legion_core.kernel.clock import Clock
@@ -129,7 +130,7 @@ class AzureFoundry(OpenAICompatible):
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
         if offers is None:
-            offers = tuple(self._offers.values())
+            offers = tuple(settled(offer) for offer in self._offers.values())
             why = "It answers, but does not tell its deployments"
             why += "." if offers else ": add their names as models."
         else:
@@ -147,7 +148,7 @@ class AzureFoundry(OpenAICompatible):
         except Refused:
             return None
         running = [row for row in listed.data if row.status == "succeeded"]
-        return tuple(self._offers.get(row.id) or _offer(row) for row in running)
+        return tuple(filled(self._offers.get(row.id), _offer(row)) for row in running)
 
     async def _knock(self) -> None:
         """Raises if the key is wrong or nobody is there."""

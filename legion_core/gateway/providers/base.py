@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from legion_core.gateway.types import Chunk, ModelOffer, Request, Usage
+from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request, Usage
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +16,14 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     latency_s: float = 0.0
     models: tuple[ModelOffer, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What asking a model showed of one capability; `is_able` None: nothing. `why` is a sentence for a person."""
+
+    capability: Capability
+    is_able: bool | None
+    why: str
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from legion_core.gateway.providers.bedrock_auth import AwsSign
 from legion_core.gateway.providers.bedrock_request import body_of, canonical
 from legion_core.gateway.providers.bedrock_wire import ConverseReader
 from legion_core.gateway.providers.eventstream import EventStreamParser
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request
@@ -176,8 +177,6 @@ class Bedrock:
 
     def _offer(self, name: str, model: _Model) -> ModelOffer:
         """What was configured wins; which models take a prefill is not told, so none is assumed to."""
-        if (configured := self._offers.get(name)) is not None:
-            return configured
         plain = canonical(name)
         found: set[Capability] = {"streaming"}
         if plain.startswith(("anthropic.", "amazon.nova")):
@@ -187,7 +186,8 @@ class Bedrock:
         if _CLAUDE_THINKS.match(plain):
             found.add("thinking")
         context = next((size for start, size in CONTEXTS if plain.startswith(start)), CONTEXT_UNKNOWN)
-        return ModelOffer(id=name, context=context, capabilities=frozenset(found), continuation="instruct")
+        told = ModelOffer(id=name, context=context, capabilities=frozenset(found), continuation="instruct")
+        return filled(self._offers.get(name), told)
 
     async def aclose(self) -> None:
         """See `Provider`."""

@@ -11,6 +11,7 @@ from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.estimate import tokens_in
 from legion_core.gateway.providers.gemini_wire import TOOL_NAME_MAX, ChunkReader, body_of
 from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request, Usage
@@ -126,8 +127,7 @@ class Gemini:
     def _offer(self, model: _Model) -> ModelOffer | None:
         """What was configured wins; models that make neither text nor vectors are left out."""
         name = model.name.removeprefix("models/")
-        if (configured := self._offers.get(name)) is not None:
-            return configured
+        said = self._offers.get(name)
         found = set[Capability]()
         if "generateContent" in model.supported_generation_methods:
             # The open models behind the same door know neither tools nor schemas.
@@ -135,15 +135,16 @@ class Gemini:
         if "embedContent" in model.supported_generation_methods:
             found.add("embeddings")
         if not found:
-            return None
+            return filled(said, None)
         if model.thinking:
             found.add("thinking")
-        return ModelOffer(
+        told = ModelOffer(
             id=name,
             context=model.input_token_limit or CONTEXT_UNKNOWN,
             capabilities=frozenset(found),
             continuation="instruct" if "streaming" in found else "none",
         )
+        return filled(said, told)
 
     async def aclose(self) -> None:
         """See `Provider`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.llamacpp import LlamaCpp, ResolvedModel
 from legion_core.gateway.providers.openai import OpenAICompatible
+from legion_core.gateway.providers.stated import settled
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits
 from legion_core.gateway.types import ModelOffer
 from legion_core.kernel.clock import Clock
@@ -54,7 +55,7 @@ class Mlx(LlamaCpp):
         command: tuple[str, ...] | None = None,
     ) -> None:
         """`downloads` is the cache to look in; `command` starts the child, where it is another interpreter's."""
-        self._configured = {offer.id: offer for offer in models}
+        self._configured = {offer.id: settled(offer) for offer in models}
         self._downloads = downloads or Path.home() / ".cache" / "huggingface" / "hub"
         self._supervisor = Supervisor()
         argv = command or command_for(ENGINE)

@@ -10,6 +10,7 @@ import msgspec
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.ollama_wire import ChatReader, body_of
 from legion_core.gateway.providers.sse import JsonLines
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
 from legion_core.gateway.types import Capability, Chunk, ModelOffer, Request, Usage
 from legion_core.kernel.clock import Clock
@@ -102,8 +103,8 @@ class Ollama:
     async def _stream(
         self, request: Request, model: str, prefix: str
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
-        offer = self._offers.get(model) or self._found.get(model)
-        body = body_of(request, model, context=offer.context if offer else None, prefix=prefix)
+        offer = self._found.get(model) or self._offers.get(model)
+        body = body_of(request, model, context=(offer and offer.context) or None, prefix=prefix)
         reader = ChatReader(self._name, request, prefix=prefix)
         async with self._wire.chunks("/api/chat", body, JsonLines(), reader) as chunks:
             yield chunks
@@ -149,8 +150,9 @@ class Ollama:
         gate = asyncio.Semaphore(SHOWS_AT_ONCE)
 
         async def one(name: str) -> ModelOffer:
-            if (configured := self._offers.get(name)) is not None:
-                return configured
+            said = self._offers.get(name)
+            if said is not None and said.context and said.capabilities:
+                return said
             async with gate:
                 try:
                     shown = await self._wire.post(
@@ -158,7 +160,8 @@ class Ollama:
                     )
                 except Refused:  # removed just now, or a version that cannot show it: the plain minimum
                     shown = _Show(capabilities=["completion"])
-            return _offer(name, shown)
+            told = _offer(name, shown)
+            return filled(said, told)
 
         return tuple(await asyncio.gather(*(one(name) for name in names)))
 

@@ -25,6 +25,7 @@ from legion_core.gateway.providers.openai_wire import (
     body_of,
 )
 from legion_core.gateway.providers.sse import SseEvent, SseParser
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Reader, Sign, Wire
 from legion_core.gateway.types import Chunk, ModelOffer, Request, Usage
@@ -107,7 +108,7 @@ class OpenAICompatible:
         self, request: Request, model: str, *, prefix: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """See `Provider`; a `prefix` needs a model that is configured, or was found by a probe, to take one."""
-        offer = self._offers.get(model) or self._found.get(model)
+        offer = self._found.get(model) or self._offers.get(model)
         if prefix and (offer is None or offer.continuation not in ("prefill", "native")):
             raise Unsupported(
                 f"{self._name} cannot go on behind a given beginning of an answer.", capability="continuation"
@@ -148,8 +149,12 @@ class OpenAICompatible:
         except LegionError as error:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
-        offers = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
-        offers = await self._told_beside({model.owned_by or "" for model in listed.data}, offers)
+        told = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
+        told = await self._told_beside({model.owned_by or "" for model in listed.data}, told)
+        # What is said wins. A model that is said to answer counts, whatever its name sounds like.
+        known = {offer.id: offer for offer in told}
+        taken = (filled(self._offers.get(model.id), known.get(model.id)) for model in listed.data)
+        offers = tuple(offer for offer in taken if offer is not None)
         self._found = {offer.id: offer for offer in offers}
         if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed.data):
             self._flavour = LLAMA_SERVER
@@ -168,13 +173,9 @@ class OpenAICompatible:
             told = await told_beside(wire, owners, offers)
         finally:
             await wire.aclose()
-        # What was configured wins here too.
-        return tuple(self._offers.get(offer.id, offer) for offer in told)
+        return told
 
     def _offer(self, model: ListedModel) -> ModelOffer | None:
-        """What was configured wins over what the server says, which is little."""
-        if (configured := self._offers.get(model.id)) is not None:
-            return configured
         # A lab's own host may call itself anything: who made its models is not believed there.
         found = offer_of(
             model,

@@ -12,6 +12,7 @@ from legion_core.gateway.providers.anthropic_wire import TOOL_NAME_MAX, Messages
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.gemini import CHAT, answer, same_count, same_width
 from legion_core.gateway.providers.sse import SseParser
+from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.providers.vertex_auth import GoogleSign, is_account
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
@@ -163,7 +164,8 @@ class Vertex:
         latency_s = self._wire.now_s() - started_s
         # What was configured may be an endpoint of one's own, which no publisher lists.
         found = {offer.id: offer for row in listed.publisher_models if (offer := _offer(row.name))}
-        offers = tuple((found | self._offers).values())
+        said = {name: filled(offer, found.get(name)) for name, offer in self._offers.items()}
+        offers = tuple((found | said).values())
         why = f"It answers and offers {len(offers)} model{'s' * (len(offers) != 1)}."
         return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         Check,
         Conversation,
         LedgerRow,
+        ModelFacts,
         ModelFit,
         ModelRow,
+        ModelTrial,
         ProviderRow,
         ProviderSpec,
         PullProgressed,
@@ -154,6 +156,18 @@ class Backend(Protocol):
 
     def test_provider(self, name: str) -> "TestResult":
         """Is it there, is the key right?"""
+        ...
+
+    def describe_model(self, name: str, facts: "ModelFacts") -> "ProviderRow":
+        """Keep what is said of a model of an instance."""
+        ...
+
+    def forget_model(self, name: str, model: str) -> "ProviderRow":
+        """Forget what was said of it."""
+        ...
+
+    def try_model(self, name: str, model: str) -> "ModelTrial":
+        """Ask it what it can."""
         ...
 
     def trip_provider(self, name: str) -> "ProviderRow":

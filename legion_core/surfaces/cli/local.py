@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from legion_core.api.task_types import Accepted, Line, Order, TaskRow, TaskView
     from legion_core.api.types import (
         Conversation,
+        ModelFacts,
         ModelFit,
         ModelRow,
+        ModelTrial,
         ProviderRow,
         ProviderSpec,
         SettingRow,
@@ -235,6 +237,15 @@ class LocalBackend(Backend):
 
     def test_provider(self, name: str) -> "TestResult":
         return self._run(self._door().providers.test(name))
+
+    def describe_model(self, name: str, facts: "ModelFacts") -> "ProviderRow":
+        return self._run(self._door().providers.describe_model(name, facts))
+
+    def forget_model(self, name: str, model: str) -> "ProviderRow":
+        return self._run(self._door().providers.forget_model(name, model))
+
+    def try_model(self, name: str, model: str) -> "ModelTrial":
+        return self._run(self._door().providers.try_model(name, model))
 
     def trip_provider(self, name: str) -> "ProviderRow":
         return self._now(lambda legion: legion.providers.trip(name))

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         Check,
         Conversation,
         LedgerRow,
+        ModelFacts,
         ModelFit,
         ModelRow,
+        ModelTrial,
         ProviderRow,
         ProviderSpec,
         PullProgressed,
@@ -254,6 +256,28 @@ class RemoteBackend(Backend):
         from legion_core.api.types import TestResult
 
         return self._wire.ask("POST", f"{V1}/providers/{part(name)}/test", TestResult)
+
+    def describe_model(self, name: str, facts: "ModelFacts") -> "ProviderRow":
+        import msgspec
+
+        from legion_core.api.types import ProviderRow
+
+        body = msgspec.structs.asdict(facts)
+        return self._wire.ask("POST", f"{V1}/providers/{part(name)}/models", ProviderRow, body=body)
+
+    def forget_model(self, name: str, model: str) -> "ProviderRow":
+        from legion_core.api.types import ProviderRow
+
+        return self._wire.ask(
+            "POST", f"{V1}/providers/{part(name)}/models/forget", ProviderRow, body={"model": model}
+        )
+
+    def try_model(self, name: str, model: str) -> "ModelTrial":
+        from legion_core.api.types import ModelTrial
+
+        return self._wire.ask(
+            "POST", f"{V1}/providers/{part(name)}/models/try", ModelTrial, body={"model": model}
+        )
 
     def trip_provider(self, name: str) -> "ProviderRow":
         from legion_core.api.types import ProviderRow

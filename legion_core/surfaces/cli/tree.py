@@ -349,6 +349,25 @@ def _providers(commands: Group) -> None:
     ):
         provider.add_parser(action, help=words).add_argument("name", metavar="NAME")
     provider.add_parser("discover", help="model servers running on this computer; none is added")
+    verbs = provider.add_parser("model", help="what its models can").branch("verb")
+    verbs.add_parser("list", help="all of them, and what each can").add_argument("name", metavar="NAME")
+    said = verbs.add_parser("set", help="say what one can, where its server does not")
+    tried = verbs.add_parser("try", help="ask one itself, in four small requests")
+    for one in (said, verbs.add_parser("reset", help="forget what was said of one"), tried):
+        one.add_argument("name", metavar="NAME")
+        one.add_argument("model", metavar="MODEL")
+    for option in ("tools", "images", "thinking", "structured-output"):
+        said.add_argument(f"--{option}", choices=("yes", "no"), metavar="YES", help="yes or no")
+    said.add_argument(
+        "--context", metavar="TOKENS", type=int, help="how many it holds; 0: as its server tells"
+    )
+    said.add_argument(
+        "--continuation",
+        choices=("native", "prefill", "instruct", "none"),
+        metavar="HOW",
+        help="how a broken answer goes on: native, prefill, instruct or none",
+    )
+    tried.add_argument("--save", action="store_true", help="keep what it showed")
     route = _group(commands, "route", "where requests go")
     explain = route.add_parser("explain", help="where this would go, and why not elsewhere")
     explain.add_argument("text")

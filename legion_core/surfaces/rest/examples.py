@@ -8,12 +8,15 @@ from legion_core.api.types import (
     Check,
     Conversation,
     ConversationView,
+    Finding,
     Lane,
     LedgerRow,
     LeftOut,
+    ModelFacts,
     ModelFit,
     ModelOffer,
     ModelRow,
+    ModelTrial,
     ProviderRow,
     RouteDecision,
     SettingRow,
@@ -98,6 +101,11 @@ PROVIDER = ProviderRow(
     has_key=True,
 )
 TEST = TestResult(is_ok=True, why="It answers and offers 1 model.", latency_s=0.04)
+TRIAL = ModelTrial(
+    model="m1",
+    findings=(Finding(capability="tools", is_able=True, why="It called the tool as it should."),),
+    suggested=ModelFacts(model="m1", tools=True),
+)
 _ATTEMPT = Attempt(
     number=1,
     tier="local",

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
+import msgspec
 import pytest
 
 from legion_core.gateway.dialects.status import shape_of
-from legion_core.gateway.types import Lane, LeftOut, ModelOffer, Tier
+from legion_core.gateway.types import Lane, LeftOut, ModelOffer, Params, Tier, ToolDefinition
 from legion_core.gateway.unanswered import no_candidate
 from legion_core.kernel.errors import ContextTooLong, LegionError, Unavailable, Unsupported
 from legion_core.testing.gateway import ask
@@ -43,7 +44,20 @@ def test_what_no_model_here_can_do_is_a_fault_of_the_request(reasons: tuple[Reas
     assert isinstance(error, Unsupported)
     assert shape_of(error).status == 400
     assert f"no {reasons[0]}" in error.message or reasons[0] == "pin"
-    assert "capabilities" in error.hint
+    assert error.hint
+
+
+def test_a_capability_nobody_told_of_is_said_by_a_command_and_our_own_files_need_none() -> None:
+    asked = msgspec.structs.replace(ask(), params=Params(json_mode=True), tools=(ToolDefinition(name="t"),))
+    offer = ModelOffer(id="org/m", capabilities=frozenset({"streaming", "tools"}))
+
+    def left(kind: str) -> LeftOut:
+        lane = Lane(tier=Tier.LOCAL, instance=kind, kind=kind, offer=offer)
+        return LeftOut(lane=lane, reason="capability", why="No structured output")
+
+    told = no_candidate(asked, [left("llamacpp"), left("vllm")])
+    assert "`legion provider model set vllm org/m --structured-output yes`" in told.hint
+    assert no_candidate(asked, [left("llamacpp")]).hint == "Add a model that can."
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import msgspec
 from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec
 from legion_core.kernel.errors import InvalidInput, Unavailable
 from legion_core.surfaces.cli import words
+from legion_core.surfaces.cli.commands.provider_models import model
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 from legion_core.surfaces.cli.secrets import read_secret
 from legion_core.surfaces.shapes import LaneShape, PinsShape
@@ -185,5 +186,6 @@ PROVIDER: Actions = {
     "drain": drain,
     "reset": reset,
     "discover": discover,
+    "model": model,
 }
 ROUTE: Actions = {"explain": explain}

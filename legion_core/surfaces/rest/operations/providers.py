@@ -2,7 +2,14 @@
 
 import msgspec
 
-from legion_core.api.types import ModelOffer, ProviderRow, ProviderSpec, TestResult
+from legion_core.api.types import (
+    ModelFacts,
+    ModelOffer,
+    ModelTrial,
+    ProviderRow,
+    ProviderSpec,
+    TestResult,
+)
 from legion_core.gateway.discovery import Found
 from legion_core.surfaces.rest import examples
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
@@ -52,6 +59,29 @@ async def add_provider(desk: Desk, call: Call) -> Reply:
 async def test_provider(desk: Desk, call: Call) -> Reply:
     """Ask it whether it is there and the key is right."""
     return Reply(await desk.legion.providers.test(call.path["name"]))
+
+
+class NamedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model of the instance, by the name the instance knows it by."""
+
+    model: str
+
+
+async def describe_model(desk: Desk, call: Call) -> Reply:
+    """What a person says of it stands above what its server tells."""
+    return Reply(await desk.legion.providers.describe_model(call.path["name"], call.read(ModelFacts)))
+
+
+async def forget_model(desk: Desk, call: Call) -> Reply:
+    """Back to what its server tells."""
+    body = call.read(NamedModel)
+    return Reply(await desk.legion.providers.forget_model(call.path["name"], body.model))
+
+
+async def try_model(desk: Desk, call: Call) -> Reply:
+    """Ask the model itself; nothing is kept."""
+    body = call.read(NamedModel)
+    return Reply(await desk.legion.providers.try_model(call.path["name"], body.model))
 
 
 async def trip_provider(desk: Desk, call: Call) -> Reply:
@@ -146,6 +176,42 @@ OPERATIONS = (
         right=_MANAGE,
         answer=TestResult,
         example=examples.TEST,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/models",
+        name="describe_model",
+        summary="Say what a model of the instance can",
+        handler=describe_model,
+        right=_MANAGE,
+        answer=ProviderRow,
+        example=examples.PROVIDER,
+        body=ModelFacts,
+        body_example=ModelFacts(model="m1", context=32768, tools=True),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/models/forget",
+        name="forget_model_facts",
+        summary="Forget what was said of a model",
+        handler=forget_model,
+        right=_MANAGE,
+        answer=ProviderRow,
+        example=examples.PROVIDER,
+        body=NamedModel,
+        body_example=NamedModel(model="m1"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_NAME}/models/try",
+        name="try_model",
+        summary="Ask a model what it can, in four small requests",
+        handler=try_model,
+        right=_MANAGE,
+        answer=ModelTrial,
+        example=examples.TRIAL,
+        body=NamedModel,
+        body_example=NamedModel(model="m1"),
     ),
     Operation(
         method="POST",
