@@ -3,13 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
 from legion_core.api.types import Event, ModelOffer, ProviderChanged, ProviderRow, ProviderSpec, TestResult
+
+if TYPE_CHECKING:
+    from app.viewmodels.model_facts import ModelFactsViewModel
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 CIRCUIT_WORDS = {
@@ -116,6 +119,7 @@ class ProvidersViewModel(QObject):
         self.is_finding = False
         self.has_looked = False
         self.adding: frozenset[str] = frozenset()
+        self._facts: ModelFactsViewModel | None = None
         bridge.watch(self._on_facts, ProviderChanged)
 
     def visit(self) -> None:
@@ -133,6 +137,23 @@ class ProvidersViewModel(QObject):
             return await legion.providers.list(), legion.providers.kinds()
 
         self._bridge.launch("providers.list", load, self._on_list)
+
+    @property
+    def facts(self) -> "ModelFactsViewModel":
+        """What a model can, for its form; made when one is first opened."""
+        if self._facts is None:
+            from app.viewmodels.model_facts import ModelFactsViewModel
+
+            self._facts = ModelFactsViewModel(self._bridge)
+            self._facts.finished.connect(self.refresh)
+        return self._facts
+
+    def kind_title(self, row: ProviderRow) -> str:
+        """What the family of an instance is called."""
+        if row.is_builtin:
+            return "built in"
+        kind = self.kind_row(row.kind)
+        return kind.title if kind is not None else row.kind
 
     # The list
 

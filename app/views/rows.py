@@ -94,10 +94,13 @@ class LineModel(KeyedRows):
 class LineDelegate(QStyledItemDelegate):
     """Paints a line over the full width."""
 
-    def __init__(self, columns: Callable[[int], tuple[Column, ...]], height: int, parent: QWidget) -> None:
+    def __init__(
+        self, columns: Callable[[int], tuple[Column, ...]], height: int, padding: int, parent: QWidget
+    ) -> None:
         super().__init__(parent)
         self._columns = columns
         self._height = height
+        self._padding = padding
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(100, look().px(self._height))
@@ -113,7 +116,7 @@ class LineDelegate(QStyledItemDelegate):
         hairline(painter, box.left(), box.bottom() - 1, box.right())
         dpr = painter.device().devicePixelRatioF()
         columns = self._columns(round(box.width()))
-        right = box.right() - PADDING
+        right = box.right() - self._padding
         used = len(columns)
         for at in range(used - 1, -1, -1):
             column = columns[at]
@@ -128,7 +131,7 @@ class LineDelegate(QStyledItemDelegate):
                     dpr,
                 )
             right -= width + GAP
-        left = box.left() + PADDING
+        left = box.left() + self._padding
         middle = box.center().y()
         if line.tier:
             paint_tier(painter, line.tier, left, middle - 6, failed=line.is_dim)
@@ -255,8 +258,15 @@ class Lines(QListView):
     deleted = Signal(str)
 
     def __init__(
-        self, name: str, title: str, columns: tuple[Column, ...] = (), height: int = 44, name_min: int = 180
+        self,
+        name: str,
+        title: str,
+        columns: tuple[Column, ...] = (),
+        height: int = 44,
+        name_min: int = 180,
+        padding: int = PADDING,
     ) -> None:
+        """`padding` is the room at both sides, in px; a head is only for the usual one."""
         super().__init__()
         self.setObjectName(name)
         self.setAccessibleName(title)
@@ -266,7 +276,7 @@ class Lines(QListView):
         self._name_min = name_min
         self.lines = LineModel()
         self.setModel(self.lines)
-        self.setItemDelegate(LineDelegate(self.columns, height, self))
+        self.setItemDelegate(LineDelegate(self.columns, height, padding, self))
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)

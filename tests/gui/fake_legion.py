@@ -27,12 +27,15 @@ from legion_core.api.types import (
     CurationEdit,
     CurationMeter,
     EventBus,
+    Finding,
     Lane,
     LeftOut,
     ModelChanged,
+    ModelFacts,
     ModelFit,
     ModelOffer,
     ModelRow,
+    ModelTrial,
     ProviderChanged,
     ProviderRow,
     PullProgressed,
@@ -627,6 +630,44 @@ class FakeProviders:
         self.calls.append(("remove", name))
         del self.rows[name]
         self._changed(name)
+
+    async def try_model(self, name: str, model: str) -> ModelTrial:
+        self.calls.append(("try_model", name, model))
+        return ModelTrial(
+            model=model,
+            findings=(
+                Finding(capability="tools", is_able=True, why="It called the tool."),
+                Finding(capability="vision", is_able=False, why="The server refused the picture."),
+                Finding(capability="thinking", is_able=None, why="It did not think this time."),
+            ),
+            suggested=ModelFacts(model=model, tools=True, vision=False),
+        )
+
+    async def describe_model(self, name: str, facts: ModelFacts) -> ProviderRow:
+        self.calls.append(("describe_model", name, facts))
+        row = self.rows[name]
+        offer = next(each for each in row.models if each.id == facts.model)
+        able = set(offer.capabilities)
+        for ability in ("tools", "vision", "thinking", "structured_output"):
+            told = getattr(facts, ability)
+            if told is not None:
+                (able.add if told else able.discard)(ability)
+        new = msgspec.structs.replace(
+            offer, capabilities=frozenset(able), context=facts.context or offer.context
+        )
+        return self._described(name, new, (*row.described, offer.id))
+
+    async def forget_model(self, name: str, model: str) -> ProviderRow:
+        self.calls.append(("forget_model", name, model))
+        left = tuple(each for each in self.rows[name].described if each != model)
+        return self._described(name, ModelOffer(id=model, context=8192), left)
+
+    def _described(self, name: str, offer: ModelOffer, described: tuple[str, ...]) -> ProviderRow:
+        row = self.rows[name]
+        models = tuple(offer if each.id == offer.id else each for each in row.models)
+        self.rows[name] = msgspec.structs.replace(row, models=models, described=described)
+        self._changed(name)
+        return self.rows[name]
 
     def trip(self, name: str) -> None:
         self.calls.append(("trip", name))

@@ -325,7 +325,7 @@ class ModelsPage(PageFrame):
             words, tone, icon = circuit_pill(found)
             lines.append(
                 Line(
-                    key=found.name, title=found.name, tier=found.tier, detail=found.problem or f"{found.kind}, {found.tier}",
+                    key=found.name, title=found.name, tier=found.tier, detail=found.problem or f"{self._services.providers.kind_title(found)}, {found.tier}",
                     is_dim=bool(found.problem),
                     cells=(
                         Cell(found.base_url or "this computer", colour="text.secondary"),
@@ -335,10 +335,12 @@ class ModelsPage(PageFrame):
                 )
             )  # fmt: skip
         self.providers.lines.show_rows(lines)
-        if not self.providers.current_key and lines:
-            # The one that is shown, such as the one just added, stays the chosen one.
-            shown = self.provider_panel.name
-            self.providers.select(shown if any(line.key == shown for line in lines) else lines[0].key)
+        # The one that is shown, such as the one just added, is the chosen one.
+        shown = self.provider_panel.name
+        if any(line.key == shown for line in lines):
+            self.providers.select(shown)
+        elif not self.providers.current_key and lines:
+            self.providers.select(lines[0].key)
 
     def _examine(self) -> None:
         def done(processes: Any, checks: Any) -> None:

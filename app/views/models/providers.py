@@ -1,11 +1,22 @@
+# ruff: noqa: D102  (Qt overrides do what Qt says)
 """The inspector of the Providers tab: an instance with its test, or the form that adds one."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from app.theme.apply import repolish
+from app.theme.apply import look, repolish
 from app.viewmodels import wording
 from app.viewmodels.providers import ProvidersViewModel, able_words, circuit_pill
 from app.views.about import ask_save_untested
@@ -13,6 +24,7 @@ from app.views.painted import KeyValues, PillRow
 from app.views.parts import (
     ElidedLabel,
     Head,
+    bind,
     button,
     column,
     fill,
@@ -23,8 +35,15 @@ from app.views.parts import (
     row,
     taking,
 )
+from app.views.rows import Line, Lines, Pill
 from app.views.scrolled import Scrolled
 from app.widgets.flow import FlowLayout
+from legion_core.api.types import ModelOffer, ProviderRow
+
+if TYPE_CHECKING:
+    from app.views.models.facts import ModelFactsForm
+
+MODEL_ROW, MODELS_SHOWN = 44, 400
 
 
 class ProviderForm(QWidget):
@@ -78,7 +97,9 @@ class ProviderForm(QWidget):
         )
         buttons = row(spacing=6)
         fill(buttons, self.test, self.save, None, button("Cancel", "provider.cancel", close, kind="ghost"))
-        fill(layout, buttons, self.result, self.untested, None)
+        untested = row()
+        fill(untested, self.untested, None)
+        fill(layout, buttons, self.result, untested, None)
         for field in (self.name, self.base_url, self.key):
             field.returnPressed.connect(self._enter)
         providers.form_changed.connect(self.refresh)
@@ -195,9 +216,14 @@ class ProviderForm(QWidget):
 
 
 class ProviderDetails(QWidget):
-    """One instance: state, address, models, and what can be done with it."""
+    """One instance: state, address, models, and what can be done with it. `open_model` shows what one of them can."""
 
-    def __init__(self, providers: ProvidersViewModel, remove: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        providers: ProvidersViewModel,
+        remove: Callable[[str], None],
+        open_model: Callable[[str], None],
+    ) -> None:
         super().__init__()
         self.setObjectName("provider.details")
         self._providers = providers
@@ -237,7 +263,12 @@ class ProviderDetails(QWidget):
         top = column(margins=(12, 12, 12, 12), spacing=10)
         fill(top, self.pills, self.words, self.problem, buttons, self.result)
         self.facts = KeyValues("provider.facts")
-        self.models = KeyValues("provider.models")
+        self.models = Lines("provider.models", "Models of the provider", height=MODEL_ROW, padding=12)
+        self.models.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.models.setToolTip("Enter shows what a model can")
+        self.models.clicked.connect(bind(self._open_current, open_model))
+        self.models.opened.connect(taking(str, open_model))
+        look().theme_changed.connect(self._fit_models)
         self._models_caption = label("Models", "caption", "tertiary")
         self._models_caption.setContentsMargins(12, 12, 12, 4)
         bottom = row(margins=(6, 8, 12, 12))
@@ -271,7 +302,7 @@ class ProviderDetails(QWidget):
         self.result.setProperty("tone", "ok" if result and result.is_ok else "error")
         repolish(self.result)
         self.remove.setVisible(not found.is_builtin)
-        facts = [("Kind", found.kind), ("Tier", found.tier)]
+        facts = [("Kind", self._providers.kind_title(found)), ("Tier", found.tier)]
         if found.base_url:
             facts.append(("Address", found.base_url))
         if not found.is_builtin:
@@ -281,9 +312,17 @@ class ProviderDetails(QWidget):
         self._models_caption.setText(
             wording.plural(len(found.models), "model").capitalize() if found.models else "No models known"
         )
-        self.models.show_pairs(
-            tuple((wording.model(offer.id), able_words(offer)) for offer in found.models[:40])
-        )
+        self.models.setEnabled(not found.is_builtin)
+        self.models.lines.show_rows([_model_line(offer, found) for offer in found.models[:MODELS_SHOWN]])
+        self._fit_models()
+
+    def _open_current(self, open_model: Callable[[str], None]) -> None:
+        if self.models.current_key:
+            open_model(self.models.current_key)
+
+    def _fit_models(self) -> None:
+        # As tall as its rows: the panel scrolls, not a list inside it.
+        self.models.setFixedHeight(len(self.models.lines.rows) * look().px(MODEL_ROW))
 
 
 class ProviderPanel(QWidget):
@@ -307,13 +346,16 @@ class ProviderPanel(QWidget):
         )
         outer.addWidget(self._head)
         self.stack = QStackedWidget()
-        self.details = ProviderDetails(providers, remove)
+        self.details = ProviderDetails(providers, remove, self.show_model)
         self.form = ProviderForm(providers, self.show_details)
+        self.facts: ModelFactsForm | None = None
         body = frame("scrolled")
         fill(column(body), self.stack)
-        outer.addWidget(Scrolled(body, "provider.scroll", "Details of the provider", is_focusable=True), 1)
+        self._scroll = Scrolled(body, "provider.scroll", "Details of the provider", is_focusable=True)
+        outer.addWidget(self._scroll, 1)
         self.stack.addWidget(self.details)
         self.stack.addWidget(self.form)
+        self.details.models.chosen.connect(bind(self._follow_model))
         self._name = ""
         providers.changed.connect(self.refresh)
         providers.saved.connect(self._saved)
@@ -325,20 +367,59 @@ class ProviderPanel(QWidget):
 
     @property
     def is_form(self) -> bool:
-        """Whether the form is shown."""
-        return self.stack.currentWidget() is self.form
+        """Whether a form is shown, and not the details."""
+        return self.stack.currentWidget() is not self.details
 
     def show_form(self) -> None:
         """Show an empty form."""
-        self.stack.setCurrentWidget(self.form)
+        self._turn_to(self.form)
         self.title.set_words("Add a provider")
         self.form.begin()
 
     def show_details(self, name: str = "") -> None:
         """Show an instance."""
         self._name = name or self._name or (self._providers.rows[0].name if self._providers.rows else "")
-        self.stack.setCurrentWidget(self.details)
+        self._turn_to(self.details)
         self.refresh()
+
+    def show_model(self, model: str) -> None:
+        """Show what a model of the instance can, to be set."""
+        found = next((row_ for row_ in self._providers.rows if row_.name == self._name), None)
+        if found is None or found.is_builtin:
+            return
+        if self.facts is None:
+            from app.views.models.facts import ModelFactsForm
+
+            self.facts = ModelFactsForm(self._providers.facts, self._leave_model)
+            self.stack.addWidget(self.facts)
+        if self._providers.facts.begin(found, model):
+            self._turn_to(self.facts)
+            self.title.set_words(wording.model(model))
+            self.facts.take_focus()
+
+    def _leave_model(self) -> None:
+        self.show_details()
+        self.details.models.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _turn_to(self, shown: QWidget) -> None:
+        """A page that is not shown takes no room: a hundred models make no form tall."""
+        for page in (self.details, self.form, self.facts):
+            if page is not None:
+                vertical = QSizePolicy.Policy.Preferred if page is shown else QSizePolicy.Policy.Ignored
+                page.setSizePolicy(QSizePolicy.Policy.Preferred, vertical)
+        self.stack.setCurrentWidget(shown)
+
+    def _follow_model(self) -> None:
+        models = self.details.models
+        place = models.mapTo(self, models.visualRect(models.currentIndex()).center())
+        above = place.y() - self._scroll.y() + self._scroll.verticalScrollBar().value()
+        self._scroll.ensureVisible(0, above, 0, look().px(MODEL_ROW))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.is_form:
+            self._leave_model() if self.stack.currentWidget() is self.facts else self.show_details()
+            return
+        super().keyPressEvent(event)
 
     def refresh(self) -> None:
         """Show the instance as it is now."""
@@ -349,6 +430,11 @@ class ProviderPanel(QWidget):
     def _saved(self, name: str) -> None:
         self._name = name
         self.show_details(name)
+
+
+def _model_line(offer: ModelOffer, found: ProviderRow) -> Line:
+    badge = Pill("Set by you", "accent") if offer.id in found.described else None
+    return Line(key=offer.id, title=wording.model(offer.id), detail=able_words(offer), badge=badge)
 
 
 def _sentence(tier: str, is_builtin: bool) -> str:
