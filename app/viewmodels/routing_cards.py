@@ -208,7 +208,7 @@ def _spent(place: Place) -> str:
 
 def _facts(place: Place) -> tuple[tuple[str, str], ...]:
     row, measured = place.row, place.measured
-    facts = [("Kind", row.kind)]
+    facts = [("Kind", "built in" if row.is_builtin else row.kind)]
     if row.base_url:
         facts.append(("Address", row.base_url))
     facts += [

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from legion_core import __version__
-from legion_core.api.types import AnswerEnded, ChatMessage, Check, Status
+from legion_core.api.types import AnswerEnded, ChatMessage, Check, Lane, Status
 from legion_core.gateway.service import Gateway
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.events import EventBus
@@ -61,7 +61,7 @@ class Ops:
         if answer is not None and answer.usage and answer.duration_s:
             speaking_s = answer.duration_s - (answer.first_token_s or 0.0)
             speed = answer.usage.output_tokens / speaking_s if speaking_s > 0 else None
-        lanes = self._gateway.inventory.lanes()
+        first = self._first_lane()
         return Status(
             version=__version__,
             pid=os.getpid(),
@@ -71,8 +71,8 @@ class Ops:
             url=self.url,
             token_path=self._token_path,
             home=str(self._home),
-            model=answer.model if answer else (lanes[0].offer.id if lanes else ""),
-            tier=answer.tier if answer else (lanes[0].tier.word if lanes else ""),
+            model=answer.model if answer else (first.offer.id if first else ""),
+            tier=answer.tier if answer else (first.tier.word if first else ""),
             tokens_per_s=speed,
             spent_today_usd=spent,
             spent_unknown=unknown,
@@ -114,6 +114,13 @@ class Ops:
         """Close what is open for a token."""
         if self._drop is not None:
             self._drop(token)
+
+    def _first_lane(self) -> Lane | None:
+        """Who would be asked first: the first whose circuit lets a request through, else the first of all."""
+        inventory, now_s = self._gateway.inventory, self._clock.monotonic_s()
+        lanes = inventory.lanes()
+        able = (lane for lane in lanes if inventory.circuit(lane.instance).admits(now_s))
+        return next(able, lanes[0] if lanes else None)
 
     def _latest(self) -> ChatMessage | None:
         for event in self._last.take_nowait():
