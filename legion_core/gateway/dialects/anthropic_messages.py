@@ -39,6 +39,7 @@ from legion_core.gateway.dialects.fields import (
     unseen_file,
 )
 from legion_core.gateway.dialects.sessions import session
+from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
 from legion_core.gateway.types import (
     Block,
@@ -283,7 +284,8 @@ def _request(
     asked: _Question, headers: Mapping[str, str], request_id: str, *, stream: bool, params: Params
 ) -> Request:
     require(not asked.mcp_servers, "mcp_servers", "servers named in a request are not connected to.")
-    system, messages = _messages(asked)
+    place = conversation(headers)
+    system, messages = _messages(asked, has_unseen_history=place is not None)
     tools = _tools(asked)
     return Request(
         id=request_id,
@@ -294,14 +296,14 @@ def _request(
         params=params,
         stream=stream,
         pins=pins(asked.model, headers),
-        conversation_id=conversation(headers),
+        conversation_id=place,
         session=session(headers, bytes(asked.metadata)),
         dialect=NAME,
         client=headers.get("user-agent", "")[:200],
     )
 
 
-def _messages(asked: _Question) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+def _messages(asked: _Question, *, has_unseen_history: bool) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     """What rules the conversation, and the conversation. A system message in the middle counts for the whole."""
     system = list[str]()
     if isinstance(asked.system, str):
@@ -309,7 +311,7 @@ def _messages(asked: _Question) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     else:
         system += [part.text for part in asked.system or ()]
     messages = list[Message]()
-    calls = set[str]()
+    calls, strays = set[str](), Strays()
     images = 0
     for at, message in enumerate(asked.messages):
         field = f"messages[{at}]"
@@ -317,7 +319,8 @@ def _messages(asked: _Question) -> tuple[tuple[str, ...], tuple[Message, ...]]:
             case _System():
                 system.append(_text(message.content))
             case _User():
-                turn = _user(message, field, calls)
+                strays.pass_by()
+                turn = _user(message, field, calls, strays)
                 if not isinstance(message.content, str):
                     images += sum(isinstance(block, ImageBlock) for block in turn[-1].content)
                     if images > IMAGES_MAX:
@@ -326,7 +329,9 @@ def _messages(asked: _Question) -> tuple[tuple[str, ...], tuple[Message, ...]]:
             case _Assistant():
                 blocks = _assistant(message, field)
                 calls.update(block.id for block in blocks if isinstance(block, ToolUseBlock))
+                strays.pass_by()
                 messages.append(Message(role="assistant", content=blocks))
+    strays.check(has_unseen_history=has_unseen_history)
     require(bool(messages), "messages", "there is nothing to answer: only system messages were given.")
     return tuple(system), tuple(messages)
 
@@ -335,7 +340,7 @@ def _text(content: TextContent) -> str:
     return content if isinstance(content, str) else "".join(part.text for part in content)
 
 
-def _user(message: _User, field: str, calls: set[str]) -> list[Message]:
+def _user(message: _User, field: str, calls: set[str], strays: Strays) -> list[Message]:
     """Tool results are a turn of their own, before what the user says; pictures inside them are shown by the user."""
     if isinstance(message.content, str):
         return [Message(role="user", content=(TextBlock(text=message.content),))]
@@ -348,7 +353,7 @@ def _user(message: _User, field: str, calls: set[str]) -> list[Message]:
             case _ToolResult():
                 # The paths of fields are written only for those that are wrong: there are thousands of right ones.
                 if part.tool_use_id not in calls:
-                    raise FieldFault(
+                    strays.found(
                         f"{field}.content[{at}].tool_use_id",
                         f"no earlier assistant message made a call with the id {part.tool_use_id!r}.",
                     )
@@ -363,6 +368,8 @@ def _user(message: _User, field: str, calls: set[str]) -> list[Message]:
                 said.append(_image(part, f"{field}.content[{at}].source"))
             case _:
                 raise FieldFault(f"{field}.content[{at}].type", "belongs to an assistant's message.")
+    if any(isinstance(block, TextBlock) for block in said):
+        strays.pass_by()
     turn = [Message(role="tool", content=tuple(results))] if results else []
     return [*turn, Message(role="user", content=tuple(said))] if said else turn
 

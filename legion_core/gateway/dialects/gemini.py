@@ -209,16 +209,17 @@ def _request(
     thinking = config.thinking_config
     contents = (asked.contents,) if isinstance(asked.contents, Content) else asked.contents
     choice, tools = _chosen(asked, _tools(asked))
+    place = conversation(headers)
     return GeminiRequest(
         id=request_id,
-        messages=messages_of(contents),
+        messages=messages_of(contents, has_unseen_history=place is not None),
         system=instruction(asked.system_instruction),
         tools=tools,
         tool_choice=choice,
         params=_params(config),
         stream=form != "whole",
         pins=pins(model, headers),
-        conversation_id=conversation(headers),
+        conversation_id=place,
         dialect=NAME,
         client=headers.get("user-agent", "")[:200],
         form=form,

@@ -18,6 +18,7 @@ from legion_core.gateway.dialects.fields import (
 )
 from legion_core.gateway.dialects.gemini_words import from_base64, standard_base64
 from legion_core.gateway.dialects.open_calls import OpenCalls
+from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -95,11 +96,13 @@ def instruction(told: Instruction | None) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def messages_of(contents: Sequence[Content]) -> tuple[Message, ...]:
-    """The conversation; FieldFault names the part that is wrong."""
+def messages_of(contents: Sequence[Content], *, has_unseen_history: bool = False) -> tuple[Message, ...]:
+    """The conversation; FieldFault names the part that is wrong. For `has_unseen_history` see `strays`."""
     messages, calls, images, thought = list[Message](), OpenCalls(), 0, ""
+    strays = Strays()
     for at, content in enumerate(contents):
         where = f"contents[{at}]"
+        strays.pass_by()
         if content.role == "model":
             said, thought = _said(content, f"{where}.parts", calls, thought)
             # Clients keep a streamed turn in the pieces in which it came.
@@ -108,13 +111,14 @@ def messages_of(contents: Sequence[Content]) -> tuple[Message, ...]:
             messages.append(Message(role="assistant", content=(*before, *said)))
             continue
         thought = ""
-        results, told = _asked(content, f"{where}.parts", calls)
+        results, told = _asked(content, f"{where}.parts", calls, strays)
         images += sum(isinstance(block, ImageBlock) for block in told)
         require(images <= IMAGES_MAX, where, f"the request holds more than {IMAGES_MAX} pictures.")
         if results:
             messages.append(Message(role="tool", content=tuple(results)))
         if told:
             messages.append(Message(role="user", content=tuple(told)))
+    strays.check(has_unseen_history=has_unseen_history)
     require(bool(messages), "contents", "there is nothing to answer.")
     return tuple(messages)
 
@@ -146,7 +150,7 @@ def _said(content: Content, where: str, calls: OpenCalls, thought: str) -> tuple
     return blocks, thought
 
 
-def _asked(content: Content, where: str, calls: OpenCalls) -> tuple[list[Block], list[Block]]:
+def _asked(content: Content, where: str, calls: OpenCalls, strays: Strays) -> tuple[list[Block], list[Block]]:
     """Results of calls, and what the user says or shows; pictures inside results are shown behind them."""
     parts = parts_of(content)
     require(bool(parts), where, "is empty.")
@@ -154,7 +158,7 @@ def _asked(content: Content, where: str, calls: OpenCalls) -> tuple[list[Block],
     for at, part in enumerate(parts):
         field = f"{where}[{at}]"
         if part.function_response is not None:
-            results.append(_result(part.function_response, field, calls))
+            results.append(_result(part.function_response, field, calls, strays))
             for index, shown in enumerate(part.function_response.parts or ()):
                 if shown.inline_data is not None:
                     place = f"{field}.functionResponse.parts[{index}].inlineData"
@@ -169,15 +173,18 @@ def _asked(content: Content, where: str, calls: OpenCalls) -> tuple[list[Block],
             said.append(TextBlock(text=part.text))
         else:
             raise FieldFault(field, "holds neither text nor anything else that a user can say.")
+    if any(part.text is not None for part in parts):
+        strays.pass_by()
     return results, said
 
 
-def _result(result: _FunctionResponse, field: str, calls: OpenCalls) -> ToolResultBlock:
+def _result(result: _FunctionResponse, field: str, calls: OpenCalls, strays: Strays) -> ToolResultBlock:
     call_id = calls.answered(result.id, result.name)
     if call_id is None:
-        raise FieldFault(
+        strays.found(
             f"{field}.functionResponse", "no earlier turn of the model made a call that it could answer."
         )
+        call_id = result.id or ""
     response = result.response or {}
     told = (
         response.get("output", response.get("result", response.get("error"))) if len(response) == 1 else None

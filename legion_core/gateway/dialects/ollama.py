@@ -326,9 +326,8 @@ def _messages(
                 )
                 messages.append(Message(role="assistant", content=_said(message, where, calls)))
             case _Tool():
-                call_id = calls.answered(message.tool_call_id, message.tool_name)
-                if call_id is None:
-                    raise FieldFault(where, "no earlier assistant message made a call that it could answer.")
+                # That server takes a result without its call: `gateway.pairing` makes it words.
+                call_id = calls.answered(message.tool_call_id, message.tool_name) or ""
                 result = ToolResultBlock(call_id=call_id, text=message.content)
                 # Results of parallel calls are one turn.
                 is_next = bool(messages) and messages[-1].role == "tool"

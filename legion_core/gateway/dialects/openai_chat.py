@@ -38,6 +38,7 @@ from legion_core.gateway.dialects.openai_chat_answer import (
     render_error,
 )
 from legion_core.gateway.dialects.sessions import session
+from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.dialects.translations import OPENAI_CHAT, Translation
 from legion_core.gateway.types import (
     Block,
@@ -212,7 +213,8 @@ class OpenAIChat:
         """See `Dialect`; also remembers whether the client wants the usage in the stream."""
         asked = decode(body, _decoder)
         _refuse_what_would_change_the_answer(asked)
-        system, messages = _messages(asked)
+        place = conversation(headers)
+        system, messages = _messages(asked, has_unseen_history=place is not None)
         tools = _tools(asked)
         return ChatRequest(
             id=request_id,
@@ -223,7 +225,7 @@ class OpenAIChat:
             params=_params(asked),
             stream=bool(asked.stream),
             pins=pins(asked.model, headers),
-            conversation_id=conversation(headers),
+            conversation_id=place,
             session=session(headers),
             dialect=NAME,
             client=headers.get("user-agent", "")[:200],
@@ -254,11 +256,12 @@ def _refuse_what_would_change_the_answer(asked: _Body) -> None:
     require(asked.function_call is None, "function_call", "is obsolete.", hint="Use `tool_choice`.")
 
 
-def _messages(asked: _Body) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+def _messages(asked: _Body, *, has_unseen_history: bool) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     """What rules the conversation, and the conversation. A system message in the middle counts for the whole."""
     system: list[str] = []
     messages: list[Message] = []
     calls: set[str] = set()
+    strays = Strays()
     images = 0
     for at, message in enumerate(asked.messages):
         field = f"messages[{at}]"
@@ -270,15 +273,17 @@ def _messages(asked: _Body) -> tuple[tuple[str, ...], tuple[Message, ...]]:
                 images += sum(isinstance(block, ImageBlock) for block in blocks)
                 require(images <= IMAGES_MAX, field, f"the request holds more than {IMAGES_MAX} pictures.")
                 messages.append(Message(role="user", content=blocks))
+                strays.pass_by()
             case _Assistant():
                 messages.append(Message(role="assistant", content=_assistant_blocks(message, field)))
+                strays.pass_by()
                 calls.update(call.id for call in message.tool_calls or ())
             case _Tool():
-                require(
-                    message.tool_call_id in calls,
-                    f"{field}.tool_call_id",
-                    f"no earlier assistant message made a call with the id {message.tool_call_id!r}.",
-                )
+                if message.tool_call_id not in calls:
+                    strays.found(
+                        f"{field}.tool_call_id",
+                        f"no earlier assistant message made a call with the id {message.tool_call_id!r}.",
+                    )
                 result = ToolResultBlock(call_id=message.tool_call_id, text=_text(message.content))
                 # Results of parallel calls are one turn.
                 if messages and messages[-1].role == "tool":
@@ -286,6 +291,7 @@ def _messages(asked: _Body) -> tuple[tuple[str, ...], tuple[Message, ...]]:
                 else:
                     result_blocks = (result,)
                 messages.append(Message(role="tool", content=result_blocks))
+    strays.check(has_unseen_history=has_unseen_history)
     require(bool(messages), "messages", "there is nothing to answer: only system messages were given.")
     return tuple(system), tuple(messages)
 

@@ -23,6 +23,7 @@ from legion_core.gateway.dialects.fields import (
     unseen_file,
 )
 from legion_core.gateway.dialects.openai_responses_tools import custom_arguments, joined_name
+from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.types import (
     Block,
     ImageBlock,
@@ -137,6 +138,7 @@ class Told:
     system: list[str] = field(default_factory=list[str])
     messages: list[tuple[Role, list[Block]]] = field(default_factory=list[tuple[Role, list[Block]]])
     calls: set[str] = field(default_factory=set[str])
+    strays: Strays = field(default_factory=Strays)
     images: int = 0
 
     def add(self, role: Role, blocks: Iterable[Block]) -> None:
@@ -164,16 +166,18 @@ def read_items(
         told.add("user", (TextBlock(text=items),))
     else:
         for at, item in enumerate(items):
-            _take(item, f"input[{at}]", told, has_unseen_history)
+            _take(item, f"input[{at}]", told)
+        told.strays.check(has_unseen_history=has_unseen_history)
     new = tuple(Message(role=role, content=tuple(blocks)) for role, blocks in told.messages)
     require(bool(new), "input", "there is nothing to answer.")
     return tuple(told.system), (*history, *new)
 
 
-def _take(raw: msgspec.Raw, at: str, told: Told, has_unseen_history: bool) -> None:
+def _take(raw: msgspec.Raw, at: str, told: Told) -> None:
     kind = decode_item(raw, _kind, at).type or "message"
     if kind == "message":
         _take_message(decode_item(raw, _message, at), at, told)
+        told.strays.pass_by()
         return
     if kind == "item_reference":
         raise FieldFault(f"{at}.type", "items are not kept under their ids.", hint="Send the item itself.")
@@ -192,16 +196,17 @@ def _take(raw: msgspec.Raw, at: str, told: Told, has_unseen_history: bool) -> No
             name, arguments = joined_name(call.namespace, call.name), custom_arguments(call.input)
             told.add("assistant", (ToolUseBlock(id=call.call_id, name=name, arguments=arguments),))
         case _Output() as result:
-            require(
-                has_unseen_history or result.call_id in told.calls,
-                f"{at}.call_id",
-                f"no earlier item is a call with the id {result.call_id!r}.",
-            )
+            if result.call_id not in told.calls:
+                told.strays.found(
+                    f"{at}.call_id", f"no earlier item is a call with the id {result.call_id!r}."
+                )
             _take_result(result, at, told)
+            return
         case _Reasoning() as reasoning:
             told.add("assistant", _reasoning(reasoning))
         case _:
             raise AssertionError(kind)
+    told.strays.pass_by()
 
 
 def _take_message(message: _User | _Assistant | _System | _Developer, at: str, told: Told) -> None:

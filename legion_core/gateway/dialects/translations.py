@@ -36,6 +36,18 @@ _ONE_PROVIDER = "means something at one provider only"
 _BOOKKEEPING = "bookkeeping of one provider; the ledger here keeps its own"
 _SAMPLING = "where a provider's range is narrower, at its bound"
 
+# What agents leave in their histories when they cut, summarise or resume them. At the provider's own door it is refused
+# each time it is sent, and the session is over.
+_MENDED: tuple[Translation, ...] = (
+    _t("a call without its result", "its result is that none is known"),
+    _t("a second result of a call, an id given twice", "the result as words; the id with a number"),
+    _t("a result without its call that something was said after", "the result as words"),
+)
+_STRAY = _r(
+    "a result without its call at the end",
+    "nobody called what the model is asked about; taken where `x-legion-conversation` names what was said before",
+)
+
 OPENAI_CHAT: tuple[Translation, ...] = (
     _t(
         "messages",
@@ -93,6 +105,8 @@ OPENAI_CHAT: tuple[Translation, ...] = (
         "service_tier, prompt_cache_key, prompt_cache_options, prompt_cache_retention, verbosity, moderation",
         _ONE_PROVIDER,
     ),
+    *_MENDED,
+    _STRAY,
 )
 
 ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
@@ -153,6 +167,8 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _r("mcp_servers", "a request cannot name servers to connect to"),
     _t("metadata", "its `user_id` names the session, where Claude Code put one there; else nothing"),
     _d("service_tier, speed, container, context_management, diagnostics, inference_geo", _ONE_PROVIDER),
+    *_MENDED,
+    _STRAY,
 )
 
 OPENAI_RESPONSES: tuple[Translation, ...] = (
@@ -226,6 +242,8 @@ OPENAI_RESPONSES: tuple[Translation, ...] = (
     _d("metadata, user, safety_identifier, client_metadata", _BOOKKEEPING),
     _d("truncation, context_management", "what is too long is an error, never cut silently"),
     _d("stream_options, service_tier, prompt_cache_key, prompt_cache_retention", _ONE_PROVIDER),
+    *_MENDED,
+    _STRAY,
 )
 
 OLLAMA: tuple[Translation, ...] = (
@@ -273,6 +291,8 @@ OLLAMA: tuple[Translation, ...] = (
     _d("context", "token numbers mean something to one model only; send messages instead"),
     _d("keep_alive", "how long a model stays loaded is a setting of the workbench"),
     _d("truncate, shift", "what is too long is an error, never cut silently"),
+    *_MENDED,
+    _t("a result without its call at the end", "the result as words: that server takes it"),
 )
 
 GEMINI: tuple[Translation, ...] = (
@@ -337,4 +357,6 @@ GEMINI: tuple[Translation, ...] = (
     _d("safetySettings", "each provider has its own; what it filters is told as SAFETY"),
     _d("generationConfig: others", _ONE_PROVIDER),
     _d("labels", _BOOKKEEPING),
+    *_MENDED,
+    _STRAY,
 )

@@ -233,3 +233,55 @@ def test_the_same_key_makes_one_conversation(url: str, token: str) -> None:
     assert len(ids) == 1
     assert [row["id"] for row in rows["data"]] == list(ids)
     assert rows["meta"]["next"] is None
+
+
+def test_a_history_that_was_cut_between_a_call_and_its_result_goes_on(
+    oai: openai.OpenAI, claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    left = {"role": "tool", "tool_call_id": "call_gone", "content": "12:00"}
+    answer = oai.chat.completions.create(
+        model="auto", messages=[*HELLO, left, {"role": "assistant", "content": "Noon."}, *HELLO], tools=[TOOL]
+    )
+
+    assert answer.choices[0].message.content == "Hello wörld"
+    told = upstream.questions[-1].json["messages"]
+    assert [message["role"] for message in told] == ["user", "user", "assistant", "user"]
+    assert "12:00" in told[1]["content"]
+
+    result = {"type": "tool_result", "tool_use_id": "toolu_gone", "content": "12:00"}
+    whole = claude.messages.create(
+        model="auto",
+        max_tokens=99,
+        messages=[
+            {"role": "user", "content": [result]},
+            {"role": "assistant", "content": "Noon."},
+            {"role": "user", "content": "And now?"},
+        ],
+    )
+    assert whole.content[0].text == "Hello wörld"
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        oai.chat.completions.create(model="auto", messages=[*HELLO, left])
+    assert refused.value.param == "messages[1].tool_call_id"
+    with pytest.raises(anthropic.BadRequestError, match="toolu_gone"):
+        claude.messages.create(model="auto", max_tokens=99, messages=[{"role": "user", "content": [result]}])
+
+
+def test_a_result_alone_answers_a_call_that_only_the_kept_conversation_knows(
+    oai: openai.OpenAI, upstream: Upstream
+) -> None:
+    kept = {"x-legion-conversation": "conv_calls", **PIN}
+    upstream.will(Answer((), calls=(Call("call_1", "clock", "{}"),)), Answer(("Noon.",)))
+    oai.chat.completions.create(model="auto", messages=HELLO, tools=[TOOL], extra_headers=kept)
+
+    answer = oai.chat.completions.create(
+        model="auto",
+        messages=[{"role": "tool", "tool_call_id": "call_1", "content": "12:00"}],
+        tools=[TOOL],
+        extra_headers=kept,
+    )
+
+    assert answer.choices[0].message.content == "Noon."
+    told = upstream.questions[-1].json["messages"]
+    assert [message["role"] for message in told] == ["user", "assistant", "tool"]
+    assert told[1]["tool_calls"][0]["id"] == told[2]["tool_call_id"]

@@ -48,8 +48,7 @@ def called(*names: str, **more: Any) -> dict[str, Any]:
     ("changes", "field"),
     [
         ({"messages": [{"role": "system", "content": "only me"}]}, "messages"),
-        ({"messages": [USER, {"role": "tool", "content": "?"}]}, "messages[1]"),
-        ({"messages": [USER, called("f"), {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]}, "messages[3]"),
+        ({"messages": [USER, {"role": "tool"}]}, "messages[1].content"),
         ({"messages": [USER, {"role": "assistant"}]}, "messages[1]"),
         ({"messages": [{**USER, "images": ["PGh0bWw+"]}]}, "messages[0].images[0]"),
         ({"messages": [{**USER, "images": ["iVBORw0KGgo@"]}]}, "messages[0].images[0]"),

@@ -46,7 +46,7 @@ def anthropic(**changes: Any) -> Request:
         ({"stop": ["x"] * 17}, "stop"),
         ({"messages": [{"role": "system", "content": "only me"}]}, "messages"),
         ({"messages": [USER, {"role": "tool", "tool_call_id": "call_x", "content": "?"}]}, "messages[1].tool_call_id"),
-        ({"messages": [{"role": "tool", "tool_call_id": "call_a", "content": "?"}, USER]}, "messages[0].tool_call_id"),
+        ({"messages": [{"role": "tool", "tool_call_id": "call_a", "content": "?"}]}, "messages[0].tool_call_id"),
         ({"messages": [USER, {"role": "tool", "content": "?"}]}, "messages[1].tool_call_id"),
         ({"messages": [USER, {"role": "assistant"}]}, "messages[1]"),
         ({"messages": [{"role": "function", "name": "f", "content": "?"}]}, "messages[0].role"),
