@@ -23,6 +23,7 @@ from app.commands import BY_ID, spoken
 from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
 from app.theme.paint import RIGHT, rounded, text
+from app.widgets.push_button import PushButton
 
 Args = TypeVarTuple("Args")
 Carried = TypeVar("Carried")
@@ -128,7 +129,7 @@ def button(
     colour: str = "",
 ) -> QPushButton:
     """A push button; `kind` is primary, ghost, danger, ghostDanger or link. Its accessible name is its text."""
-    made = QPushButton(words)
+    made = PushButton(words)
     made.setObjectName(name)
     if kind:
         made.setProperty("kind", kind)
@@ -160,7 +161,7 @@ def icon_button(
     size: int = 0,
 ) -> QPushButton:
     """A square button with only an icon: its title is its tooltip and its accessible name."""
-    made = QPushButton()
+    made = PushButton()
     made.setObjectName(name)
     made.setProperty("kind", "ghost")
     made.setProperty("square", True)
@@ -221,7 +222,7 @@ def search_field(placeholder: str, name: str, keys: str = "") -> SearchField:
     return SearchField(placeholder, name, keys)
 
 
-class MenuButton(QPushButton):
+class MenuButton(PushButton):
     """A small ghost button that opens a menu: a chevron after its words."""
 
     def __init__(self, words: str, name: str, icon: str, tip: str) -> None:

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
     QTextBlockFormat,
     QTextCursor,
 )
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.theme.icons import set_icon
@@ -32,6 +32,7 @@ from app.theme.paint import rounded
 from app.theme.paint import text as paint_text
 from app.widgets.chips import Chip
 from app.widgets.flow import FlowLayout
+from app.widgets.push_button import PushButton
 
 PASTE_LINES_MAX = 200
 PASTE_BYTES_MAX = 20_000
@@ -72,7 +73,7 @@ class Composer(QWidget):
         self._chips = QWidget(self)
         self._chip_row = FlowLayout(self._chips)
         self._chips.hide()
-        self.button = QPushButton(self)
+        self.button = PushButton(self)
         self.button.setObjectName("composer.send")
         self.button.setProperty("kind", "primary")
         self.button.setProperty("square", True)

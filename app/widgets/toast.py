@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QElapsedTimer, QEvent, QRectF, Qt, QTimer
 from PySide6.QtGui import QEnterEvent, QFontMetrics, QKeySequence, QPainter, QPaintEvent, QShortcut
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QWidget
 
 from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
 from app.theme.paint import key_cap, key_cap_size, rounded
+from app.widgets.push_button import PushButton
 
 SHOWN_MS = 10_000
 ABOVE_PX = 16
@@ -38,13 +39,13 @@ class Toast(QWidget):
         self._words = QLabel(self)
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._words.setObjectName("toast.words")
-        self._button = QPushButton("Undo", self)
+        self._button = PushButton("Undo", self)
         self._button.setObjectName("toast.undo")
         self._button.setProperty("kind", "link")
         self._button.setProperty("small", True)
         self._button.clicked.connect(self._take_back)
         self._keys = _UndoKeys(self)
-        self._close = QPushButton(self)
+        self._close = PushButton(self)
         self._close.setObjectName("toast.close")
         self._close.setAccessibleName("Close")
         self._close.setToolTip("Close")

@@ -6,7 +6,7 @@ from typing import cast
 
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QWidget
 
 from app.theme.icons import icon
 from app.viewmodels.chain_draft import Draft, Place, aligned, draft_of
@@ -17,6 +17,7 @@ from app.views.parts import bind, column, icon_button
 from app.widgets.canvas.minimap import Minimap
 from app.widgets.canvas.over import OverBar
 from app.widgets.canvas.view import ZOOM_STEP, GraphView
+from app.widgets.push_button import PushButton
 
 PASTED_BY = 32
 SMALL, SOON_MS = 200, 80
@@ -82,7 +83,7 @@ class GraphPane(QFrame):
                 small=True,
             )
         )
-        self.zoom_words = QPushButton("100 %")
+        self.zoom_words = PushButton("100 %")
         self.zoom_words.setObjectName("chains.zoom.reset")
         self.zoom_words.setAccessibleName("Zoom 100 %")
         self.zoom_words.setProperty("kind", "ghost")

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.theme.apply import apply
+from app.views.parts import button
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
 
@@ -74,3 +75,14 @@ def test_left_and_right_are_mirrored_where_reading_is(qapp: QApplication, qtbot:
     control.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
     assert control.step(Qt.Key.Key_Left)
     assert control.choice == "dark"
+
+
+def test_a_button_is_pressed_by_enter_and_by_space(qapp: QApplication, qtbot: QtBot) -> None:
+    apply(qapp, "light")
+    heard: list[int] = []
+    made = button("Save", "save", lambda: heard.append(1))
+    qtbot.addWidget(made)
+    made.show()
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+        qtbot.keyClick(made, key)
+    assert len(heard) == 3
