@@ -16,14 +16,13 @@ special the allow (seed). What nothing allows is denied.
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final, cast
 
 from legion_core.kernel.errors import ConfigError, InvalidInput
 from legion_core.kernel.toml_lines import lines_of
-from legion_core.rbac.rules import ANY, Rule, Words, folded, read_actions, read_glob, words_of
+from legion_core.rbac.rules import ANY, Rule, Rules, folded, matches, read_actions, read_glob, words_of
 
 SIZE_BYTES_MAX: Final = 256 * 1024
 RULES_MAX: Final = 10_000
@@ -79,9 +78,9 @@ class Rights:
     """What one subject has of a policy now. `until`: from then on it is to be made anew; None for never."""
 
     subject: str
-    allow: tuple[Rule, ...] = ()
-    deny: tuple[Rule, ...] = ()
-    scopes: tuple[Rule, ...] = ()
+    allow: Rules
+    deny: Rules  # with their letters made the same
+    scopes: Rules
     is_assigned: bool = False
     until: datetime | None = None
     lapsed: datetime | None = None
@@ -116,8 +115,8 @@ def rights_of(policy: Policy, subject: str, scopes: Sequence[Rule], at: datetime
         for name in each.roles:
             role = policy.roles.get(name) or BUILTIN[name]
             allow += role.allow
-            deny += role.deny
-    return Rights(subject, tuple(allow), tuple(deny), tuple(scopes), is_assigned, until, lapsed)
+            deny += (replace(rule, glob=folded(rule.glob)) for rule in role.deny)
+    return Rights(subject, Rules(allow), Rules(deny), Rules(scopes), is_assigned, until, lapsed)
 
 
 def decide(rights: Rights, path: str, action: str, narrowed: Sequence[Rule] = ()) -> Verdict:
@@ -129,18 +128,17 @@ def decide(rights: Rights, path: str, action: str, narrowed: Sequence[Rule] = ()
     verb = action.casefold()
     if (plain[0], verb) in OWNERS_ALONE or ("/".join(plain[:2]), verb) in OWNERS_ALONE:
         return Verdict(is_allowed=False, why="That is the owner's alone: it changes who may do what.")
-    for rule in rights.deny:
-        if (rule.actions is None or action in rule.actions) and matches_folded(rule.glob, plain):
+    for rule in rights.deny.near(plain):
+        if (rule.actions is None or action in rule.actions) and matches(rule.glob, plain):
             return Verdict(is_allowed=False, why=f"{rule.origin} denies it.", rule=rule.origin)
-    ceiling = _first(narrowed, words, action) if narrowed else None
-    if narrowed and ceiling is None:
+    if narrowed and not any(rule.covers(words, action) for rule in narrowed):
         return Verdict(is_allowed=False, why="It is outside what was passed on to this caller.")
-    scope = _first(rights.scopes, words, action)
+    scope = rights.scopes.first(words, action)
     if rights.scopes and scope is None:
         return Verdict(is_allowed=False, why=f"It is outside the scopes of {rights.subject}.")
     if scope is not None and not rights.is_assigned:
         return Verdict(is_allowed=True, why=f"{scope.origin} allows it.", rule=scope.origin)
-    found = _first(rights.allow, words, action)
+    found = rights.allow.first(words, action)
     if found is not None:
         return Verdict(is_allowed=True, why=f"{found.origin} allows it.", rule=found.origin)
     if rights.lapsed is not None and not rights.allow:
@@ -151,22 +149,6 @@ def decide(rights: Rights, path: str, action: str, narrowed: Sequence[Rule] = ()
     if not rights.is_assigned and not rights.scopes and not rights.allow:
         return Verdict(is_allowed=False, why=f"{rights.subject} has neither scopes nor a role.")
     return Verdict(is_allowed=False, why="No rule allows it.")
-
-
-def matches_folded(glob: Words, plain: Words) -> bool:
-    """Whether a deny's glob stands for a folded path, its own letters folded too."""
-    from legion_core.rbac.rules import matches
-
-    return matches(_folded_glob(glob), plain)
-
-
-@lru_cache(maxsize=4096)
-def _folded_glob(glob: Words) -> Words:
-    return folded(glob)
-
-
-def _first(rules: Sequence[Rule], words: Words, action: str) -> Rule | None:
-    return next((rule for rule in rules if rule.covers(words, action)), None)
 
 
 class _Reader:

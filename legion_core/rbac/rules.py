@@ -7,8 +7,9 @@ around it. `tasks/*` does not allow `tasks/shell/…` or `tasks/file/…`: who m
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 from typing import Final
 
 from legion_core.kernel.errors import InvalidInput
@@ -47,6 +48,32 @@ class Rule:
     def text(self) -> str:
         """As it would be written: `tasks/http/*:run`."""
         return "/".join(self.glob) + ":" + (ANY if self.actions is None else ",".join(sorted(self.actions)))
+
+
+class Rules:
+    """Rules in the order they were written, found by the first two words of what they are about."""
+
+    __slots__ = ("_by_head", "_loose")
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._by_head: dict[Words, list[tuple[int, Rule]]] = {}
+        self._loose: list[tuple[int, Rule]] = []
+        for place, rule in enumerate(rules):
+            head = rule.glob[:2]
+            is_loose = ANY in head or ONE in head
+            (self._loose if is_loose else self._by_head.setdefault(head, [])).append((place, rule))
+
+    def __bool__(self) -> bool:
+        return bool(self._by_head or self._loose)
+
+    def near(self, path: Words) -> Iterator[Rule]:
+        """Every rule that can stand for `path`, and others, in order."""
+        found = merge(self._by_head.get(path[:2], ()), self._loose)  # by place, and no two have the same
+        return (rule for _, rule in found)
+
+    def first(self, path: Words, action: str) -> Rule | None:
+        """The first that allows `action` at `path`."""
+        return next((rule for rule in self.near(path) if rule.covers(path, action)), None)
 
 
 def words_of(path: str) -> Words | None:

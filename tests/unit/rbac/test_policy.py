@@ -6,12 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 
 from legion_core.kernel.errors import ConfigError, InvalidInput
 from legion_core.rbac.policy import BUILTIN, OWNERS_ALONE, Policy, decide, parse, rights_of
-from legion_core.rbac.rules import matches, read_glob, read_scope, words_of
+from legion_core.rbac.rules import Rule, Rules, matches, read_glob, read_scope, words_of
 from tests.unit.rbac import oracle
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -247,3 +248,15 @@ def test_access_control_is_usable_by_itself() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_the_rule_that_is_named_is_the_first_that_was_written_however_it_is_found() -> None:
+    globs = ("chains/*", "tasks/http/get", "tasks/*", "tasks/http/*", "+/http/get", "*")
+    for order in permutations(globs):
+        rules = Rules(Rule(read_glob(glob), None, glob) for glob in order)
+        found = rules.first(("tasks", "http", "get"), "run")
+        assert found is not None
+        assert found.origin == next(glob for glob in order if glob != "chains/*")
+        assert rules.first(("chains", "x"), "run") is not None
+    assert not Rules()
+    assert Rules().first(("tasks",), "run") is None
