@@ -164,8 +164,10 @@ computer they are known for (11434, 8000, 1234, 8080, 30000, 1337; Ollama also w
 to add each. Only GETs are sent, to this computer alone, without a key, and only when asked.
 
 Models that are not configured are asked of the instance. What a listing tells is believed (context, tools, pictures,
-and at OpenRouter the price), and what llama-server (`/props`) and LM Studio (`/api/v0/models`) tell beside it; OpenAI
-tells only names, so the families at its own host are known here. Of a server that tells nothing it is not guessed that
+and at OpenRouter the price; Together, Fireworks, Vercel, Hugging Face, Mistral and others are read too), and what servers
+tell beside it: llama-server (`/props`), LM Studio (`/api/v0/models`), SGLang (`/get_server_info`), Ollama behind its `/v1`
+(`/api/show`) and LiteLLM's proxy (`/model/info`, what every deployment behind a name can). vLLM tells its context and keeps
+to any schema, but not whether it was started with a parser of calls. OpenAI tells only names, so the families at its own host are known here. Of a server that tells nothing it is not guessed that
 its models have tools, pictures or thinking: say it, and requests that need them go there.
 
     legion provider model list box                                  what is known of each

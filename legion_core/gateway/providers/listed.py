@@ -21,6 +21,7 @@ GUIDED: Final = frozenset({"vllm", "sglang"})
 
 _NO_TEXT = re.compile(r"whisper|dall-e|stable-diffusion|(^|[-_/])(tts|rerank|transcribe|moderation)([-_]|$)")
 _EMBEDS = re.compile(r"embed")
+_NO_WORDS = ("embedding", "image", "audio", "video", "rerank", "moderation", "transcribe")
 # At OpenAI's own host: what answers by chat completions. Source: platform.openai.com/docs/models, 2026.
 _OPENAI_CHAT = re.compile(r"(ft:)?(gpt-|chatgpt-|o\d)")
 _OPENAI_OTHER = re.compile(
@@ -56,6 +57,15 @@ class ListedModel(msgspec.Struct):
     architecture: _Architecture | None = None
     pricing: dict[str, Any] | None = None
     capabilities: Any = None  # Mistral; others have other things there
+    # Of these only the expected form is read: what others put there must not make a listing unreadable.
+    type: Any = None  # Together: chat, embedding, image, …; Vercel: language, …
+    tags: Any = None  # Vercel: tool-use, vision, reasoning
+    providers: Any = None  # Hugging Face: who may be asked behind it, each with what it can
+    supports_chat: Any = None  # Fireworks, as the next two
+    supports_tools: Any = None
+    supports_image_input: Any = None
+    supports_image_in: Any = None  # Moonshot, as the next
+    supports_reasoning: Any = None
 
 
 def offer_of(
@@ -74,6 +84,7 @@ def offer_of(
         model.context_window,
         model.max_context_length,
         model.meta and model.meta.n_ctx,
+        _least_context(model),
     )
     goes_on = model.owned_by in CONTINUE and is_believed
     return ModelOffer(
@@ -107,24 +118,56 @@ def _told(model: ListedModel) -> frozenset[Capability] | None:
     able = cast("dict[str, Any]", model.capabilities) if isinstance(model.capabilities, dict) else {}
     if shape is not None and shape.output_modalities and "text" not in shape.output_modalities:
         return VECTORS if "embeddings" in shape.output_modalities else None
-    if able.get("completion_chat") is False:
-        return VECTORS if _EMBEDS.search(name) else None
+    if able.get("completion_chat") is False or model.supports_chat is False or model.type in _NO_WORDS:
+        return VECTORS if _EMBEDS.search(name) or model.type == "embedding" else None
     if _NO_TEXT.search(name):
         return None
     if _EMBEDS.search(name):
         return VECTORS
     found = set[Capability](PLAIN)
     parameters = set(model.supported_parameters or ())
-    if "tools" in parameters or able.get("function_calling") is True:
+    tags = cast("list[object]", model.tags) if isinstance(model.tags, list) else []
+    if (
+        "tools" in parameters
+        or able.get("function_calling") is True
+        or model.supports_tools is True
+        or "tool-use" in tags
+        or _all_can(model, "supports_tools")
+    ):
         found.add("tools")
-    if "structured_outputs" in parameters or model.owned_by in GUIDED:
+    if (
+        "structured_outputs" in parameters
+        or model.owned_by in GUIDED
+        or _all_can(model, "supports_structured_output")
+    ):
         found.add("structured_output")
-    if "reasoning" in parameters:
+    if "reasoning" in parameters or "reasoning" in tags or model.supports_reasoning is True:
         found.add("thinking")
-    sees = shape is not None and "image" in shape.input_modalities
-    if sees or able.get("vision") is True:
+    if (
+        (shape is not None and "image" in shape.input_modalities)
+        or able.get("vision") is True
+        or model.supports_image_input is True
+        or model.supports_image_in is True
+        or "vision" in tags
+    ):
         found.add("vision")
     return frozenset(found)
+
+
+def _behind(model: ListedModel) -> list[dict[str, Any]]:
+    rows = cast("list[object]", model.providers) if isinstance(model.providers, list) else []
+    return [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
+
+
+def _all_can(model: ListedModel, word: str) -> bool:
+    """Whether everybody who may be asked behind it can: which of them is, is not ours to say."""
+    behind = _behind(model)
+    return bool(behind) and all(row.get(word) is True for row in behind)
+
+
+def _least_context(model: ListedModel) -> int | None:
+    told = [row.get("context_length") for row in _behind(model)]
+    return min((each for each in told if isinstance(each, int) and each > 0), default=None)
 
 
 def _price(pricing: dict[str, Any] | None, host: str) -> Price | None:

@@ -5,15 +5,13 @@ import binascii
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from legion_core.gateway.prices import context_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
-from legion_core.gateway.providers.beside import LLAMA_SERVER as LLAMA_SERVER_OWNER
-from legion_core.gateway.providers.beside import LM_STUDIO as LM_STUDIO_OWNER
-from legion_core.gateway.providers.beside import told_beside
+from legion_core.gateway.providers.beside import ASKED, told_beside
 from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
@@ -37,6 +35,10 @@ EMBED_BATCH: Final = 256  # texts in one call
 
 class _Models(msgspec.Struct):
     data: list[ListedModel]
+
+
+# Together tells the rows alone.
+_Listing = cast("type[_Models | list[ListedModel]]", _Models | list[ListedModel])
 
 
 class _Vector(msgspec.Struct):
@@ -145,14 +147,15 @@ class OpenAICompatible:
         """See `Provider`: lists the models, which costs nothing and needs the key."""
         started_s = self._wire.now_s()
         try:
-            listed = await self._wire.get("/models", _Models)
+            told = await self._wire.get("/models", _Listing)
+            listed = _Models(told) if isinstance(told, list) else told
         except LegionError as error:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
-        told = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
-        told = await self._told_beside({model.owned_by or "" for model in listed.data}, told)
+        found = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
+        found = await self._told_beside({model.owned_by or "" for model in listed.data}, found)
         # What is said wins. A model that is said to answer counts, whatever its name sounds like.
-        known = {offer.id: offer for offer in told}
+        known = {offer.id: offer for offer in found}
         taken = (filled(self._offers.get(model.id), known.get(model.id)) for model in listed.data)
         offers = tuple(offer for offer in taken if offer is not None)
         self._found = {offer.id: offer for offer in offers}
@@ -165,7 +168,7 @@ class OpenAICompatible:
         return ProbeResult(is_ok=True, why=why, latency_s=latency_s, models=offers)
 
     async def _told_beside(self, owners: set[str], offers: tuple[ModelOffer, ...]) -> tuple[ModelOffer, ...]:
-        if self._flavour is OPENAI or not owners & {LLAMA_SERVER_OWNER, LM_STUDIO_OWNER}:
+        if self._flavour is OPENAI or not owners & ASKED:
             return offers
         root = self._wire.base_url.removesuffix("/v1")
         wire = Wire(self._name, root, self._clock, headers=self._headers, secrets=self._wire.secrets)

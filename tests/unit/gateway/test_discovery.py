@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from legion_core.gateway.discovery import Found, look_around
+from legion_core.gateway.providers.base import ProbeResult
+from legion_core.gateway.providers.registry import make
 from legion_core.kernel.clock import SystemClock
 from tests.support.aio import run
 from tests.support.loopback import Asked, Loopback, answering
@@ -134,3 +136,33 @@ def test_ollama_is_looked_for_where_its_variable_points_if_that_is_this_computer
 
     assert [each.kind for each in here] == ["ollama"]
     assert elsewhere == ()
+
+
+@pytest.mark.parametrize(
+    ("pages", "able"),
+    [
+        ({"/v1/models": [{"id": "m", "type": "chat", "supports_tools": True}]}, {"tools"}),  # the rows alone
+        (
+            {**models("m", owner="openai"), "/model/info": {"data": [
+                {"model_name": "m", "model_info": {"supports_vision": True}},
+            ]}},
+            {"vision"},
+        ),
+        (
+            {**models("m", owner="sglang"), "/get_server_info": {"tool_call_parser": "qwen"}},
+            {"tools", "structured_output"},
+        ),
+    ],
+)  # fmt: skip
+def test_an_instance_is_asked_where_its_kind_of_server_tells_more(pages: Pages, able: set[str]) -> None:
+    async def look(origin: str) -> ProbeResult:
+        provider = make("box", "openai", SystemClock(), base_url=f"{origin}/v1")
+        try:
+            return await provider.probe()
+        finally:
+            await provider.aclose()
+
+    with answering(serving(pages)) as server:
+        found = run(look(server.origin))
+    assert found.is_ok, found.why
+    assert [offer.capabilities - {"streaming"} for offer in found.models] == [able]

@@ -5,7 +5,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from legion_core.gateway.providers.beside import told_beside
+from legion_core.gateway.providers.beside import ASKED, told_beside
 from legion_core.gateway.providers.wire import Wire
 from legion_core.gateway.types import Capability, ModelOffer
 from legion_core.kernel.errors import Refused
@@ -21,6 +21,11 @@ class Root:
     def __init__(self, **answers: object) -> None:
         self.answers = {f"/{path.replace('__', '/')}": answer for path, answer in answers.items()}
         self.asked: list[str] = []
+
+    async def post(self, path: str, body: bytes, kind: Any) -> Any:
+        """The same."""
+        assert body
+        return await self.get(path, kind)
 
     async def get(self, path: str, kind: Any) -> Any:
         """The answer to `path`."""
@@ -67,8 +72,57 @@ def test_lm_studio_tells_of_each_model() -> None:
     ]
 
 
-@pytest.mark.parametrize("owner", ["llamacpp", "organization_owner", "openai", ""])
+def test_sglang_tells_how_it_was_started() -> None:
+    server, model = (
+        {"tool_call_parser": "qwen25", "reasoning_parser": None},
+        {"has_image_understanding": True},
+    )
+    found, vectors = told(Root(get_server_info=server, get_model_info=model), "sglang", PLAIN, VECTORS)
+    assert found.capabilities == {"streaming", "tools", "vision"}
+    assert vectors == VECTORS
+    old = told(Root(get_server_info={"reasoning_parser": "deepseek-r1"}), "sglang", PLAIN)
+    assert old[0].capabilities == {"streaming", "thinking"}
+
+
+def test_ollama_behind_its_openai_door_tells_what_each_model_can_and_no_context() -> None:
+    root = Root(
+        api__show={"capabilities": ["completion", "tools", "insert"], "model_info": {"x.context_length": 9}}
+    )
+    found, other = told(root, "library", PLAIN, msgspec.structs.replace(PLAIN, id="other"))
+    assert found.capabilities == {"streaming", "structured_output", "tools"}
+    assert (found.context, other.capabilities) == (PLAIN.context, found.capabilities)
+    (vectors,) = told(Root(api__show={"capabilities": ["embedding"]}), "library", PLAIN)
+    assert vectors.capabilities == {"embeddings"}
+
+
+def test_a_proxy_tells_what_every_deployment_behind_a_name_can() -> None:
+    def row(name: str, **info: object) -> dict[str, object]:
+        return {"model_name": name, "litellm_params": {"model": "x"}, "model_info": {"id": "1", **info}}
+
+    rows = [
+        row(
+            "qwen3",
+            max_input_tokens=200_000,
+            supports_function_calling=True,
+            supports_vision=True,
+            mode="chat",
+        ),
+        row("qwen3", max_input_tokens=100_000, supports_function_calling=True, supports_vision=None),
+        row("half", max_input_tokens=None, supports_reasoning=True, supports_response_schema=True),
+        row("vec", mode="embedding", max_input_tokens=512),
+    ]
+    half, vec, silent = (msgspec.structs.replace(PLAIN, id=name) for name in ("half", "vec", "not-there"))
+    found = told(Root(model__info={"data": rows}), "openai", PLAIN, half, vec, silent)
+    assert [(offer.capabilities - {"streaming"}, offer.context) for offer in found] == [
+        ({"tools"}, 100_000),
+        ({"thinking", "structured_output"}, 8192),
+        ({"embeddings"}, 8192),
+        (frozenset(), 8192),
+    ]
+
+
+@pytest.mark.parametrize("owner", [*sorted(ASKED), "deepseek", ""])
 def test_where_nothing_is_told_nothing_is_made_of_it(owner: str) -> None:
     root = Root()
     assert told(root, owner, PLAIN) == (PLAIN,)
-    assert len(root.asked) == (owner in ("llamacpp", "organization_owner"))
+    assert bool(root.asked) == (owner in ASKED)

@@ -117,3 +117,41 @@ def test_who_made_a_model_is_believed_of_servers_and_not_of_the_labs_own_host() 
     assert served is not None
     assert labs is not None
     assert (served.continuation, served.context, labs.continuation) == ("prefill", 4_096, "instruct")
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "context"),
+    [
+        ({"id": "m", "type": "chat", "context_length": 131_072}, set[str](), 131_072),  # Together
+        ({"id": "m", "supports_chat": True, "supports_tools": True, "supports_image_input": False,
+          "context_length": 4_096}, {"tools"}, 4_096),  # Fireworks
+        ({"id": "m", "supports_image_in": True, "supports_reasoning": True, "context_length": 9}, {"vision", "thinking"}, 9),
+        ({"id": "m", "type": "language", "context_window": 200_000, "tags": ["tool-use", "vision", "reasoning"]},
+         {"tools", "vision", "thinking"}, 200_000),  # Vercel
+        ({"id": "m", "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]}, "providers": [
+            {"provider": "a", "context_length": 64_000, "supports_tools": True, "supports_structured_output": True},
+            {"provider": "b", "context_length": 32_000, "supports_tools": True, "supports_structured_output": False},
+         ]}, {"tools"}, 32_000),  # Hugging Face
+        # What another server puts into these fields makes nothing of the model, and its listing stays readable.
+        ({"id": "m", "type": {"a": 1}, "tags": "tool-use", "providers": [7, {"context_length": "x"}], "supports_tools": "?"},
+         set[str](), 8192),
+    ],
+)  # fmt: skip
+def test_each_router_tells_it_in_words_of_its_own(row: dict[str, Any], words: set[str], context: int) -> None:
+    offer = offered(row, host="router.example")
+
+    assert offer is not None
+    assert (offer.capabilities, offer.context) == ({"streaming", *words}, context)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_vectors"),
+    [
+        ({"id": "m", "type": "embedding"}, True),
+        ({"id": "m", "type": "image"}, False),
+        ({"id": "m", "supports_chat": False}, False),
+    ],
+)
+def test_what_a_router_says_is_no_chat_is_none(row: dict[str, Any], is_vectors: bool) -> None:
+    offer = offered(row, host="router.example")
+    assert (offer is not None) is is_vectors
