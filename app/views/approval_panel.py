@@ -61,12 +61,17 @@ class ApprovalPanel(QFrame):
         self.note.setPlaceholderText("Say why, if you like; Enter denies")
         self.note.returnPressed.connect(lambda: self._no(self.note.text()))
         self.buttons: dict[str, QPushButton] = {
-            scope: button(words, f"{prefix}.{scope}", bind(self._yes, scope), tip=f"{words}  {key}")
+            scope: button(words, f"{prefix}.{scope}", bind(self._yes, scope), tip=f"{words}  {key}", key=key)
             for scope, words, key in YES
         }
         self.allow = self.buttons["once"]
         self.with_note = button(
-            "Deny with note", f"{prefix}.withNote", self.ask_note, kind="ghost", tip="Deny with note  N"
+            "Deny with note",
+            f"{prefix}.withNote",
+            self.ask_note,
+            kind="ghost",
+            tip="Deny with note  N",
+            key="N",
         )
         self.deny = button("Deny", f"{prefix}.deny", lambda: self._no(""), kind="danger", tip="Deny  Esc")
         self.waiting = ElidedLabel("", "small", "tertiary", f"{prefix}.waiting")

@@ -23,7 +23,7 @@ from app.commands import BY_ID, spoken
 from app.theme.apply import look
 from app.theme.icons import pixmap, set_icon
 from app.theme.paint import RIGHT, rounded, text
-from app.widgets.push_button import PushButton
+from app.widgets.push_button import KeyButton, PushButton
 
 Args = TypeVarTuple("Args")
 Carried = TypeVar("Carried")
@@ -127,9 +127,13 @@ def button(
     small: bool = False,
     tip: str = "",
     colour: str = "",
+    key: str = "",
 ) -> QPushButton:
-    """A push button; `kind` is primary, ghost, danger, ghostDanger or link. Its accessible name is its text."""
-    made = PushButton(words)
+    """A push button; `kind` is primary, ghost, danger, ghostDanger or link. Its accessible name is its text.
+
+    `key` is shown on it as a cap; who owns the button presses it by that key.
+    """
+    made = KeyButton(words, key) if key else PushButton(words)
     made.setObjectName(name)
     if kind:
         made.setProperty("kind", kind)

@@ -205,6 +205,7 @@ class TracePanel(QWidget):
             "Choose the line under an answer to see where it went and why.", "small", "tertiary", wraps=True
         )
         self._empty.setContentsMargins(12, 12, 12, 12)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         outer.addWidget(self._empty)
         self._scroll = QScrollArea()
         self._scroll.setObjectName("trace.scroll")

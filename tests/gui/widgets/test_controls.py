@@ -86,3 +86,22 @@ def test_a_button_is_pressed_by_enter_and_by_space(qapp: QApplication, qtbot: Qt
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
         qtbot.keyClick(made, key)
     assert len(heard) == 3
+
+
+def test_a_key_cap_stands_after_the_words_and_goes_where_room_is_short(
+    qapp: QApplication, qtbot: QtBot
+) -> None:
+    apply(qapp, "light")
+    plain, capped = button("Allow once", "a"), button("Allow once", "b", key="Y")
+    for made in (plain, capped):
+        qtbot.addWidget(made)
+        made.show()
+    assert capped.accessibleName() == plain.accessibleName() == "Allow once"
+    assert capped.sizeHint().width() > plain.sizeHint().width()
+    assert capped.minimumSizeHint().width() == plain.sizeHint().width()
+    capped.resize(capped.sizeHint())
+    plain.resize(capped.sizeHint())
+    assert capped.grab().toImage() != plain.grab().toImage()
+    capped.resize(capped.minimumSizeHint())
+    plain.resize(plain.sizeHint())
+    assert capped.grab().toImage() == plain.grab().toImage()
