@@ -5,7 +5,6 @@ native, prefill           the text given so far as the beginning of the answer: 
 instruct                  the text as an answer of its own, and a request for the rest: joined by `splice`, degraded
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -22,8 +21,7 @@ INSTRUCTION: Final = (
 ANCHOR_TOKENS: Final = 64  # room for the repeated words, beside what the client allows
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What one attempt is asked; `splice` joins its text to what was given, if it was only instructed to go on."""
 
     request: Request

@@ -26,7 +26,9 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
 
 def as_one(texts: Sequence[str]) -> TextDelta:
     """Pieces of text for somebody who is told the whole answer; it counts as many tokens as they do."""
-    tokens = sum(max(1, len(text) // CHARS_PER_TOKEN) for text in texts)
+    tokens = 0
+    for text in texts:
+        tokens += len(text) // CHARS_PER_TOKEN or 1
     return TextDelta(text="".join(texts), tokens=tokens)
 
 

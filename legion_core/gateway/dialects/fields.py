@@ -30,6 +30,7 @@ Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 TopK = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 T = TypeVar("T")
+_PINNING: Final = frozenset({"x-legion-tier", "x-legion-instance", "x-legion-model"})
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLANK: Final = b" \t\r\n"
 _WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
@@ -146,7 +147,10 @@ def require(held: bool, field: str, what: str, *, hint: str = "") -> None:
 
 def pins(model: str, headers: Mapping[str, str]) -> Pins:
     """The route the body and the `x-legion-*` headers insist on; headers win over the body's model."""
-    wish = headers.get("x-legion-model", "").strip() or model.strip()
+    wish = model.strip()
+    if _PINNING.isdisjoint(headers):
+        return Pins(model=None if wish.lower() in FREE_CHOICE else wish)
+    wish = headers.get("x-legion-model", "").strip() or wish
     word = headers.get("x-legion-tier", "").strip().lower()
     try:
         tier = Tier.parse(word) if word else None

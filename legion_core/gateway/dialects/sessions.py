@@ -21,6 +21,7 @@ HEADERS: Final = (
     "x-session-affinity",
 )
 NAME_MAX: Final = 128
+_NAMES: Final = frozenset(HEADERS)
 _OF_CLAUDE_CODE = re.compile(r"_session_([0-9A-Za-z-]{8,64})\Z")
 
 
@@ -38,7 +39,7 @@ _user_id = msgspec.json.Decoder(_UserId)
 
 def session(headers: Mapping[str, str], metadata: bytes = b"") -> str:
     """The session's name, empty where none is given; `metadata` is the JSON of a Messages request's field."""
-    for header in HEADERS:
+    for header in () if _NAMES.isdisjoint(headers) else HEADERS:
         if (name := headers.get(header, "").strip()) and len(name) <= NAME_MAX and name.isprintable():
             return name
     return _of_metadata(metadata) if metadata else ""

@@ -10,7 +10,6 @@ probe, and because the verdict of an attempt begun before the circuit last chang
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -207,8 +206,7 @@ def after_error(circuit: Circuit, error: LegionError | None, now_s: float, chanc
             return circuit.released()
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """The right to send one attempt to an instance; goes back exactly once, by `Health.end`."""
 
     instance: str

@@ -139,8 +139,7 @@ class Client(Protocol):
 Streaming = Callable[[Client], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
+class Streamed(msgspec.Struct, frozen=True):
     """An answer that writes itself while the client listens."""
 
     write: Streaming

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from legion_core.api.types import Request, StreamEvent
 from legion_core.gateway.answer import Answer
@@ -19,12 +20,11 @@ from legion_core.surfaces.rest.calls import Call, Client, Desk, Headers
 KEY_MAX: Final = 200
 RETRIES: Final = "x-stainless-retry-count"  # sent by the labs' own libraries with each request, from 0
 # Programs that say who they are and are known to ask again without saying so.
-ASK_AGAIN: Final = (RETRIES, "originator")
+ASK_AGAIN: Final = frozenset({RETRIES, "originator"})
 ROUTING: Final = "x-legion-"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One answer's events. `request` is the one that is answered: an earlier one, where this one joined it."""
 
     desk: Desk
@@ -48,7 +48,7 @@ def shared(desk: Desk, call: Call, request: Request) -> Source:
     this is a retry or if nobody listens to the first any more. Two equal questions at once stay two.
     """
     named = call.headers.get("idempotency-key")
-    if named is None and not any(header in call.headers for header in ASK_AGAIN):
+    if named is None and ASK_AGAIN.isdisjoint(call.headers):
         return Source(desk, call, request)
     if named is not None and not (named.isascii() and named.isprintable() and 0 < len(named) <= KEY_MAX):
         raise InvalidInput(f"Idempotency-Key must be 1 to {KEY_MAX} printable ASCII characters.")

@@ -238,6 +238,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         head = head_of(self.headers, self._head)
         self._head = head if self._field_bytes <= KEPT_HEAD_BYTES_MAX else None
+        self.server_state.default_headers = [(b"date", self._door.date())]
+        self._disarm()
+        super().on_headers_complete()
         ours = {
             TARGET: self.url,
             HEAD: head,
@@ -245,14 +248,10 @@ class BoundedProtocol(HttpToolsProtocol):
             WATCH: self._watch,
             FLOW: self.flow,
         }
-        self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        self.server_state.default_headers = [(b"date", self._door.date())]
-        self._disarm()
-        super().on_headers_complete()
         if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
             way_out = HeldHead(self.cycle, self.loop)
-            short = {PUSH: partial(_push, self.cycle), ANSWER: partial(_answer, self.cycle, way_out)}
-            self.scope.update(short)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            ours |= {PUSH: partial(_push, self.cycle), ANSWER: partial(_answer, self.cycle, way_out)}
+        self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]  # before its task's first step
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn does. Scope and cycle hold each other: parted, a request's body is freed with its answer."""
