@@ -36,8 +36,8 @@ def matches(row: SettingRow, query: str) -> bool:
 
 
 def is_changed(row: SettingRow) -> bool:
-    """Whether the value is another than the default."""
-    return row.value != row.default
+    """Whether somebody set it to another value than the default; the environment's values are not set here."""
+    return row.value != row.default and not row.from_environment
 
 
 class SettingsViewModel(QObject):

@@ -43,6 +43,21 @@ class FallLike(Protocol):
     def spoken(self) -> str: ...
 
 
+Span = tuple[float, float, float]
+"""Where a bar begins and ends, as shares of the axis, and the px its note takes with the air around it."""
+
+
+def reserve(width: float, spans: Sequence[Span], *, is_before: bool = True) -> float:
+    """How much shorter than `width` an axis is drawn so that every note stands whole after its bar, or before it."""
+    needed = 0.0
+    for start, end, wanted in spans:
+        after, before = width * (1 - min(1.0, end)), width * start if is_before else 0.0
+        if wanted > max(after, before) and end > 0:
+            # After a bar there is what the axis leaves and what it is shortened by.
+            needed = max(needed, (wanted - after) / min(1.0, end))
+    return min(needed, width / 2)
+
+
 class WaterfallView(QWidget):
     """Painted. Rows with a key can be clicked, or walked by arrows and opened by Enter."""
 
@@ -76,8 +91,9 @@ class WaterfallView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        height, label = look().px(ROW), look().px(LABEL)
+        height, label = look().px(ROW), self._label_width()
         axis = QRectF(label, 0, self.width() - label - 1, height * len(self._rows))
+        axis.setWidth(axis.width() - self._reserve(axis.width()))
         for at, row in enumerate(self._rows):
             if row.key and row.key == self._current:
                 rounded(painter, QRectF(-4, at * height, self.width() + 8, height), 3, fill="bg.selected")
@@ -95,6 +111,21 @@ class WaterfallView(QWidget):
             focus_ring(painter, ring, 3, inside=True)
         painter.end()
 
+    def _reserve(self, width: float) -> float:
+        metrics, spans = look().metrics("small"), list[Span]()
+        for row in self._rows:
+            if row.parts and row.note:
+                start = min(part.start_s for part in row.parts) / self._total_s
+                end = max(part.end_s for part in row.parts) / self._total_s
+                wanted = metrics.horizontalAdvance(row.note) + 10 + (11 if row.is_failed else 0)
+                spans.append((start, end, wanted))
+        return reserve(width, spans)
+
+    def _label_width(self) -> float:
+        metrics = look().metrics("small")
+        widest = max((metrics.horizontalAdvance(row.label) for row in self._rows), default=0.0)
+        return max(look().px(LABEL), min(widest + 10, 0.4 * self.width()))
+
     def _paint_row(self, painter: QPainter, row: FallLike, top: float, height: float, axis: QRectF) -> None:
         label = QRectF(0, top, axis.left() - 8, height)
         text(painter, label, row.label, "small", "err.text" if row.is_failed else "text.secondary")
@@ -110,14 +141,14 @@ class WaterfallView(QWidget):
             left, right = min(left, start), max(right, start + wide)
         if row.is_failed:
             x = right + 5
-            if x + 9 < axis.right():
+            if x + 9 < self.width():
                 painter.setPen(QPen(look().colour("err.mark"), 1.6))
                 painter.drawLine(QPointF(x, y + 4), QPointF(x + 6, y + 10))
                 painter.drawLine(QPointF(x + 6, y + 4), QPointF(x, y + 10))
                 right = x + 6
         ink = "err.text" if row.is_failed else "text.secondary"
         wanted = look().metrics("small").horizontalAdvance(row.note) + 2
-        after, before = axis.right() - right - 6, left - axis.left() - 6
+        after, before = self.width() - 1 - right - 6, left - axis.left() - 6
         if wanted <= after or after >= before:
             text(painter, QRectF(right + 6, top, max(0.0, after), height), row.note, "small", ink)
         else:

@@ -132,8 +132,11 @@ class ActivityPage(PageFrame):
         many = f"{wording.count(activity.count)}{' newest' if activity.is_cut else ''}"
         self.count.setText(f"{many} {'line' if activity.count == 1 else 'lines'}" if activity.count else "")
         is_empty = activity.is_loaded and not activity.count
+        had_focus = self.table.hasFocus()
         self.table.setVisible(not is_empty)
         self.empty.setVisible(is_empty)
+        if had_focus and is_empty:
+            self.take_focus()  # else Qt takes it to whatever comes next
         self.empty.show_case(activity.problem, is_filtered=not activity.filter.is_empty)
         self.export_button.setEnabled(bool(activity.count))
         self.export_button.setToolTip(

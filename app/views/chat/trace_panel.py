@@ -16,6 +16,7 @@ from app.viewmodels.trace import Bar, Out, Trace
 from app.views.painted import KeyValues
 from app.views.parts import ElidedLabel, Head, button, column, fill, frame, icon_button, label, line, row
 from app.widgets.flow import FlowLayout
+from app.widgets.waterfall import reserve
 
 LABEL_WIDTH, BAR_ROW, BAR_HEIGHT = 88, 24, 14
 
@@ -50,6 +51,7 @@ class Attempts(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         height = look().px(BAR_ROW)
         axis = QRectF(LABEL_WIDTH, 0, self.width() - LABEL_WIDTH - 2, height * len(self._bars))
+        axis.setWidth(axis.width() - self._reserve(axis.width()))
         painter.setPen(QPen(look().colour("line.normal"), 1))
         for part in range(4):
             x = round(axis.left() + axis.width() * part / 3) + 0.5
@@ -63,6 +65,22 @@ class Attempts(QWidget):
             align=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
         )  # fmt: skip
         painter.end()
+
+    def _reserve(self, width: float) -> float:
+        metrics, total_s = look().metrics("small"), self._total_s
+        return reserve(
+            width,
+            [
+                (
+                    bar.start_s / total_s,
+                    (bar.start_s + bar.wait_s + bar.stream_s) / total_s,
+                    metrics.horizontalAdvance(bar.note) + 22,
+                )
+                for bar in self._bars
+                if bar.note
+            ],
+            is_before=False,
+        )
 
     def _paint_bar(self, painter: QPainter, bar: Bar, top: float, height: float, axis: QRectF) -> None:
         text(painter, QRectF(0, top, LABEL_WIDTH - 8, height), bar.label, "small", "text.secondary")
@@ -93,8 +111,6 @@ class Attempts(QWidget):
             painter.drawLine(QPointF(x, y + 3), QPointF(x + 8, y + 11))
             painter.drawLine(QPointF(x + 8, y + 3), QPointF(x, y + 11))
             room = QRectF(x + 14, top, max(0.0, self.width() - x - 14), height)
-            if room.width() < 60:
-                room = QRectF(axis.left(), top, max(0.0, left - axis.left() - 6), height)
             text(painter, room, bar.note, "small", "err.text")
 
 

@@ -173,9 +173,12 @@ class SchedulesPage(PageFrame):
             parts.append(f"next {until_words(soonest, now)}")
         self.count.set_words(", ".join(parts))
         is_empty = schedules.is_loaded and not lines
+        had_focus = self.list.hasFocus()
         for part in (self.head, self.list):
             part.setVisible(not is_empty)
         self.empty.setVisible(is_empty)
+        if had_focus and is_empty:
+            self.take_focus()  # else Qt takes it to whatever comes next, which closes the inspector
         self._fit_list()
         if not self._minute.isActive():
             self._wait_minute()

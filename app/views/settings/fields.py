@@ -64,7 +64,7 @@ class FieldRow(FormRow):
             return
         self._put(found.value)
         self.set_fault(self._settings.errors.get(self.key, ""))
-        self.set_changed(is_changed(found) and not found.from_environment)
+        self.set_changed(is_changed(found))
 
     def pulse(self, *, animated: bool = True) -> None:
         """Glow once, so that the eye finds it."""

@@ -285,6 +285,8 @@ def test_an_empty_list_says_what_will_stand_there(person: Person) -> None:
     assert page.table.isHidden()
     assert not page.export_button.isEnabled()
     assert page.empty.start_button.isVisible()
+    # Not what comes next in the order of tabs, which closes the inspector.
+    assert person.focused is page.filters.field.line
 
 
 def test_the_figures_are_told_in_words(person: Person) -> None:

@@ -76,7 +76,8 @@ def test_the_form_shows_the_next_times_and_what_the_clocks_do(person: Person) ->
 def test_a_new_schedule_is_made_with_the_keyboard_alone(person: Person) -> None:
     page = schedules_page(person)
     assert page.empty.isVisible()
-    page.run("new")
+    assert person.focused is page.empty.new_button
+    person.press("Return")
     assert person.focused.objectName() == "schedules.name"
     assert not page.panel.save_button.isEnabled()
     person.type("morning-look")

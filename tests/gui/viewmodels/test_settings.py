@@ -1,6 +1,7 @@
+import msgspec
 import pytest
 
-from app.viewmodels.settings import SettingsViewModel
+from app.viewmodels.settings import SettingsViewModel, is_changed
 from tests.gui.conftest import Stage
 
 
@@ -81,3 +82,10 @@ def test_secrets_go_in_and_only_names_come_out(stage: Stage, settings: SettingsV
     assert settings.secret_backend == "keyring"
     settings.remove_secret("mine")
     assert settings.secret_names == ("provider-openai-main",)
+
+
+def test_what_the_environment_says_was_not_changed_here(settings: SettingsViewModel) -> None:
+    row = settings.rows[0]
+    other = msgspec.structs.replace(row, value="elsewhere", default="here")
+    assert is_changed(other)
+    assert not is_changed(msgspec.structs.replace(other, from_environment="LEGION_PORT"))
