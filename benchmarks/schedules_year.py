@@ -73,6 +73,10 @@ class SharedClock:
         """See `Clock`."""
         return START + timedelta(seconds=self.read()[0])
 
+    def unix_s(self) -> float:
+        """See `Clock`."""
+        return self.utc_now().timestamp()
+
 
 class Effects:
     """The runner: writes a row together with the task's end."""

@@ -47,7 +47,7 @@ class LoopAlarm:
         """See `Alarm`."""
         self._cancel()
         if utc_ms and not self._is_closed:
-            wait_s = utc_ms / 1000 - self._clock.utc_now().timestamp()
+            wait_s = utc_ms / 1000 - self._clock.unix_s()
             self._timer = asyncio.get_running_loop().call_later(
                 min(max(0.0, wait_s), self._look_s), self._ring
             )

@@ -237,7 +237,7 @@ class Failover:
         now_s = self._clock.monotonic_s()
         trial = _Trial(lane, ticket, len(self.attempts) + 1, self._clock.utc_now(), now_s)
         if self._traffic is not None:
-            self._traffic.began(self._request, lane, trial.number)
+            self._traffic.began(self._request, lane, trial.number, (trial.at, now_s))
         return trial
 
     def _patience(self, lane: Lane) -> Patience:

@@ -5,6 +5,7 @@ The router does not ask this; the window's ladder and `GET /api/v1/routes/ladder
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
 from legion_core.gateway.types import Lane, Request
 from legion_core.kernel.events import Event, EventBus
@@ -52,9 +53,11 @@ class Traffic:
         """How many attempts run at each instance; an instance without any is not there."""
         return self._counts
 
-    def began(self, request: Request, lane: Lane, number: int) -> None:
-        """Attempt `number` of `request` starts at `lane`."""
-        at_utc, at_mono_s = self._bus.stamp()
+    def began(
+        self, request: Request, lane: Lane, number: int, at: tuple[datetime, float] | None = None
+    ) -> None:
+        """Attempt `number` of `request` starts at `lane`, now or `at` the bus's two times."""
+        at_utc, at_mono_s = at or self._bus.stamp()
         told = AttemptBegan(
             at_utc=at_utc,
             at_mono_s=at_mono_s,

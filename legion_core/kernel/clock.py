@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings that must never be mixed: intervals and dates."""
+    """Readings that must never be mixed: intervals and dates."""
 
     def monotonic_s(self) -> float:
         """Seconds on a clock that never steps; only differences mean anything."""
@@ -14,6 +14,10 @@ class Clock(Protocol):
 
     def utc_now(self) -> datetime:
         """The date and time to store and to show, timezone-aware UTC."""
+        ...
+
+    def unix_s(self) -> float:
+        """The same as seconds since 1970."""
         ...
 
 
@@ -27,6 +31,10 @@ class SystemClock:
     def utc_now(self) -> datetime:
         """See `Clock`."""
         return datetime.now(UTC)
+
+    def unix_s(self) -> float:
+        """See `Clock`."""
+        return time.time()
 
 
 def iso(moment: datetime) -> str:

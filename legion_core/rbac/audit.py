@@ -336,7 +336,7 @@ class AuditLog:
             return None
 
     def _now_us(self) -> int:
-        return int(self._clock.utc_now().timestamp() * 1_000_000)
+        return int(self._clock.unix_s() * 1_000_000)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

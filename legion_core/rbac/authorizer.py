@@ -175,7 +175,7 @@ class PolicyAuthorizer:
         return verdict
 
     def _now_ms(self) -> float:
-        return self._clock.utc_now().timestamp() * 1000
+        return self._clock.unix_s() * 1000
 
 
 def principal_of(token: Token) -> Principal:

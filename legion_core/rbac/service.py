@@ -393,7 +393,7 @@ class Rbac:
         return Note(kind=kind, who=who.name, path=what, action=kind.rpartition(".")[2], detail=detail)
 
     def _now_ms(self) -> int:
-        return int(self._clock.utc_now().timestamp() * 1000)
+        return int(self._clock.unix_s() * 1000)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

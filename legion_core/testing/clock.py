@@ -29,6 +29,10 @@ class SimClock:
         """See `Clock`."""
         return self._start_utc + timedelta(seconds=self.monotonic_s() + self._skew_s)
 
+    def unix_s(self) -> float:
+        """See `Clock`."""
+        return self.utc_now().timestamp()
+
     def advance(self, by_s: float) -> None:
         """Let time pass; never backwards."""
         assert by_s >= 0, "time does not run backwards; `step_date` moves the date alone"

@@ -76,6 +76,9 @@ class FakeClock:
     def utc_now(self) -> datetime:
         return self.now
 
+    def unix_s(self) -> float:
+        return self.now.timestamp()
+
 
 class FakeChat:
     def __init__(self, bus: EventBus, clock: FakeClock) -> None:

@@ -156,7 +156,7 @@ class OutboundHooks:
         from legion_core.kernel.errors import Refused, Unavailable
 
         content = msgspec.json.encode(body)
-        at_s = int(self._clock.utc_now().timestamp())
+        at_s = int(self._clock.unix_s())
         headers = sign(await self._secret(secret), context.key(), at_s, content)
         sent = {"Content-Type": "application/json", **headers}
         answer = await self._http.post(context, url, body=content.decode(), headers=sent, timeout_s=timeout_s)

@@ -304,7 +304,7 @@ class Curation:
             await self._feed(live, messages)
             live.curator.idle()  # nobody's cache holds it
             live.heads = heads
-            live.marks = (Mark(len(heads), self._clock.utc_now().timestamp(), is_idle=True),)
+            live.marks = (Mark(len(heads), self._clock.unix_s(), is_idle=True),)
             kept = await self._save(self._remember(live))
         self._tell(kept)
 
@@ -326,7 +326,7 @@ class Curation:
                 live = await self._fed_for(curated)
                 if live is None:
                     return
-                fed, at_s = len(live.heads), self._clock.utc_now().timestamp()
+                fed, at_s = len(live.heads), self._clock.unix_s()
                 await self._feed(live, curated.messages[fed:])
                 entering = entering_tokens(curated.request)
                 live.curator.view(entering)
@@ -375,7 +375,7 @@ class Curation:
             # Noted even where nothing was edited: the curator knows now that the cache is cold.
             live.marks = (
                 *live.marks,
-                Mark(len(live.heads), self._clock.utc_now().timestamp(), is_idle=True),
+                Mark(len(live.heads), self._clock.unix_s(), is_idle=True),
             )
             if not view.edits:
                 return
@@ -472,7 +472,7 @@ class Curation:
                 )
             if not live.curator.keep(ids):
                 raise NotFound("There is no such message in what was curated.")
-            live.marks = (*live.marks, Mark(kept.fed, self._clock.utc_now().timestamp(), ids))
+            live.marks = (*live.marks, Mark(kept.fed, self._clock.unix_s(), ids))
             saved = await self._save(self._remember(live))
         self._tell(saved)
 

@@ -234,7 +234,7 @@ class OpenAIChat:
 
     def render(self, answer: WholeAnswer) -> bytes:
         """See `Dialect`; raises what an answer that ended in an error failed with."""
-        return render_answer(answer, created_s=int(self._clock.utc_now().timestamp()))
+        return render_answer(answer, created_s=int(self._clock.unix_s()))
 
     def writer(self, request: Request, *, created_s: int) -> StreamWriter:
         """See `Dialect`."""

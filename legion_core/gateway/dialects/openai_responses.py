@@ -209,7 +209,7 @@ class Exchange:
 
     def render(self, answer: WholeAnswer) -> bytes:
         """See `Dialect`; raises what an answer that ended in an error failed with."""
-        created_s = int(self._dialect.clock.utc_now().timestamp())
+        created_s = int(self._dialect.clock.unix_s())
         body = whole_response(answer, self._request, created_s=created_s)
         self._keep(said_blocks(answer), body)
         return body

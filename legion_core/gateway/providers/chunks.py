@@ -165,8 +165,9 @@ class Chunks(Generic[E]):
         if chunks is None:
             self._read_plain = None
             return ()
-        for _ in range(count):
-            self._events.popleft()
+        left = list(islice(self._events, count, None))
+        self._events.clear()
+        self._events.extend(left)
         return chunks
 
     def pass_on(self, take: Take) -> None:

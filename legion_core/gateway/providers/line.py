@@ -142,6 +142,7 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Which is the end of an answer that named no length, and a failure in the middle of any other."""
         self._is_gone = True
+        self._disarm()
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         if self._is_busy and not self._is_whole:
@@ -281,9 +282,6 @@ class Line(asyncio.Protocol):
         self._is_busy = False
         self._pieces.clear()
         self._parser = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if not self._is_reading and self._transport is not None and not self._is_gone:
             self._is_reading = True
             self._transport.resume_reading()
@@ -317,18 +315,23 @@ class Line(asyncio.Protocol):
             raise self._error
 
     async def _wait(self, until_s: float) -> None:
-        """Until something came or `until_s`; one timer serves many waits, as most end long before it."""
+        """Until something came or `until_s`; one timer serves the waits of many answers, as most end long before it."""
         self._until_s = until_s
         if self._timer is None:
             self._timer = self._loop.call_at(until_s, self._look)
         elif until_s < self._timer.when():
-            self._timer.cancel()
+            self._disarm()
             self._timer = self._loop.call_at(until_s, self._look)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _look(self) -> None:
         self._timer = None
@@ -350,6 +353,7 @@ class Line(asyncio.Protocol):
 
     def _drop(self) -> None:
         self._is_gone = True
+        self._disarm()
         if self._transport is not None:
             self._transport.abort()
 

@@ -9,7 +9,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Callable, Sequence
-from email.utils import format_datetime
+from email.utils import formatdate
 from functools import partial
 from typing import NoReturn, cast
 
@@ -68,10 +68,9 @@ class Door:
 
     def date(self) -> bytes:
         """The Date header's value now: uvicorn's own is set by a timer that we do not run."""
-        now = self._clock.utc_now()
-        second = int(now.timestamp())
+        second = int(self._clock.unix_s())
         if self._dated[0] != second:
-            self._dated = second, format_datetime(now, usegmt=True).encode()
+            self._dated = second, formatdate(second, usegmt=True).encode()
         return self._dated[1]
 
 

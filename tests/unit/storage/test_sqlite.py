@@ -361,6 +361,9 @@ class HastyClock:
     def utc_now(self) -> datetime:
         return datetime(2025, 1, 1, tzinfo=UTC)
 
+    def unix_s(self) -> float:
+        return self.utc_now().timestamp()
+
 
 def test_a_file_locked_by_another_program_is_waited_for_thirty_seconds_then_said(tmp_path: Path) -> None:
     path = tmp_path / "j.db"

@@ -120,7 +120,7 @@ def _whole(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
 def _streaming(desk: Desk, dialect: Dialect, source: Source) -> Streaming:
     async def write(client: Client) -> None:
         request = source.request
-        writer = dialect.writer(request, created_s=int(desk.clock.utc_now().timestamp()))
+        writer = dialect.writer(request, created_s=int(desk.clock.unix_s()))
         opening = Opening(desk, client, dialect.media_type, request.id, writer)
         try:
             async with source.listen(Written(client, writer)) as events:
