@@ -28,7 +28,7 @@ class ApiTab(QWidget):
         intro = label(
             "Any program that speaks one of these protocols can ask the models of this workbench. The model "
             "“auto” lets the router choose. Each program should have a key of its own: Settings, or "
-            "`legion token create`.",
+            "“legion token create”.",
             "small", "secondary", wraps=True,
         )  # fmt: skip
         layout.addWidget(intro)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.theme.apply import look
 from app.theme.paint import PillTone
 from app.viewmodels import wording
 from app.viewmodels.access import PRESET_WORDS, SPANS, AccessViewModel, who_may
@@ -50,6 +51,8 @@ class AccessSection(QWidget):
         self.secret.setAccessibleName("The token, shown this once")
         self.secret.setToolTip("The token, shown this once")
         self.secret.setReadOnly(True)
+        self._restyle()
+        look().theme_changed.connect(self._restyle)
         buttons = row(spacing=6)
         copy = button("Copy", "access.copy", self._copy, icon="copy", kind="primary", small=True)
         done = button(
@@ -113,6 +116,9 @@ class AccessSection(QWidget):
             self._access.remove()
 
     # Showing
+
+    def _restyle(self) -> None:
+        self.secret.setFont(look().font("codeSmall"))  # where l, I and 1 differ
 
     def refresh(self) -> None:
         """As it is now."""

@@ -366,11 +366,16 @@ class SettingsPage(PageFrame):
         body = self.area.widget()
         if body is None or self._settings.query:
             return
-        top = self.area.verticalScrollBar().value() + 40
-        current = ""
-        for name, section in self._sections.items():
-            if section.mapTo(body, section.rect().topLeft()).y() <= top:
-                current = name
+        bar = self.area.verticalScrollBar()
+        tops = {
+            name: section.mapTo(body, section.rect().topLeft()).y()
+            for name, section in self._sections.items()
+        }
+        passed = [name for name, top in tops.items() if top <= bar.value() + 40]
+        current = passed[-1] if passed else ""
+        # At the end a short section cannot come to the top: the one that was asked for counts, if it is seen.
+        if bar.value() == bar.maximum() and tops.get(self._wanted, -1) >= bar.value():
+            current = self._wanted
         if current and current != self.head_title.text():
             self.head_title.setText(current)
 

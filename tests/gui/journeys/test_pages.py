@@ -459,3 +459,13 @@ def test_every_state_of_a_process_has_its_pill_and_icon(state: str) -> None:
     from app.views.models.page import PROCESS_PILLS
 
     assert resource_path("icons", f"{PROCESS_PILLS[state][2]}.svg").is_file()
+
+
+def test_the_head_of_the_settings_names_the_group_that_was_chosen_also_the_last(person: Person) -> None:
+    """The last group is short: it cannot be scrolled to the top."""
+    person.press("Ctrl+,")
+    page: Any = person.window.current
+    for name in (*page.groups.names, page.groups.names[0]):
+        page.list.setCurrentIndex(page.groups.index(page.groups.names.index(name)))
+        person.settle()
+        assert page.head_title.text() == name
