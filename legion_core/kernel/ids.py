@@ -9,6 +9,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case:
 # Two characters for ten bits at once, and one of chance for each byte of it.
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _BY_CHANCE = (_ALPHABET * 8).encode()
+_AS_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # of Python's base 32
 
 
 class Rng(Protocol):
@@ -41,29 +42,22 @@ class Ids:
     def __init__(self, clock: Clock, rng: Rng) -> None:
         self._clock = clock
         self._rng = rng
-        self._second = -1  # of 1024 ms
-        self._time = ""  # its eight characters
+        self._stamp = -1  # milliseconds
         self._last = ""
 
     def new(self, prefix: str = "") -> str:
         """A fresh id such as `msg_01j9…`; `prefix` names the kind of thing."""
-        second, milliseconds = divmod(int(self._clock.unix_s() * 1000), 1024)
-        if second != self._second:
-            self._second, self._time = second, _written(second, 8)
-        text = self._time + _PAIRS[milliseconds] + self._rng.randbytes(16).translate(_BY_CHANCE).decode()
+        stamp, text = int(self._clock.unix_s() * 1000), ""
+        if stamp > self._stamp:
+            self._stamp = stamp
+            text = _written(stamp, 10) + self._rng.randbytes(16).translate(_BY_CHANCE).decode()
         # A clock that stands still or steps back must not give an earlier id than the one before it.
         if text <= self._last:
-            text = _written(_read(self._last) + 1 + self._rng.getrandbits(32), 26)
+            after = int(self._last.translate(_AS_DIGITS), 32) + 1 + self._rng.getrandbits(32)
+            text = _written(after, 26)
         self._last = text
         return f"{prefix}_{text}" if prefix else text
 
 
 def _written(value: int, width: int) -> str:
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(5 * width - 10, -1, -10)])
-
-
-def _read(text: str) -> int:
-    value = 0
-    for char in text:
-        value = value << 5 | _ALPHABET.index(char)
-    return value
