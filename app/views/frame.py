@@ -7,10 +7,10 @@ by their command and close with it, with Escape, or when the main area is used.
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSplitter, QWidget
 
 from app.theme.apply import look
-from app.views.parts import frame, row
+from app.views.parts import bind, frame, icon_button, row
 
 INSPECTOR_WIDTH, SIDE_WIDTH = 312, 256
 SIDE_MIN, SIDE_MAX = 200, 420
@@ -60,6 +60,10 @@ class PageFrame(QWidget):
         self._wants_inspector = False
         self._overlay_side = False
         self._overlay_inspector = False
+        self._offers_inspector = True
+        self._opener = main.findChild(QPushButton, _opener_name(page))
+        if self._opener is not None:
+            self._opener.clicked.connect(bind(self.show_inspector))
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setObjectName(f"{page}.panes")
         self.splitter.setChildrenCollapsible(False)
@@ -106,8 +110,9 @@ class PageFrame(QWidget):
         self._arrange()
 
     def toggle_inspector(self) -> None:
-        """Show or hide the inspector."""
-        self.show_inspector(not self.is_inspector_shown)
+        """Show or hide the inspector, where there is one."""
+        if self._offers_inspector:
+            self.show_inspector(not self.is_inspector_shown)
 
     def show_inspector(self, is_shown: bool = True) -> None:
         """Show the inspector, over the main area where there is no room beside it."""
@@ -115,6 +120,12 @@ class PageFrame(QWidget):
             self._overlay_inspector = is_shown
         else:
             self._wants_inspector = is_shown
+        self._arrange()
+
+    def offer_inspector(self, is_offered: bool) -> None:
+        """Whether what is shown now has an inspector at all; what the person wants is kept for when it has."""
+        self._offers_inspector = is_offered
+        self._overlay_inspector = self._overlay_inspector and is_offered
         self._arrange()
 
     def close_overlays(self) -> bool:
@@ -175,10 +186,12 @@ class PageFrame(QWidget):
             self._place(
                 self.inspector,
                 folds=self._folds_inspector,
-                wanted=self._wants_inspector,
-                over=self._overlay_inspector,
+                wanted=self._wants_inspector and self._offers_inspector,
+                over=self._overlay_inspector and self._offers_inspector,
                 at=last,
             )
+        if self._opener is not None:
+            self._opener.setVisible(self._offers_inspector and not self.is_inspector_shown)
         if not self._folds_side:
             self._overlay_side = False
         if not self._folds_inspector:
@@ -227,6 +240,17 @@ class PageFrame(QWidget):
         if event.key() == Qt.Key.Key_Escape and self.close_overlays():
             return
         super().keyPressEvent(event)
+
+
+def opener(page: str) -> QPushButton:
+    """The button in a page's head that brings its inspector back; the frame shows it only while there is none."""
+    made = icon_button("panel-right", _opener_name(page), "Show the inspector", keys="Ctrl I")
+    made.hide()
+    return made
+
+
+def _opener_name(page: str) -> str:
+    return f"{page}.showInspector"
 
 
 def inspector_width() -> int:

@@ -14,7 +14,7 @@ from app.views.connect.inspector import RightsPanel
 from app.views.connect.network import NetworkTab
 from app.views.connect.serve import ServeTab
 from app.views.connect.use import UseTab
-from app.views.frame import PageFrame
+from app.views.frame import PageFrame, opener
 from app.views.parts import Head, column, focus_quietly, frame, label
 from app.views.services import Services
 from app.views.tabs import Tabs
@@ -58,6 +58,7 @@ class ConnectPage(PageFrame):
             None,
             label("MCP server", "small", "secondary"),
             self.server,
+            opener("connect"),
         )
         layout.addWidget(head)
         self.serve = ServeTab(self.connect_model)
@@ -98,8 +99,7 @@ class ConnectPage(PageFrame):
     def _show_tab(self, key: str) -> None:
         self.stack.setCurrentIndex([name for name, _ in TABS].index(key))
         if getattr(self, "inspector", None) is not None:
-            self._wants_inspector = key == "serve"
-            self._arrange()
+            self.offer_inspector(key == "serve")
 
     def _show_server(self) -> None:
         self.server.setChecked(not self.connect_model.is_paused)

@@ -15,7 +15,7 @@ from app.viewmodels.chat import ChatViewModel
 from app.viewmodels.models import FIT_WORDS, estimate, hardware_words, process_words
 from app.viewmodels.providers import circuit_pill
 from app.views.about import ask_private_download, ask_remove_model, ask_remove_provider
-from app.views.frame import PageFrame
+from app.views.frame import PageFrame, opener
 from app.views.models.downloads import Downloads
 from app.views.models.found import FoundServers
 from app.views.models.inspector import ModelInspector
@@ -142,6 +142,7 @@ class ModelsPage(PageFrame):
             self.find_button,
             self.add_button,
             self.check_button,
+            opener("models"),
         )
         layout.addWidget(self._head)
         self.stack = QStackedWidget()
@@ -243,8 +244,7 @@ class ModelsPage(PageFrame):
         if key == "providers" and not self._services.providers.has_looked:
             self._services.providers.find()
         if self.inspector is not None:
-            self._wants_inspector = key != "engines"
-            self._arrange()
+            self.offer_inspector(key != "engines")
 
     def _show_models(self) -> None:
         models = self._services.models

@@ -13,7 +13,7 @@ from app.viewmodels.routing import RoutingViewModel
 from app.viewmodels.routing_cards import Card
 from app.viewmodels.routing_simulator import SimulatorViewModel
 from app.viewmodels.routing_spend import SpendViewModel
-from app.views.frame import PageFrame
+from app.views.frame import PageFrame, opener
 from app.views.parts import (
     ElidedLabel,
     Head,
@@ -105,7 +105,7 @@ class RoutingPage(PageFrame):
             "Try a route", "routing.try", self._try, icon="flask-conical",
             tip="What would happen to a text; nothing is sent",
         )  # fmt: skip
-        head.add(label("Routing", "heading"), 8, self.tabs, None, self.calm, self.trial)
+        head.add(label("Routing", "heading"), 8, self.tabs, None, self.calm, self.trial, opener("routing"))
         layout.addWidget(head)
         self.stack = QStackedWidget()
         layout.addWidget(self.stack, 1)
@@ -176,8 +176,7 @@ class RoutingPage(PageFrame):
         self.calm.setVisible(key == "ladder")
         self.trial.setVisible(key == "ladder")
         if self.inspector is not None:
-            self._wants_inspector = key == "ladder"
-            self._arrange()
+            self.offer_inspector(key == "ladder")
         self._watch()
 
     def _show_ladder(self) -> None:

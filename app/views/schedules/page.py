@@ -15,7 +15,7 @@ from app.viewmodels.schedule_words import moment_words, run_pill, until_words, w
 from app.viewmodels.schedules import SchedulesViewModel
 from app.views.columns import Captions
 from app.views.emptiness import EmptyState
-from app.views.frame import PageFrame
+from app.views.frame import PageFrame, opener
 from app.views.parts import (
     ElidedLabel,
     Head,
@@ -91,7 +91,9 @@ class SchedulesPage(PageFrame):
         self.zones.setObjectName("schedules.zones")
         self.zones.changed.connect(taking(str, lambda key: self.schedules.set_utc(key == "utc")))
         self.new_button = button("New schedule", "schedules.new", self.begin, icon="plus", kind="primary")
-        head.add(label("Schedules", "heading"), self.count, None, self.zones, self.new_button)
+        head.add(
+            label("Schedules", "heading"), self.count, None, self.zones, self.new_button, opener("schedules")
+        )
         layout.addWidget(head)
         self.list = ScheduleList()
         self.head = Captions(COLUMNS, lambda: self.list.viewport().width())

@@ -469,3 +469,32 @@ def test_the_head_of_the_settings_names_the_group_that_was_chosen_also_the_last(
         page.list.setCurrentIndex(page.groups.index(page.groups.names.index(name)))
         person.settle()
         assert page.head_title.text() == name
+
+
+@pytest.mark.parametrize("keys", ["Ctrl+2", "Ctrl+3", "Ctrl+5", "Ctrl+9"])
+def test_an_inspector_that_was_closed_is_brought_back_by_mouse_too(person: Person, keys: str) -> None:
+    person.press(keys)
+    page: Any = person.window.current
+    opener = person.find(f"{page.page}.showInspector")
+    assert page.is_inspector_shown
+    assert not opener.isVisible()
+    page.toggle_inspector()
+    assert opener.isVisible()
+    opener.click()  # pyright: ignore[reportAttributeAccessIssue]
+    assert page.is_inspector_shown
+    assert not opener.isVisible()
+
+
+def test_a_tab_without_an_inspector_offers_none_and_what_was_wanted_is_kept(person: Person) -> None:
+    person.press("Ctrl+3")
+    page: Any = person.window.current
+    opener = person.find("routing.showInspector")
+    page.tabs.choose("spend")
+    assert not page.is_inspector_shown
+    assert not opener.isVisible()
+    page.tabs.choose("ladder")
+    assert page.is_inspector_shown
+    page.toggle_inspector()
+    page.tabs.choose("spend")
+    page.tabs.choose("ladder")
+    assert not page.is_inspector_shown  # as the person left it
