@@ -57,6 +57,8 @@ from legion_core.gateway.curation.schema import MIGRATIONS as CURATION
 from legion_core.gateway.dialects.table import Dialects
 from legion_core.gateway.inventory import Instance as Served
 from legion_core.gateway.inventory import Inventory
+from legion_core.gateway.learning import MIGRATIONS as LEARNING
+from legion_core.gateway.learning import Learning
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.measures import Measures
@@ -295,6 +297,11 @@ async def _assemble(
         is_spread=lambda: settings.config.routing.spread,
         traffic=traffic,
         curation=(curation := _curation(ground, lambda: settings.config)),
+        learning=(
+            learning := Learning(
+                database, clock, supervisor, inventory.learned, lambda: settings.config.routing.bad_answer_usd
+            )
+        ),
     )
     gateway = Gateway(
         clock,
@@ -318,6 +325,7 @@ async def _assemble(
     models = Models(
         store, shelf, local, inventory, ledger, clock, ids, bus, supervisor, lambda: settings.config.models
     )
+    stack.push_async_callback(learning.aclose)
     stack.push_async_callback(gateway.stop)
     stack.push_async_callback(supervisor.stop)
     begin = _Begin(secrets)
@@ -331,6 +339,7 @@ async def _assemble(
     instances = Instances(clock, inventory, secrets, key_hosts, lambda: settings, models.refresh)
     await instances.configure(loaded.config)
     await gateway.start()
+    supervisor.spawn("remember what was learned", learning.load())
     supervisor.loop("unload idle models", models.unload_when_idle)
     secret_names = SecretNames(secrets, record, key_hosts.forget)
     ops = Ops(
@@ -432,6 +441,7 @@ async def _ground(place: Home, env: Mapping[str, str], stack: AsyncExitStack) ->
             *CONTACTS,
             *CHAT_TOOLS,
             *SPOKEN,
+            *LEARNING,
         ),
         durability=loaded.config.engine.durability,
         clock=clock,

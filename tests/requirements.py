@@ -102,6 +102,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "gateway.escalate-capability", "A capability that a tier lacks escalates to one that has it.", "kept"
     ),
+    Requirement(
+        "gateway.learned-order",
+        "Where a bad answer is said to cost something, a model whose answers were no good comes after the others.",
+        "kept",
+    ),
     Requirement("gateway.circuit-window", "Health counts failures within 300 seconds.", "kept"),
     Requirement("gateway.circuit-trip", "Three failures trip an instance's circuit.", "kept"),
     Requirement(

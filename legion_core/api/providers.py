@@ -153,9 +153,9 @@ class Providers:
         return self._row(name)
 
     def reset(self, name: str) -> ProviderRow:
-        """Close its circuit and forget its failures, a trip and a drain."""
+        """Close its circuit and forget its failures, a trip and a drain, and its answers that were no good."""
         self._inventory.get(name)
-        self._inventory.health.forget(name)
+        self._inventory.reset(name)
         self._tell(name)
         return self._row(name)
 

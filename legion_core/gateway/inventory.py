@@ -10,6 +10,7 @@ from legion_core.gateway.providers.base import ProbeResult, Provider
 from legion_core.gateway.providers.registry import host_of
 from legion_core.gateway.providers.stated import settled
 from legion_core.gateway.routing.health import Circuit, Health
+from legion_core.gateway.routing.learned import Learned
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import Lane, ModelOffer, Price, Tier
@@ -67,6 +68,7 @@ class Inventory:
         self._speed_version = 0
         self._looks: set[asyncio.Task[None]] = set()
         self.speeds = Speeds()
+        self.learned = Learned()
         GATE.watch(self)
 
     def put(self, instance: Instance) -> Provider | None:
@@ -86,9 +88,14 @@ class Inventory:
         del self._instances[name]
         self._providers = {each: known for each, known in self._providers.items() if each != name}
         self._table = None
-        self.health.forget(name)
+        self.reset(name)
         self._on_change(name)
         return instance.provider
+
+    def reset(self, name: str) -> None:
+        """Close the circuit of an instance; forget its failures, and which of its answers were no good."""
+        self.health.forget(name)
+        self.learned.forget(name)
 
     def get(self, name: str) -> Instance:
         """The instance of that name."""
@@ -120,6 +127,7 @@ class Inventory:
                 ),
                 self.speeds,
                 {name: why for name in self._instances if (why := self.why_closed(name))},
+                self.learned,
             )
         return self._table
 

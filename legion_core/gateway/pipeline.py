@@ -11,6 +11,7 @@ from legion_core.gateway.budget import Budget
 from legion_core.gateway.conversation_types import ChatMessage
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.failover import Failover
+from legion_core.gateway.learning import Learning
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.outlet import Outlet
 from legion_core.gateway.pairing import is_paired, paired_up
@@ -69,6 +70,7 @@ class Pipeline:
         is_spread: Callable[[], bool],
         traffic: Traffic | None = None,
         curation: "Callable[[], Curation] | None" = None,
+        learning: Learning | None = None,
     ) -> None:
         self._clock = clock
         self._bus = bus
@@ -86,6 +88,7 @@ class Pipeline:
         self._is_spread = is_spread
         self._traffic = traffic
         self._curation = curation
+        self._learning = learning
         self._paces = Paces()
 
     async def handle(
@@ -136,6 +139,8 @@ class Pipeline:
                         await self._settle(request, failover, outcome, started_s, curated)
                         if curated is not None and self._curation is not None:
                             self._curation().after(curated)
+                        if self._bad_answer_usd():
+                            self._learn(request, decision, failover)
                         if writer is not None:
                             await writer.close()
                             writer = None
@@ -184,7 +189,17 @@ class Pipeline:
             # Of equal lanes one conversation keeps to one, whose cache knows it.
             seed=(request.conversation_id or request.session or request.id) if self._is_spread() else "",
             spare=self._health.spare(now_s),
+            bad_answer_usd=self._bad_answer_usd(),
         )
+
+    def _learn(self, request: Request, decision: RouteDecision, failover: Asking) -> None:
+        # Where the model had something back in between, its answers were to other requests than the client's.
+        if self._learning is not None and isinstance(failover, Failover):
+            self._learning.take(request, decision, failover)
+
+    def _bad_answer_usd(self) -> float:
+        """What a bad answer is taken to cost; 0 where nothing is learned."""
+        return 0.0 if self._learning is None else self._learning.bad_answer_usd()
 
     async def _with_history(self, request: Request, into: ChatMessage | None) -> Request:
         if into is None:
@@ -256,7 +271,7 @@ class Pipeline:
         if curated is not None and curated.kept is not None and curated.kept.epoch:
             from legion_core.gateway.savings import saved_of
 
-            saved = saved_of(curated, attempts, self._lanes(), self._clock.utc_now().timestamp())
+            saved = saved_of(curated, attempts, self._lanes(), self._clock.unix_s())
         await self._ledger.settle(
             request,
             attempts,

@@ -60,7 +60,12 @@ class Given:
     chars: int = 0
     tokens: int = 0
     is_signed: bool = False  # the thinking is whole and has its signature
-    has_calls: bool = False
+    calls: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])  # each whole
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a tool was called."""
+        return bool(self.calls)
 
     @property
     def text(self) -> str:
@@ -91,7 +96,7 @@ class Given:
                     self.tokens += tokens_of(chunk)
                 self.is_signed = self.is_signed or bool(chunk.signature)
             case ToolCallDelta():
-                self.has_calls = True
+                self.calls.append(chunk)
 
     def think_anew(self) -> None:
         """The next thinking begins a block of its own."""

@@ -260,6 +260,13 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     retry_in_s: float | None = None
 
 
+class SteppedBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that comes behind all others for what its answers were like, and what that was, in a sentence."""
+
+    lane: Lane
+    why: str
+
+
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates in the order they will be tried, and every other lane with the reason it is not among them.
 
@@ -272,6 +279,7 @@ class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     required: tuple[Capability, ...] = ()
     estimated_tokens: int = 0
     spare: tuple[Lane, ...] = ()
+    stepped_back: tuple[SteppedBack, ...] = ()
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

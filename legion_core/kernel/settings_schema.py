@@ -161,6 +161,18 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
             level="full",
         ),
     ] = False
+    bad_answer_usd: Annotated[
+        float,
+        about(
+            "A bad answer costs",
+            "What it is worth not to get one. Above 0, a model whose answers often break the form asked for, or call what is not there, comes after others that cost no more than this saves.",
+            group="Routing",
+            level="full",
+            ge=0,
+            le=100,
+            unit="USD",
+        ),
+    ] = 0.0
 
 
 class Curation(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,6 +92,13 @@ class LeftOutShape(msgspec.Struct, frozen=True, kw_only=True):
         return cls(lane=LaneShape.of(left_out.lane), reason=left_out.reason, why=left_out.why)
 
 
+class SteppedBackShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate, by its lane's name, that comes behind the others for what its answers were like, and what that was."""
+
+    lane: str
+    why: str
+
+
 def no_speed(lane: str) -> float | None:
     """Knows no speed."""
     return None
@@ -104,6 +111,7 @@ class RouteShape(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[LeftOutShape, ...]
     required: tuple[str, ...] = ()
     estimated_tokens: int = 0
+    stepped_back: tuple[SteppedBackShape, ...] = ()
 
     @classmethod
     def of(cls, decision: RouteDecision, speed_of: Callable[[str], float | None] = no_speed) -> Self:
@@ -113,6 +121,9 @@ class RouteShape(msgspec.Struct, frozen=True, kw_only=True):
             left_out=tuple(LeftOutShape.of(left_out) for left_out in decision.left_out),
             required=tuple(decision.required),
             estimated_tokens=decision.estimated_tokens,
+            stepped_back=tuple(
+                SteppedBackShape(lane=each.lane.name, why=each.why) for each in decision.stepped_back
+            ),
         )
 
 

@@ -95,12 +95,13 @@ def decide(
     requires: tuple[Capability, ...] = (),
     seed: str = "",
     spare: frozenset[str] = frozenset(),
+    bad_answer_usd: float = 0.0,
 ) -> RouteDecision:
     """The route for `request` over `lanes` (in configured order), given a snapshot of the circuits.
 
     A `LaneTable` is taken as it is; other lanes are prepared for this one decision, in configured order and without
-    measured speeds. For `seed` and `spare` see `LaneTable.decide`.
+    measured speeds. For `seed`, `spare` and `bad_answer_usd` see `LaneTable.decide`.
     """
     table = lanes if isinstance(lanes, LaneTable) else LaneTable(lanes)
     wish = wish_of(request, local_only=local_only, operation=operation, requires=requires)
-    return table.decide(wish, circuits, now_s=now_s, seed=seed, spare=spare)
+    return table.decide(wish, circuits, now_s=now_s, seed=seed, spare=spare, bad_answer_usd=bad_answer_usd)

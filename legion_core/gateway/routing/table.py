@@ -8,19 +8,28 @@ lane was left out is worked out only when somebody looks (`routing.reasons`).
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
-from math import log2
+from math import inf, log2
 from typing import overload
 from zlib import crc32
 
 from legion_core.gateway.routing.health import Circuit
-from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, LeftOuts, Wish, tokens_needed
+from legion_core.gateway.routing.learned import (
+    DOUBTED_FROM,
+    UNKNOWN_CHANCE,
+    Learned,
+    Tally,
+    kind_of,
+    steps_back,
+)
+from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, LeftOuts, Wish
 from legion_core.gateway.routing.speed import Speeds
-from legion_core.gateway.types import Lane, Price, RouteDecision, Tier
+from legion_core.gateway.types import Lane, Price, RouteDecision, SteppedBack, Tier
 
 ANSWER_TOKENS = 400  # what an answer is taken to have, where the request does not bound it lower
 MIX_MIN, MIX_MAX = -3, 8
 MIX = 2  # four parts input to one part output: the order of which every other is a variant
 SPREAD_MAX = 64  # candidates among which equals take turns; more than are ever tried for one request
+DOUBTED_MAX = 8  # of the nearest doubted lanes it is asked whether they step back: more are never tried
 _FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
 
 
@@ -32,6 +41,7 @@ class LaneTable(Sequence[Lane]):
         lanes: Iterable[Lane],
         speeds: Speeds | None = None,
         closed: Mapping[str, str] | None = None,
+        learned: Learned | None = None,
         *,
         mix: int = MIX,
     ) -> None:
@@ -39,12 +49,15 @@ class LaneTable(Sequence[Lane]):
         self._lanes = tuple(lanes)
         self._speeds = speeds
         self._closed = closed or {}
+        self._learned = learned
+        self._doubts_of = dict[int, tuple[int, int, dict[int, Tally]]]()
         self._mix = mix
         self._by_mix = dict[int, LaneTable]()
         self._has_prices = sum(lane.offer.price is not None for lane in self._lanes) > 1
         self._order = _order(self._lanes, speeds, mix)
         ranked = tuple(self._lanes[place] for place in self._order)
         self._ranked = ranked
+        self._prices = tuple(dearness(lane, mix) for lane in ranked)
         self._ties = _ties(ranked, speeds, mix)
         self._crcs = tuple(crc32(lane.name.encode()) for lane in ranked)
         self._all = (1 << len(ranked)) - 1
@@ -55,9 +68,11 @@ class LaneTable(Sequence[Lane]):
         self._open = self._all & ~self._at(self._closed)
         self._capabilities = _sets(lane.offer.capabilities for lane in ranked)
         self._chats = _bits(lane.offer.capabilities != EMBED_ONLY for lane in ranked)
-        self._contexts = sorted({lane.offer.context for lane in ranked})
+        contexts = sorted({lane.offer.context for lane in ranked})
+        self._rooms = [context * CONTEXT_HEADROOM for context in contexts]
+        self._rooms_beside = [context * CONTEXT_HEADROOM - context / 2 for context in contexts]
         self._holds_at_least = [
-            _bits(lane.offer.context >= context for lane in ranked) for context in self._contexts
+            _bits(lane.offer.context >= context for lane in ranked) for context in contexts
         ]
 
     @overload
@@ -83,15 +98,31 @@ class LaneTable(Sequence[Lane]):
         now_s: float,
         seed: str = "",
         spare: frozenset[str] = frozenset(),
+        bad_answer_usd: float = 0.0,
     ) -> RouteDecision:
         """The route of `wish`: candidates in the order to try, and a reason for every other lane.
 
         With a `seed`, lanes that are equal in tier, price and speed take turns by it; the same seed over the same
         lanes gives the same order in every process. Without one the configured order decides. Lanes of `spare`
         instances with an open circuit are told apart; where nobody else is left they are the candidates.
+
+        With `bad_answer_usd`, what a bad answer costs whoever asks, lanes whose answers to this kind of request were
+        often no good may come behind all others (`routing.learned`).
         """
+        table = self
         if self._has_prices and (mix := mix_of(wish)) != self._mix:
-            return self._for(mix).decide(wish, circuits, now_s=now_s, seed=seed, spare=spare)
+            table = self._by_mix.get(mix) or self._made(mix)
+        return table._decide(wish, circuits, now_s, seed, spare, bad_answer_usd)  # noqa: SLF001 - one of us
+
+    def _decide(
+        self,
+        wish: Wish,
+        circuits: Mapping[str, Circuit],
+        now_s: float,
+        seed: str,
+        spare: frozenset[str],
+        bad_answer_usd: float,
+    ) -> RouteDecision:
         if self._closed:
             wish = Wish(
                 pins=wish.pins,
@@ -109,23 +140,29 @@ class LaneTable(Sequence[Lane]):
         if not able and spared:
             circuits = {name: circuit for name, circuit in circuits.items() if name not in spare}
             able, spared = fit & ~self._barred(circuits, now_s), ()
-        candidates = self._of(able)
+        late, stepped_back = 0, ()
+        if bad_answer_usd and wish.operation == "chat" and able & (able - 1):
+            late, stepped_back = self._late(able, wish, bad_answer_usd, now_s)
+        first = able & ~late
+        candidates = self._of(first)
         if seed and len(candidates) > 1:
-            candidates = self._spread(candidates, able, seed)
+            candidates = self._spread(candidates, first, seed)
+        if late:
+            candidates += self._of(late)
         return RouteDecision(
             candidates=candidates,
             left_out=LeftOuts(self._lanes, len(candidates), wish, circuits, now_s),
             required=wish.required,
             estimated_tokens=wish.tokens,
             spare=spared,
+            stepped_back=stepped_back,
         )
 
-    def _for(self, mix: int) -> "LaneTable":
-        """The same lanes in the order of that mix; made when it is first asked for."""
-        found = self._by_mix.get(mix)
-        if found is None:
-            found = self._by_mix[mix] = LaneTable(self._lanes, self._speeds, self._closed, mix=mix)
-        return found
+    def _made(self, mix: int) -> "LaneTable":
+        """The same lanes in the order of that mix."""
+        made = LaneTable(self._lanes, self._speeds, self._closed, self._learned, mix=mix)
+        self._by_mix[mix] = made
+        return made
 
     def _of(self, members: int) -> tuple[Lane, ...]:
         """The lanes of a set, in order."""
@@ -161,12 +198,11 @@ class LaneTable(Sequence[Lane]):
 
     def _holding(self, wish: Wish) -> int:
         """The lanes whose context is large enough; a larger one never holds less."""
-        place = bisect_left(
-            self._contexts,
-            True,
-            key=lambda context: tokens_needed(wish, context) <= context * CONTEXT_HEADROOM,
-        )
-        return self._holds_at_least[place] if place < len(self._contexts) else 0
+        # An answer may have half a window: what counts of it is all, or half of the window if that is less.
+        place = bisect_left(self._rooms, wish.tokens + wish.tokens_out)
+        if wish.tokens_out:
+            place = min(place, bisect_left(self._rooms_beside, wish.tokens))
+        return self._holds_at_least[place] if place < len(self._rooms) else 0
 
     def _barred(self, circuits: Mapping[str, Circuit], now_s: float) -> int:
         barred = 0
@@ -174,6 +210,54 @@ class LaneTable(Sequence[Lane]):
             if not circuit.admits(now_s):
                 barred |= self._instances.get(instance, 0)
         return barred
+
+    def _late(
+        self, able: int, wish: Wish, bad_answer_usd: float, now_s: float
+    ) -> tuple[int, tuple[SteppedBack, ...]]:
+        """Which of a set come behind all others for what their answers were like, and what that was."""
+        kind = kind_of(wish.required, wish.tokens)
+        mask, doubts = self._doubts(kind)
+        doubted = able & mask
+        ranks = list[int]()
+        while doubted and len(ranks) < DOUBTED_MAX:
+            ranks.append((doubted & -doubted).bit_length() - 1)
+            doubted &= doubted - 1
+        millions = (wish.tokens + answer_tokens(wish)) / 1e6
+        late, found = 0, list[SteppedBack]()
+        for rank in reversed(ranks):
+            tally, behind = doubts[rank], (able & ~late) >> (rank + 1)
+            if not behind or tally.bad * tally.kept(now_s) < DOUBTED_FROM:
+                continue
+            following = rank + (behind & -behind).bit_length()
+            price, next_price = self._prices[rank], self._prices[following]
+            if next_price == inf:
+                continue  # nobody knows what asking that one would cost
+            other = doubts.get(following)
+            if steps_back(
+                0.0 if price == inf else price * millions,
+                tally.chance_at_best(now_s),
+                next_price * millions,
+                UNKNOWN_CHANCE if other is None else other.chance(now_s),
+                bad_answer_usd,
+            ):
+                late |= 1 << rank
+                found.append(SteppedBack(lane=self._ranked[rank], why=tally.why(kind, now_s)))
+        return late, tuple(reversed(found))
+
+    def _doubts(self, kind: int) -> tuple[int, dict[int, Tally]]:
+        """The lanes whose answers to this kind of request were often no good: as a set, and by rank."""
+        learned = self._learned
+        if learned is None:
+            return 0, {}
+        known = self._doubts_of.get(kind)
+        if known is None or known[0] != learned.version:
+            tallies = {
+                self._models[name].bit_length() - 1: tally
+                for name, tally in learned.doubted(kind).items()
+                if name in self._models
+            }
+            known = self._doubts_of[kind] = learned.version, sum(1 << rank for rank in tallies), tallies
+        return known[1], known[2]
 
     def _spread(self, candidates: tuple[Lane, ...], able: int, seed: str) -> tuple[Lane, ...]:
         """The candidates, those that are equal in the order of a hash of seed and lane (rendezvous hashing)."""
@@ -199,8 +283,12 @@ def mix_of(wish: Wish) -> int:
     """
     if wish.operation == "embed":
         return MIX_MAX
-    answer = min(wish.tokens_out or ANSWER_TOKENS, ANSWER_TOKENS)
-    return max(MIX_MIN, min(MIX_MAX, round(log2(max(1, wish.tokens) / answer))))
+    return max(MIX_MIN, min(MIX_MAX, round(log2(max(1, wish.tokens) / answer_tokens(wish)))))
+
+
+def answer_tokens(wish: Wish) -> int:
+    """What its answer is taken to have."""
+    return min(wish.tokens_out or ANSWER_TOKENS, ANSWER_TOKENS)
 
 
 def dearness(lane: Lane, mix: int) -> float:

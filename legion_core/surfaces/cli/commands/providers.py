@@ -146,8 +146,9 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
         operation=operation,
         context_tokens=args.context,
     )
+    told = {each.lane: f". {each.why}: it comes after the others" for each in route.stepped_back}
     lines = [
-        f"{place}. {lane.tier}: {_name(lane)}, {_price(lane)}{_speed(lane)}"
+        f"{place}. {lane.tier}: {_name(lane)}, {_price(lane)}{_speed(lane)}{told.get(lane.name, '')}"
         for place, lane in enumerate(route.candidates, 1)
     ]
     if not lines:
