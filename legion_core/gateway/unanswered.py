@@ -67,6 +67,8 @@ def _to_be_said(request: Request, left_out: Sequence[LeftOut]) -> str:
         if item.reason == "capability" and item.lane.kind != "llamacpp":  # of our own files all is known
             lane, lacks = item.lane, set(required_capabilities(request)) - item.lane.offer.capabilities
             flags = " ".join(f"--{_FLAGS[word]} yes" for word in _FLAGS if word in lacks)
+            if not flags:
+                break  # vectors: no model of words makes them
             return (
                 f"If {lane.name} can: `legion provider model set {lane.instance} {lane.offer.id} {flags}`"
                 f" (`… model try` asks it); its capabilities are then in the configuration."

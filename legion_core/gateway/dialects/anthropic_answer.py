@@ -22,7 +22,7 @@ from legion_core.gateway.types import (
     ToolCallDelta,
     Usage,
 )
-from legion_core.kernel.errors import LegionError, Malformed
+from legion_core.kernel.errors import LegionError, Malformed, NotFound
 
 # `error` has no word here on purpose: an answer that ended so must not look like one that succeeded.
 STOP: Final[dict[StopReason, str]] = {
@@ -73,9 +73,18 @@ class _Message(msgspec.Struct, tag_field="type", tag="message"):
     usage: _Usage
 
 
-class _Error(msgspec.Struct):
+class ThreadNotKept(NotFound):
+    """A continuation of what is not kept here; said in the words at which the official library sends all of it."""
+
+
+class _Details(msgspec.Struct):
+    error_code: str
+
+
+class _Error(msgspec.Struct, omit_defaults=True):
     type: str
     message: str
+    details: _Details | None = None
 
 
 class _ErrorBody(msgspec.Struct, tag_field="type", tag="error"):
@@ -141,7 +150,9 @@ def render_error(error: LegionError, *, is_unknown_caller: bool = False) -> tupl
     """HTTP status and `{"type": "error", …}`. This dialect has a status of its own for too much load."""
     shape = shape_of(error, is_unknown_caller=is_unknown_caller)
     status = 529 if shape.anthropic == "overloaded_error" else shape.status
-    return status, _encode(_ErrorBody(error=_Error(type=shape.anthropic, message=public_sentence(error))))
+    details = _Details("thread_not_found") if isinstance(error, ThreadNotKept) else None
+    said = _Error(type=shape.anthropic, message=public_sentence(error), details=details)
+    return status, _encode(_ErrorBody(error=said))
 
 
 def _usage(usage: Usage) -> _Usage:

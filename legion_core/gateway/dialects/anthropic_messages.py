@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from legion_core.gateway.dialects.anthropic_answer import (
     MessagesWriter,
+    ThreadNotKept,
     render_answer,
     render_count,
     render_error,
@@ -183,6 +184,11 @@ class _OutputConfig(msgspec.Struct):
     format: _Format | None = None
 
 
+class _Thread(msgspec.Struct):
+    type: Literal["create", "continue"]
+    previous_message_id: Name = ""
+
+
 class _Question(msgspec.Struct):
     """What a token count takes; fields not named here are dropped unread."""
 
@@ -195,6 +201,7 @@ class _Question(msgspec.Struct):
     output_config: _OutputConfig | None = None
     output_format: _Format | None = None  # the name `output_config.format` had before
     metadata: msgspec.Raw = msgspec.Raw(b"")  # read late, and only for the name of the session
+    thread: _Thread | None = None
     # Read only to be refused: servers named by a client would be an open door.
     mcp_servers: list[Any] | None = None
 
@@ -285,6 +292,12 @@ def _request(
 ) -> Request:
     require(not asked.mcp_servers, "mcp_servers", "servers named in a request are not connected to.")
     place = conversation(headers)
+    if place is None and asked.thread is not None and asked.thread.type == "continue":
+        # The official library then sends the whole conversation.
+        raise ThreadNotKept(
+            f"What was said before {asked.thread.previous_message_id[:80]!r} is not kept here.",
+            hint="Send the whole conversation, or name one in `x-legion-conversation`.",
+        )
     system, messages = _messages(asked, has_unseen_history=place is not None)
     tools = _tools(asked)
     return Request(

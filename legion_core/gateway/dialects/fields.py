@@ -34,6 +34,7 @@ _PINNING: Final = frozenset({"x-legion-tier", "x-legion-instance", "x-legion-mod
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLANK: Final = b" \t\r\n"
 _WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Invalid value ('[^']*')")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _DATA_URL = re.compile(r"data:([\w.+/-]{3,64});base64,", re.ASCII)
 
@@ -85,7 +86,10 @@ def _fault(said: str, at: str = "") -> FieldFault:
     if missing := _MISSING.search(what):
         field = f"{field}.{missing[1]}" if field else missing[1]
         what = "is required"
-    field = f"{at}.{field}" if at and field else at or field
+    if (unknown := _UNKNOWN.fullmatch(what)) and field.endswith("type"):
+        what = f"{unknown[1]} is not offered here"  # mostly a file, a sound, or what one provider alone has
+    if at:
+        field = f"{at}{'' if field.startswith('[') or not field else '.'}{field}"
     return FieldFault(field, f"{what[:1].lower()}{what[1:]}." if field else f"The body is wrong: {what}.")
 
 

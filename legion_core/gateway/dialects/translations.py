@@ -164,6 +164,10 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _d("thinking: adaptive, between_tools, disabled", "the model's own way is left to it"),
     _t("output_config.format", "a JSON schema, also under its older name output_format"),
     _d("output_config.effort", _ONE_PROVIDER),
+    _t(
+        "thread: create, continue",
+        "nothing is kept for it: a continuation is told so in the words at which the library sends all of it again",
+    ),
     _r("mcp_servers", "a request cannot name servers to connect to"),
     _t("metadata", "its `user_id` names the session, where Claude Code put one there; else nothing"),
     _d("service_tier, speed, container, context_management, diagnostics, inference_geo", _ONE_PROVIDER),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
+PATH_SHOWN = 120  # characters of an address in what is said of it
+
+
 def build(desk: Desk, operations: tuple[Operation, ...]) -> "Application":
     """The application behind the guard. Slashes are never redirected: a redirect is built from the Host header."""
     from starlette.applications import Starlette
@@ -46,7 +49,8 @@ def build(desk: Desk, operations: tuple[Operation, ...]) -> "Application":
         if status == 405:
             raw = _unused(request.scope, methods)
             return Response(raw.body, status_code=405, media_type=raw.media_type, headers=dict(raw.headers))
-        what = fault(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
+        path = str(request.scope["path"])[:PATH_SHOWN]
+        what = fault(404, "not_found", f"{path} is not offered here.", _offered(path))
         return Response(body_of(what), status_code=status, media_type="application/json")
 
     application = Starlette(debug=False, routes=routes, exception_handlers={404: unknown, 405: unknown})
@@ -74,8 +78,17 @@ class Application:
         await (self._table if endpoint is None else endpoint)(scope, receive, send)
 
 
+def _offered(path: str) -> str:
+    """Clients of a lab's library look for all of its doors: the ones there are, by the beginning of the address."""
+    if path.startswith("/v1/"):
+        doors = "chat/completions, responses, embeddings, messages and models"
+        return f"Under /v1 there are {doors}; /openapi.json lists everything."
+    return "/openapi.json lists everything."
+
+
 def _unused(scope: "Scope", methods: Methods) -> Raw:
-    what = fault(405, "method_not_allowed", f"{scope['method']} is not used at this address.")
+    path = str(scope["path"])[:PATH_SHOWN]
+    what = fault(405, "method_not_allowed", f"{scope['method']} {path} is not offered here.")
     return Raw(body_of(what), status=405, headers=(("allow", allow(methods.at(scope["path"]))),))
 
 

@@ -285,3 +285,81 @@ def test_a_result_alone_answers_a_call_that_only_the_kept_conversation_knows(
     told = upstream.questions[-1].json["messages"]
     assert [message["role"] for message in told] == ["user", "assistant", "tool"]
     assert told[1]["tool_calls"][0]["id"] == told[2]["tool_call_id"]
+
+
+def test_the_librarys_own_loop_of_tools_and_its_threads_run_to_their_end(
+    claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    @anthropic.beta_tool
+    def add(a: int, b: int) -> str:
+        """Adds two numbers.
+
+        Args:
+            a: one
+            b: the other
+        """
+        return str(a + b)
+
+    upstream.will(
+        Answer((), calls=(Call("call_1", "add", '{"a": 1, "b": 2}'),)),
+        Answer((), calls=(Call("call_2", "add", '{"a": 3, "b": 4}'),)),
+        Answer(("Seven.",)),
+    )
+    runner = claude.beta.messages.tool_runner(model="m1", max_tokens=99, messages=HELLO, tools=[add])
+
+    assert runner.until_done().content[0].text == "Seven."
+    told = upstream.questions[-1].json["messages"]
+    assert [message["role"] for message in told] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert [told[2]["content"], told[4]["content"]] == ["3", "7"]
+    assert len(upstream.questions) == 3  # what was refused for a moment reached nobody
+
+    upstream.will(Answer(("One.",)), Answer(("Two.",)))
+    thread = claude.beta.messages.thread(model="m1", max_tokens=99)
+    thread.send({"role": "user", "content": "Hi"})
+    assert thread.send({"role": "user", "content": "And now?"}).content[0].text == "Two."
+    assert len(upstream.questions[-1].json["messages"]) == 3
+
+
+def test_what_is_not_offered_is_named_as_such(oai: openai.OpenAI, claude: anthropic.Anthropic) -> None:
+    for refused, name in (
+        (lambda: oai.images.generate(prompt="x"), "/v1/images/generations"),
+        (lambda: oai.moderations.create(input="x"), "/v1/moderations"),
+        (lambda: list(oai.batches.list()), "/v1/batches"),
+        (lambda: oai.chat.completions.list(), "/v1/chat/completions"),
+        (lambda: list(claude.messages.batches.list()), "/v1/messages/batches"),
+    ):
+        with pytest.raises((openai.APIStatusError, anthropic.APIStatusError), match=name) as told:
+            refused()
+        assert told.value.status_code in (404, 405)
+    with pytest.raises(openai.APIStatusError, match="uploaded files are not taken") as upload:
+        oai.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    assert upload.value.status_code == 415
+    part = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}}
+    with pytest.raises(openai.BadRequestError, match="'file' is not offered here"):
+        oai.chat.completions.create(model="m1", messages=[{"role": "user", "content": [part]}])
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        ({"input": [1, 2, 3]}, "input", "check_embedding_ctx_length"),
+        ({"input": [[1, 2], [3]]}, "input", "token numbers"),
+        ({"input": []}, "input", "length"),
+        ({"input": ["a", ""], "dimensions": 2}, "dimensions", "cannot be chosen"),
+        ({"input": [{"a": 1}]}, "input", "expected"),
+    ],
+)
+def test_what_cannot_be_embedded_is_told_at_its_field(
+    oai: openai.OpenAI, asked: dict[str, object], field: str, words: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=words) as refused:
+        oai.embeddings.create(model="e1", **asked)  # type: ignore[arg-type]
+    assert refused.value.param.partition("[")[0] == field
+
+
+def test_a_model_that_makes_vectors_is_listed_where_it_can_be_used(
+    oai: openai.OpenAI, claude: anthropic.Anthropic
+) -> None:
+    assert [model.id for model in oai.models.list()][-1] == "e1"
+    assert oai.models.retrieve("e1").id == "e1"
+    assert "e1" not in [model.id for model in claude.models.list()]

@@ -4,15 +4,16 @@ import base64
 import sys
 from array import array
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 
 from legion_core.api.types import Opened
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
+from legion_core.gateway.dialects.fields import FieldFault, decode_item
 from legion_core.gateway.providers.estimate import estimated_usage
-from legion_core.kernel.errors import InvalidInput, LegionError, Unsupported
+from legion_core.kernel.errors import InvalidInput, LegionError
 from legion_core.surfaces.rest.calls import (
     Call,
     Client,
@@ -188,13 +189,30 @@ def _with_max_tokens(call: Call) -> bytes:
 class EmbeddingsBody(msgspec.Struct, frozen=True, kw_only=True):
     """OpenAI's request; fields not named here are ignored."""
 
-    input: (
-        Annotated[str, msgspec.Meta(min_length=1)]
-        | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=TEXTS_MAX)]
-    )
+    input: msgspec.Raw
     model: str = "auto"
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
+
+
+_Texts = (
+    Annotated[str, msgspec.Meta(min_length=1)]
+    | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=TEXTS_MAX)]
+)
+_texts = cast("msgspec.json.Decoder[str | tuple[str, ...]]", msgspec.json.Decoder(_Texts))
+
+
+def _texts_of(told: msgspec.Raw) -> tuple[str, ...]:
+    """The texts to embed; FieldFault for anything else, such as the token numbers some libraries send instead."""
+    start = bytes(memoryview(told)[:64]).translate(None, b" \t\r\n")
+    if start[:1] == b"[" and (start[1:2].isdigit() or start[1:2] == b"["):
+        raise FieldFault(
+            "input",
+            "token numbers mean something to one model only.",
+            hint="Send the text itself (in LangChain: check_embedding_ctx_length=False).",
+        )
+    texts = decode_item(told, _texts, "input")
+    return (texts,) if isinstance(texts, str) else texts
 
 
 async def embeddings(desk: Desk, call: Call) -> Raw:
@@ -204,8 +222,8 @@ async def embeddings(desk: Desk, call: Call) -> Raw:
     try:
         body = call.read(EmbeddingsBody)
         if body.dimensions is not None:
-            raise Unsupported("`dimensions` cannot be chosen here.", hint="Leave it out.")
-        texts = (body.input,) if isinstance(body.input, str) else body.input
+            raise FieldFault("dimensions", "cannot be chosen here.", hint="Leave it out.")
+        texts = _texts_of(body.input)
         model = None if body.model in ("", "auto", "legion") else body.model
         embedded = await desk.legion.llm.embed(model, texts, call.who)
     except LegionError as error:

@@ -33,7 +33,10 @@ async def list_models(desk: Desk, call: Call) -> Raw:
     """`auto`, which lets the router choose, and every model there is."""
     if _is_gemini(call):
         return await list_gemini_models(desk, call)
-    entries = model_entries(await desk.legion.llm.lanes())
+    # Anthropic's clients can do nothing with a model that makes vectors.
+    entries = model_entries(
+        await desk.legion.llm.lanes(), with_vectors="anthropic-version" not in call.headers
+    )
     answer = {
         "object": "list",
         "data": entries,
@@ -55,12 +58,12 @@ async def show_model(desk: Desk, call: Call) -> Raw:
     raise NotFound(f"There is no model {name[:80]!r}.", hint="GET /v1/models lists them.")
 
 
-def model_entries(lanes: tuple[Lane, ...]) -> list[ModelEntry]:
-    """Each model once, the router's choice first."""
+def model_entries(lanes: tuple[Lane, ...], *, with_vectors: bool = True) -> list[ModelEntry]:
+    """Each model once: the router's choice first, those that only make vectors last."""
     entries = {"auto": ModelEntry(id="auto", display_name="Let the router choose")}
-    for lane in lanes:
-        if "embeddings" in lane.offer.capabilities and "streaming" not in lane.offer.capabilities:
-            continue
+    chats = [lane for lane in lanes if "streaming" in lane.offer.capabilities]
+    vectors = [lane for lane in lanes if "streaming" not in lane.offer.capabilities]
+    for lane in (*chats, *(vectors if with_vectors else ())):
         entries.setdefault(
             lane.offer.id, ModelEntry(id=lane.offer.id, owned_by=lane.instance, display_name=lane.offer.id)
         )

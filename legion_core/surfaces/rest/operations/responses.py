@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from legion_core.gateway.dialects.fields import FieldFault
 from legion_core.gateway.dialects.openai_responses import NAME, OpenAIResponses
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.kernel.errors import LegionError
@@ -56,6 +57,9 @@ async def count_input_tokens(desk: Desk, call: Call) -> Raw:
 
 async def show_response(desk: Desk, call: Call) -> Raw:
     """A response as it was given, as long as it is kept."""
+    if call.flag("stream"):
+        fault = FieldFault("stream", "a response that is kept is given whole.", hint="Leave it out.")
+        return failed(_dialect(desk), fault, desk.ids.new("req"))
     return Raw(_dialect(desk).kept.get(call.who.name, call.path["name"]).body)
 
 
