@@ -15,7 +15,7 @@ from legion_core.testing.scripted import ScriptedProvider, continuing
 from tests.support.aio import run
 
 WORDS = ("The ", "lease ", "ends ", "in ", "spring.")
-ANSWERS = 60
+ANSWERS, ANSWERS_FULL = 60, 5_000
 TIERS = (Tier.DIRECT, Tier.FLEET, Tier.CLOUD)
 
 
@@ -39,13 +39,13 @@ def script(chance: random.Random) -> object:
 
 
 @pytest.mark.requirement("ledger.all-requests")
-def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path) -> None:
-    chance = random.Random(7)
+def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path, count_factor: int) -> None:
+    chance, answers = random.Random(7), ANSWERS if count_factor == 1 else ANSWERS_FULL
 
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
             chat, answered, joined = under_test.gateway.chat, 0, 0
-            for number in range(ANSWERS):
+            for number in range(answers):
                 for place, tier in enumerate(TIERS):
                     under_test.health.forget(f"i{place}")
                     price = Price(input=3.0, output=15.0) if tier is Tier.CLOUD and number % 2 else None
@@ -79,7 +79,7 @@ def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path) -> None:
                         assert message.cost_usd == pytest.approx(sum(cost or 0.0 for cost in costs), abs=1e-9)
                 for row in rows[:-1]:
                     assert row.instance in trace.verdict or message.status != "complete"
-            assert answered > ANSWERS / 2
+            assert answered > answers / 2
             assert joined > 5
 
     run(scenario())
