@@ -24,6 +24,7 @@ from typing import Any
 from legion_core.gateway import prices as prices_table
 from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.routing.health import Circuit, Health, Ticket
+from legion_core.gateway.routing.learned import Learned
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
@@ -90,6 +91,16 @@ def requests() -> list[Request]:
     return made
 
 
+def all_doubted(lanes: list[Lane]) -> Learned:
+    """Every lane has failed at every kind of request, some more often: so that as many as can be are looked at."""
+    learned = Learned()
+    for place, lane in enumerate(lanes):
+        for kind in range(16):
+            for _ in range(3 + place % 5):
+                learned.note(lane.name, kind, "it was empty", 0.0)
+    return learned
+
+
 def circuits() -> dict[str, Circuit]:
     """Every fourth instance has failed three times; half of those may be probed again."""
     return {
@@ -120,12 +131,23 @@ def decision() -> dict[str, float]:
     def one_by_one(request: Request) -> object:
         return naive_route(request, lanes, known, 130, speeds=speeds)
 
-    ways = {"decision": plain, "spread": spread, "explained": explained, "one_by_one": one_by_one}
+    doubting = LaneTable(lanes, speeds, learned=all_doubted(lanes))
+
+    def learned(request: Request) -> object:
+        return decide(request, doubting, known, now_s=130, bad_answer_usd=0.01)
+
+    ways = {
+        "decision": plain,
+        "spread": spread,
+        "learned": learned,
+        "explained": explained,
+        "one_by_one": one_by_one,
+    }
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     cpu_us = list[float]()
     for _ in range(ROUNDS):  # interleaved, so that a busy moment hits all of them
         for name, way in ways.items():
-            count = DECISIONS if name in ("decision", "spread") else DECISIONS // 20
+            count = DECISIONS if name in ("decision", "spread", "learned") else DECISIONS // 20
             before_s = time.process_time()
             taken = sorted(timed(way, asked, count))
             if name == "decision":
