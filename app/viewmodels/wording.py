@@ -124,7 +124,8 @@ def share(part: float) -> str:
 
 def clock_time(moment: datetime) -> str:
     """`14:02`, in the zone of `moment`."""
-    return f"{moment.hour:02}:{moment.minute:02}"  # a tenth of what a format string takes: a chat has hundreds
+    # A tenth of what a format string takes: a chat has hundreds.
+    return f"{moment.hour:02}:{moment.minute:02}"
 
 
 def list_time(moment: datetime, now: datetime) -> str:

@@ -50,7 +50,9 @@ class LegionError(Exception):
 
     def sentence(self) -> str:
         """What, why and what to do, as one line fit for a person."""
-        return f"{self.message} {self.hint}".strip()
+        # What a server said of itself comes without a full stop, and the hint would run on from it.
+        stop = "." if self.hint and self.message and self.message[-1] not in ".!?…”" else ""
+        return f"{self.message}{stop} {self.hint}".strip()
 
 
 class ConfigError(LegionError):

@@ -77,3 +77,13 @@ def test_some_errors_carry_figures() -> None:
     too_long = ContextTooLong("x", limit=8, asked=9)
     assert (too_long.limit, too_long.asked) == (8, 9)
     assert Unsupported("x", capability="vision").capability == "vision"
+
+
+def test_a_message_without_a_full_stop_does_not_run_into_its_hint() -> None:
+    """Servers end their own sentences as they like."""
+    assert Refused("box-a answered 404: no such model", hint="Check it.").sentence() == (
+        "box-a answered 404: no such model. Check it."
+    )
+    assert Refused("It is over.", hint="Try again.").sentence() == "It is over. Try again."
+    assert Refused("no such model").sentence() == "no such model"
+    assert Refused("", hint="Try again.").sentence() == "Try again."
