@@ -112,7 +112,8 @@ class Pipeline:
         outcome, is_settled = "cancelled", False
         started_s = self._clock.monotonic_s()
         try:
-            request = await self._privacy.marked(await self._with_history(request, into))
+            if request.conversation_id is not None or into is not None:
+                request = await self._privacy.marked(await self._with_history(request, into))
             if self._curation is not None and len(request.messages) >= CURATED_FROM:
                 curated = await self._curation().view(request)
                 request = request if curated is None else curated.request
@@ -128,7 +129,7 @@ class Pipeline:
                 curated,
                 outlet if writer is None else None,
                 given,
-                is_recall_early=await self._is_recall_early(request, curated),
+                is_recall_early=bool(request.tools) and await self._is_recall_early(request, curated),
             )
             async with aclosing(failover.stream()) as events:
                 async for event in events:
@@ -139,8 +140,7 @@ class Pipeline:
                         await self._settle(request, failover, outcome, started_s, curated)
                         if curated is not None and self._curation is not None:
                             self._curation().after(curated)
-                        if self._bad_answer_usd():
-                            self._learn(request, decision, failover)
+                        self._learn(request, decision, failover)
                         if writer is not None:
                             await writer.close()
                             writer = None
@@ -194,7 +194,7 @@ class Pipeline:
 
     def _learn(self, request: Request, decision: RouteDecision, failover: Asking) -> None:
         # Where the model had something back in between, its answers were to other requests than the client's.
-        if self._learning is not None and isinstance(failover, Failover):
+        if self._learning is not None and self._bad_answer_usd() and isinstance(failover, Failover):
             self._learning.take(request, decision, failover)
 
     def _bad_answer_usd(self) -> float:
@@ -209,7 +209,7 @@ class Pipeline:
 
     async def _is_recall_early(self, request: Request, curated: "Curated | None") -> bool:
         """Whether `recall` is offered though nothing was moved yet, for it would break the provider's cache later."""
-        if self._curation is None or not request.tools:
+        if self._curation is None:
             return False
         from legion_core.gateway.curation.recalling import is_offered_early
 

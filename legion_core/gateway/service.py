@@ -149,8 +149,8 @@ class Gateway:
         return self._pipeline.route(request, requires, operation)
 
     async def _discover_for(self, pins: Pins) -> None:
-        wants = pins.model or pins.instance
-        if wants is not None or not self.inventory.lanes():
+        wants, lanes = pins.model or pins.instance, self.inventory.lanes()
+        if not lanes or (wants is not None and not lanes.knows(wants)):
             await self.inventory.discover(wants=wants)
 
 

@@ -174,7 +174,7 @@ class Wire:
 
     async def send(self, method: str, path: str, body: bytes, until_s: float, limit_s: float) -> Exchange:
         """An answer with status 2xx, to be closed; anything else raises what it stands for."""
-        carrier = await self._open()
+        carrier = self._open()
         url = _url(self.base_url, path)
         headers = self._headers
         if self._sign is not None:
@@ -244,7 +244,7 @@ class Wire:
         except TimeoutError as error:
             raise TimedOut(f"{self.name} {what} within {seconds:g} s.") from error
 
-    async def _open(self) -> Carrier:
+    def _open(self) -> Carrier:
         if self._is_closed:
             raise ConnectionLost(f"{self.name} is closed.")
         if self._carrier is None:

@@ -227,7 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.expect_100_continue = True
         self.headers.append((name, value))
         self._field_bytes += len(name) + len(value)
-        if len(self.headers) > self._limits.headers_max or self._field_bytes > self._limits.head_bytes_max:
+        if self._field_bytes > self._limits.head_bytes_max or len(self.headers) > self._limits.headers_max:
             self._stop_parsing(431, "The request's headers are larger than the limit.")
 
     def on_headers_complete(self) -> None:
