@@ -34,6 +34,8 @@ class ChatImportViewModel(QObject):
         self.is_running = False
         self.share = 0.0
         self.words = ""
+        self.only = ""
+        """The one chat that came, where it was one."""
 
     def start(self, path: Path) -> None:
         """Read the file, or the zip."""
@@ -65,6 +67,8 @@ class ChatImportViewModel(QObject):
 
     def _on_done(self, found: "Imported | None") -> None:
         self.is_running = False
+        came = (*found.conversations, *found.grown) if found is not None else ()
+        self.only = came[0] if len(came) == 1 else ""
         self.changed.emit()
         self.ended.emit(said_of(found) if found is not None else "")
 

@@ -88,6 +88,8 @@ class Trace:
 
 def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Trace:
     """The trace of an answer; `decision` adds who was left out, as the router would decide now."""
+    if message.status == "complete" and not (message.tier or message.request_id or message.attempts):
+        return _trace_of_foreign(message)
     bars = _bars(message.attempts)
     ends = [bar.start_s + bar.wait_s + bar.stream_s for bar in bars]
     state, tone = _state(message)
@@ -113,6 +115,22 @@ def seam_words(seam: Seam) -> tuple[str, str]:
     how = " Told to go on, so a word may differ at the join." if seam.is_degraded else ""
     # A seam of an older home has a sentence only.
     return known or "broke off", f"{before}{seam.reason if seam.reason not in SEAM_WORDS else known}{how}"
+
+
+def _trace_of_foreign(message: ChatMessage) -> Trace:
+    """An answer that nobody gave here: what is not known is not said as if it were."""
+    return Trace(
+        message_id=message.id,
+        tier="",
+        name=message.model or "Written elsewhere",
+        state="Imported",
+        state_tone="neutral",
+        verdict="It came in by an import. Its route, its time and its cost are not known here.",
+        bars=(),
+        total_s=0.001,
+        figures=(),
+        raw_json=raw_json(message),
+    )
 
 
 def outs_of(left_out: Sequence[LeftOut]) -> tuple[Out, ...]:

@@ -9,26 +9,27 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QProgressBar, QWidget
 
 from app.bridge import Bridge
 from app.theme.apply import look
+from app.theme.icons import set_icon
 from app.viewmodels.chat_import import ChatImportViewModel
 from app.views.parts import button, column, fill, label, row, taking
 
 STEPS = 1000
 
 
-def ask_which(parent: QWidget, bridge: Bridge) -> None:
-    """Ask for the file, then take it in."""
+def ask_which(parent: QWidget, bridge: Bridge, open_chat: Callable[[str], None]) -> None:
+    """Ask for the file, then take it in; `open_chat` shows what came, by its id."""
     dialog = QFileDialog(parent, "Import chats")
     dialog.setObjectName("chat.importDialog")
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     dialog.setNameFilters(["Exports of ChatGPT, Claude or Legion (*.zip *.json *.jsonl)", "All files (*)"])
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.fileSelected.connect(taking(str, _opener(parent, bridge)))
+    dialog.fileSelected.connect(taking(str, _opener(parent, bridge, open_chat)))
     dialog.open()
 
 
-def _opener(parent: QWidget, bridge: Bridge) -> Callable[[str], None]:
+def _opener(parent: QWidget, bridge: Bridge, open_chat: Callable[[str], None]) -> Callable[[str], None]:
     def take(path: str) -> None:
-        ImportDialog(parent, bridge, Path(path)).open()
+        ImportDialog(parent, bridge, Path(path), open_chat).open()
 
     return take
 
@@ -36,8 +37,9 @@ def _opener(parent: QWidget, bridge: Bridge) -> Callable[[str], None]:
 class ImportDialog(QDialog):
     """Starts at once; Escape stops it, and closes it when it has ended."""
 
-    def __init__(self, parent: QWidget, bridge: Bridge, path: Path) -> None:
+    def __init__(self, parent: QWidget, bridge: Bridge, path: Path, open_chat: Callable[[str], None]) -> None:
         super().__init__(parent)
+        self._open_chat = open_chat
         self.setObjectName("chat.import")
         self.setWindowTitle("Import chats")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -53,8 +55,10 @@ class ImportDialog(QDialog):
         self.bar.setTextVisible(False)
         self.words = label("", "small", "secondary", wraps=True, name="chat.importWords", selectable=True)
         self.stop_button = button("Stop", "chat.importStop", self.reject, icon="square")
+        self.show_button = button("Open it", "chat.importOpen", self._open_it, kind="primary")
+        self.show_button.hide()
         foot = row(spacing=8)
-        fill(foot, None, self.stop_button)
+        fill(foot, None, self.stop_button, self.show_button)
         fill(layout, self.bar, self.words)
         layout.addLayout(foot)
         self.model.changed.connect(self._say)
@@ -77,5 +81,13 @@ class ImportDialog(QDialog):
         self.words.setText(said or "Stopped. What came so far stays; import it again to go on.")
         self.stop_button.setText("Close")
         self.stop_button.setAccessibleName("Close")
-        self.stop_button.setDefault(True)
+        set_icon(self.stop_button, "x", "text.primary")
+        self.show_button.setVisible(bool(self.model.only))
+        first = self.show_button if self.model.only else self.stop_button
+        first.setDefault(True)
+        first.setFocus()
         self.adjustSize()
+
+    def _open_it(self) -> None:
+        self.accept()
+        self._open_chat(self.model.only)

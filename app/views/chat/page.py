@@ -372,7 +372,7 @@ class ChatPage(PageFrame):
     def _import(self) -> None:
         from app.views.chat.importing import ask_which
 
-        ask_which(self.window(), self._services.bridge)
+        ask_which(self.window(), self._services.bridge, self.open)
 
     def _write_export(self, conversation_id: str, path: str) -> None:
         write_chat(self._services.chats, conversation_id, path, self.window())

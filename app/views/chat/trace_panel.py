@@ -243,14 +243,21 @@ class TracePanel(QWidget):
         buttons = QWidget()
         flow = FlowLayout(buttons)
         column(actions, (12, 10, 12, 10)).addWidget(buttons)
+        self._pin = button(
+            "Pin this tier here", "trace.pin", pin, icon="pin", small=True, tip="Later answers in this chat stay on this tier"
+        )  # fmt: skip
         for made in (
             button("Answer again", "trace.again", regenerate, icon="rotate-ccw", small=True),
-            button("Pin this tier here", "trace.pin", pin, icon="pin", small=True, tip="Later answers in this chat stay on this tier"),
-        ):  # fmt: skip
+            self._pin,
+        ):
             flow.addWidget(made)
+        tried, sums = self._caption("Attempts"), self._caption("Cost and time")
+        ruled, summed = line(), line()
+        # Shown where there is anything to show: of an answer written elsewhere nothing is known.
+        self._of_bars, self._of_figures = (tried, self.attempts, ruled), (sums, self.figures, summed)
         fill(
-            self._body, self.verdict, line(), self._caption("Attempts"), attempts_box, line(), self._outs_caption,
-            self._outs, self._outs_line, self._caption("Cost and time"), self.figures, line(), actions, None,
+            self._body, self.verdict, line(), tried, attempts_box, ruled, self._outs_caption,
+            self._outs, self._outs_line, sums, self.figures, summed, actions, None,
         )  # fmt: skip
         self._scroll.setWidget(body)
         self.raw = QPlainTextEdit()
@@ -279,6 +286,11 @@ class TracePanel(QWidget):
         self.attempts.show_bars(trace.bars, trace.total_s)
         self.figures.show_pairs(trace.figures)
         self.raw.setPlainText(trace.raw_json)
+        for part in self._of_bars:
+            part.setVisible(bool(trace.bars))
+        for part in self._of_figures:
+            part.setVisible(bool(trace.figures))
+        self._pin.setVisible(bool(trace.tier))
         while (item := self._outs.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.hide()

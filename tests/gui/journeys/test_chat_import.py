@@ -35,6 +35,22 @@ def test_an_export_comes_in_and_what_came_is_said(person: Person, tmp_path: Path
     assert person.window.findChild(ImportDialog) is None
 
 
+def test_a_single_chat_that_came_is_opened_from_the_dialog(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = person.legion.chat.add("Imported", "Where?", "Here.")
+
+    async def one(path: Path, on_progress: object) -> Imported:
+        return Imported(conversations=(place,))
+
+    monkeypatch.setattr(person.legion.chat, "import_file", one)
+    dialog = opened(person, tmp_path)
+    assert dialog.words.text() == "1 chat imported."
+    person.press("Return")
+    assert person.window.findChild(ImportDialog) is None
+    assert person.services.chat.conversation_id == place
+
+
 def test_escape_stops_it_and_what_came_stays(person: Person, tmp_path: Path) -> None:
     person.stage.spawner.hold()
     dialog = opened(person, tmp_path)

@@ -163,3 +163,16 @@ def test_a_seam_says_why_in_a_word_or_two_and_keeps_the_sentence(
     again = seam_words(msgspec.structs.replace(seam, is_degraded=True))[1]
     assert again.startswith(whole)
     assert "Told to go on" in again
+
+
+def test_of_an_answer_that_came_by_an_import_nothing_is_claimed() -> None:
+    trace = trace_of(
+        answer(
+            tier="", instance="", model="", request_id="", usage=None, cost_usd=None, first_token_s=None,
+            duration_s=None, attempts=(), seams=(),
+        )
+    )  # fmt: skip
+    assert (trace.state, trace.name) == ("Imported", "Written elsewhere")
+    assert not trace.bars
+    assert not trace.figures
+    assert "import" in trace.verdict
