@@ -14,10 +14,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from legion_core.node import open_node
+from legion_core.testing.mcp_bearer import with_bearer
 from legion_core.testing.npm import ROOT, NotToBeHad, install, node_and_npm
 
 REVISIONS = ("2025-11-25", "2026-07-28")
@@ -55,18 +57,20 @@ async def run_all(
     found: list[Scenario] = []
     with tempfile.TemporaryDirectory(prefix="legion-conformance-") as place:
         home = Path(place) / "home"
-        async with open_node(home, env={}, serve=True, port=0) as opened:
+        async with AsyncExitStack() as stack:
+            opened = await stack.enter_async_context(open_node(home, env={}, serve=True, port=0))
+            token = (home / "token").read_text(encoding="utf-8").strip()
+            door = await stack.enter_async_context(with_bearer(opened.url, token))
             if "server" in roles:
                 # Late: it loads the SDK, and a suite that cannot be had should say so at once.
                 from legion_core.testing.mcp_fixture import ConformanceFixture
 
                 opened.legion.mcp.service().extras.append(ConformanceFixture())
-            token = (home / "token").read_text(encoding="utf-8").strip()
             patience = ["--timeout", str(SCENARIO_MS)]
             for role in roles:
                 for revision in revisions:
                     target = (
-                        ["--url", f"{opened.url}/mcp?key={token}"]
+                        ["--url", f"{door}/mcp"]
                         if role == "server"
                         else ["--command", f"{sys.executable} -m legion_core.testing.mcp_suite_client"]
                     )

@@ -17,6 +17,8 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SIGNED_PATHS = (
     "/hooks/"  # a POST below proves itself by a signature instead of a token, and may be of any type
 )
+# Gemini's clients put their key into the address; nowhere else is one taken from where logs and histories keep it.
+KEYED_PATHS = ("/v1beta/", "/v1/models/")
 SIGNED_BODY_BYTES_MAX = 1 << 20
 CREDENTIAL_BYTES_MAX = 4096
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -118,7 +120,7 @@ def judge_body(
         return Refusal(
             415,
             "unsupported_media_type",
-            "A body must be JSON.",
+            "A body must be JSON: forms and uploaded files are not taken here.",
             "Send the header `content-type: application/json`.",
         )
     return None
@@ -134,13 +136,13 @@ def too_large(body_bytes_max: int) -> Refusal:
     return Refusal(413, "limit_reached", f"The body is larger than the limit of {body_bytes_max:,} bytes.")
 
 
-def credentials(head: Head, query: bytes) -> tuple[str, ...]:
+def credentials(head: Head, path: str, query: bytes) -> tuple[str, ...]:
     """Every distinct credential the request carries, in whichever place: at most one is right.
 
     An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
     """
     found = head.tokens
-    if b"key" in query:
+    if b"key" in query and path.startswith(KEYED_PATHS):
         try:
             pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
         except ValueError:  # more fields than that: none of them is read as a token

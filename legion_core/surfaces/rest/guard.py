@@ -129,7 +129,7 @@ class Guard:
         if _is_signed(scope):
             bytes_max = gate.SIGNED_BODY_BYTES_MAX
             return gate.judge_body(method, head, length, bytes_max, any_type=True), NOBODY
-        refusal, who = self._identify(gate.credentials(head, scope["query_string"]))
+        refusal, who = self._identify(gate.credentials(head, scope["path"], scope["query_string"]))
         if refusal is None:
             refusal = gate.judge_body(method, head, length, self._body_bytes_max)
             if refusal is not None and self._is_unused(method, scope["path"]):

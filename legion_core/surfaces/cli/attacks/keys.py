@@ -55,11 +55,12 @@ async def carriers(stage: Stage) -> str:
         hold(status == 403, f"{carrier}: {status}")
         status, _, _ = await stage.ask("GET", "/api/v1/settings", carrier.format("another"), secret=weak)
         hold(status in (400, 403), f"two keys: {status}")
-    status, _, _ = await stage.ask("GET", f"/api/v1/settings?key={weak}", secret=None)
-    hold(status == 403, f"in the query: {status}")
-    status, _, _ = await stage.ask("GET", f"/api/v1/settings?key={weak}")
-    hold(status == 400, f"two, one in the query: {status}")
-    return "403 by each; two keys: 400"
+    for path in ("/api/v1/settings", "/v1/models", "/mcp"):
+        status, _, _ = await stage.ask("GET", f"{path}?key={stage.owner}", secret=None)
+        hold(status == 401, f"in the address of {path}: {status}")
+    status, _, _ = await stage.ask("GET", f"/v1beta/models?key={weak}")
+    hold(status == 400, f"two, one in the address: {status}")
+    return "403 by each, 401 in an address; two keys: 400"
 
 
 async def others_chats(stage: Stage) -> str:

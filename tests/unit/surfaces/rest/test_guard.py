@@ -209,25 +209,33 @@ def test_every_carrier_takes_the_token_and_refuses_another(carrier: str) -> None
 
 
 def test_the_key_parameter_takes_the_token_and_refuses_another() -> None:
-    assert one("GET", f"/api/v1/look?key={TOKEN}", token=None).status == 200
-    assert one("GET", "/api/v1/look?a=b&key=lgn_wrong", token=None).status == 401
+    for path in ("/v1beta/look", "/v1/models/m/look"):
+        assert one("DELETE", f"{path}?key={TOKEN}", token=None).status in (404, 405)
+        assert one("DELETE", f"{path}?a=b&key=lgn_wrong", token=None).status == 401
+
+
+def test_the_key_parameter_is_no_credential_where_only_other_clients_ask() -> None:
+    for path in ("/api/v1/look", "/mcp", "/v1/models", "/v1/chat/completions", "/v1betas/models"):
+        assert one("GET", f"{path}?key={TOKEN}", token=None).status == 401
+    assert reached == []
+    assert one("GET", "/api/v1/look?key=other").status == 200
 
 
 def test_a_query_of_too_many_fields_is_refused_like_a_wrong_token() -> None:
-    assert one("GET", f"/api/v1/look?{'key=x&' * 1_001}", token=None).status == 401
+    assert one("GET", f"/v1beta/models?{'key=x&' * 1_001}", token=None).status == 401
     assert reached == []
 
 
 @pytest.mark.parametrize("carrier", CARRIERS[1:])
 def test_two_different_credentials_are_refused(carrier: str) -> None:
     assert one("GET", "/api/v1/look", carrier.format("other")).status == 400
-    assert one("GET", "/api/v1/look?key=other").status == 400
-    assert one("GET", f"/api/v1/look?key={TOKEN}&key=other", token=None).status == 400
+    assert one("GET", "/v1beta/models?key=other").status == 400
+    assert one("GET", f"/v1beta/models?key={TOKEN}&key=other", token=None).status == 400
     assert reached == []
 
 
 def test_the_same_credential_twice_is_one() -> None:
-    assert one("GET", f"/api/v1/look?key={TOKEN}", f"x-api-key: {TOKEN}").status == 200
+    assert one("GET", f"/v1beta/look?key={TOKEN}", f"x-api-key: {TOKEN}", token=None).status == 404
 
 
 @pytest.mark.parametrize(
