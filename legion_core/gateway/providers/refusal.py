@@ -66,7 +66,7 @@ def refusal(
     if 300 <= status < 400:
         return Malformed(
             f"{who} answered with a redirection ({status}), which is never followed.",
-            hint="Give the final address as its base_url.",
+            hint="Give the final one as its address (base_url).",
         )
     if status == 429 and code in {"insufficient_quota", "billing_error", "billing_hard_limit_reached"}:
         return Refused(f"{who} refused: {quoted}", hint="Check the account's plan and billing.")
@@ -93,7 +93,7 @@ def _by_status(status: int, sentence: str) -> ProviderError | None:
         case 402:
             return Refused(sentence, hint="Check the account's plan and billing.")
         case 404:
-            return Refused(sentence, hint="Check the model's name and the base_url.")
+            return Refused(sentence, hint="Check the model's name and the address (base_url).")
         case 408 | 504:
             return TimedOut(sentence)
         case 424:  # Bedrock: the model behind it failed

@@ -169,7 +169,7 @@ class Wire:
         said = quote(body[:2000].decode("utf-8", "replace"), self._secrets) or "an empty body"
         return Malformed(
             f"{self.name} did not answer as its protocol says: {said}",
-            hint="Check the base_url and the kind of this instance.",
+            hint="Check the address (base_url) and the kind of this instance.",
         )
 
     async def send(self, method: str, path: str, body: bytes, until_s: float, limit_s: float) -> Exchange:
