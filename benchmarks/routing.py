@@ -24,7 +24,7 @@ from typing import Any
 from legion_core.gateway import prices as prices_table
 from legion_core.gateway.cost import cost_usd
 from legion_core.gateway.routing.health import Circuit, Health, Ticket
-from legion_core.gateway.routing.learned import Learned
+from legion_core.gateway.routing.learned import LONG, TALLIES_MAX, TOOLS, Learned
 from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
@@ -92,10 +92,10 @@ def requests() -> list[Request]:
 
 
 def all_doubted(lanes: list[Lane]) -> Learned:
-    """Every lane has failed at every kind of request, some more often: so that as many as can be are looked at."""
+    """As many lanes as are remembered have failed at every kind of these requests, some more often than others."""
     learned = Learned()
-    for place, lane in enumerate(lanes):
-        for kind in range(16):
+    for place, lane in enumerate(lanes[: TALLIES_MAX // 4]):
+        for kind in (0, TOOLS, LONG, TOOLS | LONG):
             for _ in range(3 + place % 5):
                 learned.note(lane.name, kind, "it was empty", 0.0)
     return learned

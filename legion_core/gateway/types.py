@@ -261,10 +261,18 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SteppedBack(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate that comes behind all others for what its answers were like, and what that was, in a sentence."""
+    """A candidate that comes behind all others: of so many answers to requests of that kind so many were no good."""
 
     lane: Lane
-    why: str
+    kind: str
+    answers: int
+    bad: int
+    flaw: str  # of the latest bad one
+
+    @property
+    def why(self) -> str:
+        """In a sentence, without its full stop."""
+        return f"Of its latest {self.answers} answers to {self.kind} {self.bad} were no good ({self.flaw})"
 
 
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):

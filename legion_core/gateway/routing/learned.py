@@ -56,26 +56,16 @@ class Tally:
         """The share of it that still counts."""
         return 0.5 ** (max(0.0, now_s - self.at_s) / HALF_LIFE_S)
 
-    def chance(self, now_s: float) -> float:
-        """How likely a good answer is."""
-        good, bad = self._counts(now_s)
+    def chance(self, kept: float) -> float:
+        """How likely a good answer is, where `kept` of it still counts."""
+        good, bad = GOOD_BEFORE + self.good * kept, BAD_BEFORE + self.bad * kept
         return good / (good + bad)
 
-    def chance_at_best(self, now_s: float) -> float:
+    def chance_at_best(self, kept: float) -> float:
         """As likely as it may be taken to be: one standard deviation above."""
-        good, bad = self._counts(now_s)
+        good, bad = GOOD_BEFORE + self.good * kept, BAD_BEFORE + self.bad * kept
         mean = good / (good + bad)
         return mean + sqrt(mean * (1 - mean) / (good + bad + 1))
-
-    def _counts(self, now_s: float) -> tuple[float, float]:
-        kept = self.kept(now_s)
-        return GOOD_BEFORE + self.good * kept, BAD_BEFORE + self.bad * kept
-
-    def why(self, kind: int, now_s: float) -> str:
-        """What happened, in a sentence."""
-        kept = self.kept(now_s)
-        bad, all_of_them = round(self.bad * kept), round((self.good + self.bad) * kept)
-        return f"Of its latest {all_of_them} answers to {words_of(kind)} {bad} were no good ({self.flaw})"
 
 
 def steps_back(

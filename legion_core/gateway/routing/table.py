@@ -20,6 +20,7 @@ from legion_core.gateway.routing.learned import (
     Tally,
     kind_of,
     steps_back,
+    words_of,
 )
 from legion_core.gateway.routing.reasons import CONTEXT_HEADROOM, EMBED_ONLY, LeftOuts, Wish
 from legion_core.gateway.routing.speed import Speeds
@@ -218,7 +219,9 @@ class LaneTable(Sequence[Lane]):
         kind = kind_of(wish.required, wish.tokens)
         mask, doubts = self._doubts(kind)
         doubted = able & mask
-        ranks = list[int]()
+        if not doubted:
+            return 0, ()
+        words, ranks = words_of(kind), list[int]()
         while doubted and len(ranks) < DOUBTED_MAX:
             ranks.append((doubted & -doubted).bit_length() - 1)
             doubted &= doubted - 1
@@ -226,7 +229,8 @@ class LaneTable(Sequence[Lane]):
         late, found = 0, list[SteppedBack]()
         for rank in reversed(ranks):
             tally, behind = doubts[rank], (able & ~late) >> (rank + 1)
-            if not behind or tally.bad * tally.kept(now_s) < DOUBTED_FROM:
+            kept = tally.kept(now_s)
+            if not behind or tally.bad * kept < DOUBTED_FROM:
                 continue
             following = rank + (behind & -behind).bit_length()
             price, next_price = self._prices[rank], self._prices[following]
@@ -235,13 +239,15 @@ class LaneTable(Sequence[Lane]):
             other = doubts.get(following)
             if steps_back(
                 0.0 if price == inf else price * millions,
-                tally.chance_at_best(now_s),
+                tally.chance_at_best(kept),
                 next_price * millions,
-                UNKNOWN_CHANCE if other is None else other.chance(now_s),
+                UNKNOWN_CHANCE if other is None else other.chance(other.kept(now_s)),
                 bad_answer_usd,
             ):
                 late |= 1 << rank
-                found.append(SteppedBack(lane=self._ranked[rank], why=tally.why(kind, now_s)))
+                bad, answers = round(tally.bad * kept), round((tally.good + tally.bad) * kept)
+                lane, flaw = self._ranked[rank], tally.flaw
+                found.append(SteppedBack(lane=lane, kind=words, answers=answers, bad=bad, flaw=flaw))
         return late, tuple(reversed(found))
 
     def _doubts(self, kind: int) -> tuple[int, dict[int, Tally]]:

@@ -197,8 +197,9 @@ def test_the_rule_is_that_of_the_lesser_sum(
 def test_one_more_bad_answer_never_makes_a_good_one_likelier(good: float, bad: float, age_s: float) -> None:
     before, after = Tally(good, bad, 0.0), Tally(good, bad + 1, 0.0)
 
-    assert after.chance(age_s) <= before.chance(age_s)
-    assert after.chance_at_best(age_s) <= before.chance_at_best(age_s)
+    kept = before.kept(age_s)
+    assert after.chance(kept) <= before.chance(kept)
+    assert after.chance_at_best(kept) <= before.chance_at_best(kept)
 
 
 def learned_at_random(rng: Random, lanes: list[Lane]) -> Learned:
@@ -299,7 +300,7 @@ class Remembering(RuleBasedStateMachine):
             if len(noted) <= LATEST:
                 assert tally.bad * kept == pytest.approx(bad)
             assert tally.good + tally.bad <= LATEST + 1e-9
-            assert 0 < tally.chance(self.now_s) < tally.chance_at_best(self.now_s) <= 1
+            assert 0 < tally.chance(kept) < tally.chance_at_best(kept) <= 1
             is_doubted = key[0] in self.learned.doubted(key[1])
             assert not is_doubted or sum(bool(flaw) for _, flaw in noted) >= DOUBTED_FROM
 
