@@ -3,7 +3,6 @@
 The router does not ask this; the window's ladder and `GET /api/v1/routes/ladder` do.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -41,7 +40,7 @@ class Traffic:
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._live: dict[tuple[str, int], AttemptBegan] = {}
-        self._counts: Counter[str] = Counter()
+        self._counts = dict[str, int]()
 
     @property
     def live(self) -> tuple[AttemptBegan, ...]:
@@ -70,16 +69,16 @@ class Traffic:
             client=request.client,
         )
         self._live[request.id, number] = told
-        self._counts[lane.instance] += 1
+        self._counts[lane.instance] = self._counts.get(lane.instance, 0) + 1
         self._bus.publish(told)
 
     def ended(self, request: Request, lane: Lane, number: int, outcome: str, tokens: int = 0) -> None:
         """That attempt is over; one that never began changes nothing."""
         if self._live.pop((request.id, number), None) is None:
             return
-        self._counts[lane.instance] -= 1
-        if not self._counts[lane.instance]:
-            del self._counts[lane.instance]
+        left = self._counts.pop(lane.instance) - 1
+        if left:
+            self._counts[lane.instance] = left
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(
             AttemptEnded(
