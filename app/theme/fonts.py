@@ -25,7 +25,7 @@ def load_fonts() -> list[str]:
 
 
 def make_font(style: TypeStyle, weight: int | None = None, *, italic: bool = False) -> QFont:
-    """A QFont of `style` with the features of the house: tabular digits, slashed zero, no ligatures in code."""
+    """A QFont of `style` with the features of the house: tabular digits, slashed zero, every character as it is."""
     raw = cast("dict[str, object]", raw_tokens()["font"])
     kind = "mono" if style.mono else "ui"
     family = cast("str", raw[kind])
@@ -38,8 +38,9 @@ def make_font(style: TypeStyle, weight: int | None = None, *, italic: bool = Fal
         font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, style.tracking_px)
     for tag in cast("dict[str, list[str]]", raw["features"])[kind]:
         font.setFeature(QFont.Tag(tag), 1)
+    # Contextual forms make another text of it: Inter draws the x of an id such as 90x20 as a times sign, -> as an arrow.
+    font.setFeature(QFont.Tag("calt"), 0)
     if style.mono:
-        font.setFeature(QFont.Tag("calt"), 0)
         font.setStyleHint(QFont.StyleHint.Monospace)
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     return font

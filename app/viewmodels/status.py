@@ -146,12 +146,14 @@ class StatusViewModel(QObject):
         if status is None:
             return
         live = self._live
+        # What stands beside it, speed and context, is of the open chat: so is the model.
+        shown = live or (last if last is not None and last.tier else None)
         self.words = StripWords(
             engine="Engine running" if not status.problem else "Engine running, no address",
             engine_dot="ok.mark" if not status.problem else "warn.mark",
             engine_tip=status.problem or f"{status.url}, up {wording.duration(status.uptime_s)}",
-            model=live.model if live else status.model,
-            model_tier=live.tier if live else status.tier if status.model else "",
+            model=shown.model if shown else status.model,
+            model_tier=shown.tier if shown else status.tier if status.model else "",
             speed=self._speed(status),
             context="" if live and last is None else self._context(last),
             spend=wording.spent_today(status.spent_today_usd, status.spent_unknown),

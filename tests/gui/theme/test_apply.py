@@ -3,14 +3,14 @@
 import sys
 
 import pytest
-from PySide6.QtGui import QFontInfo, QPalette
+from PySide6.QtGui import QFontInfo, QPalette, QTextLayout
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.theme.apply import apply, look, repolish
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import app_icon, app_mark, icon, paint_tier, pixmap, set_icon, tier_icon
-from app.theme.tokens import THEMES, TIERS, Theme, load_tokens
+from app.theme.tokens import THEMES, TIERS, TextStyle, Theme, load_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +118,19 @@ def test_void_calls_do_not_eat_references_to_none(qapp: QApplication) -> None:
         widget.setObjectName(f"canary{number}")
     assert abs(sys.getrefcount(None) - before) < 100
     widget.deleteLater()
+
+
+@pytest.mark.parametrize("words", ["90x20", "a->b", "3*4", "--"])
+@pytest.mark.parametrize("style", ["body", "ui", "code"])
+def test_every_character_is_drawn_as_it_is(qapp: QApplication, style: TextStyle, words: str) -> None:
+    """A font's contextual forms would draw an id with a times sign, and another text than was said."""
+    apply(qapp, "light")
+
+    def glyphs(shown: str) -> list[int]:
+        layout = QTextLayout(shown, look().font(style))
+        layout.beginLayout()
+        layout.createLine()
+        layout.endLayout()
+        return [glyph for run in layout.glyphRuns() for glyph in run.glyphIndexes()]
+
+    assert glyphs(words) == [glyph for letter in words for glyph in glyphs(letter)]

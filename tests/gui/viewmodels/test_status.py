@@ -71,3 +71,15 @@ def test_a_chat_that_was_never_sent_here_shows_what_is_estimated_and_never_nough
     status.show_estimate(0)
     status.show_answer(None)
     assert status.words.context == "Context 0 of 2k"
+
+
+def test_the_model_named_is_the_one_whose_speed_and_context_stand_beside_it(
+    stage: Stage, status: StatusViewModel
+) -> None:
+    stage.connect()
+    cid = stage.legion.chat.add("Chat", "q", "a", tier="fleet")
+    last = msgspec.structs.replace(stage.legion.chat.messages[cid][1], model="qwen3-32b")
+    status.show_answer(last)
+    assert (status.words.model, status.words.model_tier) == ("qwen3-32b", "fleet")
+    status.show_answer(None)
+    assert status.words.model == "smollm2-135m-instruct"
