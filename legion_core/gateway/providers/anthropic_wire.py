@@ -7,7 +7,7 @@ import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.prefill import Swallow
-from legion_core.gateway.providers.ranges import check_ranges
+from legion_core.gateway.providers.ranges import believed, check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -395,11 +395,12 @@ class MessagesReader:
         counts = self._counts
         if counts.input_tokens is None:
             return None
-        return Usage(
+        told = Usage(
             input_tokens=counts.input_tokens,
             cache_read_tokens=counts.cache_read_input_tokens or 0,
             cache_write_tokens=counts.cache_creation_input_tokens or 0,
         )
+        return believed(told)
 
     def _block(self, index: int, block: _ContentBlock) -> Sequence[Chunk]:
         match block.type:
@@ -458,7 +459,7 @@ class MessagesReader:
     def _finished(self) -> Finished:
         counts = self._counts
         if counts.output_tokens is None or counts.input_tokens is None:
-            usage = estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
+            usage = self._estimated()
         else:
             usage = Usage(
                 input_tokens=counts.input_tokens,
@@ -471,4 +472,9 @@ class MessagesReader:
                 or 0,
             )
         stop = STOP.get(self._stop or "end_turn", "end_turn")
-        return Finished(stop_reason=stop, usage=usage, stop_sequence=self._stop_sequence)
+        return Finished(
+            stop_reason=stop, usage=believed(usage) or self._estimated(), stop_sequence=self._stop_sequence
+        )
+
+    def _estimated(self) -> Usage:
+        return estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)

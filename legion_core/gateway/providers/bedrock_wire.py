@@ -9,6 +9,7 @@ from legion_core.gateway.providers.anthropic_wire import REDACTED
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.eventstream import StreamMessage
 from legion_core.gateway.providers.prefill import Swallow
+from legion_core.gateway.providers.ranges import believed
 from legion_core.gateway.providers.refusal import named_error, quote
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
@@ -190,12 +191,15 @@ class ConverseReader:
 
     def _finished(self, counts: _WireUsage | None) -> Finished:
         if counts is None:
-            usage = estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
+            usage = None
         else:
-            usage = Usage(
-                input_tokens=counts.input_tokens,
-                output_tokens=counts.output_tokens,
-                cache_read_tokens=counts.cache_read_input_tokens or 0,
-                cache_write_tokens=counts.cache_write_input_tokens or 0,
+            usage = believed(
+                Usage(
+                    input_tokens=counts.input_tokens,
+                    output_tokens=counts.output_tokens,
+                    cache_read_tokens=counts.cache_read_input_tokens or 0,
+                    cache_write_tokens=counts.cache_write_input_tokens or 0,
+                )
             )
+        usage = usage or estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
         return Finished(stop_reason=STOP.get(self._stop or "end_turn", "end_turn"), usage=usage)

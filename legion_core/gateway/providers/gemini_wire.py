@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
-from legion_core.gateway.providers.ranges import check_ranges
+from legion_core.gateway.providers.ranges import believed, check_ranges
 from legion_core.gateway.providers.refusal import in_band, quote
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -362,16 +362,20 @@ class _Counts(msgspec.Struct, rename="camel"):
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
 
-    def canonical(self) -> Usage:
-        """Cached tokens are part of the wire's prompt and apart in ours; thoughts are apart there and part here."""
+    def canonical(self) -> Usage | None:
+        """Cached tokens are part of the wire's prompt and apart in ours; thoughts are apart there and part here.
+
+        None if the counts cannot be.
+        """
         cached, thoughts = self.cached_content_token_count or 0, self.thoughts_token_count or 0
         prompt = (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0)
-        return Usage(
-            input_tokens=max(0, prompt - cached),
+        told = Usage(
+            input_tokens=prompt - min(cached, max(0, prompt)),
             output_tokens=(self.candidates_token_count or 0) + thoughts,
             cache_read_tokens=cached,
             thinking_tokens=thoughts,
         )
+        return believed(told)
 
 
 class _Chunk(msgspec.Struct, rename="camel"):

@@ -9,6 +9,7 @@ import msgspec
 
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.ollama_wire import ChatReader, body_of
+from legion_core.gateway.providers.ranges import believed
 from legion_core.gateway.providers.sse import JsonLines
 from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits, Wire
@@ -127,7 +128,9 @@ class Ollama:
             tokens += answer.prompt_eval_count
         if len({len(vector) for vector in vectors}) > 1:
             raise Malformed(f"{self._name} gave vectors of different lengths.")
-        return Embedded(vectors=tuple(vectors), usage=Usage(input_tokens=tokens))
+        return Embedded(
+            vectors=tuple(vectors), usage=believed(Usage(input_tokens=tokens)) or Usage(is_estimated=True)
+        )
 
     async def probe(self) -> ProbeResult:
         """See `Provider`: lists the models and asks each what it can do; nothing is loaded."""

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
-from legion_core.gateway.providers.ranges import check_ranges
+from legion_core.gateway.providers.ranges import believed, check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.types import (
     Chunk,
@@ -270,7 +270,7 @@ class ChatReader:
         stop = STOP.get(line.done_reason or "stop", "end_turn")
         if stop == "end_turn" and self._calls:
             stop = "tool_use"
-        usage = estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
+        usage = estimated = estimated_usage(self._request, prefix=self._prefix, output_chars=self._chars)
         # A prompt it had in its cache is not counted by every version.
         if line.eval_count is not None:
             usage = Usage(
@@ -278,4 +278,4 @@ class ChatReader:
                 output_tokens=line.eval_count,
                 is_estimated=line.prompt_eval_count is None,
             )
-        return Finished(stop_reason=stop, usage=usage)
+        return Finished(stop_reason=stop, usage=believed(usage) or estimated)

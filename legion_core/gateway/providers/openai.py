@@ -138,7 +138,8 @@ class OpenAICompatible:
             if len(answer.data) != len(batch):
                 raise Malformed(f"{self._name} gave {len(answer.data)} vectors for {len(batch)} texts.")
             vectors += [_vector(row, self._name) for row in sorted(answer.data, key=lambda row: row.index)]
-            input_tokens += answer.usage.canonical().input_tokens if answer.usage else 0
+            usage = answer.usage.canonical() if answer.usage else None
+            input_tokens += usage.input_tokens if usage else 0
         if len({len(vector) for vector in vectors}) > 1:
             raise Malformed(f"{self._name} gave vectors of different lengths.")
         return Embedded(vectors=tuple(vectors), usage=Usage(input_tokens=input_tokens))

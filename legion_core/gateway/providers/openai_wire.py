@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.frame import Frame, is_plain
-from legion_core.gateway.providers.ranges import check_ranges
+from legion_core.gateway.providers.halves import Halves
+from legion_core.gateway.providers.ranges import believed, check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -34,7 +35,7 @@ from legion_core.gateway.types import (
     ToolUseBlock,
     Usage,
 )
-from legion_core.kernel.errors import Malformed
+from legion_core.kernel.errors import Malformed, StreamBroken
 
 STOP: Final[dict[str, StopReason]] = {
     "stop": "end_turn",
@@ -322,16 +323,17 @@ class WireUsage(msgspec.Struct):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
-    def canonical(self) -> Usage:
-        """Cached tokens are part of the wire's prompt and apart in ours."""
+    def canonical(self) -> Usage | None:
+        """Cached tokens are part of the wire's prompt and apart in ours. None if the counts cannot be."""
         cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
         details = self.completion_tokens_details
-        return Usage(
-            input_tokens=max(0, (self.prompt_tokens or 0) - cached),
+        told = Usage(
+            input_tokens=(self.prompt_tokens or 0) - min(cached, max(0, self.prompt_tokens or 0)),
             output_tokens=self.completion_tokens or 0,
             cache_read_tokens=cached,
             thinking_tokens=(details and details.reasoning_tokens) or 0,
         )
+        return believed(told)
 
 
 class _Chunk(msgspec.Struct):
@@ -395,6 +397,7 @@ class ChatReader:
         self._frame: Frame | None = None
         self._learned = 0
         self._was_missed = False  # the latest piece did not fit
+        self._halves: Halves | None = None  # once an event could not be read without
 
     @property
     def is_ending(self) -> bool:
@@ -404,9 +407,11 @@ class ChatReader:
     def read(self, event: SseEvent) -> Sequence[Chunk]:
         """See `wire.Reader`."""
         if event.data.startswith("[DONE]"):
+            if self._finish is None and not self._chars and not self._calls:
+                raise StreamBroken(f"{self._who} ended its answer before it began.")
             return (self._finished(),)
         try:
-            chunk = _decoder.decode(event.data)
+            chunk = self._decoded(event.data)
         except (msgspec.MsgspecError, RecursionError) as error:
             # Unknown kinds of events are passed over; what claims to be a plain chunk must be one.
             if event.event not in ("", "message"):
@@ -420,9 +425,19 @@ class ChatReader:
         for choice in chunk.choices or ():
             if choice.index == 0:
                 self._choice(choice, out)
-        if self._was_missed:
+        if self._was_missed and self._halves is None:
             self._learn(event, chunk)
         return out
+
+    def _decoded(self, data: str) -> _Chunk:
+        if self._halves is None:
+            try:
+                return _decoder.decode(data)
+            except msgspec.DecodeError:
+                if "\\u" not in data:
+                    raise
+                self._halves = Halves()
+        return _decoder.decode(self._halves.mended(data))
 
     def quick(self, piece: bytes) -> TextDelta | None:
         """See `chunks.Quick`."""

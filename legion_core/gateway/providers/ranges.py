@@ -1,10 +1,15 @@
-"""The ranges outside which no number is ever given to a backend.
+"""The ranges outside which no number is ever given to a backend, or believed of one.
 
-A native backend has been broken by a negative count before, so every wire checks, whatever a dialect let through.
+A native backend has been broken by a negative count before, so every wire checks, whatever a dialect let through. And a
+count of tokens is money: below nothing it would pay back what was spent, and beyond all measure no sum could be made.
 """
 
-from legion_core.gateway.types import Params
+from typing import Final
+
+from legion_core.gateway.types import Params, Usage
 from legion_core.kernel.errors import Unsupported
+
+TOKENS_MAX: Final = 100_000_000  # of one kind in one answer: ten times what the longest context holds
 
 
 def check_ranges(params: Params) -> None:
@@ -23,3 +28,15 @@ def check_ranges(params: Params) -> None:
         # A NaN is in no range, so it is refused here too.
         if value is not None and not low <= value <= high:
             raise Unsupported(f"{name} {value} is outside {low}…{high}.", capability=name)
+
+
+def believed(told: Usage) -> Usage | None:
+    """The counts as the provider told them; None where one of them cannot be, and our own estimate has to do."""
+    counts = (
+        told.input_tokens,
+        told.output_tokens,
+        told.cache_read_tokens,
+        told.cache_write_tokens,
+        told.thinking_tokens,
+    )
+    return told if min(counts) >= 0 and max(counts) <= TOKENS_MAX else None

@@ -11,6 +11,7 @@ import msgspec
 from legion_core.gateway.providers.anthropic_wire import TOOL_NAME_MAX, MessagesReader, body_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.gemini import CHAT, answer, same_count, same_width
+from legion_core.gateway.providers.ranges import believed
 from legion_core.gateway.providers.sse import SseParser
 from legion_core.gateway.providers.stated import filled
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -152,7 +153,10 @@ class Vertex:
             rows = [row.embeddings for row in found.predictions]
             vectors += same_count(self._name, [tuple(row.values) for row in rows], len(batch))
             tokens += sum(int(row.statistics.token_count) for row in rows)
-        return Embedded(vectors=same_width(self._name, vectors), usage=Usage(input_tokens=tokens))
+        return Embedded(
+            vectors=same_width(self._name, vectors),
+            usage=believed(Usage(input_tokens=tokens)) or Usage(is_estimated=True),
+        )
 
     async def probe(self) -> ProbeResult:
         """See `Provider`: lists what Google publishes, which costs nothing and needs the login."""

@@ -411,3 +411,24 @@ def test_a_prompt_count_left_out_by_a_server_with_a_cache_is_an_estimate() -> No
     assert last.usage.is_estimated
     assert last.usage.output_tokens == 2
     assert last.usage.input_tokens > 0
+
+
+@pytest.mark.parametrize("tokens", [-7, 10**12, 2**62])
+@every_wire
+def test_a_count_of_tokens_that_cannot_be_is_estimated_and_never_pays_back(
+    wire: WireName, tokens: int
+) -> None:
+    got, caught = run(wire, Answer(("Hel", "lo"), input_tokens=tokens))
+
+    assert caught is None
+    finished = got[-1]
+    assert isinstance(finished, Finished)
+    assert finished.usage.is_estimated
+    assert 0 <= finished.usage.input_tokens < 1_000
+    assert 0 < finished.usage.output_tokens < 1_000
+
+
+def test_an_end_before_anything_was_said_is_no_answer() -> None:
+    got, caught = run("openai", Answer(fault=Say(at_event=0, data=b"data: [DONE]\n\n")))
+    assert got == []
+    assert isinstance(caught, StreamBroken)
