@@ -168,8 +168,8 @@ class StatusViewModel(QObject):
         return wording.rate(speed) if speed else "idle"
 
     def _context(self, last: ChatMessage | None) -> str:
-        if last is not None and last.usage is not None:
-            used = last.usage.input_tokens + last.usage.output_tokens
+        used = last.usage.input_tokens + last.usage.output_tokens if last and last.usage else 0
+        if last is not None and used:
             whole = self.context_of(last)
             return _context_words(wording.short_count(used), whole)
         if last is not None and not self._estimate:

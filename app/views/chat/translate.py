@@ -9,6 +9,7 @@ from app.widgets.transcript.model import Action, Badge, ChainStep, Message, Seam
 
 WAITING = "Waiting for a model"
 RULE_CHARS_MAX = 600
+NOBODY_ELSE = "Nobody else could take it over; the route says why. Try again, or add a provider."
 STATUS = {
     "complete": "done",
     "streaming": "streaming",
@@ -68,7 +69,7 @@ def failure(message: Any) -> Message | None:
         id=f"{message.id}.error",
         role="error",
         note=title.rstrip("."),
-        text=rest or "",
+        text=rest or NOBODY_ELSE,
         actions=(Action("retry", "Try again"), Action("trace", "Show the route")),
     )
 

@@ -138,7 +138,8 @@ class FooterLaid(Laid):
                         name = "check"
                     _icon(painter, name, ink, 14, spot.rect, paint.dpr)
         if self._message.badge is None and self._message.status in {"stopped", "failed"}:
-            words = "Stopped" if self._message.status == "stopped" else "Broke off"
+            began = bool(self._message.whole_text())
+            words = "Stopped" if self._message.status == "stopped" else "Broke off" if began else "No answer"
             text(painter, QRectF(0, 0, 200, self.height), words, "small", "text.secondary")
 
     def _paint_variant(self, paint: Paint, spot: Spot, ink: str) -> None:

@@ -4,6 +4,7 @@ import msgspec
 from PySide6.QtGui import QGuiApplication
 
 from app.views.chat.list import ChatList
+from app.views.chat.translate import NOBODY_ELSE
 from app.views.window import MainWindow
 from legion_core.kernel.errors import Unavailable
 from tests.gui.conftest import Person
@@ -172,6 +173,17 @@ def test_a_failed_answer_shows_its_sentence_and_a_way_to_try_again(person: Perso
     person.legion.chat.end(running_id(person), text="now it works")
     person.settle()
     assert transcript_texts(person)[-1] == "now it works"
+
+
+def test_a_failure_that_says_only_what_happened_says_what_can_be_done(person: Person) -> None:
+    person.type("question")
+    person.press("Return")
+    person.legion.chat.end(
+        running_id(person), status="failed", error="sick answered 529: overloaded", tier="", attempts=()
+    )
+    person.settle()
+    last = list(person.window.chat_page.reading.model.messages())[-1]
+    assert (last.note, last.text) == ("sick answered 529: overloaded", NOBODY_ELSE)
 
 
 def test_a_refused_question_comes_back_with_a_notice(person: Person) -> None:

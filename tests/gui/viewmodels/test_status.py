@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from app.viewmodels.status import StatusViewModel
-from legion_core.api.types import ModelChanged
+from legion_core.api.types import ModelChanged, Usage
 from tests.gui.conftest import Stage
 
 
@@ -67,6 +67,10 @@ def test_a_chat_that_was_never_sent_here_shows_what_is_estimated_and_never_nough
     status.show_answer(imported)
     assert status.words.context == ""  # nobody has counted it yet
     status.show_estimate(68_200)
+    assert status.words.context == "Context about 68.2k of 2k"
+    status.show_answer(
+        msgspec.structs.replace(imported, usage=Usage())
+    )  # nobody answered: nothing was measured
     assert status.words.context == "Context about 68.2k of 2k"
     status.show_estimate(0)
     status.show_answer(None)

@@ -48,6 +48,7 @@ def test_the_caption_of_the_reasoning_is_lit_while_the_mouse_is_over_it(view: Tr
     [
         ("stopped", False, ["Stopped"]),
         ("failed", False, ["Broke off"]),
+        ("failed at once", False, ["No answer"]),
         ("done", False, []),
         ("stopped", True, []),
         ("failed", True, []),
@@ -65,9 +66,11 @@ def test_how_an_answer_ended_is_said_where_no_badge_does(
 
     monkeypatch.setattr(laid_chrome, "text", told)
     badge = Badge(tier="local", model="box m1") if has_badge else None
-    view.model.reset([Message(id="a", role="assistant", text="Half of", status=status, badge=badge)])
+    text = "" if status.endswith("at once") else "Half of"
+    status = status.removesuffix(" at once")
+    view.model.reset([Message(id="a", role="assistant", text=text, status=status, badge=badge)])
     view.grab()
-    assert [words for words in painted if words in ("Stopped", "Broke off")] == said
+    assert [words for words in painted if words in ("Stopped", "Broke off", "No answer")] == said
 
 
 def test_a_long_failure_is_wrapped_and_stays_beside_its_buttons(view: TranscriptView) -> None:
