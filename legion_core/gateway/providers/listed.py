@@ -5,13 +5,18 @@ counts. A model that makes pictures or hears speech is none of ours: None.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 import msgspec
 
 from legion_core.gateway.types import Capability, ModelOffer, Price
+from legion_core.kernel.unseen import has_unseen
 
 CONTEXT_UNKNOWN: Final = 8192
+CONTEXT_MAX: Final = 100_000_000
+MODELS_MAX: Final = 10_000  # of one listing; the longest there are have some hundreds
+NAME_MAX: Final = 256  # as in the dialects: no client could ask for a longer one
 PLAIN: Final[frozenset[Capability]] = frozenset({"streaming"})
 VECTORS: Final[frozenset[Capability]] = frozenset({"embeddings"})
 # Makers whose servers go on behind a given beginning of an answer.
@@ -68,6 +73,54 @@ class ListedModel(msgspec.Struct):
     supports_reasoning: Any = None
 
 
+_fields: Final = frozenset(field.name for field in msgspec.structs.fields(ListedModel))
+_row: Final = msgspec.json.Decoder(ListedModel)
+
+
+def rows_of(listed: Iterable[msgspec.Raw]) -> list[ListedModel]:
+    """The rows that name a model, each once; what else is in a row counts where it has the form it should have."""
+    rows = dict[str, ListedModel]()
+    for raw in listed:
+        row = _read(raw)
+        if row is not None and is_name(row.id):
+            rows.setdefault(row.id, row)
+        if len(rows) == MODELS_MAX:
+            break
+    return list(rows.values())
+
+
+def is_name(name: str) -> bool:
+    """Whether a model can go by that name: it is shown, written into files, and sent in headers."""
+    return (
+        bool(name.strip())
+        and len(name) <= NAME_MAX
+        and not has_unseen(name)
+        and not set(name) & set("\n\r\t")
+    )
+
+
+def _read(raw: msgspec.Raw) -> ListedModel | None:
+    try:
+        return _row.decode(raw)
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        pass
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    try:
+        told = msgspec.json.decode(raw, type=dict[str, Any])
+        name = msgspec.convert(told.get("id"), str)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    kept: dict[str, Any] = {"id": name}
+    for field in _fields & told.keys():
+        try:
+            msgspec.convert({"id": name, field: told[field]}, ListedModel, strict=False)
+        except msgspec.ValidationError:
+            continue
+        kept[field] = told[field]
+    return msgspec.convert(kept, ListedModel, strict=False)
+
+
 def offer_of(
     model: ListedModel, *, host: str, is_openai: bool = False, is_believed: bool = True
 ) -> ModelOffer | None:
@@ -89,7 +142,7 @@ def offer_of(
     goes_on = model.owned_by in CONTINUE and is_believed
     return ModelOffer(
         id=model.id,
-        context=next((context for context in told if context), CONTEXT_UNKNOWN),
+        context=next((each for each in told if each and 0 < each <= CONTEXT_MAX), CONTEXT_UNKNOWN),
         capabilities=capabilities,
         continuation="prefill" if goes_on else "instruct" if "streaming" in capabilities else "none",
         price=_price(model.pricing, host),

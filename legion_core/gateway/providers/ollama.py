@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from legion_core.gateway.providers.base import Embedded, ProbeResult
+from legion_core.gateway.providers.listed import is_name
 from legion_core.gateway.providers.ollama_wire import ChatReader, body_of
 from legion_core.gateway.providers.ranges import believed
 from legion_core.gateway.providers.sse import JsonLines
@@ -138,7 +139,8 @@ class Ollama:
         try:
             listed = await self._wire.get("/api/tags", _Tags)
             latency_s = self._wire.now_s() - started_s
-            offers = await self._offers_of([tag.name for tag in listed.models[:MODELS_MAX]])
+            names = list(dict.fromkeys(tag.name for tag in listed.models if is_name(tag.name)))
+            offers = await self._offers_of(names[:MODELS_MAX])
         except LegionError as error:
             return ProbeResult(is_ok=False, why=error.sentence())
         self._found = {offer.id: offer for offer in offers}

@@ -12,7 +12,7 @@ import msgspec
 from legion_core.gateway.prices import context_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.beside import ASKED, told_beside
-from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of
+from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of, rows_of
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
     LLAMA_SERVER,
@@ -34,11 +34,11 @@ EMBED_BATCH: Final = 256  # texts in one call
 
 
 class _Models(msgspec.Struct):
-    data: list[ListedModel]
+    data: list[msgspec.Raw]
 
 
 # Together tells the rows alone.
-_Listing = cast("type[_Models | list[ListedModel]]", _Models | list[ListedModel])
+_Listing = cast("type[_Models | list[msgspec.Raw]]", _Models | list[msgspec.Raw])
 
 
 class _Vector(msgspec.Struct):
@@ -149,18 +149,18 @@ class OpenAICompatible:
         started_s = self._wire.now_s()
         try:
             told = await self._wire.get("/models", _Listing)
-            listed = _Models(told) if isinstance(told, list) else told
         except LegionError as error:
             return ProbeResult(is_ok=False, why=error.sentence())
         latency_s = self._wire.now_s() - started_s
-        found = tuple(offer for model in listed.data if (offer := self._offer(model)) is not None)
-        found = await self._told_beside({model.owned_by or "" for model in listed.data}, found)
+        listed = rows_of(told if isinstance(told, list) else told.data)
+        found = tuple(offer for model in listed if (offer := self._offer(model)) is not None)
+        found = await self._told_beside({model.owned_by or "" for model in listed}, found)
         # What is said wins. A model that is said to answer counts, whatever its name sounds like.
         known = {offer.id: offer for offer in found}
-        taken = (filled(self._offers.get(model.id), known.get(model.id)) for model in listed.data)
+        taken = (filled(self._offers.get(model.id), known.get(model.id)) for model in listed)
         offers = tuple(offer for offer in taken if offer is not None)
         self._found = {offer.id: offer for offer in offers}
-        if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed.data):
+        if self._flavour is COMPATIBLE and any(model.owned_by == "llamacpp" for model in listed):
             self._flavour = LLAMA_SERVER
         missing = sorted(self._offers.keys() - {offer.id for offer in offers})
         why = f"It answers and offers {len(offers)} model{'s' * (len(offers) != 1)}."

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from legion_core.gateway.providers.listed import ListedModel, offer_of
+from legion_core.gateway.providers.listed import MODELS_MAX, ListedModel, is_name, offer_of, rows_of
 from legion_core.gateway.types import ModelOffer, Price
 
 
@@ -155,3 +155,50 @@ def test_each_router_tells_it_in_words_of_its_own(row: dict[str, Any], words: se
 def test_what_a_router_says_is_no_chat_is_none(row: dict[str, Any], is_vectors: bool) -> None:
     offer = offered(row, host="router.example")
     assert (offer is not None) is is_vectors
+
+
+def listed(*rows: object) -> list[ListedModel]:
+    return rows_of([msgspec.Raw(msgspec.json.encode(row)) for row in rows])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pricing": [1]}, {"architecture": "x"}, {"supported_parameters": "tools"}, {"meta": []}, {"owned_by": 7},
+        {"max_model_len": {"a": 1}}, {"context_window": "many"}, {"capabilities": 3},
+    ],
+)  # fmt: skip
+def test_a_field_of_another_form_says_nothing_and_the_rest_of_its_row_is_read(wrong: dict[str, Any]) -> None:
+    (model,) = listed({"id": "m", "context_length": 4096, **wrong})
+    offer = offer_of(model, host="router.example")
+    assert offer is not None
+    assert (offer.context, offer.capabilities, offer.price) == (4096, {"streaming"}, None)
+
+
+def test_a_row_that_names_no_model_is_passed_over_and_a_model_named_twice_counts_once() -> None:
+    rows = listed(
+        {"id": "a"}, {"id": 7}, {"name": "x"}, None, [], "m", {"id": "a", "owned_by": "vllm"}, {"id": "b"}
+    )
+    assert [(row.id, row.owned_by) for row in rows] == [("a", None), ("b", None)]
+    assert len(listed(*({"id": f"m{number}"} for number in range(MODELS_MAX + 5)))) == MODELS_MAX
+
+
+@pytest.mark.parametrize("context", [-5, 0, 10**30, 10**9])
+def test_a_context_that_cannot_be_is_unknown(context: int) -> None:
+    (model,) = listed({"id": "m", "context_length": context})
+    offer = offer_of(model, host="router.example")
+    assert offer is not None
+    assert offer.context == 8192
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "m\r\nset-cookie: x", "a\0b", "\x1b[31mred", "a\u202eb", "x" * 257, "a\tb"]
+)
+def test_a_name_that_could_not_be_shown_or_sent_is_none(name: str) -> None:
+    assert not is_name(name)
+    assert listed({"id": name}) == []
+
+
+@pytest.mark.parametrize("name", ["gpt-5.4", "Qwen/Qwen3-32B", "/models/a b.gguf", "modèle:latest", "🦙"])
+def test_names_people_give_are_names(name: str) -> None:
+    assert is_name(name)
