@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QWidget
 
@@ -86,6 +86,12 @@ class Ladder(QWidget):
         """The selected card, or the first there is."""
         target = self.cards.get(self._routing.selected) or next(iter(self.cards.values()), None)
         (target or self).setFocus(reason)
+        QTimer.singleShot(0, self, self._reveal_focused)  # its place is known once the page is laid out
+
+    def _reveal_focused(self) -> None:
+        held = next((card for card in self.cards.values() if card.hasFocus()), None)
+        if held is not None:
+            self._reveal(held)
 
     def _make(self, card: Card) -> InstanceCard:
         made = InstanceCard(

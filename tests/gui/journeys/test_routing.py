@@ -322,3 +322,15 @@ def test_hovering_a_day_says_it(person: Person) -> None:
     )  # fmt: skip
     QApplication.sendEvent(chart, event)
     assert page.spend_tab.said.words() == "17 Jun: nothing asked"
+
+
+def test_in_a_small_window_the_page_opens_on_the_instance_that_is_looked_at(person: Person) -> None:
+    """The local rung is the lowest: a small window would open without any instance in it."""
+    person.window.resize(900, 560)
+    page = routing_page(person)
+    page.routing.select("built-in")
+    page.take_focus()
+    QApplication.processEvents()
+    chosen = card(page, "built-in")
+    assert person.focused is chosen
+    assert chosen.visibleRegion().boundingRect().height() > chosen.height() * 0.9
