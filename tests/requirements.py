@@ -103,6 +103,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "gateway.escalate-capability", "A capability that a tier lacks escalates to one that has it.", "kept"
     ),
     Requirement(
+        "gateway.explained",
+        "`legion route explain` names first the model that would answer, or nobody.",
+        "kept",
+    ),
+    Requirement(
         "gateway.learned-order",
         "Where a bad answer is said to cost something, a model whose answers were no good comes after the others.",
         "kept",

@@ -79,35 +79,29 @@ class Budget:
         if not limits.are_any or all(_is_free(lane) for lane in decision.candidates):
             return request, decision
         account, lanes = self._account(request), decision.candidates
-        asked = [request]
-        if request.params.max_tokens is None:
-            bound = msgspec.structs.replace(request.params, max_tokens=OUTPUT_SCARCE)
-            asked.append(msgspec.structs.replace(request, params=bound))
 
-        def work(connection: Connection) -> tuple[Request, list[LeftOut | None], BudgetRow | None]:
-            tight = tightest(standing(connection, account, limits))
-            costs, obstacles = list[float | None](), list[LeftOut | None]()
-            for request in asked:
-                costs = [_most(request, lane) for lane in lanes]
-                obstacles = [_obstacle(*pair, tight, limits) for pair in zip(lanes, costs, strict=True)]
-                first = next((place for place, obstacle in enumerate(obstacles) if obstacle is None), None)
-                if first is not None:
-                    if (cost := costs[first] or 0.0) > 0:
-                        _hold(connection, request, account, lanes[first], cost, self._owner, self._now())
-                    return request, obstacles, tight
-            return asked[0], obstacles, tight
+        def work(connection: Connection) -> _Weighed:
+            weighed = _weighed(connection, request, lanes, account, limits)
+            if weighed.cost > 0:
+                lane = weighed.taken[0]
+                _hold(connection, weighed.request, account, lane, weighed.cost, self._owner, self._now())
+            return weighed
 
-        request, obstacles, tight = await self._database.write(work, durability="process")
-        taken = tuple(
-            lane for lane, obstacle in zip(decision.candidates, obstacles, strict=True) if obstacle is None
+        weighed = await self._database.write(work, durability="process")
+        if not weighed.taken:
+            raise _used_up(weighed.tight, weighed.dropped)
+        return weighed.request, weighed.of(decision)
+
+    async def told(self, request: Request, decision: RouteDecision) -> RouteDecision:
+        """`decision` as `reserve` would leave it now, though nobody be left; nothing is held."""
+        limits = self._limits()
+        if not limits.are_any or all(_is_free(lane) for lane in decision.candidates):
+            return decision
+        account, lanes = self._account(request), decision.candidates
+        weighed = await self._database.read(
+            lambda connection: _weighed(connection, request, lanes, account, limits)
         )
-        if len(taken) == len(obstacles):
-            return request, decision
-        dropped = tuple(obstacle for obstacle in obstacles if obstacle is not None)
-        if not taken:
-            raise _used_up(tight, dropped)
-        left_out = (*decision.left_out, *dropped)
-        return request, msgspec.structs.replace(decision, candidates=taken, left_out=left_out)
+        return weighed.of(decision)
 
     async def extend(self, request: Request, lane: Lane) -> None:
         """Hold what a further attempt of `request` at `lane` may cost; raises OverBudget if there is no money for it."""
@@ -186,6 +180,44 @@ class _Account(msgspec.Struct, frozen=True):
     day: str
     client: str
     conversation: str
+
+
+class _Weighed(msgspec.Struct, frozen=True):
+    """What there is money for: the request as it may be asked, and what the first of the lanes may cost."""
+
+    request: Request
+    taken: tuple[Lane, ...]
+    dropped: tuple[LeftOut, ...]
+    tight: BudgetRow | None
+    cost: float = 0.0
+
+    def of(self, decision: RouteDecision) -> RouteDecision:
+        """The decision without the lanes there is no money for."""
+        if not self.dropped:
+            return decision
+        left_out = (*decision.left_out, *self.dropped)
+        return msgspec.structs.replace(decision, candidates=self.taken, left_out=left_out)
+
+
+def _weighed(
+    connection: Connection, request: Request, lanes: Sequence[Lane], account: _Account, limits: Limits
+) -> _Weighed:
+    """Within a read or a write: which of the lanes there is money for."""
+    asked = [request]
+    if request.params.max_tokens is None:
+        bound = msgspec.structs.replace(request.params, max_tokens=OUTPUT_SCARCE)
+        asked.append(msgspec.structs.replace(request, params=bound))
+    tight = tightest(standing(connection, account, limits))
+    obstacles = list[LeftOut | None]()
+    for request in asked:
+        costs = [_most(request, lane) for lane in lanes]
+        obstacles = [_obstacle(*pair, tight, limits) for pair in zip(lanes, costs, strict=True)]
+        first = next((place for place, obstacle in enumerate(obstacles) if obstacle is None), None)
+        if first is not None:
+            taken = tuple(lane for lane, obstacle in zip(lanes, obstacles, strict=True) if obstacle is None)
+            dropped = tuple(obstacle for obstacle in obstacles if obstacle is not None)
+            return _Weighed(request, taken, dropped, tight, costs[first] or 0.0)
+    return _Weighed(asked[0], (), tuple(obstacle for obstacle in obstacles if obstacle is not None), tight)
 
 
 _CLIENTS = """

@@ -146,7 +146,7 @@ class Gateway:
         await self._discover_for(pins)
         told = (Message(role="user", content=(TextBlock(text=text),)),)
         request = Request(id=self._ids.new("req"), messages=told, pins=pins, is_private=is_private)
-        return self._pipeline.route(request, requires, operation)
+        return await self.budget.told(request, self._pipeline.route(request, requires, operation))
 
     async def _discover_for(self, pins: Pins) -> None:
         wants, lanes = pins.model or pins.instance, self.inventory.lanes()

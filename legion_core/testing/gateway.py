@@ -13,6 +13,8 @@ from legion_core.gateway.curation.service import Curation
 from legion_core.gateway.curation.store import CurationStore
 from legion_core.gateway.curation.types import CurationSettings
 from legion_core.gateway.inventory import Instance, Inventory
+from legion_core.gateway.learning import MIGRATIONS as LEARNING
+from legion_core.gateway.learning import Learning
 from legion_core.gateway.ledger import MIGRATIONS as LEDGER
 from legion_core.gateway.ledger import Ledger
 from legion_core.gateway.pipeline import Pipeline
@@ -68,15 +70,17 @@ async def open_gateway(
     limits: Limits = NO_LIMITS,
     rng: Rng | None = None,
     owner: str = "",
+    bad_answer_usd: float = 0.0,
 ) -> AsyncGenerator[GatewayUnderTest]:
     """Open the journal at `path` and a gateway without providers on it; close both.
 
-    `limits` are those on money, `rng` gives the jitter of waits (else there is none), `owner` names this process.
+    `limits` are those on money, `rng` gives the jitter of waits (else there is none), `owner` names this process,
+    `bad_answer_usd` is what a bad answer costs (nothing: nobody learns).
     """
     clock = clock or SystemClock()
     database = await Database.open(
         path,
-        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS, *SPOKEN),
+        migrations=(*LEDGER, *CONVERSATIONS, *PRIVACY, *CURATION, *TEXTS, *SPOKEN, *LEARNING),
         durability="process",
         clock=clock,
     )
@@ -88,6 +92,7 @@ async def open_gateway(
     budget, privacy = Budget(database, clock, lambda: limits, owner), Privacy(database)
     curation = Curation(CurationStore(database), clock, ids, bus, supervisor, CurationSettings)
     spoken = Spoken(database, clock)
+    learning = Learning(database, clock, supervisor, inventory.learned, lambda: bad_answer_usd)
     pipeline = Pipeline(
         clock,
         bus,
@@ -104,6 +109,7 @@ async def open_gateway(
         is_local_only=lambda: False,
         is_spread=lambda: False,
         curation=lambda: curation,
+        learning=learning,
     )
     gateway = Gateway(
         clock,
@@ -122,10 +128,12 @@ async def open_gateway(
     )
     try:
         await gateway.start()
+        await learning.load()
         yield GatewayUnderTest(gateway, bus, database, supervisor, health, curation)
     finally:
         await supervisor.stop()
         await gateway.stop()
+        await learning.aclose()
         await database.close()
 
 
