@@ -18,6 +18,7 @@ from legion_core.gateway.dialects.anthropic_answer import (
     render_error,
     unwrap_signature,
 )
+from legion_core.gateway.dialects.anthropic_traces import Trace, Traces
 from legion_core.gateway.dialects.base import StreamWriter, WholeAnswer
 from legion_core.gateway.dialects.fields import (
     IMAGES_MAX,
@@ -82,17 +83,17 @@ class _Image(msgspec.Struct, tag_field="type", tag="image"):
     source: _Base64 | _Url
 
 
+class _Content(msgspec.Struct, tag_field="type", tag="content"):
+    content: str | Annotated[list[_Text], Meta(max_length=PARTS_MAX)]
+
+
 class _Document(msgspec.Struct, tag_field="type", tag="document"):
-    source: _Plain
+    source: _Plain | _Content
     title: str | None = None
 
 
 class _File(msgspec.Struct, tag_field="type", tag="file"):
     file_id: str
-
-
-class _Content(msgspec.Struct, tag_field="type", tag="content"):
-    content: str | Annotated[list[_Text], Meta(max_length=PARTS_MAX)]
 
 
 class _ShownDocument(msgspec.Struct, tag_field="type", tag="document"):
@@ -139,8 +140,23 @@ class _ToolResult(msgspec.Struct, tag_field="type", tag="tool_result"):
     is_error: bool | None = None
 
 
+class _Compaction(msgspec.Struct, tag_field="type", tag="compaction"):
+    content: str | None = None
+
+
 Parts = Annotated[
-    list[_Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _ToolResult],
+    list[
+        _Text
+        | _Image
+        | _Document
+        | _SearchResult
+        | _Thinking
+        | _Redacted
+        | _ToolUse
+        | _ToolResult
+        | _Compaction
+        | Traces
+    ],
     Meta(max_length=PARTS_MAX),
 ]
 TextContent = str | Annotated[list[_Text], Meta(max_length=PARTS_MAX)]
@@ -375,8 +391,8 @@ def _user(message: _User, field: str, calls: set[str], strays: Strays) -> list[M
                     for inner, shown in enumerate(part.content or ()):
                         if isinstance(shown, _Image):
                             said.append(_image(shown, f"{field}.content[{at}].content[{inner}].source"))
-            case _Document():
-                said.append(TextBlock(text=_document(part)))
+            case _Document() | _SearchResult():
+                said.append(TextBlock(text=_shown(part)))
             case _Image():
                 said.append(_image(part, f"{field}.content[{at}].source"))
             case _:
@@ -395,8 +411,8 @@ def _result(part: _ToolResult) -> ToolResultBlock:
     return ToolResultBlock(call_id=part.tool_use_id, text=text, is_error=bool(part.is_error))
 
 
-def _shown(part: _Text | _ShownDocument | _SearchResult | _ToolReference) -> str:
-    """What a tool's result shows, in words. Every tool is told to the model at once, so a reference is only its name."""
+def _shown(part: _Text | _Document | _ShownDocument | _SearchResult | _ToolReference) -> str:
+    """What is shown, in words. Every tool is told to the model at once, so a reference is only its name."""
     match part:
         case _Text():
             return part.text
@@ -405,18 +421,19 @@ def _shown(part: _Text | _ShownDocument | _SearchResult | _ToolReference) -> str
         case _SearchResult():
             head = " ".join(each for each in (part.title, part.source) if each)
             return "\n".join((*((head,) if head else ()), *(each.text for each in part.content)))
-        case _ShownDocument(source=_Plain(data=text)):
+        case _Document(source=source) | _ShownDocument(source=source):
+            return _document(source, part.title or "")
+
+
+def _document(source: _Plain | _Content | _Base64 | _Url | _File, title: str) -> str:
+    match source:
+        case _Plain(data=text):
             pass
-        case _ShownDocument(source=_Content(content=content)):
+        case _Content(content=content):
             text = _text(content)
-        case _ShownDocument(source=source):
-            media_type = source.media_type if isinstance(source, _Base64) else ""
-            return unseen_file(part.title or "", media_type)
-    return f"{part.title}\n{text}" if part.title else text
-
-
-def _document(part: _Document) -> str:
-    return f"{part.title}\n{part.source.data}" if part.title else part.source.data
+        case _:
+            return unseen_file(title, source.media_type if isinstance(source, _Base64) else "")
+    return f"{title}\n{text}" if title else text
 
 
 def _image(part: _Image, field: str) -> ImageBlock:
@@ -445,6 +462,10 @@ def _assistant(message: _Assistant, field: str) -> tuple[Block, ...]:
                 if arguments[:1] != b"{":
                     raise FieldFault(f"{field}.content[{at}].input", "is not an object.")
                 blocks.append(ToolUseBlock(id=part.id, name=part.name, arguments=arguments.decode()))
+            case _Compaction():
+                blocks += [TextBlock(text=part.content)] if part.content else []
+            case Trace():
+                pass
             case _:
                 raise FieldFault(f"{field}.content[{at}].type", "belongs to a user's message.")
     return tuple(blocks)

@@ -116,19 +116,23 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
         "messages[].content: tool_use, tool_result",
         "pictures inside a result are shown as the user's, behind it",
     ),
-    _t("messages[].content: document of plain text", "as text, under its title"),
+    _t(
+        "messages[].content: document of plain text or of text parts, search_result",
+        "as text, under its title; there are no citations of it",
+    ),
     _t(
         "content of a tool_result: document, search_result, tool_reference",
         "in words: a text as it is, a tool as its name; of a file the model is told that it cannot be shown",
     ),
     _r(
-        "messages[].content: document of other sorts, search_result, container_upload",
+        "messages[].content: document of other sorts, container_upload",
         "no other provider takes it",
     ),
-    _r(
-        "messages[].content: server_tool_use and its results",
-        "they belong to tools that run at one provider only",
+    _d(
+        "messages[].content: server_tool_use, mcp_tool_use and their results, fallback",
+        "the traces of tools that run at one provider only",
     ),
+    _t("messages[].content: compaction", "its summary as the model's words"),
     _t(
         "messages[].content: thinking, redacted_thinking",
         "given back to the instance it came from, to no other",

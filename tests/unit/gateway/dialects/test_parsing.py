@@ -96,8 +96,8 @@ def test_openai_refuses_and_names_the_field(changes: dict[str, Any], field: str)
         ({"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "?"}]}]},
          "messages[0].content[0].tool_use_id"),
         ({"messages": [USER, {"role": "assistant", "content": [{**USE, "input": []}]}]}, "messages[1].content[0].input"),
-        ({"messages": [USER, {"role": "assistant", "content": [{"type": "server_tool_use", "id": "x"}]}]},
-         "messages[1].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "server_tool_use", "id": "x"}]}]},
+         "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "base64", "data": "x"}}]}]},
          "messages[0].content[0].source.type"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "x"}}]}]},
@@ -244,3 +244,57 @@ def test_the_published_table_has_a_row_for_every_field(dialect: Any, body: Any) 
     assert all(row.note for row in dialect.translations)
     assert {row.fate for row in dialect.translations} == {"translated", "refused", "dropped"}
     assert len({row.field for row in dialect.translations}) == len(dialect.translations)
+
+
+def test_a_session_begun_at_anthropic_goes_on_without_what_its_own_tools_left() -> None:
+    def part(kind: str, **fields: Any) -> dict[str, Any]:
+        return {"type": kind, **fields}
+
+    traces = [
+        part("server_tool_use", id="srv_1", name="web_search", input={"query": "x"}),
+        part(
+            "web_search_tool_result", tool_use_id="srv_1", content=[{"type": "web_search_result", "url": "u"}]
+        ),
+        part("mcp_tool_use", id="m", name="n", server_name="s", input={}),
+        part("mcp_tool_result", tool_use_id="m", content="x"),
+        part("fallback"),
+    ]
+    asked = anthropic(
+        messages=[
+            USER,
+            {"role": "assistant", "content": [part("compaction", content="So far: we began."), *traces]},
+            {"role": "assistant", "content": [*traces, part("text", text="It is noon.")]},
+            {"role": "assistant", "content": traces},
+            USER,
+        ]
+    )
+    assert [message.text for message in asked.messages] == [
+        "Hi",
+        "So far: we began.",
+        "It is noon.",
+        "",
+        "Hi",
+    ]
+
+
+def test_documents_of_text_and_search_results_are_told_as_words() -> None:
+    parts = [
+        {
+            "type": "document",
+            "title": "Grass",
+            "source": {"type": "text", "media_type": "text/plain", "data": "green"},
+        },
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "blue"}]}},
+        {
+            "type": "search_result",
+            "source": "https://a.example",
+            "title": "Sky",
+            "content": [{"type": "text", "text": "high"}],
+        },
+    ]
+    (message,) = anthropic(messages=[{"role": "user", "content": parts}]).messages
+    assert [block.text for block in message.content] == [
+        "Grass\ngreen",
+        "blue",
+        "Sky https://a.example\nhigh",
+    ]
