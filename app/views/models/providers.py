@@ -2,7 +2,7 @@
 """The inspector of the Providers tab: an instance with its test, or the form that adds one."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
@@ -38,7 +38,6 @@ from app.views.parts import (
 from app.views.rows import Line, Lines, Pill
 from app.views.scrolled import Scrolled
 from app.widgets.flow import FlowLayout
-from legion_core.api.types import ModelOffer, ProviderRow
 
 if TYPE_CHECKING:
     from app.views.models.facts import ModelFactsForm
@@ -432,7 +431,7 @@ class ProviderPanel(QWidget):
         self.show_details(name)
 
 
-def _model_line(offer: ModelOffer, found: ProviderRow) -> Line:
+def _model_line(offer: Any, found: Any) -> Line:
     badge = Pill("Set by you", "accent") if offer.id in found.described else None
     return Line(key=offer.id, title=wording.model(offer.id), detail=able_words(offer), badge=badge)
 
