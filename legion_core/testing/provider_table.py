@@ -175,6 +175,9 @@ its models have tools, pictures or thinking: say it, and requests that need them
     legion provider model try box qwen3-32b [--save]                ask the model itself
     legion provider model reset box qwen3-32b
 
+In the window it is Models > Providers: a line of the provider's models opens the form of what that model can, and *Ask the
+model* puts what it shows into the form; nothing is kept before *Save*.
+
 `set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other models,
 and for what an entry leaves open; without it, only the models that stand there are offered. `try` sends four small
 requests (a tool, a schema, a picture, thinking), says what came of each in a sentence, and keeps nothing unless told to;
