@@ -357,7 +357,7 @@ def _providers(commands: Group) -> None:
         one.add_argument("name", metavar="NAME")
         one.add_argument("model", metavar="MODEL")
     for option in ("tools", "images", "thinking", "structured-output"):
-        said.add_argument(f"--{option}", choices=("yes", "no"), metavar="YES", help="yes or no")
+        said.add_argument(f"--{option}", choices=("yes", "no"), metavar="yes|no")
     said.add_argument(
         "--context", metavar="TOKENS", type=int, help="how many it holds; 0: as its server tells"
     )

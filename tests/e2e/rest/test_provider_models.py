@@ -222,3 +222,17 @@ def test_a_model_added_by_its_name_can_what_its_server_tells(
     assert offers(next(row for row in rows if row["name"] == "second")) == {
         "org/m1": (32_768, ["streaming", "structured_output"])
     }
+
+
+def test_what_this_computers_own_models_can_is_known_and_nothing_is_offered_to_be_kept(
+    api: httpx.Client, legion_home: Path
+) -> None:
+    refused = inside(legion_home, "provider", "model", "try", "local", "smollm2-135m-instruct", "--save")
+    assert refused.status == 1
+    assert "is known" in refused.err
+    listed = inside(legion_home, "provider", "model", "list", "box")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["Model", "org/m1", "m2"]
+    assert "structured output" in listed.out
+    missing = inside(legion_home, "provider", "model", "try", "nobody", "m")
+    assert missing.status == 1
+    assert "box" in missing.err

@@ -65,6 +65,9 @@ def _reset(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 
 def _try(setting: Setting, args: argparse.Namespace) -> Outcome:
+    is_fixed = _row(setting, args.name).is_builtin  # what this computer's own models can is known
+    if args.save and is_fixed:
+        raise InvalidInput(f"What the models of {args.name!r} can is known and is not kept.")
     found: ModelTrial = setting.backend.try_model(args.name, args.model)
     lines = [
         f"{ABLE[finding.capability]}: {_VERDICT[finding.is_able]}. {finding.why}"
@@ -83,7 +86,7 @@ def _try(setting: Setting, args: argparse.Namespace) -> Outcome:
         )
         if able is not None
     )
-    if kept:
+    if kept and not is_fixed:
         lines += ["", f"To keep it: legion provider model set {args.name} {args.model} {kept}"]
     return Outcome(found, "\n".join(lines))
 
