@@ -323,9 +323,10 @@ class ModelsPage(PageFrame):
         lines: list[Line] = []
         for found in self._services.providers.rows:
             words, tone, icon = circuit_pill(found)
+            kind = self._services.providers.kind_title(found).partition(",")[0]
             lines.append(
                 Line(
-                    key=found.name, title=found.name, tier=found.tier, detail=found.problem or f"{self._services.providers.kind_title(found)}, {found.tier}",
+                    key=found.name, title=found.name, tier=found.tier, detail=found.problem or f"{kind}, {found.tier}",
                     is_dim=bool(found.problem),
                     cells=(
                         Cell(found.base_url or "this computer", colour="text.secondary"),
