@@ -169,7 +169,10 @@ def is_kept(floor: Floor, result: dict[str, Any]) -> bool:
     """Whether every figure of the floor was measured and keeps its bound."""
     if "error" in result:
         return False
-    return all(figure.is_kept(result["figures"][figure.name]) for figure in floor.figures)
+    return all(
+        figure.name in result["figures"] and figure.is_kept(result["figures"][figure.name])
+        for figure in floor.figures
+    )
 
 
 def render(floors: tuple[Floor, ...], state: dict[str, dict[str, Any]]) -> str:
@@ -198,7 +201,10 @@ def render(floors: tuple[Floor, ...], state: dict[str, dict[str, Any]]) -> str:
             lines.append(f"| {floor.id} | {floor.what} | failed: {result['error']} | | no | {tail}")
             continue
         for figure in floor.figures:
-            value = result["figures"][figure.name]
+            value = result["figures"].get(figure.name)
+            if value is None:  # promised since
+                lines.append(f"| {floor.id} | {floor.what} | not measured yet | {figure.bound} | | | | |")
+                continue
             kept = "yes" if figure.is_kept(value) else "**no**"
             lines.append(
                 f"| {floor.id} | {floor.what} | {value:g} {figure.unit} | {figure.bound} | {kept} | {tail}"

@@ -35,6 +35,12 @@ def test_what_was_not_measured_says_so() -> None:
     assert "| a | what a is | not measured yet |" in floors.render((_floor("a"),), {})
 
 
+def test_a_figure_promised_since_is_not_measured_yet_and_not_kept() -> None:
+    before = {**_result(), "figures": {"other_ms": 1}}
+    assert "| a | what a is | not measured yet | <= 5 |" in floors.render((_floor("a"),), {"a": before})
+    assert not floors.is_kept(_floor("a"), before)
+
+
 def test_a_failed_command_is_a_row_and_not_kept() -> None:
     broken = {**_result(), "error": "exit status 1"}
     assert "failed: exit status 1" in floors.render((_floor("a"),), {"a": broken})
