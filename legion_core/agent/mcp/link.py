@@ -27,6 +27,7 @@ TOOL_BYTES_MAX = 64 * 1024
 PAGES_MAX = 20
 DEPTH_MAX = 32
 PROGRESS_CHARS = 300
+NAME_CHARS_MAX = 128
 
 Transport = Callable[[Ending], AbstractAsyncContextManager[Any]]
 
@@ -128,6 +129,27 @@ class Link:
 
     async def tools(self) -> list[dict[str, Any]]:
         """What the server offers, as it says it; LimitReached where that is out of all bounds."""
+        try:
+            async with asyncio.timeout(self._start_s):
+                found = await self._listed()
+        except TimeoutError as error:
+            raise TimedOut(
+                f"{self._spec.name} did not list its tools within {self._start_s:.0f} s."
+            ) from error
+        names = [str(tool.get("name", "")) for tool in found]
+        if len(set(names)) < len(names):
+            raise Refused(f"{self._spec.name} offers two tools of the same name.")
+        for tool, name in zip(found, names, strict=True):
+            # It is called by the name that a person read.
+            if not name or cleaned(name, NAME_CHARS_MAX) != name:
+                raise Refused(
+                    f"{self._spec.name} offers a tool whose name is too long or cannot be shown as it is."
+                )
+            if len(msgspec.json.encode(tool)) > TOOL_BYTES_MAX or _depth(tool) > DEPTH_MAX:
+                raise LimitReached(f"{self._spec.name} describes a tool at more length than any needs.")
+        return found
+
+    async def _listed(self) -> list[dict[str, Any]]:
         client, found, cursor = self._open_client(), list[dict[str, Any]](), None
         for _ in range(PAGES_MAX):
             page = await self._asked(client.list_tools(cursor=cursor))
@@ -139,9 +161,6 @@ class Link:
                 )
             if cursor is None:
                 break
-        for tool in found:
-            if len(msgspec.json.encode(tool)) > TOOL_BYTES_MAX or _depth(tool) > DEPTH_MAX:
-                raise LimitReached(f"{self._spec.name} describes a tool at more length than any needs.")
         return found
 
     async def call(

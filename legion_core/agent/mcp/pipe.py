@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FRAME_BYTES_MAX = 4 << 20
 NOISE_LINES_MAX = 200
+ASKED_MAX = 100  # questions of the server that wait for it to take our answer
 SAID_BYTES = 4_000
 END_S = 2.0
 # What a program needs to run at all; nothing of ours, and no name that smells of a secret, can be among it.
@@ -96,12 +97,16 @@ async def piped(
     """Start the program and talk with it over its pipes; it is ended on leaving, with all it started."""
     import anyio
     from mcp.shared.message import SessionMessage
+    from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+
+    unanswered = 0
 
     process = await _start(spec, env)
     told, heard = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
     outgoing, to_send = anyio.create_memory_object_stream[SessionMessage](0)
 
     async def read() -> None:
+        nonlocal unanswered
         assert process.stdout is not None
         noise = 0
         async with told:
@@ -109,6 +114,10 @@ async def piped(
                 while line := await _line(process.stdout, ending, spec.name):
                     message = _message(line)
                     if message is not None:
+                        unanswered += isinstance(message, JSONRPCRequest)
+                        if unanswered > ASKED_MAX:
+                            ending.over(f"{spec.name} asks more than it takes answers to.")
+                            return
                         await told.send(SessionMessage(message))
                     elif line.strip():
                         noise += 1
@@ -118,6 +127,7 @@ async def piped(
         ending.over(f"{spec.name} ended.")
 
     async def write() -> None:
+        nonlocal unanswered
         assert process.stdin is not None
         async with to_send:
             with contextlib.suppress(OSError):
@@ -125,6 +135,7 @@ async def piped(
                     text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
                     process.stdin.write(text.encode() + b"\n")
                     await process.stdin.drain()
+                    unanswered -= isinstance(message.message, JSONRPCResponse | JSONRPCError)
                 return
         ending.over(f"{spec.name} takes nothing more.")
 

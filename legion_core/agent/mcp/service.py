@@ -91,6 +91,8 @@ class _Live:
         self.not_before_s = 0.0
         self.used_s = 0.0
         self.running = 0
+        self.has_news = False
+        self.rereading: asyncio.Task[None] | None = None
         self.wants_sign_in = False
         self.is_signed_in = False
 
@@ -330,6 +332,8 @@ class Servers:
     ) -> "types.CallToolResult":
         live = self._of(entry.spec.name)
         self._may(entry, live)
+        if live.rereading is not None and not live.rereading.done():
+            await asyncio.gather(asyncio.shield(live.rereading), return_exceptions=True)
         if live.link is None or not live.link.is_open:
             await self._open(entry)
         self._may(entry, live)
@@ -461,17 +465,30 @@ class Servers:
         live.not_before_s = self._clock.monotonic_s() + pause_s
 
     def _changed(self, name: str) -> None:
-        """It says that its tools changed: read them, and from then on nothing is called that nobody approved."""
-        self._supervisor.spawn("mcp.reread", self._reread(name))
+        """It says that its tools changed: they are read before anything of it is called again.
 
-    async def _reread(self, name: str) -> None:
+        Once for all that it says while they are being read.
+        """
         live = self._live.get(name)
-        if live is None or live.link is None:
+        if live is None:
             return
-        raw = tuple(sorted(await live.link.tools(), key=lambda tool: str(tool.get("name"))))
-        if raw != live.raw:
-            live.raw = raw
-            self._tell(name, self._row(await self._entry(name)).state)
+        live.has_news = True
+        if live.rereading is None or live.rereading.done():
+            live.rereading = self._supervisor.spawn("mcp.reread", self._reread(name, live))
+
+    async def _reread(self, name: str, live: _Live) -> None:
+        while live.has_news and live.link is not None:
+            live.has_news, link = False, live.link
+            try:
+                raw = tuple(sorted(await link.tools(), key=lambda tool: str(tool.get("name"))))
+            except LegionError as error:
+                # What it offers now is not known, so it is not what the user said yes to.
+                link.ending.over(error.sentence())
+                self._over(name, link)
+                return
+            if raw != live.raw:
+                live.raw = raw
+                self._tell(name, self._row(await self._entry(name)).state)
 
     async def _end_idle(self) -> None:
         """End what nobody called for a while; runs only while something is connected."""

@@ -37,6 +37,7 @@ PAGE = 1_000
 LISTINGS_KEPT = 16
 COMPLETED_MAX = 100
 STATE_S = 600.0
+URI_CHARS_MAX = 2_000  # of what a session subscribes to
 RESOURCE_GONE = -32002  # until 2025-11-25; since then it is invalid parameters
 INSTRUCTIONS = (
     "Legion Workbench: tasks, chains and models on the user's own computer. Tools that only read may be called at once; "
@@ -268,6 +269,8 @@ class McpServer:
 
     async def _subscribe(self, ctx: Ctx, params: types.SubscribeRequestParams) -> types.EmptyResult:
         session = self._session(ctx)
+        if len(str(params.uri)) > URI_CHARS_MAX:
+            raise MCPError(types.INVALID_PARAMS, f"An address has at most {URI_CHARS_MAX} characters.")
         if len(session.uris) >= SUBSCRIPTIONS_MAX:
             raise MCPError(types.INVALID_PARAMS, f"A session has at most {SUBSCRIPTIONS_MAX} subscriptions.")
         session.uris.add(str(params.uri))
