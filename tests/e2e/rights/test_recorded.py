@@ -21,11 +21,11 @@ from tests.support.aio import run
 
 # Methods that write their entry themselves, in or before what they do.
 THEMSELVES = {
-    "settings": {"set", "reset", "add_instance", "remove_instance"},
+    "settings": {"set", "reset", "add_instance", "remove_instance", "describe_model", "forget_model"},
     "secrets": {"set", "remove"},
     "tokens": {"create", "revoke"},
     "rbac": {"apply", "remove"},
-    "providers": {"add", "remove"},
+    "providers": {"add", "remove", "describe_model", "forget_model"},
     "extensions": {"create"},
     "network": {"set_offline", "block", "allow", "forget"},
     "connect": {"apply", "undo"},
@@ -55,6 +55,7 @@ NONE = {
     "network.apply": "puts settings in force, which are recorded", "network.stop": "of the end",
     "network.write_down": "keeps the record", "network.contacted": "counts", "llm.embed": "a question, in the ledger",
     "llm.answer": "a question, in the ledger", "llm.stream": "the same", "providers.test": "asks; keeps nothing",
+    "providers.try_model": "questions, in the ledger",
     "tasks.work": "of the start", "schedules.work": "of the start", "actors.work": "of the start",
 }  # fmt: skip
 READS = (
