@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from legion_core.gateway.failover import Failover
-from legion_core.gateway.flaws import flaw_of
 from legion_core.gateway.routing.learned import HALF_LIFE_S, Learned, Tally, kind_of
 from legion_core.gateway.types import Request, RouteDecision
 from legion_core.kernel.clock import Clock, iso
@@ -56,6 +55,8 @@ class Learning:
         last = closed.attempts[-1] if closed is not None and closed.attempts else None
         if closed is None or last is None or last.outcome != "succeeded" or failover.seams:
             return
+        from legion_core.gateway.flaws import flaw_of  # not before somebody wants to learn
+
         flaw = flaw_of(request, failover.given, closed.stop_reason)
         if flaw is None:
             return

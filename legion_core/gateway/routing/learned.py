@@ -76,7 +76,7 @@ def steps_back(
 
 
 class Learned:
-    """The tallies of a node, by kind and by `instance/model`. `version` changes with who is doubted."""
+    """The tallies of a node, by kind and by `instance/model`. `version` changes with what is known of who is doubted."""
 
     def __init__(self) -> None:
         self.on_change: Callable[[], None] = lambda: None
@@ -102,7 +102,7 @@ class Learned:
             tally.bad, tally.flaw = tally.bad + 1, flaw
         else:
             tally.good += 1
-        self.version += was_doubted != (tally.bad >= DOUBTED_FROM)
+        self.version += was_doubted or tally.bad >= DOUBTED_FROM
         self.on_change()
 
     def doubted(self, kind: int) -> dict[str, Tally]:

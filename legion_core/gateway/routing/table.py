@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 from math import inf, log2
-from typing import overload
+from typing import NamedTuple, overload
 from zlib import crc32
 
 from legion_core.gateway.routing.health import Circuit
@@ -17,7 +17,6 @@ from legion_core.gateway.routing.learned import (
     DOUBTED_FROM,
     UNKNOWN_CHANCE,
     Learned,
-    Tally,
     kind_of,
     steps_back,
     words_of,
@@ -30,8 +29,17 @@ ANSWER_TOKENS = 400  # what an answer is taken to have, where the request does n
 MIX_MIN, MIX_MAX = -3, 8
 MIX = 2  # four parts input to one part output: the order of which every other is a variant
 SPREAD_MAX = 64  # candidates among which equals take turns; more than are ever tried for one request
-DOUBTED_MAX = 8  # of the nearest doubted lanes it is asked whether they step back: more are never tried
+DOUBTED_MAX = 32  # of so many doubted lanes, the nearest, it is asked whether they step back
+FADES_S = 60.0  # so long what is known of them is taken not to fade
 _FALSE_TRUE = bytes.maketrans(b"01", b"\x00\x01")
+
+
+class _Doubt(NamedTuple):
+    """What is known of a doubted lane at a moment: how likely a good answer is, and at best; and what is told of it."""
+
+    chance: float
+    at_best: float
+    told: SteppedBack
 
 
 class LaneTable(Sequence[Lane]):
@@ -51,7 +59,7 @@ class LaneTable(Sequence[Lane]):
         self._speeds = speeds
         self._closed = closed or {}
         self._learned = learned
-        self._doubts_of = dict[int, tuple[int, int, dict[int, Tally]]]()
+        self._doubts_of = dict[int, tuple[tuple[int, float], int, dict[int, _Doubt]]]()
         self._mix = mix
         self._by_mix = dict[int, LaneTable]()
         self._has_prices = sum(lane.offer.price is not None for lane in self._lanes) > 1
@@ -60,7 +68,9 @@ class LaneTable(Sequence[Lane]):
         self._ranked = ranked
         self._prices = tuple(dearness(lane, mix) for lane in ranked)
         self._ties = _ties(ranked, speeds, mix)
-        self._crcs = tuple(crc32(lane.name.encode()) for lane in ranked)
+        names = [lane.name for lane in ranked]
+        self._ranks = {name: rank for rank, name in enumerate(names)}
+        self._crcs = tuple(crc32(name.encode()) for name in names)
         self._all = (1 << len(ranked)) - 1
         self._tiers = {tier: _bits(lane.tier is tier for lane in ranked) for tier in Tier}
         self._up_to = {tier: _bits(lane.tier <= tier for lane in ranked) for tier in Tier}
@@ -216,53 +226,58 @@ class LaneTable(Sequence[Lane]):
         self, able: int, wish: Wish, bad_answer_usd: float, now_s: float
     ) -> tuple[int, tuple[SteppedBack, ...]]:
         """Which of a set come behind all others for what their answers were like, and what that was."""
-        kind = kind_of(wish.required, wish.tokens)
-        mask, doubts = self._doubts(kind)
+        mask, doubts = self._doubts(kind_of(wish.required, wish.tokens), now_s)
         doubted = able & mask
         if not doubted:
             return 0, ()
-        words, ranks = words_of(kind), list[int]()
+        ranks = list[int]()
         while doubted and len(ranks) < DOUBTED_MAX:
             ranks.append((doubted & -doubted).bit_length() - 1)
             doubted &= doubted - 1
-        millions = (wish.tokens + answer_tokens(wish)) / 1e6
-        late, found = 0, list[SteppedBack]()
+        millions, prices = (wish.tokens + answer_tokens(wish)) / 1e6, self._prices
+        late, left, found = 0, able, list[SteppedBack]()
         for rank in reversed(ranks):
-            tally, behind = doubts[rank], (able & ~late) >> (rank + 1)
-            kept = tally.kept(now_s)
-            if not behind or tally.bad * kept < DOUBTED_FROM:
+            behind = left >> (rank + 1)
+            if not behind:
                 continue
             following = rank + (behind & -behind).bit_length()
-            price, next_price = self._prices[rank], self._prices[following]
+            price, next_price = prices[rank], prices[following]
             if next_price == inf:
                 continue  # nobody knows what asking that one would cost
-            other = doubts.get(following)
+            doubt, other = doubts[rank], doubts.get(following)
             if steps_back(
                 0.0 if price == inf else price * millions,
-                tally.chance_at_best(kept),
+                doubt.at_best,
                 next_price * millions,
-                UNKNOWN_CHANCE if other is None else other.chance(other.kept(now_s)),
+                UNKNOWN_CHANCE if other is None else other.chance,
                 bad_answer_usd,
             ):
                 late |= 1 << rank
-                bad, answers = round(tally.bad * kept), round((tally.good + tally.bad) * kept)
-                lane, flaw = self._ranked[rank], tally.flaw
-                found.append(SteppedBack(lane=lane, kind=words, answers=answers, bad=bad, flaw=flaw))
+                left = able & ~late
+                found.append(doubt.told)
         return late, tuple(reversed(found))
 
-    def _doubts(self, kind: int) -> tuple[int, dict[int, Tally]]:
+    def _doubts(self, kind: int, now_s: float) -> tuple[int, dict[int, _Doubt]]:
         """The lanes whose answers to this kind of request were often no good: as a set, and by rank."""
         learned = self._learned
         if learned is None:
             return 0, {}
-        known = self._doubts_of.get(kind)
-        if known is None or known[0] != learned.version:
-            tallies = {
-                self._models[name].bit_length() - 1: tally
-                for name, tally in learned.doubted(kind).items()
-                if name in self._models
-            }
-            known = self._doubts_of[kind] = learned.version, sum(1 << rank for rank in tallies), tallies
+        known, as_of = self._doubts_of.get(kind), (learned.version, now_s // FADES_S)
+        if known is None or known[0] != as_of:
+            doubts = dict[int, _Doubt]()
+            for name, tally in learned.doubted(kind).items():
+                kept = tally.kept(now_s)
+                rank = self._ranks.get(name)
+                if rank is not None and tally.bad * kept >= DOUBTED_FROM:
+                    told = SteppedBack(
+                        lane=self._ranked[rank],
+                        kind=words_of(kind),
+                        answers=round((tally.good + tally.bad) * kept),
+                        bad=round(tally.bad * kept),
+                        flaw=tally.flaw,
+                    )
+                    doubts[rank] = _Doubt(tally.chance(kept), tally.chance_at_best(kept), told)
+            known = self._doubts_of[kind] = as_of, sum(1 << rank for rank in doubts), doubts
         return known[1], known[2]
 
     def _spread(self, candidates: tuple[Lane, ...], able: int, seed: str) -> tuple[Lane, ...]:
