@@ -121,6 +121,9 @@ def test_what_is_said_of_one_model_stands_beside_what_the_server_tells_of_all(
     assert offers(of_box(api))["org/m1"] == (16_384, ["streaming", "structured_output", "tools"])
 
     forgotten = api.post("/providers/box/models/forget", json={"model": "org/m1"})
+    for kind in ("model.described", "model.forgotten"):
+        (entry, *_) = api.get("/audit", params={"kind": kind}).json()["data"]
+        assert (entry["who"], "box/org/m1" in json.dumps(entry)) == ("owner", True)
     assert offers(forgotten.json()["data"]) == offers(told)
     assert forgotten.json()["data"]["described"] == []
 
