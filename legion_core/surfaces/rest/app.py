@@ -10,7 +10,15 @@ from legion_core.kernel.clock import iso
 from legion_core.kernel.errors import LegionError
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Reply, Streamed
 from legion_core.surfaces.rest.client import AsgiClient
-from legion_core.surfaces.rest.failures import body_of, fault, fault_of, retry_after, status_of, unexpected
+from legion_core.surfaces.rest.failures import (
+    Fault,
+    body_of,
+    fault,
+    fault_of,
+    retry_after,
+    status_of,
+    unexpected,
+)
 from legion_core.surfaces.rest.guard import ABORT, HEAD, WHO
 from legion_core.surfaces.rest.methods import Methods, allow
 from legion_core.surfaces.rest.once import Once
@@ -51,7 +59,8 @@ def build(desk: Desk, operations: tuple[Operation, ...]) -> "Application":
             return Response(raw.body, status_code=405, media_type=raw.media_type, headers=dict(raw.headers))
         path = str(request.scope["path"])[:PATH_SHOWN]
         what = fault(404, "not_found", f"{path} is not offered here.", _offered(path))
-        return Response(body_of(what), status_code=status, media_type="application/json")
+        body = _shaped(request.scope, status, what)
+        return Response(body, status_code=status, media_type="application/json")
 
     application = Starlette(debug=False, routes=routes, exception_handlers={404: unknown, 405: unknown})
     application.router.redirect_slashes = False
@@ -89,7 +98,17 @@ def _offered(path: str) -> str:
 def _unused(scope: "Scope", methods: Methods) -> Raw:
     path = str(scope["path"])[:PATH_SHOWN]
     what = fault(405, "method_not_allowed", f"{scope['method']} {path} is not offered here.")
-    return Raw(body_of(what), status=405, headers=(("allow", allow(methods.at(scope["path"]))),))
+    return Raw(_shaped(scope, 405, what), status=405, headers=(("allow", allow(methods.at(scope["path"]))),))
+
+
+def _shaped(scope: "Scope", status: int, what: Fault) -> bytes:
+    """The fault as the client that is asking reads one; ours is OpenAI's and Anthropic's too."""
+    path, said = str(scope["path"]), f"{what.message} {what.hint}".rstrip()
+    if path.startswith("/v1beta/") or any(name == b"x-goog-api-key" for name, _ in scope["headers"]):
+        return msgspec.json.encode({"error": {"code": status, "message": said, "status": "NOT_FOUND"}})
+    if path.startswith("/api/") and not path.startswith("/api/v1/"):
+        return msgspec.json.encode({"error": said})
+    return body_of(what)
 
 
 class Endpoint:

@@ -270,3 +270,14 @@ def test_vectors_of_one_text_and_of_many(client: genai.Client, plain: httpx.Clie
         refused = plain.post("/v1beta/models/e1:embedContent", json=wrong)
         assert refused.status_code == 400, wrong
         assert refused.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_what_is_not_offered_is_said_in_its_own_shape(client: genai.Client) -> None:
+    for refused, name in (
+        (lambda: list(client.caches.list()), "/cachedContents"),
+        (lambda: list(client.files.list()), "/files"),
+        (lambda: client.models.delete(model="m1"), "/models/m1"),
+    ):
+        with pytest.raises(errors.ClientError, match=name) as told:
+            refused()
+        assert (told.value.code in (404, 405), told.value.status) == (True, "NOT_FOUND")

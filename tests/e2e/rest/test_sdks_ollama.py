@@ -193,3 +193,15 @@ def test_errors_are_the_librarys_own(client: ollama.Client, url: str, upstream: 
     with pytest.raises(ollama.ResponseError):
         listen()
     assert "".join(said).startswith("Hel")
+
+
+def test_what_is_not_offered_is_said_in_its_own_shape(client: ollama.Client) -> None:
+    for refused, name in (
+        (lambda: client.push("m1"), "/api/push"),
+        (lambda: client.copy("m1", "m2"), "/api/copy"),
+        (lambda: client.delete("m1"), "/api/delete"),
+    ):
+        with pytest.raises(ollama.ResponseError) as told:
+            refused()
+        assert told.value.status_code in (404, 405)
+        assert told.value.error.startswith((f"{name} is not offered", f"DELETE {name} is not offered"))
