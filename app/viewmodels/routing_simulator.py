@@ -46,6 +46,8 @@ class Candidate:
     why: str
     is_chosen: bool = False
     is_left_out: bool = False
+    is_stepped_back: bool = False
+    """It comes after the others for what its answers were like."""
 
     @property
     def spoken(self) -> str:
@@ -56,13 +58,15 @@ class Candidate:
 
 def candidates_of(decision: RouteDecision) -> tuple[Candidate, ...]:
     """Every lane: those that would be tried in their order, then those left out with the reason."""
+    behind = {each.lane.name: each.why for each in decision.stepped_back}
     tried = [
         Candidate(
             tier=lane.tier.word,
             name=wording.lane(lane.instance, lane.offer.id),
             word="Chosen" if at == 0 else wording.place(at + 1),
-            why=_price(lane) if at == 0 else "Only if those before it fail",
+            why=behind.get(lane.name) or (_price(lane) if at == 0 else "Only if those before it fail"),
             is_chosen=at == 0,
+            is_stepped_back=lane.name in behind,
         )
         for at, lane in enumerate(decision.candidates)
     ]

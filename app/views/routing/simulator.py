@@ -62,7 +62,8 @@ class CandidateRow(QWidget):
     @property
     def _has_why(self) -> bool:
         found = self.candidate
-        return bool(found.why) and found.why != found.word and (found.is_left_out or found.is_chosen)
+        is_told = found.is_left_out or found.is_chosen or found.is_stepped_back
+        return bool(found.why) and found.why != found.word and is_told
 
     def sizeHint(self) -> QSize:
         return QSize(200, look().px(24) + (look().px(16) if self._has_why else 0))

@@ -6,6 +6,7 @@ import pytest
 
 from app.viewmodels.routing_simulator import SimulatorViewModel, candidates_of
 from legion_core.api.types import Lane, LeftOut, ModelOffer, Price, RouteDecision, Tier
+from legion_core.gateway.types import SteppedBack
 from tests.gui.conftest import Stage
 from tests.gui.fake_legion import CLOUD, LANE
 
@@ -47,6 +48,14 @@ def test_every_lane_is_named_in_its_order_or_with_its_reason() -> None:
     ]
     assert found[0].why == "$3.00 in, $15.00 out per million tokens"
     assert "retry in 41 s" in found[3].spoken
+
+
+def test_who_comes_after_the_others_for_bad_answers_says_so() -> None:
+    behind = SteppedBack(lane=LANE, kind="requests with a schema", answers=20, bad=9, flaw="no JSON")
+    found = candidates_of(RouteDecision(candidates=(PRICED, LANE), left_out=(), stepped_back=(behind,)))
+    assert [row.is_stepped_back for row in found] == [False, True]
+    assert found[1].why == behind.why
+    assert behind.why in found[1].spoken
 
 
 def test_needs_length_and_reach_go_to_the_router_as_they_are_set(
