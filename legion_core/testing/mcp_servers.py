@@ -214,10 +214,13 @@ async def chatted(place: Place) -> None:
                 upstream.will(asking, Answer(("Read.",)))
                 async with _person(node, is_there=is_there) as asked:
                     await node.legion.chat.finished(await node.legion.chat.send(chat, "Read the note."))
-                call = (await node.legion.mcp.chats.calls(chat))[-1]
-                _judge(
-                    place, call.state, len(asked), json.loads(upstream.requests[-1].body), is_there=is_there
-                )
+                calls = await node.legion.mcp.chats.calls(chat)
+                if not calls:
+                    last = (await node.legion.chat.open(chat)).messages[-1]
+                    place.sheet.expect("a chat calls a tool", False, last)
+                    return
+                body = json.loads(upstream.requests[-1].body)
+                _judge(place, calls[-1].state, len(asked), body, is_there=is_there)
             place.sheet.expect("the audit log is whole", (await node.legion.audit.verify()).is_whole)
 
 
