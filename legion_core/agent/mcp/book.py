@@ -1,5 +1,6 @@
 """The user's servers on disk: LEGION_HOME/mcp-servers.json. Written by this workbench for the user, and by nobody else."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._entries: dict[str, Entry] | None = None
+        self._writing = asyncio.Lock()  # two that change it at a time would each lose what the other wrote
 
     async def all(self) -> dict[str, Entry]:
         """By name."""
@@ -51,11 +53,13 @@ class Book:
 
     async def put(self, entry: Entry) -> None:
         """Keep it, in place of one of the same name."""
-        await self._write({**await self.all(), entry.spec.name: entry})
+        async with self._writing:
+            await self._write({**await self.all(), entry.spec.name: entry})
 
     async def remove(self, name: str) -> None:
         """Forget it."""
-        await self._write({key: entry for key, entry in (await self.all()).items() if key != name})
+        async with self._writing:
+            await self._write({key: entry for key, entry in (await self.all()).items() if key != name})
 
     async def _write(self, entries: dict[str, Entry]) -> None:
         ordered = tuple(entries[name] for name in sorted(entries))

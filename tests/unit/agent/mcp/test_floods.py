@@ -31,9 +31,13 @@ def test_one_that_says_its_tools_changed_and_does_not_list_them_is_not_called(tm
     async def work() -> None:
         async with held(tmp_path) as made:
             await made.trusted(spec("hides"))
-            with pytest.raises((ConnectionLost, Unavailable)):
+
+            async def call_on() -> None:
                 while True:  # what it says beside its answer may be heard a moment after it
                     await made.servers.call("theirs", "echo", {"text": ""})
+
+            with pytest.raises((ConnectionLost, Unavailable)):
+                await call_on()
             assert (await made.servers.get("theirs")).state == "failed"
 
     run(work())

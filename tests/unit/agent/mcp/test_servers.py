@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from legion_core.agent.mcp.service import Servers
@@ -345,5 +346,22 @@ def test_one_that_is_off_or_gone_is_not_called(tmp_path: Path) -> None:
             await made.servers.remove("theirs", OWNER)
             with pytest.raises(NotFound):
                 await made.servers.call("theirs", "echo", {"text": "hi"})
+
+    run(work())
+
+
+def test_what_is_decided_of_several_at_once_is_all_kept(tmp_path: Path) -> None:
+    async def work() -> None:
+        names = [f"theirs{number}" for number in range(8)]
+        async with held(tmp_path) as made:
+            wanted = [msgspec.structs.replace(spec(), name=name) for name in (*names, "gone")]
+            await made.servers.add(wanted[-1], LOCAL_OWNER)
+            await asyncio.gather(
+                *(made.servers.add(each, LOCAL_OWNER) for each in wanted[:-1]),
+                made.servers.remove("gone", LOCAL_OWNER),
+            )
+            assert [row.name for row in await made.servers.list()] == names
+        async with held(tmp_path) as made:
+            assert [row.name for row in await made.servers.list()] == names
 
     run(work())
