@@ -204,12 +204,11 @@ async def _drained(stream: asyncio.StreamReader) -> None:
 
 
 async def _ended(process: Process, number: int) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
-        try:
-            async with asyncio.timeout(30.0):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    # Not by the process's own methods: they reap one that has just ended, behind the back of whoever waits for it.
+    for each in (number, signal.SIGKILL):
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, each)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(30.0):
+                    await process.wait()

@@ -5,6 +5,7 @@ As programs and at an address; refused before the yes, and again once anything o
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -192,7 +193,7 @@ async def _web(place: Place) -> None:
         await _trusted(place, "web", "--url", f"http://127.0.0.1:{port}/mcp")
         await _shown(place, "web")
         await _fails(place, "mcp.web.get_sum", "lack b", "a:40")
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
         await process.wait()
     async with place.started(words, "listening on port", PORT=port):
         await _says(place, "mcp.web.echo", "Echo: anew", "message:anew")
