@@ -25,6 +25,7 @@ from tests.contract.surfaces.nodes import running_node
 from tests.support.aio import run
 
 OPERATIONS = tuple(each for each in routes.operations() if each.right is not None)
+ONE_OF_MANY = {("provider", "model", "set"): ("--tools", "yes")}  # commands that want one option at least
 OPEN = {"/healthz", "/readyz", "/hooks/{name}"}
 
 
