@@ -175,7 +175,7 @@ def test_every_command_through_a_running_node_is_refused_to_a_token_without_righ
                 continue
             monkeypatch.setattr("sys.stdin", io.StringIO("secret-value\n"))
             given = chats if words == ("conversation", "import") else file
-            status, out = said([*words, *filled(leaf, given)], env)
+            status, out = said([*words, *filled(leaf, given), *ONE_OF_MANY.get(words, ())], env)
             told = json.loads(out)
             if status != 1 or told.get("error", {}).get("code") != "denied":
                 wrong.append(f"{' '.join(words)}: {status} {out[:200]}")
