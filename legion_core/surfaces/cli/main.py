@@ -90,7 +90,7 @@ def _split_program(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _told(setting: Setting, result: Outcome | LegionError) -> int:
-    from legion_core.surfaces.cli.words import harmless
+    from legion_core.surfaces.cli.words import harmless, typed
 
     # What is said may be another program's word: a server's error, a name, what a task gave. A terminal obeys escapes.
     if isinstance(result, LegionError):
@@ -99,7 +99,7 @@ def _told(setting: Setting, result: Outcome | LegionError) -> int:
         if setting.is_json:
             _print_json(setting, {"error": shape_of(result)})
         else:
-            setting.aside(harmless(f"legion: {words_of(result)}"))
+            setting.aside(harmless(f"legion: {typed(words_of(result))}"))
         return 2 if isinstance(result, Usage) else 1
     if setting.is_json:
         _print_json(setting, {"data": result.data})

@@ -79,6 +79,13 @@ class Parser(argparse.ArgumentParser):
         for name, parser in inner.items():
             yield from parser.words(f"{path} {name}".strip())
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # overloaded there
+        """See argparse, but what is too much is refused here: by the command it was said to, not by the first word."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
         """See the class."""
         for action in self._actions:

@@ -1,10 +1,14 @@
 """Numbers, sizes, times and tables as a person reads them; see the look's page on words."""
 
+import re
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from legion_core.kernel.unseen import is_unseen
 
+_COMMAND = re.compile(r"(?<=`)legion(?= )|(?<=: )legion(?= [a-z\[])")
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -79,6 +83,27 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence
         ]
         shown.append("  ".join(cells).rstrip())
     return "\n".join(shown)
+
+
+def called() -> str:
+    """The command to type for another one: what started this one, as short as it works from here."""
+    import shutil
+
+    path = Path(sys.argv[0])
+    if path.name != "legion" or shutil.which("legion") == str(path.absolute()):
+        return "legion"
+    here = Path.cwd()
+    return str(path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path)
+
+
+def typed(text: str) -> str:
+    """Our own words with the commands in them as they work from here: `make run` puts `legion` on no path."""
+    return _COMMAND.sub(lambda _: called(), text) if "legion " in text else text
+
+
+def clipped(text: str, most: int) -> str:
+    """At most so many characters; what is cut ends in `…`."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def pairs(lines: Sequence[tuple[str, str]]) -> str:

@@ -38,7 +38,7 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`list`: by name."""
     rows = setting.backend.chains.list()
     if not rows:
-        return Outcome(rows, "No chains. `legion chain apply FILE` keeps one.")
+        return Outcome(rows, words.typed("No chains. `legion chain apply FILE` keeps one."))
     now = words.now()
     lines = [
         (row.name, str(row.version), f"{row.nodes} nodes", row.last_status or "",
@@ -92,7 +92,8 @@ def run(setting: Setting, args: argparse.Namespace) -> Outcome:
         view = backend.chains.wait(run_id)
         return Outcome(view, _told(view), status=0 if view.status == "succeeded" else 1)
     return Outcome(
-        {"run": run_id}, f"{run_id} is running. `legion chain run-show {run_id}` shows how it goes."
+        {"run": run_id},
+        words.typed(f"{run_id} is running. `legion chain run-show {run_id}` shows how it goes."),
     )
 
 

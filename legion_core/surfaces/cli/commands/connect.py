@@ -8,7 +8,7 @@ from legion_core.api.connect import SCOPES, Desk
 from legion_core.api.connect_types import Change, FileChange, Form, Part
 from legion_core.kernel.clock import SystemClock
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
-from legion_core.surfaces.cli.words import table
+from legion_core.surfaces.cli.words import table, typed
 
 _STATES = {
     "connected": "connected",
@@ -57,7 +57,7 @@ def apply(setting: Setting, args: argparse.Namespace) -> Outcome:
     )
     change = desk.apply(args.client, parts, form)
     files = [f"{each.shown}: +{each.added} -{each.removed}" for each in change.files]
-    undo = f"`legion connect undo {args.client}` takes it back."
+    undo = typed(f"`legion connect undo {args.client}` takes it back.")
     return Outcome(change, "\n".join((f"{title} is connected.", *files, *change.notes, undo)))
 
 

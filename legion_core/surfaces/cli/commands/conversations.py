@@ -20,7 +20,7 @@ ROLES = {"user": "You:", "tool": "Tools:", "system": "Instructions:"}
 def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`list`."""
     rows = setting.backend.conversations("", _limit(args))
-    return Outcome(rows, _table(rows) or "No conversation yet. `legion chat` begins one.")
+    return Outcome(rows, _table(rows) or words.typed("No conversation yet. `legion chat` begins one."))
 
 
 def search(setting: Setting, args: argparse.Namespace) -> Outcome:

@@ -58,7 +58,9 @@ def info(setting: Setting, args: argparse.Namespace) -> Outcome:
 def create(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`create`: a folder with a runner and its test."""
     made = setting.backend.create_extension(args.name)
-    return Outcome(made, f"{made.path} is there. Try it: legion task run {made.functions[0]} name:Ada")
+    return Outcome(
+        made, words.typed(f"{made.path} is there. Try it: legion task run {made.functions[0]} name:Ada")
+    )
 
 
 def _told(function: FunctionRow) -> str:

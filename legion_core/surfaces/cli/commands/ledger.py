@@ -63,7 +63,9 @@ def budget(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`budget`."""
     rows = setting.backend.budgets()
     if not rows:
-        return Outcome(rows, "No limit is set. Set one with `legion config set budget.day_usd 5`.")
+        return Outcome(
+            rows, words.typed("No limit is set. Set one with `legion config set budget.day_usd 5`.")
+        )
     head = ("Limit on", "", "Limit", "Spent", "Held")
     lines = [
         (_SCOPES[row.scope], row.key, *map(words.money, (row.limit_usd, row.spent_usd, row.held_usd)))

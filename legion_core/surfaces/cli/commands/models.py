@@ -15,7 +15,9 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`list`."""
     rows = setting.backend.models(args.context)
     if not rows:
-        return Outcome(rows, "No model on this computer. `legion model import FILE` takes one in.")
+        return Outcome(
+            rows, words.typed("No model on this computer. `legion model import FILE` takes one in.")
+        )
     head = ("Name", "Size", "Parameters", "Context", "Fits", "Speed", "")
     lines = [
         (

@@ -34,7 +34,10 @@ def status(setting: Setting, args: argparse.Namespace) -> Outcome:
         return Outcome(shape, _told(shape))
     shape = NodeShape(is_running=False, home=str(home.root), token_path=token_path)
     return Outcome(
-        shape, f"Not running in {home.root}. `legion start` starts it, `legion desktop` opens the window."
+        shape,
+        words.typed(
+            f"Not running in {home.root}. `legion start` starts it, `legion desktop` opens the window."
+        ),
     )
 
 

@@ -30,7 +30,7 @@ def add(setting: Setting, args: argparse.Namespace) -> Outcome:
         jitter_s=args.jitter,
     )
     row = backend.schedules.add(spec)
-    later = "" if backend.outlives_command else " It begins once a node runs: `legion start`."
+    later = "" if backend.outlives_command else words.typed(" It begins once a node runs: `legion start`.")
     return Outcome(row, f"{row.name}: {row.words}. {_next(row)}{later}")
 
 
@@ -38,7 +38,7 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`list`: by name."""
     rows = setting.backend.schedules.list()
     if not rows:
-        return Outcome(rows, "No schedules. `legion schedule add` makes one.")
+        return Outcome(rows, words.typed("No schedules. `legion schedule add` makes one."))
     lines = [
         (row.name, row.words, row.target, row.state, _when(row.next[0]) if row.next else "", _last(row.last))
         for row in rows

@@ -16,6 +16,7 @@ from legion_core.kernel.errors import Conflict, InvalidInput, LegionError, Timed
 from legion_core.storage.home import Home, NodeRecord
 from legion_core.surfaces.cli.connect import address, is_answering
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
+from legion_core.surfaces.cli.words import called, typed
 
 READY_S = 60.0
 LOOK_AGAIN_S = 0.05
@@ -67,9 +68,7 @@ async def _serve(setting: Setting, args: argparse.Namespace) -> Outcome:
     async with opening as node:
         if not node.url:
             raise node.problem or Unavailable("The engine serves no port.")
-        setting.say(
-            banner(home, node.url, called(sys.argv[0]), is_token_given=bool(setting.env.get("LEGION_TOKEN")))
-        )
+        setting.say(banner(home, node.url, called(), is_token_given=bool(setting.env.get("LEGION_TOKEN"))))
         if args.host:
             setting.aside(
                 f"Note: {args.host} can be reached by other machines. They need the token for everything."
@@ -85,17 +84,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def called(started: str) -> str:
-    """The command to type for another one: what started this one, as short as it works from here."""
-    import shutil
-
-    path = Path(started)
-    if path.name != "legion" or shutil.which("legion") == str(path.absolute()):
-        return "legion"
-    here = Path.cwd()
-    return str(path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path)
 
 
 def banner(home: Home, url: str, command: str, *, is_token_given: bool) -> str:
@@ -161,7 +149,7 @@ def _detach(setting: Setting, args: argparse.Namespace) -> Outcome:
             data = {"url": url, "pid": child.pid, "token_path": str(home.token_path), "log": str(log_path)}
             child.returncode = 0  # it goes on without us, on purpose
             return Outcome(
-                data, f"Legion Workbench runs at {url} (process {child.pid}). `legion stop` ends it."
+                data, typed(f"Legion Workbench runs at {url} (process {child.pid}). `legion stop` ends it.")
             )
     child.terminate()
     child.wait()

@@ -1,10 +1,17 @@
-"""What `legion start` tells to type next is a command that works where it was started."""
+"""What the command line tells to type next is a command that works where it was started."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from legion_core.surfaces.cli.commands.start import called
+from legion_core.surfaces.cli.main import run
+from legion_core.surfaces.cli.words import called, typed
+
+
+def called_as(started: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sys, "argv", [started])
+    return called()
 
 
 @pytest.fixture
@@ -17,14 +24,16 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_a_program_in_the_environment_of_this_folder_is_named_from_here(program: Path) -> None:
-    assert called(".venv/bin/legion") == ".venv/bin/legion"
-    assert called(str(program)) == ".venv/bin/legion"
+def test_a_program_in_the_environment_of_this_folder_is_named_from_here(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert called_as(".venv/bin/legion", monkeypatch) == ".venv/bin/legion"
+    assert called_as(str(program), monkeypatch) == ".venv/bin/legion"
 
 
 def test_one_that_is_found_by_its_name_is_named_so(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(program.parent))
-    assert called(str(program)) == "legion"
+    assert called_as(str(program), monkeypatch) == "legion"
 
 
 def test_one_that_lies_elsewhere_is_named_whole(
@@ -33,8 +42,25 @@ def test_one_that_lies_elsewhere_is_named_whole(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert called(str(program)) == str(program)
+    assert called_as(str(program), monkeypatch) == str(program)
 
 
-def test_started_as_a_module_it_is_called_by_its_name() -> None:
-    assert called("/somewhere/legion_core/__main__.py") == "legion"
+def test_started_as_a_module_it_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called_as("/somewhere/legion_core/__main__.py", monkeypatch) == "legion"
+
+
+def test_a_hint_names_the_command_as_it_works_from_here(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(program)])
+
+    status = run(
+        ["chat", "prompt", " "],
+        open_node=lambda *_, **__: pytest.fail("nothing is opened"),
+        env={"LEGION_HOME": str(tmp_path / "home")},
+    )
+
+    assert status == 1
+    assert 'Such as: .venv/bin/legion chat prompt "Hello"' in capsys.readouterr().err
+    assert typed("Stop it with `legion stop`.") == "Stop it with `.venv/bin/legion stop`."
+    assert typed("A file of legion itself: legion.toml") == "A file of legion itself: legion.toml"

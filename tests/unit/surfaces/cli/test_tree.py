@@ -204,6 +204,14 @@ def test_a_mistake_is_one_sentence_and_the_usage() -> None:
     assert "NAME" in raised.value.sentence()
 
 
+def test_an_argument_too_many_is_told_with_the_usage_of_its_own_command() -> None:
+    with pytest.raises(Usage) as raised:
+        parser().parse_args(["connect", "apply", "claude-code", "--yes"])
+
+    assert raised.value.message == "Unrecognized arguments: --yes."
+    assert raised.value.hint.startswith("Usage: legion connect apply ")
+
+
 @pytest.mark.parametrize(
     ("words", "example"), [(words, each) for words, found in EXAMPLES.items() for each in found]
 )
