@@ -1,4 +1,4 @@
-"""Tries the built application: its window offscreen, a chat with the starter model by its own command line, and MCP.
+"""Tries the built application: its window offscreen, a chat with the starter model by its own command line, MCP, and known attacks.
 
     smoke.py dist/legion-workbench
 
@@ -116,6 +116,21 @@ def serves_tools(program, home):
         server.wait(timeout=30)
 
 
+def refuses_attacks(program, home):
+    """How many known attacks the built application was tried with, all refused: it is what people run."""
+    run = subprocess.run(
+        [program, "selftest", "--attacks", "--json"],
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_LIMIT_S,
+        check=False,
+    )
+    assert run.returncode == 0, f"an attack came through: {run.stdout[-2000:]} {run.stderr[-2000:]}"
+    return len(json.loads(run.stdout)["data"]["attacks"])
+
+
 def main(arguments):
     """Say what was seen; a failed assertion is the failure."""
     folder = Path(arguments[0] if arguments else "dist/legion-workbench").resolve()
@@ -136,6 +151,7 @@ def main(arguments):
         tools = serves_tools(program, home)
         assert tools, "an editor that starts it sees no tool"
         print(f"an editor that starts it sees {tools} tools")
+        print(f"{refuses_attacks(program, home)} attacks were refused")
     return 0
 
 
