@@ -23,7 +23,7 @@ from legion_core.api.types import (
 )
 from legion_core.gateway.types import Capability, Message, TextBlock
 from legion_core.kernel.clock import SystemClock
-from legion_core.kernel.errors import ConfigError, InvalidInput, LegionError
+from legion_core.kernel.errors import ConfigError, InvalidInput, LegionError, Unavailable
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids, system_rng
 from legion_core.storage.home import Home
@@ -248,10 +248,10 @@ class LocalBackend(Backend):
         return self._run(self._door().providers.try_model(name, model))
 
     def trip_provider(self, name: str) -> "ProviderRow":
-        return self._now(lambda legion: legion.providers.trip(name))
+        raise _nothing_runs(name, "trip")
 
     def drain_provider(self, name: str) -> "ProviderRow":
-        return self._now(lambda legion: legion.providers.drain(name))
+        raise _nothing_runs(name, "drain")
 
     def found_providers(self) -> "tuple[Found, ...]":
         return self._run(self._door().providers.find())
@@ -488,6 +488,14 @@ class LocalBackend(Backend):
 async def _over(task: "asyncio.Task[None]") -> None:
     with suppress(asyncio.CancelledError):
         await task
+
+
+def _nothing_runs(name: str, what: str) -> Unavailable:
+    """A trip is kept in memory only: one of ours would be over with the command."""
+    return Unavailable(
+        f"No workbench runs, and a {what} of {name} would last only as long as one does.",
+        hint=f"Start it with `legion start`; `legion provider remove {name}` is for good.",
+    )
 
 
 def _words(text: str) -> str:

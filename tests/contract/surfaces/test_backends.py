@@ -184,7 +184,6 @@ def test_what_is_not_there_is_not_found(backend: Backend) -> None:
         lambda: backend.fit("nothing", 2048),
         lambda: backend.remove_provider("nothing"),
         lambda: backend.test_provider("nothing"),
-        lambda: backend.trip_provider("nothing"),
         lambda: backend.reset_provider("nothing"),
         lambda: backend.setting("nothing.at.all"),
         lambda: backend.set_setting("nothing.at.all", "1"),
@@ -214,8 +213,20 @@ def test_the_check_up_names_what_it_looked_at(backend: Backend) -> None:
     assert {"configuration", "journal"} <= {check.name for check in checks}
 
 
-def test_instances_are_listed_tripped_and_reset(backend: Backend) -> None:
-    assert backend.trip_provider("box-a").circuit == "open"
+def test_only_a_running_workbench_trips_and_drains(backend: Backend) -> None:
+    if isinstance(backend, RemoteBackend):
+        assert backend.trip_provider("box-a").is_tripped
+        assert backend.drain_provider("box-a").is_draining
+        with pytest.raises(NotFound):
+            backend.trip_provider("nothing")
+        return
+    # What one command opens is over with it: a yes would be true for nobody.
+    for act in (backend.trip_provider, backend.drain_provider):
+        with pytest.raises(Unavailable, match="No workbench runs"):
+            act("box-a")
+
+
+def test_instances_are_listed_and_reset(backend: Backend) -> None:
     assert backend.reset_provider("box-a").circuit == "closed"
     row = next(row for row in backend.providers() if row.name == "box-a")
     assert (row.tier, [offer.id for offer in row.models]) == ("direct", ["m1", "e1"])
