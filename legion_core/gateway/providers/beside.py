@@ -4,11 +4,13 @@ llama-server, LM Studio, SGLang, Ollama behind its `/v1`, and LiteLLM's proxy, e
 """
 
 import asyncio
-from collections.abc import Set
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence, Set
+from contextlib import suppress
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from legion_core.gateway.providers.listed import CONTEXT_MAX, MODELS_MAX
 from legion_core.gateway.providers.wire import Wire
 from legion_core.gateway.types import Capability, ModelOffer
 from legion_core.kernel.errors import ProviderError
@@ -44,17 +46,19 @@ class _Props(msgspec.Struct):
 
 
 class _Row(msgspec.Struct):
-    """A row of `GET /api/v0/models` of LM Studio; `type` is llm, vlm or embeddings."""
+    """A row of `GET /api/v0/models` of LM Studio; `type` is llm, vlm or embeddings. Only the expected form is read."""
 
     id: str
-    type: str = ""
-    capabilities: list[str] = msgspec.field(default_factory=list[str])
-    max_context_length: int = 0
-    loaded_context_length: int = 0
+    type: Any = None
+    capabilities: Any = None
+    max_context_length: Any = None
+    loaded_context_length: Any = None
 
 
 class _Rows(msgspec.Struct):
-    data: list[_Row]
+    """A listing, row by row: one that cannot be read takes no other with it."""
+
+    data: list[msgspec.Raw]
 
 
 class _ServerInfo(msgspec.Struct):
@@ -88,14 +92,18 @@ class _Known(msgspec.Struct):
 
 
 class _Deployment(msgspec.Struct):
+    """A row of `GET /model/info` of LiteLLM: a name may stand for several."""
+
     model_name: str
-    model_info: _Known = msgspec.field(default_factory=_Known)
+    model_info: Any = None
 
-
-class _Deployments(msgspec.Struct):
-    """`GET /model/info` of LiteLLM: a name may stand for several."""
-
-    data: list[_Deployment]
+    @property
+    def known(self) -> _Known:
+        """What is told of it; nothing where that is no object."""
+        try:
+            return msgspec.convert(self.model_info, _Known)
+        except msgspec.ValidationError:
+            return _Known()
 
 
 async def told_beside(wire: Wire, owners: set[str], offers: tuple[ModelOffer, ...]) -> tuple[ModelOffer, ...]:
@@ -109,14 +117,15 @@ async def told_beside(wire: Wire, owners: set[str], offers: tuple[ModelOffer, ..
         found |= {"vision"} if props.modalities.vision else set[Capability]()
         return tuple(_able(offer, found) for offer in offers)
     if LM_STUDIO in owners and (listed := await _asked(wire, "/api/v0/models", _Rows)) is not None:
-        rows = {row.id: row for row in listed.data}
+        rows = {row.id: row for row in _read(listed.data, _Row)}
         return tuple(_of_row(offer, rows.get(offer.id)) for offer in offers)
     if SGLANG in owners:
         return await _of_sglang(wire, offers)
     if OLLAMA in owners:
         return await _of_ollama(wire, offers)
-    if PROXY in owners and (table := await _asked(wire, "/model/info", _Deployments)) is not None:
-        return tuple(_of_proxy(offer, table.data) for offer in offers)
+    if PROXY in owners and (table := await _asked(wire, "/model/info", _Rows)) is not None:
+        deployments = _read(table.data, _Deployment)
+        return tuple(_of_proxy(offer, deployments) for offer in offers)
     return offers
 
 
@@ -151,7 +160,7 @@ async def _of_ollama(wire: Wire, offers: tuple[ModelOffer, ...]) -> tuple[ModelO
 
 def _of_proxy(offer: ModelOffer, table: list[_Deployment]) -> ModelOffer:
     """What every deployment behind the name can; which of them answers is the proxy's to choose."""
-    known = [row.model_info for row in table if row.model_name == offer.id]
+    known = [row.known for row in table if row.model_name == offer.id]
     if not known:
         return offer
     if all(row.mode == "embedding" for row in known):
@@ -165,9 +174,7 @@ def _of_proxy(offer: ModelOffer, table: list[_Deployment]) -> ModelOffer:
     found: set[Capability] = {
         word for word, name in words if all(getattr(row, name) is True for row in known)
     }
-    contexts = [row.max_input_tokens for row in known]
-    told = [each for each in contexts if isinstance(each, int) and each > 0]
-    context = min(told) if len(told) == len(known) else offer.context
+    context = min(_context(row.max_input_tokens) for row in known) or offer.context
     return msgspec.structs.replace(_able(offer, found), context=context)
 
 
@@ -181,9 +188,10 @@ def _of_row(offer: ModelOffer, row: _Row | None) -> ModelOffer:
     if row.type == "embeddings":
         return _vectors(offer)
     found = set[Capability](_ALWAYS)
-    found |= {"tools"} if "tool_use" in row.capabilities else set[Capability]()
+    able = cast("list[object]", row.capabilities) if isinstance(row.capabilities, list) else ()
+    found |= {"tools"} if "tool_use" in able else set[Capability]()
     found |= {"vision"} if row.type == "vlm" else set[Capability]()
-    context = row.loaded_context_length or row.max_context_length or offer.context
+    context = _context(row.loaded_context_length) or _context(row.max_context_length) or offer.context
     return msgspec.structs.replace(_able(offer, found), context=context)
 
 
@@ -191,6 +199,21 @@ def _able(offer: ModelOffer, found: Set[Capability]) -> ModelOffer:
     if "streaming" not in offer.capabilities:  # it makes vectors
         return offer
     return msgspec.structs.replace(offer, capabilities=offer.capabilities | found)
+
+
+def _context(told: object) -> int:
+    """Tokens; 0 where that is no size a context can have."""
+    if isinstance(told, int) and not isinstance(told, bool) and 0 < told <= CONTEXT_MAX:
+        return told
+    return 0
+
+
+def _read(rows: Sequence[msgspec.Raw], kind: type[T]) -> list[T]:
+    found = list[T]()
+    for row in rows[:MODELS_MAX]:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found.append(msgspec.json.decode(row, type=kind))
+    return found
 
 
 async def _asked(wire: Wire, path: str, kind: type[T]) -> T | None:

@@ -32,7 +32,7 @@ class Root:
         self.asked.append(path)
         if path not in self.answers:
             raise Refused("404")
-        return msgspec.convert(self.answers[path], kind)
+        return msgspec.json.decode(msgspec.json.encode(self.answers[path]), type=kind)
 
 
 def told(root: Root, owner: str, *offers: ModelOffer) -> tuple[ModelOffer, ...]:
@@ -68,6 +68,44 @@ def test_lm_studio_tells_of_each_model() -> None:
         ({"tools", "vision", "structured_output"}, 131_072),
         ({"structured_output"}, 4096),
         ({"embeddings"}, 8192),
+        (frozenset(), 8192),
+    ]
+
+
+def test_one_row_that_cannot_be_read_or_believed_takes_nothing_from_the_others() -> None:
+    rows = [
+        {"id": "qwen3", "type": "llm", "max_context_length": 131_072, "loaded_context_length": -5},
+        {"id": "huge", "type": "llm", "capabilities": "tool_use", "max_context_length": 10**15},
+        {"id": "words", "type": 3, "capabilities": ["tool_use"], "max_context_length": "131072"},
+        {"id": "true", "type": "vlm", "max_context_length": True},
+        {"id": 7},
+        "what",
+    ]
+    others = [msgspec.structs.replace(PLAIN, id=name) for name in ("huge", "words", "true")]
+    found = told(Root(api__v0__models={"data": rows}), "organization_owner", PLAIN, *others)
+    assert [(offer.capabilities - {"streaming"}, offer.context) for offer in found] == [
+        ({"structured_output"}, 131_072),
+        ({"structured_output"}, 8192),
+        ({"tools", "structured_output"}, 8192),
+        ({"vision", "structured_output"}, 8192),
+    ]
+
+
+@pytest.mark.parametrize("size", [True, 10**15, -5, "200000", None])
+def test_a_proxys_row_that_makes_no_sense_tells_nothing_and_takes_nothing_from_the_others(
+    size: object,
+) -> None:
+    rows = [
+        {"model_name": "qwen3", "model_info": {"supports_vision": True, "max_input_tokens": size}},
+        {"model_name": "other", "model_info": {"supports_vision": True, "max_input_tokens": 100_000}},
+        {"model_name": "null", "model_info": None},
+        {"model_name": ["null"]},
+    ]
+    other, null = (msgspec.structs.replace(PLAIN, id=name) for name in ("other", "null"))
+    found = told(Root(model__info={"data": rows}), "openai", PLAIN, other, null)
+    assert [(offer.capabilities - {"streaming"}, offer.context) for offer in found] == [
+        ({"vision"}, 8192),
+        ({"vision"}, 100_000),
         (frozenset(), 8192),
     ]
 
