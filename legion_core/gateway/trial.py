@@ -1,4 +1,4 @@
-"""What a model can, asked of the model itself: four small requests, and what came of each. Only when a person asks.
+"""What a model can, asked of the model itself: up to five small requests, and what came of each. Only when a person asks.
 
 No prompt says how to answer, so that an answer in the right form shows what the server does with what was asked of it.
 Each request is kept within the budget and stands in the ledger like any other; none of them touches a circuit.
@@ -70,7 +70,7 @@ _SCHEMA: Final[JsonObject] = {
     "required": ["colour", "letters"],
     "additionalProperties": False,
 }
-# Markup of calls that servers should have read. Source: llm.md 5.3, and the templates of Qwen, Hermes, Mistral, Llama.
+# Markup of calls that servers should have read. Source: the chat templates of Qwen, Hermes, Mistral and Llama.
 _LEAKED: Final = (
     "<tool_call", "<|tool_call", "[TOOL_CALLS]", "<function=", "<|python_tag|>", '"name": "note_number"',
 )  # fmt: skip
@@ -112,22 +112,25 @@ class Trial:
             # Nothing is left out for what it is not known to do: that is the question.
             offer=msgspec.structs.replace(offer, capabilities=frozenset(("streaming", *_WORDS))),
         )  # fmt: skip
-        return tuple([await self._find(lane, question) for question in _questions()])
-
-    async def _find(self, lane: Lane, question: _Question) -> Finding:
-        try:
-            answer = await self._answer(lane, question.request)
-        except Refused as error:
-            if isinstance(error, BadCredentials):
-                raise
-            # A server that cannot says so, each in its own words; unless it refuses whatever it is asked.
-            await self._answer(lane, _asked("Say hello."))
-            return Finding(capability=question.capability, is_able=False, why=f"Refused: {error.message}")
-        except TimeoutError:
-            why = f"There was no whole answer within {PATIENCE_S:.0f} s."
-            return Finding(capability=question.capability, is_able=None, why=why)
-        is_able, why = question.judge(answer)
-        return Finding(capability=question.capability, is_able=is_able, why=why)
+        findings, has_answered = list[Finding](), False
+        for question in _questions():
+            try:
+                answer = await self._answer(lane, question.request)
+            except Refused as error:
+                if isinstance(error, BadCredentials):
+                    raise
+                # A server that cannot says so, each in its own words; unless it refuses whatever it is asked.
+                if not has_answered:
+                    await self._answer(lane, _asked("Say hello."))
+                    has_answered = True
+                is_able, why = False, f"Refused: {error.message}"
+            except TimeoutError:
+                is_able, why = None, f"There was no whole answer within {PATIENCE_S:.0f} s."
+            else:
+                has_answered = True
+                is_able, why = question.judge(answer)
+            findings.append(Finding(capability=question.capability, is_able=is_able, why=why))
+        return tuple(findings)
 
     async def _answer(self, lane: Lane, asked: Request) -> Answer:
         request = msgspec.structs.replace(asked, id=self.ids.new("req"))

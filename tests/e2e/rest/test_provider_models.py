@@ -196,6 +196,8 @@ def test_what_a_model_does_not_show_is_told_in_its_servers_words_and_unsaid_wher
     ]
     assert "--enable-auto-tool-choice" in found["findings"][0]["why"]
     assert found["suggested"]["tools"] is False
+    # Whether it answers at all is asked once, however much it refuses.
+    assert len(upstream.questions) == 5
 
     upstream.will(Answer((), thinking=("hm, " * 5,), stop="length"))
     found = api.post("/providers/box/models/try", json={"model": "org/m1"}).json()["data"]
