@@ -209,15 +209,15 @@ def _weighed(
         asked.append(msgspec.structs.replace(request, params=bound))
     tight = tightest(standing(connection, account, limits))
     obstacles = list[LeftOut | None]()
-    for request in asked:
-        costs = [_most(request, lane) for lane in lanes]
+    for each in asked:
+        costs = [_most(each, lane) for lane in lanes]
         obstacles = [_obstacle(*pair, tight, limits) for pair in zip(lanes, costs, strict=True)]
         first = next((place for place, obstacle in enumerate(obstacles) if obstacle is None), None)
         if first is not None:
             taken = tuple(lane for lane, obstacle in zip(lanes, obstacles, strict=True) if obstacle is None)
             dropped = tuple(obstacle for obstacle in obstacles if obstacle is not None)
-            return _Weighed(request, taken, dropped, tight, costs[first] or 0.0)
-    return _Weighed(asked[0], (), tuple(obstacle for obstacle in obstacles if obstacle is not None), tight)
+            return _Weighed(each, taken, dropped, tight, costs[first] or 0.0)
+    return _Weighed(request, (), tuple(obstacle for obstacle in obstacles if obstacle is not None), tight)
 
 
 _CLIENTS = """

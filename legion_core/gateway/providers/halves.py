@@ -23,7 +23,8 @@ class Halves:
     def mended(self, data: str) -> str:
         """`data` with every half joined with the one it belongs to; one that has none is U+FFFD.
 
-        A first half at the end of a string is taken out, to come with its second at the beginning of a later one.
+        A first half at the end of a string is taken out, to come with its second at the beginning of a later one. If
+        that never comes, it is left out: what is half a character at the very end is nothing anybody could read.
         """
         waiting = self._first
 

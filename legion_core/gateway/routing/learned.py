@@ -80,6 +80,7 @@ class Learned:
 
     def __init__(self) -> None:
         self.on_change: Callable[[], None] = lambda: None
+        self.forgotten: set[str] = set()  # instances; what was kept of them is not restored
         self._kinds: dict[int, dict[str, Tally]] = {}
         self.version = 0
 
@@ -102,7 +103,8 @@ class Learned:
             tally.bad, tally.flaw = tally.bad + 1, flaw
         else:
             tally.good += 1
-        self.version += was_doubted or tally.bad >= DOUBTED_FROM
+        if was_doubted or tally.bad >= DOUBTED_FROM:
+            self.version += 1
         self.on_change()
 
     def doubted(self, kind: int) -> dict[str, Tally]:
@@ -110,7 +112,8 @@ class Learned:
         return {lane: tally for lane, tally in self._kinds.get(kind, {}).items() if tally.bad >= DOUBTED_FROM}
 
     def forget(self, instance: str) -> None:
-        """Everything about the lanes of an instance."""
+        """Everything about the lanes of an instance, and what is not restored yet."""
+        self.forgotten.add(instance)
         found = [(lane, kind) for lane, kind, _ in self.all() if lane.startswith(f"{instance}/")]
         for lane, kind in found:
             del self._kinds[kind][lane]
@@ -122,11 +125,14 @@ class Learned:
         """Every tally with its lane and kind."""
         return [(lane, kind, tally) for kind, known in self._kinds.items() for lane, tally in known.items()]
 
-    def restore(self, lane: str, kind: int, tally: Tally) -> None:
-        """One that was kept; what this process has seen itself stands above it."""
+    def restore(self, lane: str, kind: int, tally: Tally) -> bool:
+        """One that was kept; what this process has seen itself stands above it. False: it was to be forgotten."""
+        if any(lane.startswith(f"{instance}/") for instance in self.forgotten):
+            return False
         self._make_room()
         self._kinds.setdefault(kind, {}).setdefault(lane, tally)
         self.version += 1
+        return True
 
     def _make_room(self) -> None:
         if len(self) >= TALLIES_MAX:

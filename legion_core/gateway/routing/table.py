@@ -12,6 +12,8 @@ from math import inf, log2
 from typing import NamedTuple, overload
 from zlib import crc32
 
+import msgspec
+
 from legion_core.gateway.routing.health import Circuit
 from legion_core.gateway.routing.learned import (
     DOUBTED_FROM,
@@ -135,16 +137,7 @@ class LaneTable(Sequence[Lane]):
         bad_answer_usd: float,
     ) -> RouteDecision:
         if self._closed:
-            wish = Wish(
-                pins=wish.pins,
-                operation=wish.operation,
-                required=wish.required,
-                tokens=wish.tokens,
-                tokens_out=wish.tokens_out,
-                is_private=wish.is_private,
-                local_only=wish.local_only,
-                closed=self._closed,
-            )
+            wish = msgspec.structs.replace(wish, closed=self._closed)
         fit = self._able(wish)
         able = fit & ~self._barred(circuits, now_s)
         spared = self._of(fit & ~able & self._at(spare)) if spare else ()
@@ -246,6 +239,8 @@ class LaneTable(Sequence[Lane]):
                 continue  # nobody knows what asking that one would cost
             doubt, other = doubts[rank], doubts.get(following)
             if steps_back(
+                # Where its own price is unknown it counts as free: it gives way only where the next one's whole price
+                # is worth it.
                 0.0 if price == inf else price * millions,
                 doubt.at_best,
                 next_price * millions,
