@@ -71,6 +71,8 @@ def may_fit(schema: JsonObject, value: object, depth: int = 0) -> bool:
     """Whether `value` may be what the JSON Schema describes: False only where it certainly is not."""
     if depth > DEPTH_MAX or "$ref" in schema:
         return True
+    if value is None and schema.get("nullable") is True:  # as OpenAPI 3.0 says it, and many tools with it
+        return True
     choices = schema.get("enum")
     if (isinstance(choices, list) and value not in choices) or (
         "const" in schema and value != schema["const"]

@@ -47,6 +47,8 @@ class Learning:
         self.bad_answer_usd = bad_answer_usd
         self._writing: asyncio.Task[None] | None = None
         self._is_behind = False
+        self._is_loaded = False
+        self._loading = asyncio.Lock()
         learned.on_change = self._write_soon
 
     def take(self, request: Request, decision: RouteDecision, failover: Failover) -> None:
@@ -64,7 +66,12 @@ class Learning:
         self._learned.note(f"{last.instance}/{last.model}", kind, flaw, self._clock.monotonic_s())
 
     async def load(self) -> None:
-        """Remember what an earlier process learned."""
+        """Remember what an earlier process learned; once is enough."""
+        async with self._loading:
+            if not self._is_loaded:
+                await self._load()
+
+    async def _load(self) -> None:
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         found = await self._database.read(
             lambda connection: rows(
@@ -74,10 +81,14 @@ class Learning:
         for lane, kind, good, bad, flaw, at in found:
             age_s = max(0.0, (now - datetime.fromisoformat(str(at)).astimezone(UTC)).total_seconds())
             tally = Tally(float(str(good)), float(str(bad)), now_s - age_s, str(flaw))
-            self._learned.restore(str(lane), int(str(kind)), tally)
+            if not self._learned.restore(str(lane), int(str(kind)), tally):
+                self._write_soon()  # it still stands in the journal
+        self._is_loaded = True
 
     async def aclose(self) -> None:
         """Write what is not in the journal yet."""
+        if self._learned.forgotten:
+            await self.load()
         if self._is_behind:
             await self._write()
 
@@ -93,7 +104,15 @@ class Learning:
             await self._write()
 
     async def _write(self) -> None:
-        self._is_behind = False
+        await self.load()  # all of the journal is replaced, so what stands there is known first
+        self._is_behind = False  # before the write: what comes during it is written after it
+        try:
+            await self._replace()
+        except BaseException:
+            self._is_behind = True
+            raise
+
+    async def _replace(self) -> None:
         now, now_s = self._clock.utc_now(), self._clock.monotonic_s()
         kept = [
             (lane, kind, tally.good, tally.bad, tally.flaw, iso(now - timedelta(seconds=now_s - tally.at_s)))

@@ -104,6 +104,8 @@ def test_a_very_long_answer_is_not_read_once_more() -> None:
         ({"type": "integer"}, 2.0, True),
         ({"type": "number"}, True, False),
         ({"type": "string"}, None, False),
+        ({"type": "string", "nullable": True, "enum": ["a"]}, None, True),
+        ({"type": "string", "nullable": True}, 1, False),
         ({"enum": ["a", "b"]}, "c", False),
         ({"const": 3}, 4, False),
         ({"type": "array", "items": {"type": "string"}}, ["a", 1], False),
