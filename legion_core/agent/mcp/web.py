@@ -89,9 +89,9 @@ async def webbed(
     async def answered(response: httpx2.Response) -> None:
         if response.status_code == 401 and auth is None and on_refusal is not None:
             on_refusal()
-        # 404 by the protocol; some say 400.
-        is_refused = response.status_code in (400, 404) and "mcp-session-id" in response.request.headers
-        if is_refused and _unanswered(response.request.content, await response.aread()):
+        status, asking = response.status_code, response.request
+        is_refused = status in (400, 404) and "mcp-session-id" in asking.headers
+        if is_refused and _is_forgotten(asking.content, status, await response.aread()):
             on_forgotten()
 
     own = httpx2.URL(spec.url).host
@@ -130,10 +130,16 @@ def _frame(content: bytes) -> _Frame:
         return _Frame()
 
 
-def _unanswered(request: bytes, answer: bytes) -> bool:
-    """Whether a call was refused as a whole: what answers it by its id comes from a server that knows the session."""
+def _is_forgotten(request: bytes, status: int, answer: bytes) -> bool:
+    """Whether a call was refused because its session is not known: then it may be made again.
+
+    By the protocol the status is 404; servers that say 400 speak of the session. Another 400 may come when the tool has
+    run, from a proxy too. What answers the call by its id comes from a server that knows the session.
+    """
     asked = _frame(request)
-    return asked.method == "tools/call" and asked.id != _frame(answer).id
+    if asked.method != "tools/call" or asked.id == _frame(answer).id:
+        return False
+    return status == 404 or b"session" in answer.lower()
 
 
 def checked_url(url: str) -> str:

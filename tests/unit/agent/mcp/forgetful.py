@@ -12,14 +12,14 @@ TOOL = {"name": "echo", "description": "Says it back.", "inputSchema": {"type": 
 
 
 class Forgetful(Served):
-    """`status` and `error` are how it refuses an unknown session; `began` counts calls that it took up."""
+    """`status` and `error` are how it refuses an unknown session; `began` counts calls that it took up, `refused` the others."""
 
     def __init__(self, status: int, error: dict[str, Any] | None) -> None:
         super().__init__()
         self.status, self.error = status, error
         self.sessions: set[str] = set()
         self.opened = 0
-        self.began = 0
+        self.began = self.refused = 0
         self.refuses_all = False
 
     def answer(self, call: Handler, method: str, body: Any) -> None:
@@ -40,6 +40,7 @@ class Forgetful(Served):
         elif call.headers["mcp-session-id"] not in self.sessions or (
             self.refuses_all and frame["method"] == "tools/call"
         ):
+            self.refused += 1
             error = self.error and {"jsonrpc": "2.0", **self.error}
             if error and error.get("id") == "asked":
                 error["id"] = frame["id"]

@@ -22,7 +22,7 @@ async def trusted(made: Held, server: Forgetful) -> None:
 @pytest.mark.requirement("mcp.session-forgotten")
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(404, None), (404, {"id": None, "error": UNKNOWN}), (400, {"error": UNKNOWN}), (400, None)],
+    [(404, None), (404, {"id": None, "error": UNKNOWN}), (400, {"error": UNKNOWN})],
 )
 def test_a_call_to_a_server_that_forgot_its_session_is_made_in_a_new_one(
     tmp_path: Path, status: int, error: dict[str, Any] | None
@@ -51,6 +51,21 @@ def test_an_error_that_answers_the_call_itself_ends_no_session_and_is_not_asked_
                 server.refuses_all = False
                 assert (await made.servers.call("theirs", "echo", {"text": "two"}))["text"] == "two"
                 assert server.opened == 1
+
+    run(work())
+
+
+def test_a_plain_refusal_that_speaks_of_no_session_may_come_after_the_tool_has_run_and_is_not_asked_again(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        with forgetful(400, None) as server:
+            async with held(tmp_path) as made:
+                await trusted(made, server)
+                server.refuses_all, refused = True, server.refused
+                with pytest.raises(Refused):
+                    await made.servers.call("theirs", "echo", {"text": "one"})
+                assert (server.opened, server.refused - refused) == (1, 1)
 
     run(work())
 
