@@ -7,6 +7,7 @@ from datetime import datetime
 from app.viewmodels import wording
 from app.viewmodels.activity_detail import Detail
 from app.viewmodels.activity_words import time_of
+from app.viewmodels.badge import prompt_tokens
 from legion_core.api.activity_types import ActivityHour
 from legion_core.api.task_types import Line
 
@@ -145,10 +146,7 @@ def _saving(detail: Detail) -> list[tuple[str, str]]:
     row = detail.row
     if not row.saved_tokens:
         return [("Saved by curation", "nothing")] if row.input_tokens else []
-    sent = sum(
-        usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        for usage in (attempt.usage for attempt in detail.attempts)
-    )
+    sent = sum(prompt_tokens(attempt.usage) for attempt in detail.attempts)
     worth = saving_words(row.saved_tokens, row.saved_usd or 0.0, int(row.saved_usd is None))
     return [
         ("Before curation", f"about {wording.plural(sent + row.saved_tokens, 'token')}"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.viewmodels import wording
-from legion_core.api.types import ChatMessage
+from legion_core.api.types import ChatMessage, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,18 @@ def badge_of(message: ChatMessage) -> Badge | None:
     if message.status in ("stopped", "interrupted"):
         parts.append(message.status)
     return Badge(steps, tuple(parts))
+
+
+def prompt_tokens(usage: Usage) -> int:
+    """All of the prompt, what the provider read from or wrote to its cache too."""
+    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+
+
+def context_usage(message: ChatMessage) -> Usage:
+    """What the model that gave the answer read and wrote for it: an answer's own usage adds up its attempts."""
+    whole = message.usage or Usage()
+    last = message.attempts[-1].usage if message.attempts else whole
+    return last if prompt_tokens(whole) and prompt_tokens(last) else whole
 
 
 def lane_words(message: ChatMessage) -> str:

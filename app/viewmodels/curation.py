@@ -5,13 +5,14 @@ while the panel is shown.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
+from app.viewmodels.badge import context_usage, prompt_tokens
 from app.viewmodels.chat import ChatViewModel
 from legion_core.api.types import AnswerEnded, CurationChanged, Event
 
@@ -153,11 +154,20 @@ class CurationViewModel(QObject):
             Segment("History", history, "data.3"),
             Segment("Newest turn", shares.newest, "data.4"),
         )
-        return tuple(each for each in made if each.tokens)
+        return _scaled(tuple(each for each in made if each.tokens), self.measured_tokens)
+
+    @property
+    def measured_tokens(self) -> int:
+        """What the whole chat took when it was last sent, as the model counted it; 0 where only an estimate is known."""
+        last = self._chat.last_answer
+        if last is None or self.share or last.id != self._chat.messages[-1].id or last.status != "complete":
+            return 0
+        usage = context_usage(last)
+        return 0 if usage.is_estimated else prompt_tokens(usage) + usage.output_tokens
 
     @property
     def sent_tokens(self) -> int:
-        """About how much goes with the next question; 0 where it is not known yet."""
+        """How much goes with the next question, about where it is not measured; 0 where it is not known yet."""
         return sum(each.tokens for each in self.segments)
 
     @property
@@ -283,6 +293,16 @@ class CurationViewModel(QObject):
                 self.seen_changed.emit()
 
         self._bridge.launch("curation.seen", ask, done, lambda _: None)
+
+
+def _scaled(parts: tuple[Segment, ...], whole: int) -> tuple[Segment, ...]:
+    """The same parts, making up `whole` together: each has its share of what was counted; 0 leaves them as they are."""
+    estimated = sum(each.tokens for each in parts)
+    if not whole or not parts:
+        return parts
+    first = [replace(each, tokens=each.tokens * whole // estimated) for each in parts[:-1]]
+    rest = whole - sum(each.tokens for each in first)
+    return (*first, replace(parts[-1], tokens=rest))
 
 
 def _line(edit: "CurationEdit") -> EditLine:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
-from app.viewmodels.badge import speed_of
+from app.viewmodels.badge import context_usage, prompt_tokens, speed_of
 from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
@@ -20,6 +20,7 @@ from legion_core.api.types import (
     ProviderChanged,
     SettingChanged,
     Status,
+    Usage,
 )
 
 if TYPE_CHECKING:
@@ -168,10 +169,11 @@ class StatusViewModel(QObject):
         return wording.rate(speed) if speed else "idle"
 
     def _context(self, last: ChatMessage | None) -> str:
-        used = last.usage.input_tokens + last.usage.output_tokens if last and last.usage else 0
+        usage = context_usage(last) if last is not None else Usage()
+        used = prompt_tokens(usage) + usage.output_tokens
         if last is not None and used:
-            whole = self.context_of(last)
-            return _context_words(wording.short_count(used), whole)
+            about = "about " if usage.is_estimated else ""
+            return _context_words(f"{about}{wording.short_count(used)}", self.context_of(last))
         if last is not None and not self._estimate:
             return ""  # it was never sent, and nobody has counted it yet
         said = f"about {wording.short_count(self._estimate)}" if last is not None else "0"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from app.viewmodels import wording
-from app.viewmodels.badge import speed_of
+from app.viewmodels.badge import prompt_tokens, speed_of
 from legion_core.api.types import Attempt, ChatMessage, LeftOut, RouteDecision, Seam
 
 REASON_WORDS = {
@@ -240,11 +240,11 @@ def _figures(message: ChatMessage) -> list[tuple[str, str]]:
         figures.append(
             (
                 "Tokens in, out",
-                f"{about}{wording.count(usage.input_tokens)} and {wording.count(usage.output_tokens)}",
+                f"{about}{wording.count(prompt_tokens(usage))} and {wording.count(usage.output_tokens)}",
             )
         )
         if usage.cache_read_tokens:
-            figures.append(("Read from cache", wording.count(usage.cache_read_tokens)))
+            figures.append(("Of it from cache", wording.count(usage.cache_read_tokens)))
         if usage.thinking_tokens:
             figures.append(("Thinking", f"{wording.count(usage.thinking_tokens)} tokens"))
     figures += [

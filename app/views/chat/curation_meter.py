@@ -50,10 +50,11 @@ class Legend(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         look().theme_changed.connect(self.update)
 
-    def show_segments(self, segments: tuple[Segment, ...]) -> None:
-        """These, in order."""
+    def show_segments(self, segments: tuple[Segment, ...], *, is_measured: bool = False) -> None:
+        """These, in order; of several parts only the sum can be `is_measured`."""
         self._segments = segments
-        words = ", ".join(f"{each.title} about {each.tokens:,} tokens" for each in segments)
+        about = "" if is_measured and len(segments) == 1 else "about "
+        words = ", ".join(f"{each.title} {about}{each.tokens:,} tokens" for each in segments)
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.setVisible(bool(segments))
@@ -111,7 +112,8 @@ class CurationMeterBar(QWidget):
         sent = self._model.sent_tokens
         self._sent.setText("" if segments else "All of it is sent")
         self._sent.setVisible(not segments)
-        self.legend.show_segments(segments)
+        measured = bool(self._model.measured_tokens)
+        self.legend.show_segments(segments, is_measured=measured)
         self.link.setText(headline)
         self.link.setAccessibleName(f"{headline}. Show what the model will see")
         whole = sent + self._model.left_out
@@ -121,4 +123,6 @@ class CurationMeterBar(QWidget):
             [*parts, (self._model.left_out / whole, "hatch")] if share and whole else parts, headline
         )
         spoken = ", ".join(f"{each.title} {each.tokens:,}" for each in segments)
-        self.bar.setAccessibleDescription(f"About {sent:,} tokens are sent: {spoken}" if spoken else "")
+        self.bar.setAccessibleDescription(
+            f"{'' if measured else 'About '}{sent:,} tokens are sent: {spoken}" if spoken else ""
+        )

@@ -101,7 +101,10 @@ def test_a_chat_of_one_turn_honestly_has_nothing_to_curate(person: Person) -> No
 
     assert person.find("curation.meter").isVisible()
     assert button(person, "curation.open").text() == "Nothing to curate"
-    assert person.find("curation.legend").accessibleName().startswith("Newest turn about")
+    # The model counted it: the meter says what the strip says.
+    assert person.find("curation.legend").accessibleName() == "Newest turn 62 tokens"
+    assert person.find("curation.bar").accessibleDescription().startswith("62 tokens are sent")
+    assert person.services.status.words.context.startswith("Context 62")
     button(person, "curation.open").click()
     person.settle()
     panel = person.find("curation")

@@ -32,6 +32,19 @@ def test_the_open_chats_last_answer_fills_context_and_speed(stage: Stage, status
     assert status.words.speed == "19 tok/s"
 
 
+def test_the_context_counts_what_came_from_a_cache_and_no_attempt_twice(
+    stage: Stage, status: StatusViewModel
+) -> None:
+    stage.connect()
+    cid = stage.legion.chat.add("Chat", "q", "a")
+    last = stage.legion.chat.messages[cid][1]
+    usage = Usage(input_tokens=12, cache_read_tokens=24, output_tokens=265)
+    attempt = msgspec.structs.replace(last.attempts[0], usage=usage)
+    twice = Usage(input_tokens=24, cache_read_tokens=48, output_tokens=300)
+    status.show_answer(msgspec.structs.replace(last, usage=twice, attempts=(attempt, attempt)))
+    assert status.words.context == "Context 301 of 2k"
+
+
 def test_without_an_address_it_is_said_but_the_engine_runs(stage: Stage, status: StatusViewModel) -> None:
     stage.legion.ops.value = msgspec.structs.replace(
         stage.legion.ops.value, url="", problem="Port 4567 is in use."
