@@ -184,7 +184,7 @@ class Desk:
         endings = self.connector.undo(client)
         files = tuple(FileEnding(path=str(path), ending=ending) for path, ending in endings.items())
         title = find(client).title
-        return Undone(client=client, title=title, files=files, words=_words(title, files))
+        return Undone(client=client, title=title, files=files, words=_words(title, files, self._person))
 
     def has_key(self, client: str) -> bool:
         """Whether a token is kept for it."""
@@ -260,16 +260,20 @@ def _file(change: "service.FileChange", person: str) -> FileChange:
         DiffLine(sign=each.sign, number=each.number, text=redact(each.text)) for each in change.lines
     )
     return FileChange(
-        path=str(change.path), shown=str(change.path).replace(person + os.sep, "~" + os.sep), is_new=change.is_new, lines=lines,
+        path=str(change.path), shown=_shown(str(change.path), person), is_new=change.is_new, lines=lines,
         added=sum(each.sign == "+" for each in lines), removed=sum(each.sign == "-" for each in lines),
     )  # fmt: skip
 
 
-def _words(title: str, files: tuple[FileEnding, ...]) -> str:
+def _shown(path: str, person: str) -> str:
+    return path.replace(person + os.sep, "~" + os.sep)
+
+
+def _words(title: str, files: tuple[FileEnding, ...], person: str) -> str:
     told: dict[Ending, str] = {
         "restored": "is byte for byte what it was",
         "cleaned": "was changed by others since, so only our keys were taken out",
         "gone": "held nothing of ours any more",
     }
-    each = [f"{file.path} {told[file.ending]}." for file in files]
+    each = [f"{_shown(file.path, person)} {told[file.ending]}." for file in files]
     return " ".join((f"{title} is not connected any more.", *each))

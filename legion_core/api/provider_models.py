@@ -72,8 +72,9 @@ class ProviderModels:
         """Forget what was said of a model."""
         instance = self._configured(name)
         if model not in {each.id for each in instance.models}:
-            said = ", ".join(self.described(name)) or "none"
-            raise NotFound(f"Nothing is said of {model!r} at {name}.", hint=f"Of these something is: {said}.")
+            said = ", ".join(self.described(name))
+            hint = f"Of these something is: {said}." if said else "Nothing is said of any."
+            raise NotFound(f"Nothing is said of {model!r} at {name}.", hint=hint)
         await self._settings.forget_model(name, model)
         await self._inventory.discover()
 

@@ -19,7 +19,7 @@ def with_value(text: str, key: str, value: SettingValue) -> str:
             table[part] = tomlkit.table()
         table = table[part]
     table[name] = list(value) if isinstance(value, tuple) else value
-    return tomlkit.dumps(document)
+    return _dumps(document, text)
 
 
 def without_value(text: str, key: str) -> str:
@@ -50,7 +50,7 @@ def with_instance(text: str, instance: Instance) -> str:
     existing = gateway.get("instances")
     if existing is not None and type(existing).__name__ != "AoT":
         existing.append(plain)  # written inline, as [{…}, {…}]
-        return tomlkit.dumps(document)
+        return _dumps(document, text)
     models = plain.pop("models", [])
     table = tomlkit.table()
     for name, value in plain.items():
@@ -63,7 +63,7 @@ def with_instance(text: str, instance: Instance) -> str:
     if existing is None:
         gateway["instances"] = tomlkit.aot()
     gateway["instances"].append(table)
-    return tomlkit.dumps(document)
+    return _dumps(document, text)
 
 
 def with_model(text: str, place: int, model: Model, *, discover: bool) -> str:
@@ -116,6 +116,14 @@ def without_instance(text: str, place: int) -> str:
     document: Any = tomlkit.parse(text)
     del document["gateway"]["instances"][place]
     return tomlkit.dumps(document)
+
+
+def _dumps(document: Any, before: str) -> str:
+    """A new table is set off by a blank line; in a file that was empty nothing stands above it."""
+    import tomlkit
+
+    text = tomlkit.dumps(document)
+    return text if before.strip() else text.lstrip("\n")
 
 
 def _table(model: dict[str, Any]) -> Any:

@@ -44,6 +44,7 @@ def test_connected_and_let_go_again(person):
 
     undone = connect(person, "undo", "zed", "--json").data
     assert [each["ending"] for each in undone["files"]] == ["restored"]
+    assert "~/.config/zed/settings.json is byte for byte what it was." in undone["words"]
     assert settings.read_text(encoding="utf-8") == BEFORE
     assert connect(person, "key", "zed", "--json").error["code"] == "not_found"
 

@@ -478,6 +478,18 @@ tmp_use = settings(
 )
 
 
+@pytest.mark.parametrize(
+    ("before", "begins"), [("", "[server]\n"), ("\n", "[server]\n"), ("# mine\n", "# mine\n\n[server]\n")]
+)
+def test_the_first_value_of_an_empty_file_leaves_no_blank_line_above_it(
+    tmp_path: Path, before: str, begins: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(before, encoding="utf-8")
+    set_value(path, "server.port", 4811)
+    assert path.read_text(encoding="utf-8") == f"{begins}port = 4811\n"
+
+
 @given(changes)
 @tmp_use
 def test_whatever_is_set_reads_back_and_nothing_else_changes(

@@ -45,7 +45,7 @@ def _table(rows: tuple[Conversation, ...]) -> str:
             words.ago(row.updated_at, now),
             words.count(row.message_count),
             ("* " if row.is_pinned else "") + (row.title or "Untitled"),
-            row.snippet[:60],
+            words.clipped(row.snippet, 60),
         )
         for row in rows
     ]
@@ -77,7 +77,7 @@ def _said(message: MessageShape, names: Mapping[str, str]) -> str:
 
 def _beginning(text: str) -> str:
     line = text.strip().partition("\n")[0]
-    return line if len(line) <= LINE_CHARS_MAX else f"{line[:LINE_CHARS_MAX]}…"
+    return words.clipped(line, LINE_CHARS_MAX)
 
 
 def _who(message: MessageShape) -> str:
@@ -180,7 +180,9 @@ def log(setting: Setting, args: argparse.Namespace) -> Outcome:
             words.ago(row.at, now),
             row.what + (", taken back" if row.is_undone else ""),
             row.message,
-            " → ".join(part for part in (row.was, row.now) if part)[:60] if not row.message else "",
+            words.clipped(" → ".join(part for part in (row.was, row.now) if part), 60)
+            if not row.message
+            else "",
         )
         for row in rows
     ]
@@ -214,7 +216,8 @@ def verify(setting: Setting, args: argparse.Namespace) -> Outcome:
         head = f"\nLink of the last message: {found.head}" if found.head else ""
         return Outcome(found, f"{what}: {told} are as they were written{share}.{head}")
     rows = [
-        (each.conversation, each.title[:40], each.message or "archive", each.what) for each in found.damaged
+        (each.conversation, words.clipped(each.title, 40), each.message or "archive", each.what)
+        for each in found.damaged
     ]
     table = words.table(("Conversation", "Title", "Message", "What is wrong"), rows)
     return Outcome(

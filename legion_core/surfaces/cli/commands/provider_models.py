@@ -35,10 +35,10 @@ def _list(setting: Setting, args: argparse.Namespace) -> Outcome:
     if not row.models:
         return Outcome(row, f"{row.name} offers no model. {row.problem}".rstrip())
     lines = [
-        (offer.id, words.count(offer.context), able_words(offer), "said" if offer.id in row.described else "")
+        (offer.id, words.count(offer.context), able_words(offer), "yes" if offer.id in row.described else "")
         for offer in row.models
     ]
-    return Outcome(row, words.table(("Model", "Context", "Can", "By you"), lines))
+    return Outcome(row, words.table(("Model", "Context", "Can", "Said by you"), lines))
 
 
 def _set(setting: Setting, args: argparse.Namespace) -> Outcome:

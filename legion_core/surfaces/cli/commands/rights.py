@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from legion_core.api.tokens import TokenRow
 
 SIZE_BYTES_MAX = 1 << 20
+SCOPES_SHOWN = 3
 FILE_BYTES_MAX = 24 << 20  # what fits into one request
 _SPAN = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h|d|w)?$")
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -98,7 +99,7 @@ def list_tokens(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.name,
             f"…{row.tail}",
             row.state,
-            " ".join(row.scopes) or "by its roles",
+            _scopes_words(row.scopes),
             row.client,
             _used(row),
             _day(row.expires_at),
@@ -108,6 +109,20 @@ def list_tokens(setting: Setting, args: argparse.Namespace) -> Outcome:
     ]
     head = ("Name", "Ends in", "State", "Scopes", "Client", "Last used", "Expires")
     return Outcome(rows, words.table(head, lines) if lines else "No tokens but the owner's.")
+
+
+def _scopes_words(scopes: tuple[str, ...]) -> str:
+    """Presets by their names, and what is beside them; `--json` has every scope."""
+    from legion_core.rbac.tokens import PRESETS
+
+    said, rest = list[str](), set(scopes)
+    for name, preset in sorted(PRESETS.items(), key=lambda each: -len(each[1])):
+        if set(preset) <= set(scopes) and rest & set(preset):
+            said.append(name)
+            rest -= set(preset)
+    said += [scope for scope in scopes if scope in rest]
+    more = f" and {len(said) - SCOPES_SHOWN} more" if len(said) > SCOPES_SHOWN else ""
+    return (" ".join(said[:SCOPES_SHOWN]) + more) or "by its roles"
 
 
 def create_token(setting: Setting, args: argparse.Namespace) -> Outcome:

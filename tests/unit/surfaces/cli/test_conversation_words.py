@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from legion_core.api.types import Conversation
 from legion_core.surfaces.cli.commands import conversations
 from legion_core.surfaces.shapes import CallShape, MessageShape, ResultShape
 
@@ -36,3 +37,11 @@ def test_a_message_without_words_says_so() -> None:
 def test_one_of_a_thing_is_not_many() -> None:
     assert conversations._plural(1, "conversation") == "1 conversation"
     assert conversations._plural(1_200, "text") == "1,200 texts"
+
+
+def test_a_passage_that_is_cut_ends_so() -> None:
+    moment = datetime(2026, 3, 14, tzinfo=UTC)
+    row = Conversation(
+        id="c", title="Tides", created_at=moment, updated_at=moment, snippet="the dance of lights " * 9
+    )
+    assert conversations._table((row,)).endswith("the dance of lights…")

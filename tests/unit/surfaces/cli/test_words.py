@@ -21,6 +21,14 @@ def test_sizes(count: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [("", ""), ("dance", "dance"), ("a dance of lights", "a dance…"), ("dance of lights", "dance o…")],
+)
+def test_what_is_cut_says_so(text: str, shown: str) -> None:
+    assert words.clipped(text, 8) == shown
+
+
+@pytest.mark.parametrize(
     ("usd", "shown"),
     [(None, "price unknown"), (0.0, "$0.00"), (0.0041, "$0.0041"), (0.01, "$0.01"), (1234.5, "$1,234.50")],
 )
