@@ -1,21 +1,21 @@
 """What the models of an instance can: what the user says of them, and what they show when they are asked."""
 
 from collections.abc import Callable
-from typing import Final, get_args
+from typing import get_args
 
 import msgspec
 
 from legion_core.api.settings import Settings
 from legion_core.api.types import ModelFacts, ModelTrial
+from legion_core.gateway.abilities import ABILITIES
 from legion_core.gateway.inventory import Inventory
+from legion_core.gateway.providers.listed import GUIDED
 from legion_core.gateway.service import Gateway
 from legion_core.gateway.types import Capability, ModelOffer
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import InvalidInput, LegionError, NotFound
 from legion_core.kernel.ids import Ids
 from legion_core.kernel.settings_schema import Instance, Model
-
-SAID: Final[tuple[Capability, ...]] = ("tools", "vision", "thinking", "structured_output")
 
 
 class ProviderModels:
@@ -57,9 +57,11 @@ class ProviderModels:
             changes["context"] = facts.context
         if facts.continuation is not None:
             changes["continuation"] = facts.continuation
-        said = {word: able for word in SAID if (able := getattr(facts, word)) is not None}
+        said = {word: able for word in ABILITIES if (able := getattr(facts, word)) is not None}
         if said:
-            known = set[Capability](model.capabilities or (offer.capabilities if offer else ()))
+            # Where nobody answers, at least what such a server always has.
+            always: tuple[Capability, ...] = ("structured_output",) if instance.kind in GUIDED else ()
+            known = set[Capability](model.capabilities or (offer.capabilities if offer else always))
             # A model with any of these answers, whatever else it was taken for.
             known = (known | {"streaming"} | {word for word, able in said.items() if able}) - {
                 word for word, able in said.items() if not able

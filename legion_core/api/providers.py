@@ -135,7 +135,7 @@ class Providers:
         return self._row(name)
 
     async def try_model(self, name: str, model: str) -> ModelTrial:
-        """Ask the model itself what it can: four small requests, which are billed like any other. Nothing is kept."""
+        """Ask the model itself what it can: up to five small requests, billed like any other. Nothing is kept."""
         return await self._said.ask(name, model)
 
     def trip(self, name: str) -> ProviderRow:

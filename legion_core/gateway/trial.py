@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from legion_core.gateway.abilities import ABILITIES
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.budget import Budget
 from legion_core.gateway.cost import cost_usd
@@ -110,7 +111,7 @@ class Trial:
         lane = Lane(
             tier=served.tier, instance=instance, kind=served.provider.kind,
             # Nothing is left out for what it is not known to do: that is the question.
-            offer=msgspec.structs.replace(offer, capabilities=frozenset(("streaming", *_WORDS))),
+            offer=msgspec.structs.replace(offer, capabilities=frozenset(("streaming", *ABILITIES))),
         )  # fmt: skip
         findings, has_answered = list[Finding](), False
         for question in _questions():
@@ -181,9 +182,6 @@ def _questions() -> tuple[_Question, ...]:
         _Question("vision", _asked("Which two colours does this picture show?", picture), _saw),
         _Question("thinking", _asked("What is 17 times 23?", thinks=True), _thought),
     )
-
-
-_WORDS: Final[tuple[Capability, ...]] = ("tools", "structured_output", "vision", "thinking")
 
 
 def _asked(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from legion_core.gateway.abilities import ABILITIES, flag_of
 from legion_core.gateway.routing.policy import required_capabilities
 from legion_core.gateway.types import Attempt, LeftOut, Request
 from legion_core.kernel.errors import (
@@ -13,12 +14,6 @@ from legion_core.kernel.errors import (
     Unsupported,
 )
 
-_FLAGS = {
-    "tools": "tools",
-    "vision": "images",
-    "thinking": "thinking",
-    "structured_output": "structured-output",
-}
 _UNABLE = {"capability", "operation"}
 _FOR_GOOD = _UNABLE | {"pin", "context", "policy"}
 
@@ -66,7 +61,7 @@ def _to_be_said(request: Request, left_out: Sequence[LeftOut]) -> str:
     for item in left_out:
         if item.reason == "capability" and item.lane.kind != "llamacpp":  # of our own files all is known
             lane, lacks = item.lane, set(required_capabilities(request)) - item.lane.offer.capabilities
-            flags = " ".join(f"--{_FLAGS[word]} yes" for word in _FLAGS if word in lacks)
+            flags = " ".join(f"--{flag_of(word)} yes" for word in ABILITIES if word in lacks)
             if not flags:
                 break  # vectors: no model of words makes them
             return (

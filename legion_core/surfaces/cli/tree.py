@@ -345,14 +345,14 @@ def _providers(commands: Group) -> None:
         ("test", "is it there, is the key right"),
         ("trip", "send nothing there until it is reset"),
         ("drain", "let what runs there finish, and send nothing new until it is reset"),
-        ("reset", "close its circuit, and end a trip and a drain"),
+        ("reset", "close its circuit, end a trip and a drain, and forget answers that were no good"),
     ):
         provider.add_parser(action, help=words).add_argument("name", metavar="NAME")
     provider.add_parser("discover", help="model servers running on this computer; none is added")
     verbs = provider.add_parser("model", help="what its models can").branch("verb")
     verbs.add_parser("list", help="all of them, and what each can").add_argument("name", metavar="NAME")
     said = verbs.add_parser("set", help="say what one can, where its server does not")
-    tried = verbs.add_parser("try", help="ask one itself, in four small requests")
+    tried = verbs.add_parser("try", help="ask one itself, in up to five small requests")
     for one in (said, verbs.add_parser("reset", help="forget what was said of one"), tried):
         one.add_argument("name", metavar="NAME")
         one.add_argument("model", metavar="MODEL")

@@ -141,7 +141,9 @@ def test_a_model_the_server_does_not_have_is_not_described_and_the_known_ones_ar
     assert api.post("/providers/none/models", json={"model": "m", "tools": True}).status_code == 404
     assert api.post("/providers/local/models", json={"model": "m", "tools": True}).status_code == 400
     assert api.post("/providers/box/models", json={"model": "m2", "context": -1}).status_code == 400
-    assert api.post("/providers/box/models/forget", json={"model": "m2"}).status_code == 404
+    refused = api.post("/providers/box/models/forget", json={"model": "m2"})
+    assert refused.status_code == 404
+    assert "Nothing is said of any." in refused.text
 
 
 def test_a_refusal_names_the_command_and_the_command_helps(
@@ -227,6 +229,28 @@ def test_a_model_added_by_its_name_can_what_its_server_tells(
     assert offers(next(row for row in rows if row["name"] == "second")) == {
         "org/m1": (32_768, ["streaming", "structured_output"])
     }
+
+
+def test_what_is_said_while_a_server_is_down_takes_nothing_it_always_has_and_says_what_was_not_asked(
+    legion_home: Path,
+) -> None:
+    legion_home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = CONFIG.format(base_url="http://127.0.0.1:1/v1") + "discover = true\n"
+    (legion_home / "config.toml").write_text(config, encoding="utf-8")
+
+    listed = inside(legion_home, "provider", "list")
+    assert "not ready, see below" in listed.out
+    assert any(line.startswith("box: ") for line in listed.out.splitlines())
+    route = inside(legion_home, "route", "explain", "Hi", "--requires", "tools")
+    assert "box. Its models are not known" in route.out
+
+    words = ("provider", "model", "set", "box", "m1", "--tools", "yes")
+    said = inside(legion_home, *words)
+    assert said.status == 0, said.err
+    assert "tools, structured output" in said.out
+    assert "provider model reset box m1" in said.out
+    whole = inside(legion_home, *words, "--images", "no", "--thinking", "no", "--structured-output", "yes")
+    assert "provider model reset" not in whole.out
 
 
 def test_what_this_computers_own_models_can_is_known_and_nothing_is_offered_to_be_kept(

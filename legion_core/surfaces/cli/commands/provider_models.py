@@ -4,16 +4,11 @@ import argparse
 from typing import Final
 
 from legion_core.api.types import ModelFacts, ModelOffer, ModelTrial, ProviderRow
+from legion_core.gateway.abilities import ABILITIES, flag_of
 from legion_core.kernel.errors import InvalidInput, NotFound
 from legion_core.surfaces.cli import words
 from legion_core.surfaces.cli.outcome import Actions, Outcome, Setting
 
-ABLE: Final = {
-    "tools": "tools",
-    "vision": "images",
-    "thinking": "thinking",
-    "structured_output": "structured output",
-}
 _SWITCH: Final = {"yes": True, "no": False, None: None}
 
 
@@ -27,7 +22,7 @@ def able_words(offer: ModelOffer) -> str:
     """What a model can, in words."""
     if "embeddings" in offer.capabilities and "streaming" not in offer.capabilities:
         return "vectors only"
-    return ", ".join(word for each, word in ABLE.items() if each in offer.capabilities) or "text only"
+    return ", ".join(word for each, word in ABILITIES.items() if each in offer.capabilities) or "text only"
 
 
 def _list(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -56,7 +51,15 @@ def _set(setting: Setting, args: argparse.Namespace) -> Outcome:
             "Nothing is said of it.", hint="Such as --tools yes, --images no, or --context 32768."
         )
     row = setting.backend.describe_model(args.name, facts)
-    return Outcome(row, _told(row, args.model))
+    told = _told(row, args.model)
+    said = [getattr(facts, word) is not None for word in ABILITIES]
+    if row.problem and any(said) and not all(said):
+        again = f"legion provider model reset {args.name} {args.model}"
+        told += (
+            f"\n{args.name} does not answer, so what else the model can could not be asked and stays as shown."
+            f" Say that too, or once it answers: `{again}`, and say this again."
+        )
+    return Outcome(row, told)
 
 
 def _reset(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -68,23 +71,20 @@ def _try(setting: Setting, args: argparse.Namespace) -> Outcome:
     is_fixed = _row(setting, args.name).is_builtin  # what this computer's own models can is known
     if args.save and is_fixed:
         raise InvalidInput(f"What the models of {args.name!r} can is known and is not kept.")
+    if setting.err.isatty():
+        setting.aside("Asking it; this takes some seconds, and longer where it has to be loaded first.")
     found: ModelTrial = setting.backend.try_model(args.name, args.model)
     lines = [
-        f"{ABLE[finding.capability]}: {_VERDICT[finding.is_able]}. {finding.why}"
+        f"{ABILITIES[finding.capability]}: {_VERDICT[finding.is_able]}. {finding.why}"
         for finding in found.findings
     ]
     if args.save:
         row = setting.backend.describe_model(args.name, found.suggested)
         return Outcome(found, "\n".join([*lines, "", f"Kept. {_told(row, args.model)}"]))
     kept = " ".join(
-        f"--{flag} {'yes' if able else 'no'}"
-        for flag, able in (
-            ("tools", found.suggested.tools),
-            ("images", found.suggested.vision),
-            ("thinking", found.suggested.thinking),
-            ("structured-output", found.suggested.structured_output),
-        )
-        if able is not None
+        f"--{flag_of(word)} {'yes' if able else 'no'}"
+        for word in ABILITIES
+        if (able := getattr(found.suggested, word)) is not None
     )
     if kept and not is_fixed:
         lines += ["", f"To keep it: legion provider model set {args.name} {args.model} {kept}"]

@@ -26,12 +26,14 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.kind,
             ", ".join(words.model(offer.id) for offer in row.models[:3])
             + (" …" if len(row.models) > 3 else ""),
-            state_words(row),
+            "not ready, see below" if (state := state_words(row)) == row.problem else state,
             row.base_url,
         )
         for row in rows
     ]
-    return Outcome(rows, words.table(head, lines))
+    # Whole sentences would push the columns apart.
+    below = [f"{row.name}: {row.problem}" for row in rows if row.problem and state_words(row) == row.problem]
+    return Outcome(rows, "\n".join([words.table(head, lines), *([""] if below else []), *below]))
 
 
 def state_words(row: ProviderRow) -> str:
@@ -153,9 +155,15 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     ]
     if not lines:
         lines = ["No model could answer this."]
-    if route.left_out:
-        lines += ["", "Left out:"]
-        lines += [f"   {left.lane.tier}: {_name(left.lane)}. {left.why}" for left in route.left_out]
+    left_out = [f"   {left.lane.tier}: {_name(left.lane)}. {left.why}" for left in route.left_out]
+    if not setting.is_json:
+        left_out += [
+            f"   {row.tier}: {row.name}. Its models are not known: {row.problem}"
+            for row in setting.backend.providers()
+            if row.problem and not row.models
+        ]
+    if left_out:
+        lines += ["", "Left out:", *left_out]
     return Outcome(route, "\n".join(lines))
 
 
