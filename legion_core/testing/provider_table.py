@@ -156,19 +156,20 @@ Written by `python -m legion_core.testing.provider_table`; a test holds it again
 
 _TABLE: Final = """
 `llamacpp`, the models on this computer, needs no entry. Keys of Vertex, Bedrock and Azure that are left empty need the
-official library: `pip install 'legion-workbench[vertex]'`, `[bedrock]`, `[azure]`; models of MLX in a process of ours need
-`[mlx]`.
+official library: in the workbench's own folder, `.venv/bin/python -m pip install '.[vertex]'`, `'.[bedrock]'` or
+`'.[azure]'`; models of MLX in a process of ours need `'.[mlx]'`.
 
 `legion provider discover` looks for Ollama, vLLM, LM Studio, llama-server, SGLang and others on the ports of this
 computer they are known for (11434, 8000, 1234, 8080, 30000, 1337; Ollama also where OLLAMA_HOST points) and says how
 to add each. Only GETs are sent, to this computer alone, without a key, and only when asked.
 
 Models that are not configured are asked of the instance. What a listing tells is believed (context, tools, pictures,
-and at OpenRouter the price; Together, Fireworks, Vercel, Hugging Face, Mistral and others are read too), and what servers
-tell beside it: llama-server (`/props`), LM Studio (`/api/v0/models`), SGLang (`/get_server_info`), Ollama behind its `/v1`
-(`/api/show`) and LiteLLM's proxy (`/model/info`, what every deployment behind a name can). vLLM tells its context and keeps
-to any schema, but not whether it was started with a parser of calls. OpenAI tells only names, so the families at its own host are known here. Of a server that tells nothing it is not guessed that
-its models have tools, pictures or thinking: say it, and requests that need them go there.
+and at OpenRouter the price; Together, Fireworks, Vercel, Hugging Face, Mistral and others are read too), and what
+servers tell beside it: llama-server (`/props`), LM Studio (`/api/v0/models`), SGLang (`/get_server_info`), Ollama
+behind its `/v1` (`/api/show`) and LiteLLM's proxy (`/model/info`, what every deployment behind a name can). vLLM tells
+its context and keeps to any schema, but not whether it was started with a parser of calls. OpenAI tells only names, so
+the families at its own host are known here. Of a server that tells nothing it is not guessed that its models have
+tools, pictures or thinking: say it, and requests that need them go there.
 
     legion provider model list box                                  what is known of each
     legion provider model set box qwen3-32b --tools yes --context 32768
@@ -178,11 +179,15 @@ its models have tools, pictures or thinking: say it, and requests that need them
 In the window it is Models > Providers: a line of the provider's models opens the form of what that model can, and *Ask the
 model* puts what it shows into the form; nothing is kept before *Save*.
 
-`set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other models,
-and for what an entry leaves open; without it, only the models that stand there are offered. `try` sends four small
-requests (a tool, a schema, a picture, thinking), says what came of each in a sentence, and keeps nothing unless told to;
-they are kept within the budget and billed like any other. A request that is refused because no model is known to be able
-names the command to say so.
+`set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other
+models, and for what an entry leaves open; without it, only the models that stand there are offered. What is said of
+tools, images, thinking or structured output writes all four, those that are not said as they are known at that moment;
+`reset` leaves them to the server again. `try` sends up to five small requests (a tool, a schema, a picture, thinking;
+and a hello if it refused the first), says what came of each in a sentence, and keeps nothing unless told to; they are
+kept within the budget and billed like any other. A request that is refused because no model is known to be able names
+the command to say so.
+
+By hand the same is an entry of the file; a running workbench reads it at its next start.
 
 ```toml
 [[gateway.instances]]

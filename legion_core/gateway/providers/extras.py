@@ -13,5 +13,5 @@ def official(module: str, extra: str, what: str) -> Any:
     except ImportError as error:
         raise Refused(
             f"{what} needs a library that is not installed ({module.partition('.')[0]}).",
-            hint=f"Install it with `pip install 'legion-workbench[{extra}]'`.",
+            hint=f"Install it, in the workbench's own folder, with `.venv/bin/python -m pip install '.[{extra}]'`.",
         ) from error

@@ -241,7 +241,7 @@ def test_where_the_library_is_missing_one_sentence_says_what_to_install(
     async def main() -> None:
         async with Upstream("openai") as upstream:
             provider = AzureFoundry("box", upstream.origin, SystemClock(), limits=LIMITS)
-            assert "legion-workbench[azure]" in (await provider.probe()).why
+            assert ".[azure]" in (await provider.probe()).why
             await provider.aclose()
 
     aio.run(main())

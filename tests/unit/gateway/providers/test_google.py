@@ -343,7 +343,7 @@ def test_where_the_library_is_missing_an_api_key_still_works(monkeypatch: pytest
     async def main() -> None:
         async with Upstream("gemini") as upstream:
             provider = Vertex("box", upstream.origin + PLACE, SystemClock(), limits=LIMITS)
-            assert "legion-workbench[vertex]" in (await provider.probe()).why
+            assert ".[vertex]" in (await provider.probe()).why
             await provider.aclose()
             keyed = Vertex("box", upstream.origin + PLACE, SystemClock(), api_key=KEY, limits=LIMITS)
             assert isinstance((await ask(keyed))[-1], Finished)
