@@ -13,6 +13,11 @@ from app.theme.icons import app_mark, pixmap
 from app.theme.paint import PillTone, focus_ring, hairline, pill, pill_size, rounded, text
 
 SIDE = 264
+NOTE = (
+    "Nothing about you is sent. Only a model that you pick is downloaded. "
+    "You can run this again from the palette."
+)
+NOTE_PX = 112  # also at twice the text size, where the side is as narrow as ever
 STEPS = ("Welcome", "This computer", "Privacy", "Try it")
 
 
@@ -59,10 +64,11 @@ class Steps(QWidget):
             text(painter, QRectF(54, top, SIDE - 70, height), words, style, ink)
         painter.setFont(look().font("small"))
         painter.setPen(look().colour("text.secondary"))
-        note = QRectF(24, self.height() - look().px(80), SIDE - 48, look().px(64))
+        tall = look().px(NOTE_PX)
+        note = QRectF(24, self.height() - look().px(16) - tall, SIDE - 48, tall)
         painter.drawText(
             note, int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignBottom),
-            "Nothing is sent anywhere during set-up. You can run it again from the palette.",
+            NOTE,
         )  # fmt: skip
         painter.end()
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QRect, QSize
+from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.views.store import Store
@@ -104,6 +104,20 @@ def test_at_any_text_size_no_button_cuts_its_words_in_the_smallest_window(
     ]
     apply(qapp, "light", 1.0)
     assert cut == []
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.5, 2.0])
+def test_what_the_set_up_says_is_never_cut(qapp: QApplication, scale: float) -> None:
+    from app.theme.apply import apply, look
+    from app.views.wizard_parts import NOTE, NOTE_PX, SIDE
+
+    apply(qapp, "light", scale)
+    wraps = int(Qt.TextFlag.TextWordWrap)
+    needed = look().metrics("small").boundingRect(QRect(0, 0, SIDE - 48, 9_999), wraps, NOTE).height()
+    room = look().px(NOTE_PX)
+    apply(qapp, "light", 1.0)
+    assert needed <= room
+    assert "Only a model that you pick is downloaded" in NOTE  # which the next step offers
 
 
 def test_the_engine_that_could_not_start_is_said_in_the_strip_and_a_banner(person: Person) -> None:
