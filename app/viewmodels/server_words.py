@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.viewmodels.wording import plural
+from legion_core.api.mcp_asked import asked_of as asked_of  # for the views, which do not know the core
+from legion_core.api.mcp_asked import on_a_line as on_a_line
 from legion_core.kernel.unseen import spelled
 
 _STATES: dict[str, tuple[str, str]] = {
@@ -42,32 +44,6 @@ def facts_of(server: Any) -> tuple[tuple[str, str], ...]:
         ("Started", plural(server.starts, "time") if server.starts else ""),
     ]
     return tuple((name, value) for name, value in pairs if value)
-
-
-def asked_of(server: Any) -> tuple[str, ...]:
-    """What a person says yes to, line by line: every word that is run, every variable, every tool."""
-    spec = server.spec
-    lines = (
-        ["Command, each word on its line", *(f"  {on_a_line(word)}" for word in spec.command)]
-        if spec.command
-        else [f"Address  {on_a_line(spec.url)}"]
-    )
-    if spec.cwd:
-        lines.append(f"In the folder  {on_a_line(spec.cwd)}")
-    if spec.env:
-        lines += ["Environment", *(f"  {on_a_line(f'{name}={value}')}" for name, value in spec.env.items())]
-    if spec.headers:
-        lines += ["Headers", *(f"  {on_a_line(name)}" for name in spec.headers)]
-    lines.append(f"Tools, {len(server.tools)}")
-    for tool in server.tools:
-        lines.append(f"  {on_a_line(tool.name)}: {tool.description}".replace("\n", "\n      "))
-        lines += [f"    ! {warning}" for warning in tool.warnings]
-    return tuple(lines)
-
-
-def on_a_line(word: str) -> str:
-    """A word as it is, so that none can look like two, like another line, or like what it is not."""
-    return spelled(word, kept="")
 
 
 def changes_of(server: Any) -> tuple[str, ...]:

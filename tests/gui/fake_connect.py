@@ -122,6 +122,13 @@ class FakeConnect:
         self.bus.publish(ConnectChanged(at_utc=at_utc, at_mono_s=at_mono_s, client=client))
 
 
+ARGUMENTS = {
+    "type": "object",
+    "properties": {"path": {"type": "string", "description": "Where it lies."}},
+    "required": ["path"],
+}
+
+
 class FakeServers:
     def __init__(self) -> None:
         self.rows: dict[str, ServerRow] = {}
@@ -136,7 +143,7 @@ class FakeServers:
         return self.rows[spec.name]
 
     async def look(self, name: str, who: Any) -> ServerRow:
-        found = ToolInfo(name="read", function=f"mcp.{name}.read", description="Reads.", arguments={})
+        found = ToolInfo(name="read", function=f"mcp.{name}.read", description="Reads.", arguments=ARGUMENTS)
         row = msgspec.structs.replace(self.rows[name], fingerprint="f1", tools=(found,))
         self.rows[name] = row
         return row

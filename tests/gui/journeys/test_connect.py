@@ -167,7 +167,9 @@ def test_a_server_is_added_looked_at_and_only_then_approved(person: Person, page
     shown = asked.shown.toPlainText()
     assert "  a server\n  --root=/srv" in shown
     assert "A=b" in shown
-    assert "read: Reads." in shown
+    assert (
+        "  read, here mcp.files.read\n      Reads.\n      - path, string, required: Where it lies." in shown
+    )
     assert asked.safe.hasFocus()
     asked.act.click()
     person.settle()

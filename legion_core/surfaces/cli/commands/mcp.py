@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from legion_core.agent.change_types import Change
     from legion_core.agent.mcp.types import ServerRow
 
-DESCRIPTION_CHARS = 300
-
 
 def serve(setting: Setting, args: argparse.Namespace) -> Outcome:
     """Without an action: MCP over standard input and output, or with `--http` where it is served."""
@@ -127,7 +125,7 @@ def calls(setting: Setting, args: argparse.Namespace) -> Outcome:
             row.tool,
             row.outcome,
             f"{row.duration_s:.2f} s" if row.duration_s is not None else "",
-            row.message[:80] or row.arguments[:80],
+            _cut(row.message or row.arguments),
         )
         for row in rows
     ]
@@ -138,13 +136,32 @@ def calls(setting: Setting, args: argparse.Namespace) -> Outcome:
 def allow(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`allow`: let a client call tools that do more than read."""
     grant = setting.backend.mcp.grant("allow", args.client, tuple(args.tools))
-    return Outcome(grant, f"{grant.client} may call {', '.join(grant.allow)}, and what only reads.")
+    told = f"{grant.client} may call {', '.join(grant.allow)}, and what only reads."
+    return Outcome(grant, "\n".join([told, *_nobody(setting, args)]))
 
 
 def forbid(setting: Setting, args: argparse.Namespace) -> Outcome:
     """`forbid`: hide tools from a client."""
     grant = setting.backend.mcp.grant("forbid", args.client, tuple(args.tools))
-    return Outcome(grant, f"{grant.client} does not see {', '.join(grant.deny)}.")
+    told = f"{grant.client} does not see {', '.join(grant.deny)}."
+    return Outcome(grant, "\n".join([told, *_nobody(setting, args)]))
+
+
+def _nobody(setting: Setting, args: argparse.Namespace) -> list[str]:
+    """What a grant names that is not there: it may come later, or be a slip of the pen."""
+    from fnmatch import fnmatchcase
+
+    backend, told = setting.backend, list[str]()
+    known = [row.name for row in backend.mcp.tools(args.client)]
+    if missing := [name for name in args.tools if not any(fnmatchcase(each, name) for each in known)]:
+        told.append(f"No tool goes by {', '.join(missing)} yet; `legion mcp tools` lists them.")
+    # A token made anew under its name is not granted what the one before it was: it goes by NAME~2.
+    tokens = {row.subject: row.name for row in backend.rights.tokens() if row.state == "active"}
+    if args.client not in ("owner", "*", *tokens):
+        again = [subject for subject, name in tokens.items() if name == args.client]
+        hint = f"`--client {again[0]}` is the one made anew" if again else "`legion token list` lists them"
+        told.append(f"No token goes by {args.client} {'any more' if again else 'yet'}; {hint}.")
+    return told
 
 
 def reset(setting: Setting, args: argparse.Namespace) -> Outcome:
@@ -255,7 +272,7 @@ def _add(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 def _list(setting: Setting, args: argparse.Namespace) -> Outcome:
     rows = setting.backend.mcp.servers()
-    lines = [(row.name, row.state, str(len(row.tools)), _launch(row), row.problem[:80]) for row in rows]
+    lines = [(row.name, row.state, str(len(row.tools)), _launch(row), _cut(row.problem)) for row in rows]
     text = words.table(("Server", "State", "Tools", "Started as", ""), lines) if rows else "No servers."
     return Outcome(rows, text)
 
@@ -266,15 +283,21 @@ def _show(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 
 def _look(setting: Setting, args: argparse.Namespace) -> Outcome:
-    row = setting.backend.mcp.look(args.name)
+    row = _looked(setting, args.name)
     then = f"\n\nIf you trust it: legion mcp server approve {row.name} {row.fingerprint[:16]}"
     return Outcome(row, _whole(row) + (then if row.fingerprint != row.approved else ""))
+
+
+def _looked(setting: Setting, name: str) -> "ServerRow":
+    if setting.err.isatty():
+        setting.aside(f"Asking {name} for its tools; a first start may take some seconds.")
+    return setting.backend.mcp.look(name)
 
 
 def _approve(setting: Setting, args: argparse.Namespace) -> Outcome:
     row = setting.backend.mcp.server(args.name)
     if not row.fingerprint:
-        row = setting.backend.mcp.look(args.name)
+        row = _looked(setting, args.name)
     if len(args.fingerprint) < 8 or not row.fingerprint.startswith(args.fingerprint):
         raise InvalidInput(
             f"{row.name} is not what you saw: its fingerprint is not {args.fingerprint}.",
@@ -315,16 +338,16 @@ def _remove(setting: Setting, args: argparse.Namespace) -> Outcome:
 
 
 def _whole(row: "ServerRow") -> str:
+    from legion_core.api.mcp_asked import asked_of
+
     head = words.pairs(
         [
             ("Server", row.name),
             ("State", row.state),
             ("Signed in", "yes" if row.is_signed_in else ""),
-            ("Started as", _launch(row)),
-            ("Variables", ", ".join(row.spec.env)),
             ("Says it is", row.software),
             ("Problem", row.problem),
-            ("Wrote last", " ".join(row.said.split())[-300:]),
+            ("Wrote last", _last(row.said)),
             ("Fingerprint", row.fingerprint[:16]),
             ("Approved", row.approved[:16]),
         ]
@@ -332,13 +355,7 @@ def _whole(row: "ServerRow") -> str:
     parts = [head]
     if row.changes:
         parts.append("\n".join(["Changed since you approved it:", *_changes(row.changes)]))
-    for tool in row.tools:
-        mark = " (new)" if tool.name in row.difference.added else ""
-        mark = " (changed)" if tool.name in row.difference.changed else mark
-        told = " ".join(tool.description.split())[:DESCRIPTION_CHARS]
-        parts.append(
-            "\n".join([f"{tool.function}{mark}", f"  {told}", *(f"  ! {each}" for each in tool.warnings)])
-        )
+    parts.append("\n".join(asked_of(row)))
     return "\n\n".join(parts)
 
 
@@ -359,7 +376,16 @@ def _pairs(given: list[str], option: str) -> dict[str, str]:
 
 
 def _first(text: str) -> str:
-    return text.partition("\n")[0][:80]
+    return _cut(text.partition("\n")[0])
+
+
+def _cut(text: str, chars_max: int = 80) -> str:
+    return text if len(text) <= chars_max else f"{text[: chars_max - 1].rstrip()}…"
+
+
+def _last(text: str, chars_max: int = 300) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= chars_max else f"…{line[1 - chars_max :]}"
 
 
 ACTIONS: Actions = {
