@@ -28,7 +28,7 @@ SETTLED: frozenset[TaskStatus] = ENDED | frozenset[TaskStatus]({"unknown"})  # n
 
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A task at a glance. `reason` says why it is where it is; `legacy_status` is the seed's dotted name of `status`."""
+    """A task at a glance. `reason` says why it is where it is; `legacy_status` is `engine.types.legacy_status` of it."""
 
     id: str
     task: str

@@ -6,8 +6,8 @@
                                                                      ├──▶ dead             retries used up
                                                                      └──▶ unknown          may have happened: a person decides
 
-Every status but `succeeded` carries a Reason (`engine.reasons`). `legacy_status` gives the dotted name the seed's
-programs know.
+Every status but `succeeded` carries a Reason (`engine.reasons`). `legacy_status` gives the dotted name that programs
+of the original task engine know.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ BY_HAND: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     "expired": frozenset({"queued"}),
 }
 
-# The seed knows fewer words; a reason tells apart what one of ours covers. Source: seed, the status vocabulary.
+# The original task engine knows fewer words for some, and several for others, which the reason tells apart.
 _LEGACY: Mapping[TaskStatus, str] = {
     "accepted": "task.queued",
     "delayed": "task.delayed",
@@ -212,7 +212,7 @@ def may_become(before: TaskStatus, after: TaskStatus, *, by_hand: bool = False) 
 
 
 def legacy_status(status: TaskStatus, reason: Reason | None = None) -> str:
-    """The seed's dotted name of a status, told apart by the reason where the seed has more than one word."""
+    """The original task engine's dotted name of a status, told apart by the reason where it has more than one word."""
     if reason is not None and status in ("skipped", "blocked", "failed", "dead"):
         return _LEGACY_BY_REASON.get(reason.code, _LEGACY[status])
     return _LEGACY[status]

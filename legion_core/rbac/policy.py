@@ -10,7 +10,7 @@
     until = 2027-01-01T00:00:00Z  # may be left out
 
 Anything unknown is a fault, and one fault refuses all of it. A deny beats every allow, whatever its place and however
-special the allow (seed). What nothing allows is denied.
+special the allow. What nothing allows is denied.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Pure: paths, globs and scopes, and whether one covers another.
 
 A path is words with `/` between, such as `tasks/http/request/get`. In a glob `+` stands for exactly one word and `*`, as the
-last word only, for one or more; everything else stands for itself. There are no partial wildcards and no inheritance (seed).
+last word only, for one or more; everything else stands for itself. There are no partial wildcards and no inheritance.
 What is allowed must be spelled exactly; what is denied is denied however it is spelled, so that an odd letter does not get
 around it. `tasks/*` does not allow `tasks/shell/…` or `tasks/file/…`: who means those writes them.
 """

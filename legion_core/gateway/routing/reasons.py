@@ -11,9 +11,7 @@ import msgspec
 from legion_core.gateway.routing.health import Circuit
 from legion_core.gateway.types import Capability, Lane, LeftOut, Operation, Pins, Tier
 
-CONTEXT_HEADROOM = (
-    0.9  # a lane fits if the estimate is at most 90 % of its window; source: seed's later generations
-)
+CONTEXT_HEADROOM = 0.9  # a lane fits if the estimate is at most 90 % of its window
 EMBED_ONLY: frozenset[Capability] = frozenset({"embeddings"})
 _FRESH = Circuit()
 _NO_PINS = Pins()
