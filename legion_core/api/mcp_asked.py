@@ -72,7 +72,12 @@ def _arguments(schema: Mapping[str, Any], blanks: int, depth: int) -> list[str]:
         del said["type"]
     if isinstance(draft := said.get("$schema"), str) and _DRAFT.fullmatch(draft):
         del said["$schema"]
-    return [*lines, *(f"{pad}{on_a_line(key)}: {_json(value)}" for key, value in said.items())]
+    for key, value in said.items():
+        if key == "items" and depth < DEPTH_MAX and isinstance(value, Mapping):
+            lines += _argument("items", cast("object", value), "", blanks, depth)
+        else:
+            lines.append(f"{pad}{on_a_line(key)}: {_json(value)}")
+    return lines
 
 
 def _argument(name: str, schema: object, needed: str, blanks: int, depth: int) -> list[str]:

@@ -52,6 +52,10 @@ def test_a_tool_is_told_with_its_whole_description_and_each_argument() -> None:
             "head": {"type": "number", "minimum": 1},
             "edits": {"type": "object", "properties": {"old": {"type": "string"}}, "required": ["old"]},
             "odd": True,
+            "parts": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"x": {"description": "How far."}}},
+            },
         },
         "required": ["path"],
         "additionalProperties": False,
@@ -70,6 +74,9 @@ def test_a_tool_is_told_with_its_whole_description_and_each_argument() -> None:
         "      - edits, object",
         "          - old, string, required",
         "      - odd: true",
+        "      - parts, array",
+        "          - items, object",
+        "              - x: How far.",
         "      additionalProperties: false",
     ]
 
