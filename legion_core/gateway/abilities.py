@@ -1,4 +1,4 @@
-"""What of a model may be open: what it can beside answering, and the word for each.
+"""What of a model may be open: what it can beside answering, and the word for each; and who asks it.
 
 Servers often do not tell these, so they are what a person says of a model and what a model is asked to show.
 """
@@ -13,6 +13,7 @@ ABILITIES: Final[dict[Capability, str]] = {
     "thinking": "thinking",
     "structured_output": "structured output",
 }
+TRIAL_CLIENT: Final = "provider model try"  # by whom a model is asked what it can, in the ledger
 
 
 def flag_of(ability: Capability) -> str:

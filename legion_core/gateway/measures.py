@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from legion_core.gateway.abilities import TRIAL_CLIENT
 from legion_core.gateway.ledger import SPEED_TOKENS_MIN
 from legion_core.kernel.clock import Clock, iso
 from legion_core.storage.sqlite import Connection, Database, rows
 
 WINDOW = timedelta(hours=1)
 FAILURES_SHOWN = 5
+FAILURES_READ = 4 * FAILURES_SHOWN  # a trial of a model may be among them, and shows nothing of its instance
 POINTS_MAX = 60  # newest answers of an instance that its wait and speed are reckoned from
 
 # What ended by the asker's will or by the answer itself says nothing of the instance.
@@ -82,7 +84,7 @@ class Measures:
             # Reckoned in the reader's thread: many rows would hold the loop for longer than a frame.
             newest = [
                 msgspec.convert(row, _Row, strict=False)
-                for row in rows(connection, _NEWEST, [hour, POINTS_MAX, FAILURES_SHOWN])
+                for row in rows(connection, _NEWEST, [hour, POINTS_MAX, FAILURES_READ, TRIAL_CLIENT])
             ]
             counts = {str(name): int(str(count)) for name, count in rows(connection, _COUNTS, [hour])}
             money = [msgspec.convert(row, _Day, strict=False) for row in rows(connection, _DAY, [day])]
@@ -94,13 +96,15 @@ class Measures:
         return await self._database.read(work)
 
 
-# The newest answers and the newest failures of each instance, oldest first.
+# The newest answers and the newest failures of each instance but for trials, oldest first. Who asked is looked up for
+# these few alone.
 _NEWEST = """
     SELECT instance, output_tokens, outcome, why, at, duration_s, first_token_s FROM (
         SELECT *, outcome NOT IN ('succeeded', 'cancelled') AS failed, row_number() OVER (
             PARTITION BY instance, outcome NOT IN ('succeeded', 'cancelled') ORDER BY at DESC
         ) AS place FROM attempts WHERE at >= ?
-    ) WHERE place <= CASE failed WHEN 0 THEN ? ELSE ? END ORDER BY at
+    ) WHERE place <= CASE failed WHEN 0 THEN ? ELSE ? END
+        AND NOT EXISTS (SELECT 1 FROM requests WHERE id = request AND client = ?) ORDER BY at
 """
 _COUNTS = "SELECT instance, count(DISTINCT request) FROM attempts WHERE at >= ? GROUP BY instance"
 _DAY = """

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from legion_core.gateway.abilities import ABILITIES
+from legion_core.gateway.abilities import ABILITIES, TRIAL_CLIENT
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.budget import Budget
 from legion_core.gateway.cost import cost_usd
@@ -202,7 +202,7 @@ def _asked(
             json_schema=schema,
             thinking_budget_tokens=OUTPUT_TOKENS if thinks else None,
         ),
-        client="provider model try",
+        client=TRIAL_CLIENT,
     )
 
 

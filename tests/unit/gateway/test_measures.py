@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from legion_core.gateway.abilities import TRIAL_CLIENT
 from legion_core.gateway.ledger import MIGRATIONS, Ledger
 from legion_core.gateway.measures import Figures, Measures
 from legion_core.gateway.types import Attempt, Request, Usage
@@ -48,14 +49,19 @@ def attempt(
     )
 
 
-async def measured(path: Path, *requests: tuple[Attempt, ...]) -> tuple[dict[str, object], Figures]:
+async def measured(
+    path: Path, *requests: tuple[Attempt, ...], client: str = ""
+) -> tuple[dict[str, object], Figures]:
     clock = Noon()
     database = await Database.open(path, migrations=MIGRATIONS, durability="process", clock=clock)
     try:
         ledger = Ledger(database, clock)
         for at, attempts in enumerate(requests):
             await ledger.settle(
-                Request(id=f"req_{at}", messages=()), attempts, outcome=attempts[-1].outcome, duration_s=1.0
+                Request(id=f"req_{at}", messages=(), client=client),
+                attempts,
+                outcome=attempts[-1].outcome,
+                duration_s=1.0,
             )
         found, figures = await Measures(database, clock).read()
         return dict(found), figures
@@ -105,6 +111,18 @@ def test_what_moved_after_its_first_words_is_told_apart_from_what_failed_before(
     )
     assert (figures.requests, figures.moved, figures.stayed_local) == (3, 1, 1)
     assert [failure.outcome for failure in found["box"].failures] == ["overloaded", "stream_broken"]  # type: ignore[attr-defined]
+
+
+def test_a_trial_of_a_model_shows_nothing_of_how_its_instance_is(tmp_path: Path) -> None:
+    found, _ = run(
+        measured(
+            tmp_path / "j.db",
+            (attempt(),),
+            (attempt(outcome="unsupported", tokens=0, first_s=None),),
+            client=TRIAL_CLIENT,
+        )
+    )
+    assert (found["box"].failures, found["box"].points) == ((), ())  # type: ignore[attr-defined]
 
 
 def test_an_empty_ledger_says_nothing(tmp_path: Path) -> None:
