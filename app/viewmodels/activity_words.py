@@ -25,6 +25,7 @@ TASK_PILLS: dict[str, tuple[str, str, str]] = {
     "expired": ("Expired", "warn", "clock"),
     "unknown": ("Unknown", "warn", "circle-help"),
 }
+TRIAL = "provider model try"  # the ledger's client of a model that was asked what it can
 REQUEST_PILLS: dict[str, tuple[str, str, str]] = {
     "succeeded": ("Answered", "ok", "circle-check"),
     "cancelled": ("Stopped", "neutral", "circle-minus"),
@@ -165,7 +166,9 @@ def time_of(moment: datetime, now: datetime) -> str:
 def request_title(row: ActivityRow) -> str:
     """`Museum labels, 512 tokens`, or whose request it was where it belongs to no chat."""
     # A program's first word names it; what follows tells of its system.
-    name = row.title or (f"Request of {row.client.split()[0]}" if row.client.strip() else "Request")
+    words = row.client.split()
+    client = "Trial of a model" if row.client == TRIAL else f"Request of {words[0]}" if words else "Request"
+    name = row.title or client
     if not row.output_tokens:
         return name
     return f"{name.rstrip(' .,:;!?')}, {wording.plural(row.output_tokens, 'token')}"

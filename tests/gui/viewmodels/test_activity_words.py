@@ -7,6 +7,7 @@ import pytest
 from app.viewmodels.activity_words import words_of
 from legion_core.api.activity_types import ActivityRow
 from legion_core.engine.types import Reason
+from legion_core.gateway.abilities import TRIAL_CLIENT
 
 NOW = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
@@ -39,6 +40,10 @@ def test_a_program_is_named_by_its_first_word() -> None:
     told = row(client="google-genai-sdk/3.4.0 gl-python/3.11.7", output_tokens=60)
     assert words_of(told, NOW).title == "Request of google-genai-sdk/3.4.0, 60 tokens"
     assert words_of(row(client=" "), NOW).title == "Request"
+
+
+def test_a_trial_of_a_model_is_called_one() -> None:
+    assert words_of(row(client=TRIAL_CLIENT), NOW).title == "Trial of a model"
 
 
 def test_the_reason_does_not_say_again_where_it_went() -> None:
