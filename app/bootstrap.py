@@ -73,6 +73,9 @@ def run(arguments: list[str], env: Mapping[str, str] | None = None) -> int:
 
 def _open(arguments: list[str], home: Path, env: Mapping[str, str], *, remembers: bool) -> int:
     os.environ.setdefault("QT_API", "pyside6")
+    if lacks_bus(env):
+        # Asked for one, the bus library starts a bus of its own, on which nobody else is and which outlives the window.
+        os.environ["DBUS_SESSION_BUS_ADDRESS"] = "disabled:"
     from PySide6.QtCore import Qt
     from PySide6.QtGui import QGuiApplication
     from PySide6.QtWidgets import QApplication
@@ -245,6 +248,13 @@ class Desktop:
         from PySide6.QtCore import QEvent
 
         self._app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def lacks_bus(env: Mapping[str, str]) -> bool:
+    """Whether this is a Linux session without a session bus, such as a bare X server."""
+    if not sys.platform.startswith("linux") or env.get("DBUS_SESSION_BUS_ADDRESS"):
+        return False
+    return not (runtime := env.get("XDG_RUNTIME_DIR")) or not Path(runtime, "bus").exists()
 
 
 def _no_window(env: Mapping[str, str]) -> str:
