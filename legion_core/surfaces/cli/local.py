@@ -494,7 +494,7 @@ def _nothing_runs(name: str, what: str) -> Unavailable:
     """A trip is kept in memory only: one of ours would be over with the command."""
     return Unavailable(
         f"No workbench runs, and a {what} of {name} would last only as long as one does.",
-        hint=f"Start it with `legion start`; `legion provider remove {name}` is for good.",
+        hint="Start it with `legion start`.",
     )
 
 

@@ -240,7 +240,7 @@ def test_what_is_said_while_a_server_is_down_takes_nothing_it_always_has_and_say
 
     listed = inside(legion_home, "provider", "list")
     assert "not ready, see below" in listed.out
-    assert any(line.startswith("box: ") for line in listed.out.splitlines())
+    assert any(line.startswith("box at ") for line in listed.out.splitlines())
     route = inside(legion_home, "route", "explain", "Hi", "--requires", "tools")
     assert "box. Its models are not known" in route.out
 

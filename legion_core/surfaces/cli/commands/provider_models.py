@@ -56,8 +56,8 @@ def _set(setting: Setting, args: argparse.Namespace) -> Outcome:
     if row.problem and any(said) and not all(said):
         again = f"legion provider model reset {args.name} {args.model}"
         told += (
-            f"\n{args.name} does not answer, so what else the model can could not be asked and stays as shown."
-            f" Say that too, or once it answers: `{again}`, and say this again."
+            f"\n{args.name} does not answer: what else {args.model} can is not known, and stays as shown until you say"
+            f" it. Or reset it once {args.name} answers (`{again}`) and say this again."
         )
     return Outcome(row, told)
 

@@ -32,7 +32,11 @@ def listing(setting: Setting, args: argparse.Namespace) -> Outcome:
         for row in rows
     ]
     # Whole sentences would push the columns apart.
-    below = [f"{row.name}: {row.problem}" for row in rows if row.problem and state_words(row) == row.problem]
+    below = [
+        row.problem if row.problem.startswith(f"{row.name} ") else f"{row.name}: {row.problem}"
+        for row in rows
+        if row.problem and state_words(row) == row.problem
+    ]
     return Outcome(rows, "\n".join([words.table(head, lines), *([""] if below else []), *below]))
 
 
@@ -158,7 +162,7 @@ def explain(setting: Setting, args: argparse.Namespace) -> Outcome:
     left_out = [f"   {left.lane.tier}: {_name(left.lane)}. {left.why}" for left in route.left_out]
     if not setting.is_json:
         left_out += [
-            f"   {row.tier}: {row.name}. Its models are not known: {row.problem}"
+            f"   {row.tier}: {row.name}. Its models are not known. {row.problem}"
             for row in setting.backend.providers()
             if row.problem and not row.models
         ]
