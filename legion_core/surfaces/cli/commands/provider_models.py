@@ -87,7 +87,7 @@ def _try(setting: Setting, args: argparse.Namespace) -> Outcome:
         if (able := getattr(found.suggested, word)) is not None
     )
     if kept and not is_fixed:
-        lines += ["", f"To keep it: legion provider model set {args.name} {args.model} {kept}"]
+        lines += ["", words.typed(f"To keep it: legion provider model set {args.name} {args.model} {kept}")]
     return Outcome(found, "\n".join(lines))
 
 

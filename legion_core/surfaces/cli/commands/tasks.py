@@ -33,7 +33,7 @@ def run(setting: Setting, args: argparse.Namespace) -> Outcome:
     later = (
         "" if backend.outlives_command else " It runs once a node does: `legion start`, or `legion worker`."
     )
-    return Outcome(accepted, f"{accepted.id} is {accepted.status.replace('_', ' ')}.{later}")
+    return Outcome(accepted, words.typed(f"{accepted.id} is {accepted.status.replace('_', ' ')}.{later}"))
 
 
 def pairs_of(given: list[str]) -> dict[str, str]:
