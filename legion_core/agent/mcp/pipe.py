@@ -225,6 +225,11 @@ async def _end(process: Process) -> None:
             # What was never read keeps the pipe open, and asyncio (3.11) then never lets go of it.
             while await _rest(process.stdout):
                 pass
+    if process.stdin is not None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                # That it broke is nobody's news; before 3.11.3 asyncio complains of it unless somebody hears it.
+                await asyncio.shield(process.stdin.wait_closed())
 
 
 async def _rest(stream: asyncio.StreamReader) -> bytes:
