@@ -8,6 +8,7 @@ import msgspec
 
 from legion_core.kernel.clock import iso
 from legion_core.kernel.errors import LegionError
+from legion_core.surfaces.rest.beyond import beyond
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Raw, Reply, Streamed
 from legion_core.surfaces.rest.client import AsgiClient
 from legion_core.surfaces.rest.failures import (
@@ -19,7 +20,7 @@ from legion_core.surfaces.rest.failures import (
     status_of,
     unexpected,
 )
-from legion_core.surfaces.rest.guard import ABORT, HEAD, WHO
+from legion_core.surfaces.rest.guard import HEAD, WHO
 from legion_core.surfaces.rest.methods import Methods, allow
 from legion_core.surfaces.rest.once import Once
 from legion_core.surfaces.rest.presence import ClientGone, ClientStuck, Presence
@@ -123,12 +124,13 @@ class Endpoint:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Read, authorise, handle, answer. Cancellation goes through: the client is gone or the server stops."""
-        client = AsgiClient(scope, send, self._desk)
+        wire, client = beyond(scope), AsgiClient(scope, send, self._desk)
         if self._rivals and any(pattern.match(scope["path"]) for pattern in self._rivals):
             await client.whole(_unused(scope, self._methods))
             return
         try:
-            call = _call(scope, await _body(receive))
+            body = wire.body() if wire is not None else None
+            call = _call(scope, await _body(receive) if body is None else body)
             if self._operation.right is not None:
                 self._desk.legion.ops.authorise(call.who, *self._operation.right)
             outcome = await self._outcome(call)
@@ -142,8 +144,8 @@ class Endpoint:
             return
         except Exception as error:  # noqa: BLE001  # the wall of this surface
             if client.has_started:
-                if isinstance(error, ClientStuck):
-                    scope[ABORT]()
+                if isinstance(error, ClientStuck) and wire is not None:
+                    wire.abort()
                 elif not isinstance(error, LegionError):
                     unexpected(error, self._desk.ids)
                 return  # the body stays without its end, which is how the client learns of it

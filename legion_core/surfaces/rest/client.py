@@ -2,26 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
 
+from legion_core.surfaces.rest.beyond import beyond
 from legion_core.surfaces.rest.calls import Client, Desk, Headers, Raw
 from legion_core.surfaces.rest.presence import ClientStuck, Presence
 
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
-# In the ASGI scope, put there by the wire: whether the client reads as fast as we write, what writes a part of the body
-# at once, where one may be written so, and what writes a whole answer.
-FLOW: Final = "legion.flow"
-PUSH: Final = "legion.push"
-ANSWER: Final = "legion.answer"
 Pairs = list[tuple[bytes, bytes]]
-
-
-class Flow(Protocol):
-    """The state of a connection's way out."""
-
-    write_paused: bool
 
 
 class AsgiClient(Client):
@@ -30,9 +20,7 @@ class AsgiClient(Client):
     def __init__(self, scope: "Scope", send: "Send", desk: Desk) -> None:
         self._send = send
         self._desk = desk
-        self._flow: Flow | None = scope.get(FLOW)
-        self._push: Callable[[bytes], None] | None = scope.get(PUSH)
-        self._answer: Callable[[int, Pairs, bytes], bool] | None = scope.get(ANSWER)
+        self._wire = beyond(scope)
         self._is_finished = False
         self._now_s = desk.clock.monotonic_s
         self._last_sent_s = 0.0
@@ -52,11 +40,14 @@ class AsgiClient(Client):
         self.close()
         if self.presence is not None:
             self.presence.settle()
-        pairs = _pairs(raw.media_type, raw.headers, len(raw.body))
         self.status = raw.status
-        if self._is_read and self._answer is not None and self._answer(raw.status, pairs, raw.body):
-            self._is_finished = True
-            return
+        wire = self._wire
+        if wire is not None and wire.is_read:
+            lines = _lines(raw.media_type, raw.headers, len(raw.body))
+            if wire.answer(raw.status, lines, raw.body):
+                self._is_finished = True
+                return
+        pairs = _pairs(raw.media_type, raw.headers, len(raw.body))
         await self._send({"type": "http.response.start", "status": raw.status, "headers": pairs})
         self._is_finished = True
         await self._write(raw.body, more=False)
@@ -73,24 +64,19 @@ class AsgiClient(Client):
         await self._write(chunk, more=True)
 
     @property
-    def _is_read(self) -> bool:
-        """Whether the client reads as fast as we write, so that there is nothing to wait for."""
-        return self._flow is not None and not self._flow.write_paused
-
-    @property
     def takes_at_once(self) -> bool:
         """See `calls.Client`."""
-        flow = self._flow  # asked for each delta: no further call
-        return flow is not None and not flow.write_paused and self._push is not None and not self._is_finished
+        wire = self._wire
+        return wire is not None and wire.is_read and not self._is_finished
 
     def send_at_once(self, chunk: bytes) -> None:
         """See `calls.Client`."""
-        assert self._push is not None
+        assert self._wire is not None
         self._last_sent_s = self._now_s()
-        self._push(chunk)
+        self._wire.push(chunk)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
-        if self._is_read:
+        if self._wire is not None and self._wire.is_read:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
             return
         try:
@@ -151,7 +137,17 @@ def _pairs(media_type: str, headers: Headers, length: int | None) -> Pairs:
     return pairs
 
 
+def _lines(media_type: str, headers: Headers, length: int) -> bytes:
+    """As `_pairs`, each with its end."""
+    lines = [f"content-type: {_shown(media_type)}\r\ncontent-length: {length}\r\n"]
+    lines += [f"{name}: {_shown(value)}\r\n" for name, value in headers]
+    return "".join(lines).encode("latin-1", "replace")
+
+
 def _header_value(text: str) -> bytes:
-    """Printable Latin-1 on one line: names of models and instances come from configuration files."""
-    shown = text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
-    return shown.encode("latin-1", "replace")
+    return _shown(text).encode("latin-1", "replace")
+
+
+def _shown(text: str) -> str:
+    """Printable, on one line: names of models and instances come from configuration files."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)

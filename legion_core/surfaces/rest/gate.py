@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-from legion_core.surfaces.rest.head import Fields, Head
+from legion_core.surfaces.rest.head import Fields, Head, distinct
 
 LOOPBACK_HOSTS = ("127.0.0.1", "[::1]", "localhost")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -20,7 +20,6 @@ SIGNED_PATHS = (
 # Gemini's clients put their key into the address; nowhere else is one taken from where logs and histories keep it.
 KEYED_PATHS = ("/v1beta/", "/v1/models/")
 SIGNED_BODY_BYTES_MAX = 1 << 20
-CREDENTIAL_BYTES_MAX = 4096
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"upgrade"})  # what hardly any program sends
 
@@ -75,10 +74,18 @@ def _host_and_port(value: str) -> tuple[str, int]:
     return (match.group(1), int(match.group(2) or 80)) if match is not None else ("", -1)
 
 
-def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> Refusal | None:
+def judge_head(method: str, target: bytes, head: Head, own: OwnAddress) -> Refusal | None:
     """The reason to turn the request away, or None. `target` is the request line's target, unparsed."""
     if not target.startswith(b"/"):
         return Refusal(421, "misdirected", "The request names a whole address as its target, as to a proxy.")
+    if head.passed is not own:  # a head that has passed passes again
+        if (refusal := _judge_fields(head.fields, own)) is not None:
+            return refusal
+        head.passed = own
+    return None if method in METHODS else unused_method(method)
+
+
+def _judge_fields(headers: Fields, own: OwnAddress) -> Refusal | None:
     hosts = headers.get(b"host", ())
     if len(hosts) != 1 or not own.is_host(hosts[0]):
         return Refusal(
@@ -87,11 +94,7 @@ def judge_head(method: str, target: bytes, headers: Fields, own: OwnAddress) -> 
             "The request's Host header is not this address.",
             f"Use http://127.0.0.1:{own.port} or http://localhost:{own.port}.",
         )
-    if not _BROWSERS.isdisjoint(headers) and (refusal := _judge_browser(headers, own, hosts[0])) is not None:
-        return refusal
-    if method not in METHODS:
-        return unused_method(method)
-    return None
+    return None if _BROWSERS.isdisjoint(headers) else _judge_browser(headers, own, hosts[0])
 
 
 def _judge_browser(headers: Fields, own: OwnAddress, host: str) -> Refusal | None:
@@ -141,15 +144,10 @@ def credentials(head: Head, path: str, query: bytes) -> tuple[str, ...]:
 
     An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
     """
-    found = head.tokens
-    if b"key" in query and path.startswith(KEYED_PATHS):
-        try:
-            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
-        except ValueError:  # more fields than that: none of them is read as a token
-            pairs = [("key", "")]
-        found += tuple(value for name, value in pairs if name == "key")
-    return tuple(dict.fromkeys([_token_like(token) for token in found]))
-
-
-def _token_like(text: str) -> str:
-    return text if text.isascii() and text.isprintable() and len(text) <= CREDENTIAL_BYTES_MAX else ""
+    if b"key" not in query or not path.startswith(KEYED_PATHS):
+        return head.tokens
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:  # more fields than that: none of them is read as a token
+        pairs = [("key", "")]
+    return distinct((*head.tokens, *(value for name, value in pairs if name == "key")))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from legion_core.api.types import NOBODY, Principal
 from legion_core.kernel.ports import ACTING
 from legion_core.surfaces.rest import gate
+from legion_core.surfaces.rest.beyond import beyond
 from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
 from legion_core.surfaces.rest.gate import OwnAddress, Refusal
 from legion_core.surfaces.rest.head import head_of, length_of
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("legion.rest")
 
 WHO: Final = "legion.who"  # the principal, in the ASGI scope
-HEAD: Final = "legion.head"  # what the headers say, put there by the wire, else here
-TARGET: Final = "legion.target"  # the request line's target as it came, put there by the wire
-ABORT: Final = "legion.abort"  # drops the connection without waiting for the client, put there by the wire
+HEAD: Final = "legion.head"  # what the headers say
 
 # No CORS header is ever sent, nor an answer to a private-network pre-flight: browsers then keep pages away.
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -72,6 +71,8 @@ class Guard:
         scope[WHO] = who
         read_bytes = 0
         bytes_max = gate.SIGNED_BODY_BYTES_MAX if _is_signed(scope) else self._body_bytes_max
+        if (wire := beyond(scope)) is not None:
+            wire.body_bytes_max = bytes_max
 
         async def bounded() -> "Message":
             nonlocal read_bytes
@@ -120,8 +121,10 @@ class Guard:
 
     def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
         method, length = scope["method"], length_of(scope["headers"])
-        head = scope[HEAD] = scope.get(HEAD) or head_of(scope["headers"])
-        refusal = gate.judge_head(method, scope.get(TARGET, b""), head.fields, self._own)
+        wire = beyond(scope)
+        head, target = (wire.head, wire.target) if wire is not None else (head_of(scope["headers"]), b"")
+        scope[HEAD] = head
+        refusal = gate.judge_head(method, target, head, self._own)
         if refusal is not None:
             return refusal, NOBODY
         if scope["path"] in gate.OPEN_PATHS and method in ("GET", "HEAD"):
@@ -164,8 +167,8 @@ def _any_method(path: str) -> frozenset[str]:
 
 
 def _end(task: "asyncio.Task[Any]", scope: "Scope") -> None:
-    if (abort := scope.get(ABORT)) is not None:
-        abort()
+    if (wire := beyond(scope)) is not None:
+        wire.abort()
     task.cancel()
 
 

@@ -7,6 +7,7 @@ Header = tuple[bytes, bytes]  # lower-case name, raw value
 Fields = Mapping[bytes, Sequence[str]]  # all values of a header, in order, blanks stripped
 
 LENGTH: Final = b"content-length"
+CREDENTIAL_BYTES_MAX: Final = 4096
 CREDENTIAL_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 JUDGED: Final = frozenset(
     {
@@ -26,11 +27,12 @@ JUDGED: Final = frozenset(
 class Head:
     """All headers but the body's length, which alone differs from one request of a client to its next.
 
-    `texts`: the first value of each, for handlers. `fields`: what a request is judged by. `tokens`: every credential
-    that a header carries, empty where it is of another scheme. `is_json`: whether a body would be JSON.
+    `texts`: the first value of each, for handlers. `fields`: what a request is judged by. `tokens`: every distinct
+    credential that a header carries, empty where it cannot be a token. `is_json`: whether a body would be JSON. `passed`
+    is for the gate: the address whose judgement these headers have stood.
     """
 
-    __slots__ = ("fields", "is_json", "pairs", "texts", "tokens")
+    __slots__ = ("fields", "is_json", "pairs", "passed", "texts", "tokens")
 
     def __init__(self, pairs: Sequence[Header]) -> None:
         self.pairs = pairs
@@ -42,7 +44,8 @@ class Head:
                 fields.setdefault(name, []).append(text.strip())
         self.texts: Mapping[str, str] = texts
         self.fields: Fields = fields
-        self.tokens = _tokens(fields)
+        self.tokens = distinct(_tokens(fields))
+        self.passed: object = None
         kinds = fields.get(b"content-type", ())
         self.is_json = len(kinds) == 1 and _is_json(kinds[0])
 
@@ -59,6 +62,15 @@ def length_of(headers: Iterable[Header]) -> int:
         if name == LENGTH:
             return int(value) if value.isdigit() and len(value) < 20 else 0
     return 0
+
+
+def distinct(tokens: Iterable[str]) -> tuple[str, ...]:
+    """Each once; an empty string stands for those that cannot be a token (of another scheme, not ASCII, too long)."""
+    return tuple(dict.fromkeys([_token_like(token) for token in tokens]))
+
+
+def _token_like(text: str) -> str:
+    return text if text.isascii() and text.isprintable() and len(text) <= CREDENTIAL_BYTES_MAX else ""
 
 
 def _tokens(fields: Fields) -> tuple[str, ...]:

@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from legion_core.kernel.errors import TimedOut
 from legion_core.kernel.supervise import Supervisor
+from legion_core.surfaces.rest.beyond import beyond
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
-
-# In the ASGI scope, put there by the wire: tells a callback when the connection goes, and gives what takes it back.
-WATCH: Final = "legion.watch"
 
 
 class ClientGone(Exception):
@@ -33,7 +31,7 @@ class Presence:
         """Where the wire tells of a connection's end by itself, nothing is spawned to listen for it."""
         self._receive = receive
         self._supervisor = supervisor
-        self._tells: Callable[[Callable[[], None]], Callable[[], None]] | None = scope.get(WATCH)
+        self._wire = beyond(scope)
         self._forget: Callable[[], None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._worker: asyncio.Task[object] | None = None
@@ -42,8 +40,8 @@ class Presence:
 
     async def __aenter__(self) -> Self:
         self._worker = asyncio.current_task()
-        if self._tells is not None:
-            self._forget = self._tells(self._gone)
+        if self._wire is not None:
+            self._forget = self._wire.watch(self._gone)
         else:
             self._watch = self._supervisor.spawn("rest.presence", self._listen())
         return self

@@ -6,31 +6,28 @@ This module loads uvicorn, so it is itself imported late, by `server`.
 
 import asyncio
 import logging
+import math
 import socket
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.utils import formatdate
-from functools import partial
 from typing import NoReturn, cast
+from urllib.parse import unquote
 
 import httptools
-from uvicorn._types import ASGI3Application  # noqa: TID253
+from uvicorn._types import ASGI3Application, HTTPScope  # noqa: TID253
 from uvicorn.config import Config  # noqa: TID253
-from uvicorn.protocols.http.httptools_impl import (  # noqa: TID253
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle  # noqa: TID253
 from uvicorn.server import ServerState  # noqa: TID253
 
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.redact import redact
-from legion_core.surfaces.rest.client import ANSWER, FLOW, PUSH
+from legion_core.surfaces.rest.beyond import BEYOND
 from legion_core.surfaces.rest.failures import body_of, fault
-from legion_core.surfaces.rest.guard import ABORT, HEAD, SECURITY_HEADERS, TARGET
+from legion_core.surfaces.rest.guard import SECURITY_HEADERS
 from legion_core.surfaces.rest.head import Head, head_of
 from legion_core.surfaces.rest.limits import Limits
-from legion_core.surfaces.rest.presence import WATCH
+from legion_core.surfaces.rest.way import Dated, Way
 
 log = logging.getLogger("legion.rest")
 
@@ -45,9 +42,6 @@ KEPT_HEAD_BYTES_MAX = 8192
 _CODES = {408: "timed_out", 414: "limit_reached", 431: "limit_reached", 503: "limit_reached"}
 
 
-_HARDENING = b"".join(name + b": " + value + b"\r\n" for name, value in SECURITY_HEADERS)
-
-
 class Door:
     """What the connections of one server share. `waiting` are those that wait for their client, longest first."""
 
@@ -57,7 +51,7 @@ class Door:
         self.limits = limits
         self.waiting: dict[BoundedProtocol, None] = {}
         self._clock = clock
-        self._dated = (0, b"")
+        self._dated = Dated(0, b"")
         self.log = logging.getLogger("legion.rest.wire")
         if not self.log.filters:
             self.log.addFilter(_wanted)
@@ -66,12 +60,12 @@ class Door:
         """Makes the protocol of each new connection."""
         return lambda: BoundedProtocol(self)
 
-    def date(self) -> bytes:
-        """The Date header's value now: uvicorn's own is set by a timer that we do not run."""
+    def dated(self) -> Dated:
+        """What every answer of this second says: uvicorn's own date is set by a timer that we do not run."""
         second = int(self._clock.unix_s())
-        if self._dated[0] != second:
-            self._dated = second, formatdate(second, usegmt=True).encode()
-        return self._dated[1]
+        if self._dated.second != second:
+            self._dated = Dated(second, formatdate(second, usegmt=True).encode())
+        return self._dated
 
 
 def _wanted(record: logging.LogRecord) -> bool:
@@ -88,57 +82,6 @@ class _Refused(Exception):
     """Stops the parser; the status and the sentence are already noted."""
 
 
-class HeldHead:
-    """The way out of one answer: its head goes with the first bytes of its body, in one write, if they come at once.
-
-    It stands in for the connection's transport only until the head is out.
-    """
-
-    def __init__(self, cycle: RequestResponseCycle, loop: asyncio.AbstractEventLoop) -> None:
-        self._cycle = cycle
-        self._transport = cycle.transport
-        self._loop = loop
-        self._held: bytes | None = None
-        self._is_first = True
-        cycle.transport = cast("asyncio.Transport", self)
-
-    def write(self, data: bytes) -> None:
-        """See `asyncio.Transport`."""
-        if self._is_first:
-            self._is_first = False
-            self._held = data
-            self._loop.call_soon(self._flush)
-        elif self._held is not None:
-            held, self._held = self._held, None
-            self._cycle.transport = self._transport
-            self._transport.write(held + data)
-        else:
-            self._transport.write(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Head and body of an answer, of which nothing is written yet; what is held comes before it (100 Continue)."""
-        self._is_first = False
-        self._cycle.transport = self._transport
-        held, self._held = self._held, None
-        self._transport.write(data if held is None else held + data)
-
-    def close(self) -> None:
-        """See `asyncio.Transport`."""
-        self._flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """See `asyncio.Transport`."""
-        return self._transport.is_closing()
-
-    def _flush(self) -> None:
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._cycle.transport = self._transport
-            if not self._transport.is_closing():
-                self._transport.write(held)
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -148,6 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._door = door
         self._limits = door.limits
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_until_s = math.inf  # while it is not idle
         self._is_in_head = True
         self._is_in_body = False
         self._is_lingering = False
@@ -155,7 +100,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_ended = False
         self._head_bytes = 0
         self._field_bytes = 0
-        self._head: Head | None = None  # of the last request: clients repeat it
+        # Of the last request, for clients repeat it: the head, and the target with its parts.
+        self._head: Head | None = None
+        self._target = (b"", "", b"", b"")
         self._refusal = (400, "The request is not valid HTTP/1.1.")
         self._watchers: dict[int, Callable[[], None]] = {}
         self._watchers_so_far = 0
@@ -179,6 +126,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind."""
         self._disarm()
+        self._idle_until_s = math.inf
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         self._door.waiting.pop(self, None)
         super().connection_lost(exc)
         self._tell_gone()
@@ -187,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse, within the bounds."""
         if self._is_lingering:
             return
-        self._unset_keepalive_if_required()
+        self._idle_until_s = math.inf
         parser = self.parser
         assert parser is not None
         try:
@@ -210,7 +161,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request line has begun."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._is_in_head = self._has_begun = True
         self._field_bytes = 0
 
@@ -235,22 +188,51 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._is_in_body = True
         self._head_bytes = 0
+        self._disarm()
         head = head_of(self.headers, self._head)
         self._head = head if self._field_bytes <= KEPT_HEAD_BYTES_MAX else None
-        self.server_state.default_headers = [(b"date", self._door.date())]
-        self._disarm()
-        super().on_headers_complete()
-        ours = {
-            TARGET: self.url,
-            HEAD: head,
-            ABORT: self.transport.abort,
-            WATCH: self._watch,
-            FLOW: self.flow,
+        dated, parser, app = self._door.dated(), self.parser, cast("ASGI3Application", self.app)
+        assert parser is not None
+        if self._target[0] != self.url:
+            self._target = (self.url, *_parsed(self.url))
+        target, path, raw_path, query = self._target
+        version = parser.get_http_version()
+        scope: dict[str, object] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": "http",
+            "method": parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": {},
         }
-        if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            way_out = HeldHead(self.cycle, self.loop)
-            ours |= {PUSH: partial(_push, self.cycle), ANSWER: partial(_answer, self.cycle, way_out)}
-        self.scope.update(ours)  # pyright: ignore[reportCallIssue, reportArgumentType]  # before its task's first step
+        self.scope = cast("HTTPScope", scope)
+        before = cast("RequestResponseCycle | None", self.cycle)
+        self.cycle = cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=dated.pairs,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        scope[BEYOND] = Way(self, cycle, head, target, dated)
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, app)
+        else:
+            self.flow.pause_reading()  # until the one before is answered
+            self.pipeline.appendleft((cycle, app))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """As uvicorn does. Scope and cycle hold each other: parted, a request's body is freed with its answer."""
@@ -278,7 +260,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is out; the client may ask again."""
+        """The answer is out; the client may ask again, and one that has done so already is next."""
         if self._is_in_body:
             # Refused before its end: read on for a while, or the client gets a reset instead of the reason.
             self._arm(self._limits.linger_s)
@@ -286,9 +268,31 @@ class BoundedProtocol(HttpToolsProtocol):
             self._door.waiting[self] = None
             if self._has_begun:
                 self._expect_head()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._is_idle()
 
-    def _watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+    def _is_idle(self) -> None:
+        """From now on it is, until something comes. A timer that runs already looks again by itself."""
+        self._idle_until_s = self.loop.time() + self._limits.keep_alive_s
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_at(self._idle_until_s, self._idle_too_long)
+
+    def _idle_too_long(self) -> None:
+        self._idle_timer = None
+        if self._idle_until_s == math.inf:
+            return
+        if self.loop.time() < self._idle_until_s:
+            self._idle_timer = self.loop.call_at(self._idle_until_s, self._idle_too_long)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
         """Call `on_gone` once, when the client is gone; gives what takes that back."""
         self._watchers_so_far += 1
         number = self._watchers_so_far
@@ -358,36 +362,11 @@ class BoundedProtocol(HttpToolsProtocol):
         return cycle.response_started
 
 
-def _push(cycle: RequestResponseCycle, body: bytes) -> None:
-    """Part of an answer's body, as `cycle.send` writes it, without a coroutine."""
-    if not cycle.disconnected:
-        cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-
-
-def _answer(
-    cycle: RequestResponseCycle,
-    way_out: HeldHead,
-    status: int,
-    headers: Sequence[tuple[bytes, bytes]],
-    body: bytes,
-) -> bool:
-    """A whole answer, as the guard and `cycle.send` write it, in one piece and without a coroutine; False: not here."""
-    if cycle.response_started or cycle.scope["method"] == "HEAD":
-        return False
-    if cycle.disconnected:
-        return True
-    parts = [STATUS_LINE[status]]
-    for name, value in (*cycle.default_headers, *headers):
-        parts += (name, b": ", value, b"\r\n")
-    parts += (_HARDENING, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    way_out.write_whole(b"".join(parts))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        way_out.close()
-    cycle.on_response()
-    return True
+def _parsed(target: bytes) -> tuple[str, bytes, bytes]:
+    """The path, once as it reads and once as it came, and the query."""
+    parsed = httptools.parse_url(target)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
 
 
 def _raw_answer(status: int, why: str) -> bytes:
