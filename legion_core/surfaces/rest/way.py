@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl  # noqa: TID253
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle  # noqa: TID253
 
 from legion_core.surfaces.rest.guard import SECURITY_HEADERS
 from legion_core.surfaces.rest.head import Head
-
-if TYPE_CHECKING:
-    from legion_core.surfaces.rest.wire import BoundedProtocol
 
 _HARDENING: Final = b"".join(name + b": " + value + b"\r\n" for name, value in SECURITY_HEADERS)
 
@@ -27,6 +24,17 @@ class Dated:
         self.lines = b"date: " + date + b"\r\n" + _HARDENING
 
 
+class Connection(Protocol):
+    """What a request shares with those before and after it."""
+
+    loop: asyncio.AbstractEventLoop
+    flow: FlowControl
+
+    def watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
+        """See `Beyond.watch`."""
+        ...
+
+
 class Way:
     """Stands in for the connection's transport until the answer's head is out.
 
@@ -34,11 +42,11 @@ class Way:
     """
 
     __slots__ = (
+        "_connection",
         "_cycle",
         "_dated",
         "_held",
         "_is_first",
-        "_protocol",
         "_transport",
         "body_bytes_max",
         "head",
@@ -47,7 +55,7 @@ class Way:
 
     def __init__(
         self,
-        protocol: "BoundedProtocol",
+        protocol: Connection,
         cycle: RequestResponseCycle,
         head: Head,
         target: bytes,
@@ -56,7 +64,7 @@ class Way:
         self.head = head
         self.target = target
         self.body_bytes_max = -1
-        self._protocol = protocol
+        self._connection = connection
         self._cycle = cycle
         self._dated = dated
         self._transport = cycle.transport
@@ -71,7 +79,7 @@ class Way:
         if self._is_first:
             self._is_first = False
             self._held = data
-            self._protocol.loop.call_soon(self._flush)
+            self._connection.loop.call_soon(self._flush)
         elif self._held is not None:
             held, self._held = self._held, None
             self._cycle.transport = self._transport
@@ -100,8 +108,7 @@ class Way:
     @property
     def is_read(self) -> bool:
         """See `Beyond`."""
-        flow: FlowControl = self._protocol.flow
-        return not flow.write_paused
+        return not self._connection.flow.write_paused
 
     def abort(self) -> None:
         """See `Beyond`."""
@@ -109,7 +116,7 @@ class Way:
 
     def watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
         """See `Beyond`."""
-        return self._protocol.watch(on_gone)
+        return self._connection.watch(on_gone)
 
     def body(self) -> bytes | None:
         """See `Beyond`; a client that waits for `100 Continue` is answered by `receive`."""
@@ -118,7 +125,7 @@ class Way:
             return None
         if len(cycle.body) > self.body_bytes_max:
             return None
-        self._protocol.flow.resume_reading()  # the end of the connection has to be noticed
+        self._connection.flow.resume_reading()  # the end of the connection has to be noticed
         body, cycle.body = bytes(cycle.body), bytearray()
         return body
 

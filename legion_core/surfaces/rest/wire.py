@@ -293,7 +293,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def watch(self, on_gone: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_gone` once, when the client is gone; gives what takes that back."""
+        """See `Beyond.watch`."""
         self._watchers_so_far += 1
         number = self._watchers_so_far
         self._watchers[number] = on_gone
