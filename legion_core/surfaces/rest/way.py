@@ -55,7 +55,7 @@ class Way:
 
     def __init__(
         self,
-        protocol: Connection,
+        connection: Connection,
         cycle: RequestResponseCycle,
         head: Head,
         target: bytes,
