@@ -102,6 +102,7 @@ class ProviderModels:
                 model=model,
                 tools=shown.get("tools"),
                 vision=shown.get("vision"),
+                documents=shown.get("documents"),
                 thinking=shown.get("thinking"),
                 structured_output=shown.get("structured_output"),
             ),

@@ -200,6 +200,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     context: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | None = None
     tools: bool | None = None
     vision: bool | None = None
+    documents: bool | None = None
     thinking: bool | None = None
     structured_output: bool | None = None
     continuation: Literal["native", "prefill", "instruct", "none"] | None = None

@@ -10,6 +10,7 @@ from legion_core.gateway.types import Capability
 ABILITIES: Final[dict[Capability, str]] = {
     "tools": "tools",
     "vision": "images",
+    "documents": "documents",
     "thinking": "thinking",
     "structured_output": "structured output",
 }

@@ -20,6 +20,7 @@ from legion_core.gateway.ledger_types import BudgetRow
 from legion_core.gateway.ledger_writing import client_key, write_bills
 from legion_core.gateway.types import (
     Attempt,
+    DocumentBlock,
     ImageBlock,
     Lane,
     LeftOut,
@@ -282,11 +283,13 @@ def tightest(budgets: Sequence[BudgetRow]) -> BudgetRow | None:
 
 def most_tokens(request: Request) -> int:
     """What the input of `request` comes to at most; an estimate on the safe side."""
-    texts, images = list(request.system), 0
+    texts, shown = list(request.system), 0
     for message in request.messages:
         for block in message.content:
             if isinstance(block, ImageBlock):
-                images += 1
+                shown += IMAGE_TOKENS_MOST
+            elif isinstance(block, DocumentBlock):
+                shown += 2 * block.tokens
             elif isinstance(block, ToolUseBlock):
                 texts += [block.name, block.arguments]
             else:
@@ -296,7 +299,7 @@ def most_tokens(request: Request) -> int:
         len(tool.name) + len(tool.description) + len(msgspec.json.encode(tool.parameters))
         for tool in request.tools
     )
-    return size // BYTES_PER_TOKEN + images * IMAGE_TOKENS_MOST + FRAMING_TOKENS_MOST
+    return size // BYTES_PER_TOKEN + shown + FRAMING_TOKENS_MOST
 
 
 def _most(request: Request, lane: Lane) -> float | None:

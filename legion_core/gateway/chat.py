@@ -23,7 +23,15 @@ from legion_core.gateway.conversations import Conversations, TakenIn
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.resuming import Resuming
 from legion_core.gateway.spoken import Spoken
-from legion_core.gateway.types import ImageBlock, Message, Pins, Request, TextBlock, ToolDefinition
+from legion_core.gateway.types import (
+    DocumentBlock,
+    ImageBlock,
+    Message,
+    Pins,
+    Request,
+    TextBlock,
+    ToolDefinition,
+)
 from legion_core.kernel.errors import Conflict, InvalidInput, LegionError
 from legion_core.kernel.events import EventBus
 from legion_core.kernel.ids import Ids
@@ -109,14 +117,14 @@ class Chat:
     async def edit(
         self, message_id: str, text: str, *, pins: Pins | None = None, who: Principal = LOCAL_OWNER
     ) -> Turn:
-        """Ask again in other words and with the same pictures, beside the first question: both branches stay."""
+        """Ask again in other words and with the same pictures and documents, beside the first question: both branches stay."""
         before = await self._conversations.message(message_id)
         if before.role != "user":
             raise InvalidInput("Only your own message can be edited.", hint="Regenerate the answer instead.")
-        images: tuple[ImageBlock, ...] = ()
-        if before.pictures:
-            images = await self._conversations.pictures(before.id)
-        question = _question(text, images)
+        shown: tuple[ImageBlock | DocumentBlock, ...] = ()
+        if before.pictures or before.documents:
+            shown = await self._conversations.shown(before.id)
+        question = _question(text, shown)
         return await self._take_on(before.conversation_id, (question,), before.parent_id, pins, who)
 
     async def regenerate(
@@ -339,12 +347,12 @@ class Chat:
         )
 
 
-def _question(text: str, images: tuple[ImageBlock, ...] = ()) -> Message:
-    if not text.strip() and not images:
+def _question(text: str, shown: tuple[ImageBlock | DocumentBlock, ...] = ()) -> Message:
+    if not text.strip() and not shown:
         raise InvalidInput("The message is empty.", hint="Type something first.")
-    if len(images) > PICTURES_MAX:
+    if sum(isinstance(block, ImageBlock) for block in shown) > PICTURES_MAX:
         raise InvalidInput(
             f"A message shows {PICTURES_MAX} pictures at most.", hint="Send the rest in another."
         )
     words = (TextBlock(text=text),) if text.strip() else ()
-    return Message(role="user", content=(*words, *images))
+    return Message(role="user", content=(*words, *shown))

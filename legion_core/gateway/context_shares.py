@@ -6,7 +6,7 @@ import msgspec
 
 from legion_core.gateway.conversation_types import ContextShares
 from legion_core.gateway.providers.estimate import TOKENS_PER_IMAGE, tokens_in
-from legion_core.gateway.types import ImageBlock, Message, ToolDefinition, ToolUseBlock
+from legion_core.gateway.types import DocumentBlock, ImageBlock, Message, ToolDefinition, ToolUseBlock
 
 
 def shares_of(
@@ -29,6 +29,8 @@ def _weight(message: Message) -> int:
         match block:
             case ImageBlock():
                 tokens += TOKENS_PER_IMAGE
+            case DocumentBlock():
+                tokens += block.tokens
             case ToolUseBlock():
                 tokens += tokens_in(len(block.name) + len(block.arguments))
             case _:

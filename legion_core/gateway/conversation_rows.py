@@ -15,6 +15,7 @@ from legion_core.gateway.packing import Missing, kinds, names, unpack, unpack_re
 from legion_core.gateway.texts import fetch
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     Message,
     TextBlock,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DAMAGED = "What this message says is damaged on the disk. `legion conversation verify` tells more."
 ASKED_MAX = 500  # rows in one statement
+SHOWN = frozenset({"image", "document"})  # kinds whose bytes are read only when they are looked at
 
 LIST = """
     SELECT id, title, snippet, updated_at, created_at, message_count, tier, is_pinned, trashed_at, draft,
@@ -150,7 +152,7 @@ def said(connection: Connection, conversation_id: str, leaf: str | None) -> list
         if one.role == "system":
             continue  # no part of the talk: see `rules`
         try:
-            texts |= fetch(connection, names(one.content, lambda kind: kind == "image"))
+            texts |= fetch(connection, names(one.content, SHOWN.__contains__))
             content = unpack(one.content, texts)
         except (Missing, ValueError, TypeError, msgspec.DecodeError) as error:
             raise Corrupt(
@@ -294,13 +296,13 @@ def _families(places: Sequence[Place]) -> dict[str, list[str]]:
 
 
 def _texts_shown(connection: Connection, found: Sequence[Stored]) -> dict[bytes, str]:
-    """The texts that the transcript shows: a picture's bytes are read when it is looked at."""
+    """The texts that the transcript shows: the bytes of pictures and documents are read when somebody looks at them."""
     return fetch(connection, [each for one in found for each in _names_shown(one)])
 
 
 def _names_shown(one: Stored) -> list[bytes]:
     try:
-        return names(one.content, lambda kind: kind != "image")
+        return names(one.content, lambda kind: kind not in SHOWN)
     except (ValueError, TypeError, msgspec.DecodeError):
         return []  # it is told as damaged
 
@@ -330,6 +332,7 @@ def _chat_message(
         results=tuple(block for block in content if isinstance(block, ToolResultBlock)),
         calls=tuple(block for block in content if isinstance(block, ToolUseBlock)),
         pictures=pictures,
+        documents=tuple(block.name or "document" for block in content if isinstance(block, DocumentBlock)),
         thinking="".join(block.text for block in content if isinstance(block, ThinkingBlock)),
         status=one.status,  # pyright: ignore[reportArgumentType]
         created_at=datetime.fromisoformat(one.created_at),
@@ -353,3 +356,8 @@ def _chat_message(
 def pictures_of(content: Iterable[Block]) -> tuple[ImageBlock, ...]:
     """The pictures shown with a message."""
     return tuple(block for block in content if isinstance(block, ImageBlock))
+
+
+def shown_of(content: Iterable[Block]) -> tuple[ImageBlock | DocumentBlock, ...]:
+    """The pictures and documents shown with a message."""
+    return tuple(block for block in content if isinstance(block, ImageBlock | DocumentBlock))

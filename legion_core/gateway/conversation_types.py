@@ -16,7 +16,8 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     Siblings share a parent: `variant` counts from 1 among `variants`, `siblings` are their ids in order of making.
     An answer carries its `request_id`, its `attempts`, its `seams` and, if it failed, its `error` sentence.
-    `pictures` counts those shown with a question, `calls` are the tools an answer called, `results` what they gave.
+    `pictures` counts those shown with a question, `documents` names those given with it, `calls` are the tools an
+    answer called, `results` what they gave.
     """
 
     id: str
@@ -25,6 +26,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["user", "assistant", "tool", "system"]
     text: str
     pictures: int = 0
+    documents: tuple[str, ...] = ()
     thinking: str = ""
     status: MessageStatus = "complete"
     created_at: datetime

@@ -17,6 +17,7 @@ import msgspec
 from legion_core.gateway.conversation_log import note, read_log, undo_last
 from legion_core.gateway.conversation_rows import (
     LIST,
+    SHOWN,
     blocks_of,
     branch,
     conversation,
@@ -29,6 +30,7 @@ from legion_core.gateway.conversation_rows import (
     rules,
     said,
     shown_blocks,
+    shown_of,
     tree,
 )
 from legion_core.gateway.conversation_schema import MIGRATIONS
@@ -50,7 +52,7 @@ from legion_core.gateway.conversation_writing import (
 )
 from legion_core.gateway.packing import Packed, pack, unpack_record
 from legion_core.gateway.tool_turns import paired
-from legion_core.gateway.types import Block, ImageBlock, Message, TextBlock, ThinkingBlock
+from legion_core.gateway.types import Block, DocumentBlock, ImageBlock, Message, TextBlock, ThinkingBlock
 from legion_core.kernel.clock import Clock, iso
 from legion_core.kernel.errors import InvalidInput
 from legion_core.kernel.ids import Ids
@@ -261,6 +263,12 @@ class Conversations:
         """The pictures shown with a message, in their order."""
         return await self._database.read(
             lambda connection: pictures_of(blocks_of(connection, message_id, lambda kind: kind == "image"))
+        )
+
+    async def shown(self, message_id: str) -> tuple[ImageBlock | DocumentBlock, ...]:
+        """The pictures and documents shown with a message, in their order."""
+        return await self._database.read(
+            lambda connection: shown_of(blocks_of(connection, message_id, SHOWN.__contains__))
         )
 
     async def last_of(self, answer: ChatMessage) -> ChatMessage:

@@ -11,6 +11,7 @@ from legion_core.gateway.conversation_types import ChatMessage, ConversationView
 from legion_core.gateway.document import Document
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     TextBlock,
     ThinkingBlock,
@@ -101,6 +102,10 @@ def _markdown(block: Block) -> str:
         case ImageBlock():
             source = _data_of(block)
             return f"![picture]({source})" if source else f"[picture: {block.url or block.media_type}]"
+        case DocumentBlock():
+            source = _file_of(block)
+            name = re.sub(r"[\\\[\]`<>*_\s]+", " ", block.name).strip() or "document"
+            return f"[{name}]({source})" if source else f"[document: {block.url or name}]"
 
 
 def _quoted(title: str, text: str) -> str:
@@ -135,6 +140,11 @@ def _html(block: Block, render: "_Render") -> str:
             if source:
                 return f'<p><img alt="picture" src="{source}"></p>'
             return f"<p>[picture: {escape(block.url or block.media_type)}]</p>"
+        case DocumentBlock():
+            source, name = _file_of(block), escape(block.name or "document")
+            if source:
+                return f'<p><a download="{name}" href="{source}">{name}</a></p>'
+            return f"<p>[document: {escape(block.url) or name}]</p>"
 
 
 def _data_of(block: ImageBlock) -> str:
@@ -142,6 +152,13 @@ def _data_of(block: ImageBlock) -> str:
     if block.media_type not in IMAGE_TYPES or not _BASE64.match(block.data):
         return ""
     return f"data:{block.media_type};base64,{''.join(block.data.split())}"
+
+
+def _file_of(block: DocumentBlock) -> str:
+    """A document's bytes as an address that holds them; empty where they are none."""
+    if not _BASE64.match(block.data):
+        return ""
+    return f"data:application/pdf;base64,{''.join(block.data.split())}"
 
 
 class _Render:

@@ -10,6 +10,7 @@ from legion_core.gateway.providers.estimate import TOKENS_PER_IMAGE, tokens_in
 from legion_core.gateway.transcript_shapes import as_recorded
 from legion_core.gateway.transcripts import Transcript
 from legion_core.gateway.types import (
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -183,4 +184,6 @@ def _weight(message: Message) -> int:
                 tokens += tokens_in(len(block.name)) + tokens_in(len(block.arguments)) + MESSAGE_TOKENS
             case ImageBlock():
                 tokens += TOKENS_PER_IMAGE
+            case DocumentBlock():
+                tokens += block.tokens
     return tokens

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -136,6 +137,8 @@ def _part(part: JsonObject) -> Block:
             )
         case "image" | "image_url" | "input_image":
             return _image(part)
+        case "document" | "file" | "input_file" if found := _document(part):
+            return found
         case _:
             return TextBlock(text=json.dumps(part, ensure_ascii=False))
 
@@ -146,6 +149,18 @@ def _image(part: JsonObject) -> ImageBlock:
         return ImageBlock(media_type=str(source.get("media_type") or ""), data=str(source.get("data") or ""))
     url = part.get("image_url") or source.get("url") or ""
     return ImageBlock(url=str(cast("JsonObject", url).get("url", "")) if isinstance(url, dict) else str(url))
+
+
+def _document(part: JsonObject) -> DocumentBlock | None:
+    """A PDF; None for documents of other sorts, which are told as they were recorded."""
+    inner = part.get("source") or part.get("file")
+    told = cast("JsonObject", inner) if isinstance(inner, dict) else part
+    name = str(part.get("title") or told.get("filename") or "")
+    url = told.get("url") or told.get("file_url")
+    kind, _, data = str(told.get("file_data") or "").partition(";base64,")
+    if told.get("media_type") == "application/pdf" or kind == "data:application/pdf":
+        return DocumentBlock(data=str(told.get("data") or data), name=name)
+    return DocumentBlock(url=url, name=name) if isinstance(url, str) else None
 
 
 def _text(content: object) -> str:

@@ -7,6 +7,7 @@ from typing import cast
 from legion_core.gateway.transcripts import Entry, Transcript
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -99,6 +100,14 @@ def _openai_parts(blocks: Sequence[Block]) -> str | list[JsonObject]:
         elif isinstance(block, ImageBlock):
             url = block.url or f"data:{block.media_type};base64,{block.data}"
             parts.append({"type": "image_url", "image_url": {"url": url}})
+        elif isinstance(block, DocumentBlock):
+            file = {"filename": block.name or "document.pdf"}
+            file |= (
+                {"file_url": block.url}
+                if block.url
+                else {"file_data": f"data:application/pdf;base64,{block.data}"}
+            )
+            parts.append({"type": "file", "file": file})
     return parts
 
 
@@ -129,6 +138,14 @@ def _anthropic_part(block: Block) -> JsonObject:
                 else {"type": "base64", "media_type": block.media_type, "data": block.data}
             )
             return {"type": "image", "source": source}
+        case DocumentBlock():
+            source = (
+                {"type": "url", "url": block.url}
+                if block.url
+                else {"type": "base64", "media_type": "application/pdf", "data": block.data}
+            )
+            document: JsonObject = {"type": "document", "source": source}
+            return document | {"title": block.name} if block.name else document
 
 
 def _input(arguments: str) -> JsonObject:

@@ -16,9 +16,12 @@ Role = Literal["user", "assistant", "tool"]
 StopReason = Literal[
     "end_turn", "tool_use", "max_tokens", "stop_sequence", "content_filter", "cancelled", "error"
 ]
-Capability = Literal["streaming", "tools", "vision", "thinking", "structured_output", "embeddings"]
+Capability = Literal[
+    "streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings"
+]
 Continuation = Literal["native", "prefill", "instruct", "none"]
 Operation = Literal["chat", "embed"]
+TOKENS_PER_PAGE = 2_000  # source: the providers say 258 to 3,000 and a picture
 JsonObject: TypeAlias = dict[str, Any]  # opaque payload of a client or provider; never looked into by us
 
 
@@ -67,6 +70,23 @@ class ImageBlock(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
     url: str = ""
 
 
+class DocumentBlock(msgspec.Struct, frozen=True, kw_only=True, tag="document"):
+    """A PDF, as base64 `data` or by `url`, exactly one of the two; what is text came as a `TextBlock`.
+
+    `pages` are those its bytes tell of, else a guess from their number: for estimates only.
+    """
+
+    data: str = ""
+    url: str = ""
+    name: str = ""
+    pages: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """About what a model reads it as: the words and the picture of each page."""
+        return self.pages * TOKENS_PER_PAGE
+
+
 class ToolUseBlock(msgspec.Struct, frozen=True, kw_only=True, tag="tool_use"):
     """A call the model wants made; `arguments` is the JSON text as the model wrote it."""
 
@@ -83,7 +103,7 @@ class ToolResultBlock(msgspec.Struct, frozen=True, kw_only=True, tag="tool_resul
     is_error: bool = False
 
 
-Block = TextBlock | ThinkingBlock | ImageBlock | ToolUseBlock | ToolResultBlock
+Block = TextBlock | ThinkingBlock | ImageBlock | DocumentBlock | ToolUseBlock | ToolResultBlock
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,9 @@ KindWord = Literal[
     "mlx",
     "llamacpp",
 ]
-CapabilityWord = Literal["streaming", "tools", "vision", "thinking", "structured_output", "embeddings"]
+CapabilityWord = Literal[
+    "streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings"
+]
 
 
 def about(

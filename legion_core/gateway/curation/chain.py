@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from legion_core.gateway.types import ImageBlock, Message, TextBlock, ThinkingBlock, ToolResultBlock
+from legion_core.gateway.types import (
+    DocumentBlock,
+    ImageBlock,
+    Message,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+)
 
 _SEPARATOR = b"\x1f"
 
@@ -34,6 +41,8 @@ def _parts(block: object) -> tuple[str, ...]:
             return ("r", block.call_id, block.text)
         case ImageBlock():
             return ("i", block.data, block.url)
+        case DocumentBlock():
+            return ("d", block.data, block.url)
         case _:
             return (
                 "c",

@@ -19,6 +19,7 @@ from legion_core.gateway.curation.extract import (
 )
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     Message,
     TextBlock,
@@ -264,6 +265,8 @@ class Reader:
                     tokens += self._count(block.name) + self._count(block.arguments) + MESSAGE_TOKENS
                 case ImageBlock():
                     tokens += IMAGE_TOKENS
+                case DocumentBlock():
+                    tokens += block.tokens
         return tokens
 
     def _exchange(self, use: ToolUseBlock, result: ToolResultBlock) -> Exchange:
@@ -365,5 +368,7 @@ def text_of(block: object) -> str:
             return block.text
         case ToolUseBlock():
             return f"{block.name} {block.arguments}"
+        case DocumentBlock():
+            return f"(document {block.name})" if block.name else "(document)"
         case _:
             return "(image)"

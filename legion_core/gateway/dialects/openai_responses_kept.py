@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from legion_core.gateway.types import ImageBlock, Message, ToolUseBlock
+from legion_core.gateway.types import DocumentBlock, ImageBlock, Message, ToolUseBlock
 from legion_core.kernel.errors import NotFound
 
 RESPONSES_MAX: Final = 256
@@ -65,7 +65,7 @@ def _chars(message: Message) -> int:
     size = 0
     for block in message.content:
         match block:
-            case ImageBlock():
+            case ImageBlock() | DocumentBlock():
                 size += len(block.data) + len(block.url)
             case ToolUseBlock():
                 size += len(block.name) + len(block.arguments)

@@ -17,7 +17,7 @@ from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError, Unsupported
 
 CONTEXT: Final = 200_000  # where the listing does not say
-CAPABILITIES: Final[frozenset[Capability]] = frozenset({"streaming", "tools", "vision"})
+CAPABILITIES: Final[frozenset[Capability]] = frozenset({"streaming", "tools", "vision", "documents"})
 
 
 class _Support(msgspec.Struct):
@@ -27,6 +27,7 @@ class _Support(msgspec.Struct):
 class _Capabilities(msgspec.Struct):
     thinking: _Support | None = None
     structured_outputs: _Support | None = None
+    pdf_input: _Support | None = None
 
 
 class _Model(msgspec.Struct):
@@ -119,6 +120,8 @@ class Anthropic:
             found.add("thinking")
         if said.structured_outputs and said.structured_outputs.supported:
             found.add("structured_output")
+        if said.pdf_input and not said.pdf_input.supported:
+            found.discard("documents")
         told = ModelOffer(
             id=model.id,
             context=model.max_input_tokens or CONTEXT,

@@ -14,6 +14,7 @@ from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
     Block,
     Chunk,
+    DocumentBlock,
     Finished,
     ImageBlock,
     JsonObject,
@@ -68,6 +69,11 @@ class _Image(msgspec.Struct, tag_field="type", tag="image"):
     source: _Source
 
 
+class _Document(msgspec.Struct, tag_field="type", tag="document", omit_defaults=True):
+    source: _Source
+    title: str = ""
+
+
 class _Thinking(msgspec.Struct, tag_field="type", tag="thinking"):
     thinking: str
     signature: str
@@ -89,7 +95,7 @@ class _ToolResult(msgspec.Struct, tag_field="type", tag="tool_result", omit_defa
     is_error: bool = False
 
 
-_Part = _Text | _Image | _Thinking | _Redacted | _ToolUse | _ToolResult
+_Part = _Text | _Image | _Document | _Thinking | _Redacted | _ToolUse | _ToolResult
 
 
 class _Message(msgspec.Struct):
@@ -208,6 +214,11 @@ def _part(block: Block, who: str, names: ToolNames) -> _Part | None:
             if block.url:
                 return _Image(source=_Source(type="url", url=block.url))
             return _Image(source=_Source(type="base64", media_type=block.media_type, data=block.data))
+        case DocumentBlock():
+            if block.url:
+                return _Document(source=_Source(type="url", url=block.url), title=block.name)
+            source = _Source(type="base64", media_type="application/pdf", data=block.data)
+            return _Document(source=source, title=block.name)
         case ThinkingBlock():
             if block.origin != who or not block.signature:
                 return None

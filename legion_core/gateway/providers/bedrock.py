@@ -183,6 +183,8 @@ class Bedrock:
             found.add("tools")
         if "IMAGE" in model.input_modalities:
             found.add("vision")
+            if "tools" in found:  # those who read pictures of pages
+                found.add("documents")
         if _CLAUDE_THINKS.match(plain):
             found.add("thinking")
         context = next((size for start, size in CONTEXTS if plain.startswith(start)), CONTEXT_UNKNOWN)

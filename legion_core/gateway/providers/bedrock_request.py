@@ -15,6 +15,7 @@ from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -32,6 +33,8 @@ _REGION = re.compile(r"^(?:us-gov|us|eu|apac|jp|au|ca|sa|me|af|il|global)\.")
 _UNCACHED = re.compile(
     r"anthropic\.claude-(?:v2|instant|3-haiku|3-sonnet|3-opus|3-5-sonnet-20240620)", re.IGNORECASE
 )
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9 \-()\[\]]+")
+NAME_MAX: Final = 150
 _IMAGE_TYPES: Final = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
 
@@ -46,6 +49,12 @@ class _Source(msgspec.Struct, rename="camel", omit_defaults=True):
 
 class _Image(msgspec.Struct):
     format: str
+    source: _Source
+
+
+class _Document(msgspec.Struct):
+    format: str
+    name: str
     source: _Source
 
 
@@ -82,6 +91,7 @@ class _CachePoint(msgspec.Struct):
 class _Part(msgspec.Struct, rename="camel", omit_defaults=True):
     text: str | None = None
     image: _Image | None = None
+    document: _Document | None = None
     tool_use: _ToolUse | None = None
     tool_result: _ToolResult | None = None
     reasoning_content: _Reasoning | None = None
@@ -216,6 +226,7 @@ def _messages(
     messages = list[_Message]()
     for message in request.messages:
         _append(messages, "assistant" if message.role == "assistant" else "user", _parts(message, who, names))
+    _set_documents_apart(messages)
     if is_cached and messages and messages[-1].role == "user":
         messages[-1].content.append(_Part(cache_point=_CachePoint()))
     if prefix.rstrip():
@@ -245,6 +256,8 @@ def _part(block: Block, who: str, names: ToolNames) -> _Part | None:
             return _Part(text=block.text) if block.text.strip() else None  # the wire refuses blank texts
         case ImageBlock():
             return _Part(image=_image(block))
+        case DocumentBlock():
+            return _Part(document=_document(block))
         case ThinkingBlock():
             if block.origin != who or not block.signature:
                 return None
@@ -278,6 +291,35 @@ def _image(block: ImageBlock) -> _Image:
     if block.media_type not in _IMAGE_TYPES:
         raise Unsupported(f"This provider takes no {block.media_type!r} pictures.", capability="vision")
     return _Image(format=_IMAGE_TYPES[block.media_type], source=_Source(bytes=block.data))
+
+
+def _document(block: DocumentBlock) -> _Document:
+    if block.url and not block.url.startswith("s3://"):
+        raise Unsupported(
+            "This provider takes documents inline or from S3 only, not by URL.", capability="documents"
+        )
+    source = _Source(s3_location=_S3(block.url)) if block.url else _Source(bytes=block.data)
+    return _Document(format="pdf", name=_plain_name(block.name), source=source)
+
+
+def _plain_name(name: str) -> str:
+    """Letters, digits, single spaces, hyphens and brackets are all that a name may hold here."""
+    return " ".join(_NO_NAME.sub(" ", name).split())[:NAME_MAX] or "document"
+
+
+def _set_documents_apart(messages: list[_Message]) -> None:
+    """Each document has a name of its own, and stands beside some words."""
+    names = set[str]()
+    for message in messages:
+        documents = [part.document for part in message.content if part.document is not None]
+        for document in documents:
+            name, count = document.name, 1
+            while document.name in names:
+                count += 1
+                document.name = f"{name} ({count})"
+            names.add(document.name)
+        if documents and not any(part.text for part in message.content):
+            message.content.append(_Part(text=", ".join(document.name for document in documents)))
 
 
 def _object(block: ToolUseBlock) -> msgspec.Raw:

@@ -87,6 +87,7 @@ class _Known(msgspec.Struct):
     max_input_tokens: Any = None
     supports_function_calling: Any = None
     supports_vision: Any = None
+    supports_pdf_input: Any = None
     supports_reasoning: Any = None
     supports_response_schema: Any = None
 
@@ -168,6 +169,7 @@ def _of_proxy(offer: ModelOffer, table: list[_Deployment]) -> ModelOffer:
     words: tuple[tuple[Capability, str], ...] = (
         ("tools", "supports_function_calling"),
         ("vision", "supports_vision"),
+        ("documents", "supports_pdf_input"),
         ("thinking", "supports_reasoning"),
         ("structured_output", "supports_response_schema"),
     )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from legion_core.gateway.types import (
+    DocumentBlock,
     ImageBlock,
     Request,
     TextBlock,
@@ -24,7 +25,7 @@ def tokens_in(chars: int) -> int:
 def estimated_usage(request: Request, *, prefix: str, output_chars: int) -> Usage:
     """What `request` and an answer of so many characters come to; marked as an estimate."""
     chars = len(prefix) + sum(map(len, request.system))
-    images = 0
+    shown = 0
     for message in request.messages:
         for block in message.content:
             match block:
@@ -33,11 +34,13 @@ def estimated_usage(request: Request, *, prefix: str, output_chars: int) -> Usag
                 case ToolUseBlock():
                     chars += len(block.name) + len(block.arguments)
                 case ImageBlock():
-                    images += 1
+                    shown += TOKENS_PER_IMAGE
+                case DocumentBlock():
+                    shown += block.tokens
     for tool in request.tools:
         chars += len(tool.name) + len(tool.description) + len(str(tool.parameters))
     return Usage(
-        input_tokens=tokens_in(chars) + images * TOKENS_PER_IMAGE,
+        input_tokens=tokens_in(chars) + shown,
         output_tokens=tokens_in(output_chars),
         is_estimated=True,
     )

@@ -20,7 +20,9 @@ from legion_core.kernel.errors import LegionError, Malformed, Unsupported
 
 EMBED_BATCH: Final = 100  # texts in one call; the wire's own bound
 CONTEXT_UNKNOWN: Final = 32_768
-CHAT: Final[frozenset[Capability]] = frozenset({"streaming", "tools", "vision", "structured_output"})
+CHAT: Final[frozenset[Capability]] = frozenset(
+    {"streaming", "tools", "vision", "documents", "structured_output"}
+)
 
 
 class _Model(msgspec.Struct, rename="camel"):

@@ -19,6 +19,7 @@ from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
     Chunk,
+    DocumentBlock,
     Finished,
     ImageBlock,
     JsonObject,
@@ -219,6 +220,8 @@ def _parts(
                     parts.append(_Part(text=block.text))
             case ImageBlock():
                 parts.append(_image(block))
+            case DocumentBlock():
+                parts.append(_document(block))
             case ThinkingBlock():
                 pass  # its signature goes with the part it signs; the words themselves are not asked for
             case ToolUseBlock():
@@ -261,6 +264,12 @@ def _image(block: ImageBlock) -> _Part:
             "This provider takes a picture by URL only where its name tells its type.", capability="vision"
         )
     return _Part(file_data=_File(mime_type=kind, file_uri=block.url))
+
+
+def _document(block: DocumentBlock) -> _Part:
+    if block.url:
+        return _Part(file_data=_File(mime_type="application/pdf", file_uri=block.url))
+    return _Part(inline_data=_Blob(mime_type="application/pdf", data=block.data))
 
 
 def _object(block: ToolUseBlock) -> msgspec.Raw:

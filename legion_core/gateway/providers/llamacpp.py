@@ -13,6 +13,7 @@ from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.ranges import check_ranges
 from legion_core.gateway.types import (
     Chunk,
+    DocumentBlock,
     Finished,
     ImageBlock,
     Message,
@@ -254,6 +255,8 @@ def _messages(message: Message) -> list[frames.Message]:
     """Tool results are a message each. Thinking stays here: templates write their own."""
     if any(isinstance(block, ImageBlock) for block in message.content):
         raise Unsupported("Models on this computer cannot see pictures yet.", capability="vision")
+    if any(isinstance(block, DocumentBlock) for block in message.content):
+        raise Unsupported("Models on this computer cannot read documents.", capability="documents")
     if message.role == "tool":
         return [
             frames.Message(role="tool", content=block.text, tool_call_id=block.call_id)

@@ -10,6 +10,7 @@ from legion_core.gateway.providers.ranges import believed, check_ranges
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.types import (
     Chunk,
+    DocumentBlock,
     Finished,
     ImageBlock,
     JsonObject,
@@ -146,7 +147,7 @@ def _messages(message: Message, names: dict[str, str]) -> list[_Message]:
         for block in message.content
         if isinstance(block, ToolUseBlock)
     ]
-    images = [_image(block) for block in message.content if isinstance(block, ImageBlock)]
+    images = [_image(block) for block in message.content if isinstance(block, ImageBlock | DocumentBlock)]
     return [
         _Message(role=message.role, content=message.text, images=images or None, tool_calls=calls or None)
     ]
@@ -162,7 +163,9 @@ def _object(block: ToolUseBlock) -> JsonObject:
         ) from error
 
 
-def _image(block: ImageBlock) -> str:
+def _image(block: ImageBlock | DocumentBlock) -> str:
+    if isinstance(block, DocumentBlock):
+        raise Unsupported("This provider takes no documents.", capability="documents")
     if block.url:
         raise Unsupported("This provider takes pictures inline only, not by URL.", capability="vision")
     return block.data

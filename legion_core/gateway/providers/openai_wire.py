@@ -20,6 +20,7 @@ from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.reading import as_one
 from legion_core.gateway.types import (
     Chunk,
+    DocumentBlock,
     Finished,
     ImageBlock,
     JsonObject,
@@ -35,7 +36,7 @@ from legion_core.gateway.types import (
     ToolUseBlock,
     Usage,
 )
-from legion_core.kernel.errors import Malformed, StreamBroken
+from legion_core.kernel.errors import Malformed, StreamBroken, Unsupported
 
 STOP: Final[dict[str, StopReason]] = {
     "stop": "end_turn",
@@ -59,13 +60,22 @@ class Flavour:
     thinking: str = "effort"  # `effort`: reasoning_effort; `template`: chat_template_kwargs
     continues_by_flag: bool = False  # vLLM wants to be told that the last message is to be continued
     counts_on_the_way: bool = False  # vLLM brings the usage with every chunk, if it is asked to
+    takes_documents: bool = True
     joins_system: bool = False  # many a model's own template knows one system message, at the beginning
 
 
 OPENAI: Final = Flavour(max_tokens_field="max_completion_tokens", takes_top_k=False)
 COMPATIBLE: Final = Flavour()
-VLLM: Final = Flavour(thinking="template", continues_by_flag=True, counts_on_the_way=True, joins_system=True)
-LLAMA_SERVER: Final = Flavour(thinking="template", joins_system=True)  # continues a last answer by itself
+VLLM: Final = Flavour(
+    thinking="template",
+    continues_by_flag=True,
+    counts_on_the_way=True,
+    takes_documents=False,
+    joins_system=True,
+)
+LLAMA_SERVER: Final = Flavour(  # continues a last answer by itself
+    thinking="template", takes_documents=False, joins_system=True
+)
 AZURE_MODELS: Final = Flavour(takes_top_k=False)  # Azure's door to models of other makers
 
 
@@ -73,10 +83,16 @@ class _ImageUrl(msgspec.Struct):
     url: str
 
 
+class _File(msgspec.Struct):
+    file_data: str
+    filename: str
+
+
 class _Part(msgspec.Struct, omit_defaults=True):
     type: str
     text: str | None = None
     image_url: _ImageUrl | None = None
+    file: _File | None = None
 
 
 class _Function(msgspec.Struct):
@@ -168,7 +184,7 @@ def body_of(request: Request, model: str, flavour: Flavour, names: ToolNames, *,
     system = ("\n\n".join(request.system),) if flavour.joins_system and request.system else request.system
     messages = [_Message(role="system", content=text) for text in system]
     for message in request.messages:
-        messages += _messages(message, names)
+        messages += _messages(message, flavour, names)
     if prefix:
         messages.append(_Message(role="assistant", content=prefix))
     is_continued = bool(prefix) and flavour.continues_by_flag
@@ -197,7 +213,7 @@ def body_of(request: Request, model: str, flavour: Flavour, names: ToolNames, *,
     return msgspec.json.encode(body)
 
 
-def _messages(message: Message, names: ToolNames) -> list[_Message]:
+def _messages(message: Message, flavour: Flavour, names: ToolNames) -> list[_Message]:
     """One canonical message is one of the wire's, but for tool results, which are one each. Thinking stays here."""
     if message.role == "tool":
         return [
@@ -229,9 +245,19 @@ def _messages(message: Message, names: ToolNames) -> list[_Message]:
             case ImageBlock():
                 url = block.url or f"data:{block.media_type};base64,{block.data}"
                 parts.append(_Part(type="image_url", image_url=_ImageUrl(url=url)))
+            case DocumentBlock():
+                parts.append(_Part(type="file", file=_file(block, flavour)))
             case _:
                 pass
     return [_Message(role="user", content=parts)]
+
+
+def _file(block: DocumentBlock, flavour: Flavour) -> _File:
+    if not flavour.takes_documents:
+        raise Unsupported("This provider takes no documents.", capability="documents")
+    if block.url:
+        raise Unsupported("This provider takes documents inline only, not by URL.", capability="documents")
+    return _File(file_data=f"data:application/pdf;base64,{block.data}", filename=block.name or "document.pdf")
 
 
 def _tools(request: Request, names: ToolNames) -> list[_ToolDefinition] | None:

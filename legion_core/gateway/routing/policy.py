@@ -12,6 +12,7 @@ from legion_core.gateway.routing.reasons import Wish
 from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import (
     Capability,
+    DocumentBlock,
     ImageBlock,
     Lane,
     Operation,
@@ -24,6 +25,8 @@ from legion_core.gateway.types import (
 CHARS_PER_TOKEN = 4
 FRAMING_TOKENS = 256
 IMAGE_TOKENS = 1_000
+_SHOWN_BY: dict[type, Capability] = {ImageBlock: "vision", DocumentBlock: "documents"}
+_SHOWN = tuple(_SHOWN_BY)
 
 
 def required_capabilities(request: Request) -> tuple[Capability, ...]:
@@ -31,8 +34,9 @@ def required_capabilities(request: Request) -> tuple[Capability, ...]:
     needed: list[Capability] = []
     if request.tools and request.tool_choice != "none":
         needed.append("tools")
-    if any(isinstance(block, ImageBlock) for message in request.messages for block in message.content):
-        needed.append("vision")
+    if any(isinstance(block, _SHOWN) for message in request.messages for block in message.content):
+        shown = {type(block) for message in request.messages for block in message.content}
+        needed.extend(word for kind, word in _SHOWN_BY.items() if kind in shown)
     if request.params.json_schema is not None or request.params.json_mode:
         needed.append("structured_output")
     if request.params.thinking_budget_tokens:
@@ -43,7 +47,7 @@ def required_capabilities(request: Request) -> tuple[Capability, ...]:
 def estimate_tokens(request: Request) -> int:
     """About how many tokens the request's input is, before any tokenizer is asked."""
     chars = sum(len(text) for text in request.system)
-    images = 0
+    shown = 0
     for message in request.messages:
         for block in message.content:
             match block:
@@ -52,11 +56,13 @@ def estimate_tokens(request: Request) -> int:
                 case ToolResultBlock():
                     chars += len(block.text)
                 case ImageBlock():
-                    images += 1
+                    shown += IMAGE_TOKENS
+                case DocumentBlock():
+                    shown += block.tokens
                 case _:
                     chars += len(block.text)
     chars += sum(len(tool.description) + len(str(tool.parameters)) for tool in request.tools)
-    return chars // CHARS_PER_TOKEN + FRAMING_TOKENS + images * IMAGE_TOKENS
+    return chars // CHARS_PER_TOKEN + FRAMING_TOKENS + shown
 
 
 def wish_of(

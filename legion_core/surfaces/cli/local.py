@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PIECES_MAX = 1024
-CAPABILITIES = ("streaming", "tools", "vision", "thinking", "structured_output", "embeddings")
+CAPABILITIES = ("streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings")
 
 
 class OpenedNode(Protocol):

@@ -352,11 +352,11 @@ def _providers(commands: Group) -> None:
     verbs = provider.add_parser("model", help="what its models can").branch("verb")
     verbs.add_parser("list", help="all of them, and what each can").add_argument("name", metavar="NAME")
     said = verbs.add_parser("set", help="say what one can, where its server does not")
-    tried = verbs.add_parser("try", help="ask one itself, in up to five small requests")
+    tried = verbs.add_parser("try", help="ask one itself, in up to six small requests")
     for one in (said, verbs.add_parser("reset", help="forget what was said of one"), tried):
         one.add_argument("name", metavar="NAME")
         one.add_argument("model", metavar="MODEL")
-    for option in ("tools", "images", "thinking", "structured-output"):
+    for option in ("tools", "images", "documents", "thinking", "structured-output"):
         said.add_argument(f"--{option}", choices=("yes", "no"), metavar="yes|no")
     said.add_argument(
         "--context", metavar="TOKENS", type=int, help="how many it holds; 0: as its server tells"

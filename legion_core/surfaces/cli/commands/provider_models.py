@@ -42,6 +42,7 @@ def _set(setting: Setting, args: argparse.Namespace) -> Outcome:
         context=args.context,
         tools=_SWITCH[args.tools],
         vision=_SWITCH[args.images],
+        documents=_SWITCH[args.documents],
         thinking=_SWITCH[args.thinking],
         structured_output=_SWITCH[args.structured_output],
         continuation=args.continuation,
