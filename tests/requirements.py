@@ -305,6 +305,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "kept",
     ),
     Requirement(
+        "chat.tools-resumed",
+        "A killed workbench's answer goes on with its tools; what waited is asked for again, nothing is called twice unasked.",
+        "kept",
+    ),
+    Requirement(
         "chat.tools-killed",
         "A call that was under way when the workbench was killed is told as one whose end is not known.",
         "kept",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from legion_core.gateway.conversation_types import ChatMessage
     from legion_core.gateway.pipeline import Pipeline
     from legion_core.gateway.privacy import Privacy
+    from legion_core.gateway.reading import Given
 
 Noting = Callable[[str, str, str, str, str], Awaitable[None]]
 NO_MODEL = "No model that may answer here can use tools, so they are left out."
@@ -109,7 +110,9 @@ class ChatToolsDoor:
                 "mcp.forgotten", f"mcp/tools/{tool}", "write", "done", "asked for again in every chat"
             )
 
-    async def write(self, request: Request, who: Principal, answer: "ChatMessage") -> bool:
+    async def write(
+        self, request: Request, who: Principal, answer: "ChatMessage", given: "Given | None" = None
+    ) -> bool:
         """Answer with tools where the chat has some; see `gateway.chat.Chat.with_tools`.
 
         A program that asks in a chat of the owner's is answered without: tools are for who switched them on.
@@ -119,7 +122,7 @@ class ChatToolsDoor:
             return False
         if not await self._store.sources(answer.conversation_id):
             return False
-        return await self._parts()[1].write(request, acting, answer)
+        return await self._parts()[1].write(request, acting, answer, given)
 
     async def recover(self) -> int:
         """Say of calls that a killed process left open that their end is not known; how many there were."""

@@ -105,7 +105,7 @@ class Functions:
     async def _run(
         self, name: str, who: Principal, args: Mapping[str, Any], reporter: Reporter
     ) -> ToolResult:
-        accepted = await self._tasks.submit(Order(task=name, args=args), who)
+        accepted = await self._tasks.submit(Order(task=name, args=args, is_once=True), who)
         reporter.began(task=accepted.id)
         seen, is_over = 0, False
         try:

@@ -10,7 +10,11 @@ from legion_core.engine.types import Retry, TaskStatus
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants run. `retry` and `timeout_s` None: as the function says. `expires_s` 0: never."""
+    """What somebody wants run. `retry` and `timeout_s` None: as the function says. `expires_s` 0: never.
+
+    `is_once`: whoever wants it waits for it and decides what comes next, so that nothing of which nothing is promised is
+    begun again when its process was killed.
+    """
 
     task: str
     args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
@@ -20,6 +24,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: float = 0.0
     retry: Retry | None = None
     timeout_s: float | None = None
+    is_once: bool = False
     parent: str = ""
     root: str = ""
     run: str = ""

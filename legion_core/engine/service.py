@@ -176,7 +176,7 @@ class Engine:
             status="delayed" if is_early else "queued",
             queue=QUEUES[function.pool],
             priority=order.priority,
-            effect=traits.effect,
+            effect="at_most_once" if order.is_once and traits.effect == "plain" else traits.effect,
             retry=journal.NO_RETRY if retry.max == 0 or traits.effect == "at_most_once" else retry,
             due_ms=now_ms + round(order.delay_s * 1000) if is_early else 0,
             expires_ms=now_ms + round(order.expires_s * 1000) if order.expires_s else 0,

@@ -1,8 +1,8 @@
 """Chats that are kept here: a question is taken on, its answer is written by a task of ours and survives its asker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ from legion_core.gateway.conversation_types import (
 )
 from legion_core.gateway.conversations import Conversations, TakenIn
 from legion_core.gateway.pipeline import Pipeline
+from legion_core.gateway.reading import Given
 from legion_core.gateway.resuming import Resuming
 from legion_core.gateway.spoken import Spoken
+from legion_core.gateway.turns import AnswerWriter
 from legion_core.gateway.types import (
     DocumentBlock,
     ImageBlock,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 PICTURES_MAX = 8  # of one message of a chat that is kept here
 BATCH_CHARS = 2_000_000  # of an import, in one transaction
 CHANGES_TOLD = 200  # whoever shows the list reads it again after the first
-WithTools = Callable[[Request, Principal, ChatMessage], Awaitable[bool]]
+WithTools = Callable[[Request, Principal, ChatMessage, Given | None], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,21 @@ class Chat:
     ) -> None:
         self._pipeline = pipeline
         self._conversations = conversations
+        self._spoken = spoken
         self._bus = bus
         self._ids = ids
         self._supervisor = supervisor
         self.defaults = defaults
-        self.resuming = Resuming(self, pipeline, conversations, spoken, ids)
+        self.resuming = Resuming(self, conversations, spoken, ids)
         self.with_tools: WithTools | None = None
-        """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none."""
+        """Writes the answer of a chat that has tools switched on, over as many rounds as it takes; False: it has none.
+
+        It is given the open answer and what was told of it, or the results that a killed process left open.
+        """
         self.tools_of: Callable[[str], Awaitable[Sequence[ToolDefinition]]] | None = None
         """The tools that are switched on in a chat, for who wants to know what they weigh."""
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._taken_on = set[str]()  # whose answer is about to begin
 
     def begin(self) -> None:
         """Bring what an earlier version wrote into the present form, beside everything else."""
@@ -94,7 +101,18 @@ class Chat:
     @property
     def running(self) -> frozenset[str]:
         """The conversations whose answer is being written now."""
-        return frozenset(self._running)
+        return frozenset((*self._running, *self._taken_on))
+
+    @contextmanager
+    def taking_on(self, conversation_id: str) -> Generator[None]:
+        """Nobody else begins an answer in this conversation meanwhile; Conflict where somebody does, or one is written."""
+        if conversation_id in self._running or conversation_id in self._taken_on:
+            raise Conflict("This chat is still answering.", hint="Stop it first, or wait for its end.")
+        self._taken_on.add(conversation_id)
+        try:
+            yield
+        finally:
+            self._taken_on.discard(conversation_id)
 
     async def send(
         self,
@@ -293,23 +311,22 @@ class Chat:
         pins: Pins | None,
         who: Principal,
     ) -> Turn:
-        if conversation_id in self._running:
-            raise Conflict("This chat is still answering.", hint="Stop it first, or wait for its end.")
-        defaults = self.defaults()
-        request = Request(
-            id=self._ids.new("req"),
-            messages=messages,
-            system=(*defaults.system, *await self._conversations.system(conversation_id, parent_id)),
-            pins=pins or defaults.pins,
-            client=who.name,
-        )
-        question, answer = await self._conversations.ask(
-            conversation_id, messages, parent_id=parent_id, request_id=request.id
-        )
-        if question is None:
-            assert answer.parent_id is not None
-            question = await self._conversations.message(answer.parent_id)
-        self.carry_on(answer, self._write(request, who, answer))
+        with self.taking_on(conversation_id):
+            defaults = self.defaults()
+            request = Request(
+                id=self._ids.new("req"),
+                messages=messages,
+                system=(*defaults.system, *await self._conversations.system(conversation_id, parent_id)),
+                pins=pins or defaults.pins,
+                client=who.name,
+            )
+            question, answer = await self._conversations.ask(
+                conversation_id, messages, parent_id=parent_id, request_id=request.id
+            )
+            if question is None:
+                assert answer.parent_id is not None
+                question = await self._conversations.message(answer.parent_id)
+            self.carry_on(answer, self.write(request, who, answer))
         return Turn(conversation_id=conversation_id, question=question, answer_id=answer.id)
 
     def carry_on(self, answer: ChatMessage, writing: Coroutine[None, None, None]) -> None:
@@ -318,15 +335,21 @@ class Chat:
         self._running[answer.conversation_id] = task
         task.add_done_callback(lambda _: self._running.pop(answer.conversation_id, None))
 
-    async def _write(self, request: Request, who: Principal, answer: ChatMessage) -> None:
+    async def write(
+        self, request: Request, who: Principal, answer: ChatMessage, given: Given | None = None
+    ) -> None:
+        """Write an open answer to its end, behind `given`. Raises nothing: the answer holds the sentence."""
         try:
-            if self.with_tools is not None and await self.with_tools(request, who, answer):
+            if self.with_tools is not None and await self.with_tools(request, who, answer, given):
                 return
-            async with aclosing(self._pipeline.handle(request, who, answer)) as events:
+            async with aclosing(self._pipeline.handle(request, who, answer, given=given)) as events:
                 async for _ in events:
                     pass
-        except LegionError:
-            return  # the answer holds the sentence; there is nobody else to tell
+        except LegionError as error:
+            left = await self._conversations.message(answer.id)
+            if left.status == "streaming":  # it failed before the pipeline had it
+                writer = AnswerWriter(self._conversations, self._spoken, self._bus, answer, given)
+                await writer.abandon("failed", error, ())
 
     def _told(self, taken: TakenIn, notes: "Notes") -> Imported:
         for conversation_id in (*taken.made, *taken.grown)[:CHANGES_TOLD]:

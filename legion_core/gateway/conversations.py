@@ -282,6 +282,25 @@ class Conversations:
                 last = message
         return last
 
+    async def left_of(self, answer_id: str) -> ChatMessage | None:
+        """The last message of this answer's turn, where a killed process left it to be written on.
+
+        An answer or results that were interrupted, or results that nobody answered. None where the turn was ended, or
+        something was said behind it.
+        """
+        newest = "SELECT id FROM messages WHERE conversation_id = ? AND parent_id = ? ORDER BY n DESC LIMIT 1"
+
+        def work(connection: Connection) -> ChatMessage | None:
+            last = one_message(connection, answer_id)
+            while (below := row(connection, newest, [last.conversation_id, last.id])) is not None:
+                last = one_message(connection, str(below[0]))
+                if last.role not in ("assistant", "tool"):
+                    return None
+            is_unanswered = last.role == "tool" and last.status == "complete"
+            return last if is_unanswered or last.status == "interrupted" else None
+
+        return await self._database.read(work)
+
     async def history(self, conversation_id: str, up_to: str | None) -> tuple[Message, ...]:
         """The canonical messages from the root down to `up_to`, leaving out answers that hold nothing."""
         if up_to is None:

@@ -1,7 +1,11 @@
-"""Coming back to an answer: hear the rest of it, and if its process was killed have it go on from its exact text."""
+"""Coming back to an answer: hear the rest of it, and if its process was killed have it go on from its exact text.
 
-from collections.abc import Callable, Container, Coroutine
-from contextlib import aclosing
+What was under way of its tools is not called again: see `agent.tools.turns`. Calls nobody had allowed are asked for anew.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Container, Coroutine
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from legion_core.gateway.conversation_types import ChatMessage
@@ -14,7 +18,6 @@ from legion_core.kernel.ports import Principal
 
 if TYPE_CHECKING:
     from legion_core.gateway.conversations import Conversations
-    from legion_core.gateway.pipeline import Pipeline
 
 
 class Defaults(Protocol):
@@ -44,22 +47,35 @@ class Answering(Protocol):
         """The conversations whose answer is being written now."""
         ...
 
+    @property
+    def with_tools(self) -> Callable[[Request, Principal, ChatMessage, Given | None], Awaitable[bool]] | None:
+        """See `Chat`."""
+        ...
+
+    def taking_on(self, conversation_id: str) -> AbstractContextManager[None]:
+        """Nobody else begins an answer in this conversation meanwhile; Conflict where somebody does."""
+        ...
+
     def carry_on(self, answer: ChatMessage, writing: Coroutine[None, None, None]) -> None:
         """Have an answer written by a task."""
+        ...
+
+    async def write(
+        self, request: Request, who: Principal, answer: ChatMessage, given: Given | None = None
+    ) -> None:
+        """Write it."""
         ...
 
 
 class Resuming:
     """Who watches an answer may lose the connection, or the whole node, and come back."""
 
-    def __init__(
-        self, chat: Answering, pipeline: "Pipeline", conversations: "Conversations", spoken: Spoken, ids: Ids
-    ) -> None:
+    def __init__(self, chat: Answering, conversations: "Conversations", spoken: Spoken, ids: Ids) -> None:
         self._chat = chat
-        self._pipeline = pipeline
         self._conversations = conversations
         self._spoken = spoken
         self._ids = ids
+        self._one_by_one = asyncio.Lock()
 
     async def note(self, message_id: str, who: Principal, pins: Pins | None) -> None:
         """`who` watches this answer and may come back to it; durable when this returns."""
@@ -84,8 +100,7 @@ class Resuming:
         message = await self._conversations.message(message_id)
         if message.conversation_id != conversation_id:
             raise NotFound(f"The answer {message_id!r} is not in this conversation.")
-        if message.status == "interrupted":
-            await self._go_on(message, who, begun.pins)
+        if await self._go_on(message, who, begun.pins):
             message = await self._conversations.message(message_id)
         telling = self._spoken.live(message_id)
         if telling is None and message.status == "streaming":
@@ -96,12 +111,23 @@ class Resuming:
                 raise Conflict("Another process is writing this answer.", hint="Read it in its conversation.")
         return telling, message
 
-    async def _go_on(self, message: ChatMessage, who: Principal, pins: Pins | None) -> None:
-        """Write on behind what was told of an answer, by the first model that can."""
-        if message.conversation_id in self._chat.running:
-            return
+    async def go_on(self, conversation_id: str, who: Principal) -> bool:
+        """Have what a killed process left of a chat's last answer written on; False where there is nothing to do."""
+        head = await self._conversations.head(conversation_id)
+        return head is not None and await self._go_on(await self._conversations.message(head), who, None)
+
+    async def _go_on(self, answer: ChatMessage, who: Principal, pins: Pins | None) -> bool:
+        """Write on behind what was told of an answer's turn, by the first model that can."""
+        async with self._one_by_one:
+            if answer.conversation_id in self._chat.running:
+                return False
+            with self._chat.taking_on(answer.conversation_id):
+                left = await self._conversations.left_of(answer.id)
+                return left is not None and await self._begin(left, who, pins)
+
+    async def _begin(self, left: ChatMessage, who: Principal, pins: Pins | None) -> bool:
         defaults = self._chat.defaults()
-        system = await self._conversations.system(message.conversation_id, message.parent_id)
+        system = await self._conversations.system(left.conversation_id, left.parent_id)
         request = Request(
             id=self._ids.new("req"),
             messages=(),
@@ -109,21 +135,28 @@ class Resuming:
             pins=pins or defaults.pins,
             client=who.name,
         )
-        if message.conversation_id in self._chat.running:
-            return
-        told = await self._spoken.reopen(message.id)
+        if left.role == "tool":
+            self._chat.carry_on(left, self._write_below(request, who, left))
+            return True
+        told = await self._spoken.reopen(left.id)
         if told is None:
-            return  # something was said behind it: it stays as it is
-        self._spoken.begin(message.id, *told)
-        self._chat.carry_on(message, self._write(request, who, message, given_of(*told)))
+            return False  # something was said behind it: it stays as it is
+        self._spoken.begin(left.id, *told)
+        self._chat.carry_on(left, self._chat.write(request, who, left, given_of(*told)))
+        return True
 
-    async def _write(self, request: Request, who: Principal, message: ChatMessage, given: Given) -> None:
+    async def _write_below(self, request: Request, who: Principal, results: ChatMessage) -> None:
+        """Have the open calls settled, and what came of them answered."""
         try:
-            async with aclosing(self._pipeline.handle(request, who, message, given=given)) as events:
-                async for _ in events:
-                    pass
+            with_tools = self._chat.with_tools if results.status == "interrupted" else None
+            if with_tools is not None and await with_tools(request, who, results, None):
+                return
+            _, answer = await self._conversations.ask(
+                results.conversation_id, (), parent_id=results.id, request_id=request.id
+            )
         except LegionError:
-            return  # the answer holds the sentence; there is nobody else to tell
+            return  # nothing is open; what is known of the calls stands in the chat
+        await self._chat.write(request, who, answer)
 
 
 def given_of(thinking: str, text: str) -> Given:

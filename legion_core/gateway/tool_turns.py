@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from legion_core.gateway.conversation_rows import blocks_of
-from legion_core.gateway.conversation_types import ChatMessage
+from legion_core.gateway.conversation_types import ChatMessage, MessageStatus
 from legion_core.gateway.conversation_writing import insert_message, replace_content
 from legion_core.gateway.types import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from legion_core.kernel.clock import Clock, iso
+from legion_core.kernel.errors import Conflict
 from legion_core.kernel.ids import Ids
-from legion_core.storage.sqlite import Connection, Database, execute
+from legion_core.storage.sqlite import Connection, Database, execute, row
 
 LOST = "The workbench stopped while this ran. Whether it took effect is not known; look before you call it again."
 NEVER_RAN = "This was never called."
@@ -23,7 +24,7 @@ WORDS_CHARS_MAX = 8_000  # of one result that is told as words
 
 
 class ToolMessages:
-    """Writes the message of results: `open` before the calls, `finish` once after them."""
+    """Writes the message of results: `open` before the calls, `keep` between them, `finish` once after them."""
 
     def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
         self._database = database
@@ -58,13 +59,41 @@ class ToolMessages:
         )  # fmt: skip
         return made, named
 
-    async def finish(self, message: ChatMessage, results: Sequence[ToolResultBlock]) -> ChatMessage:
+    async def take_on(self, message: ChatMessage) -> ChatMessage:
+        """Go on with one that a killed process left open, as its only writer; Conflict where it is not (any more)."""
+
+        def work(connection: Connection) -> bool:
+            below = row(
+                connection,
+                "SELECT 1 FROM messages WHERE conversation_id = ? AND parent_id = ?",
+                [message.conversation_id, message.id],
+            )
+            return below is None and bool(
+                execute(
+                    connection,
+                    "UPDATE messages SET status = 'streaming', hash = NULL WHERE id = ? AND status = 'interrupted'",
+                    [message.id],
+                )
+            )
+
+        if not await self._database.write(work):
+            raise Conflict("Somebody else goes on with these calls.", hint="Read the chat again.")
+        return msgspec.structs.replace(message, status="streaming")
+
+    async def keep(self, message: ChatMessage, results: Sequence[ToolResultBlock]) -> None:
+        """Store what some calls gave while others run or wait."""
+        content = tuple(results)
+        await self._database.write(lambda connection: replace_content(connection, message.id, content))
+
+    async def finish(
+        self, message: ChatMessage, results: Sequence[ToolResultBlock], status: MessageStatus = "complete"
+    ) -> ChatMessage:
         """Put what the calls gave in place of what was assumed."""
         content = tuple(results)
         await self._database.write(
-            lambda connection: replace_content(connection, message.id, content, "complete")
+            lambda connection: replace_content(connection, message.id, content, status)
         )
-        return msgspec.structs.replace(message, status="complete", results=content)
+        return msgspec.structs.replace(message, status=status, results=content)
 
 
 def named_apart(answer_id: str, calls: Sequence[ToolUseBlock]) -> tuple[ToolUseBlock, ...]:

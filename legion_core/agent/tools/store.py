@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from legion_core.agent.tools.types import ChatCall, Yes
+from legion_core.gateway.conversation_types import ChatMessage
 from legion_core.gateway.tool_turns import LOST
 from legion_core.storage.sqlite import Connection, Database, Migration, Value, execute, row, rows
 
@@ -89,6 +90,34 @@ class ToolStore:
             )
         )
         return tuple(_read_call(_bytes(each[0])) for each in reversed(found))
+
+    async def calls_of(self, answer: ChatMessage) -> dict[str, ChatCall]:
+        """What is known of the calls of one answer, by the ids they have in the conversation."""
+        calls = await self.calls(answer.conversation_id)
+        return {call.call_id: call for call in calls if call.answer_id == answer.id}
+
+    async def is_unsure(self, conversation_id: str, tool: str) -> bool:
+        """Whether the end of a call of this tool is not known, and no later answer's call of it was allowed since."""
+        lost = "SELECT 1 FROM chat_calls WHERE conversation_id = ? AND state = 'lost' LIMIT 1"
+        if await self._database.read(lambda connection: row(connection, lost, [conversation_id])) is None:
+            return False
+        answer_id = ""
+        for call in await self.calls(conversation_id):
+            if call.tool != tool:
+                continue
+            if call.state == "lost":
+                answer_id = call.answer_id
+            elif call.state in ("done", "failed") and call.decision and call.answer_id != answer_id:
+                answer_id = ""
+        return bool(answer_id)
+
+    def put_nowait(self, call: ChatCall) -> None:
+        """Keep what is known of a call by now; it outlives the process as soon as the writer gets to it."""
+        sql = "UPDATE chat_calls SET record = ? WHERE id = ?"
+        record = _encode(call)
+        self._database.write_nowait(
+            lambda connection: execute(connection, sql, [record, call.id]), durability="process"
+        )
 
     async def give_up_open(self) -> int:
         """Say of every call a killed process left open that its end is not known; how many there were."""

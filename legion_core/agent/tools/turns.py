@@ -3,7 +3,8 @@
     answer with calls → (a yes where one is needed) → run → message of results → next answer …
 
 Each answer is a request of its own through the gateway's pipeline. What is called, and what became of it, is on disk
-before the next step begins; a message of results is written before anything is called. Neighbours that only read run side
+before the next step begins; a message of results is written before anything is called. Where a process was killed, what
+it had called is not called again, and a person is asked before the same tool is; the other calls are begun. Neighbours that only read run side
 by side, each once it may; whatever changes something runs alone, in its place.
 """
 
@@ -19,11 +20,12 @@ from legion_core.agent.tools.store import ToolStore
 from legion_core.agent.tools.telling import arguments_of, definitions, told
 from legion_core.agent.tools.types import CallState, ChatCall, ChatCallChanged, Offered, Scope, Yes
 from legion_core.gateway.answer import Answer
-from legion_core.gateway.conversation_types import AnswerEnded, AnswerStarted, ChatMessage
+from legion_core.gateway.conversation_types import AnswerEnded, AnswerStarted, ChatMessage, MessageStatus
 from legion_core.gateway.conversations import Conversations
 from legion_core.gateway.pipeline import Pipeline
 from legion_core.gateway.privacy import Privacy
-from legion_core.gateway.tool_turns import ToolMessages
+from legion_core.gateway.reading import Given
+from legion_core.gateway.tool_turns import LOST, ToolMessages
 from legion_core.gateway.types import Request, ToolResultBlock, ToolUseBlock
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import Denied, LegionError, LimitReached, TimedOut
@@ -105,8 +107,13 @@ class ToolTurns:
         self._store = store
         self._toolbox = toolbox
 
-    async def write(self, request: Request, who: Principal, answer: ChatMessage) -> bool:
-        """Answer with the tools of this chat; False, and nothing done, where a model could not be offered any."""
+    async def write(
+        self, request: Request, who: Principal, answer: ChatMessage, given: Given | None = None
+    ) -> bool:
+        """Answer with the tools of this chat; False, and nothing done, where a model could not be offered any.
+
+        `answer` is open and goes on behind `given`, or the message of results that a killed process left open.
+        """
         conversation_id = answer.conversation_id
         sources = await self._store.sources(conversation_id)
         offered = {tool.name: tool for tool in await self._toolbox.offered(sources)}
@@ -119,22 +126,31 @@ class ToolTurns:
         )
         if not self._pipeline.route(request).candidates:
             return False
+        if answer.role == "tool":
+            below = await self._round_left(answer, offered, who, is_private=request.is_private)
+            request, answer = await self._next(request, below)
         for number in range(ROUNDS_MAX + 1):
             if number == ROUNDS_MAX:
                 request = msgspec.structs.replace(request, tool_choice="none")
-            given = Answer(request.id)
-            async with aclosing(self._pipeline.handle(request, who, answer)) as events:
+            said = Answer(request.id)
+            async with aclosing(self._pipeline.handle(request, who, answer, given=given)) as events:
                 async for event in events:
-                    given.take(event)
-            is_over = number == ROUNDS_MAX or given.closed.stop_reason in ("error", "cancelled")
-            if not given.tool_calls or is_over:
+                    said.take(event)
+            is_over = number == ROUNDS_MAX or said.closed.stop_reason in ("error", "cancelled")
+            if not said.tool_calls or is_over:
                 return True
-            below = await self._round(answer, given.tool_calls, offered, who, is_private=request.is_private)
-            request = msgspec.structs.replace(request, id=self._ids.new("req"))
-            _, answer = await self._conversations.ask(
-                conversation_id, (), parent_id=below.id, request_id=request.id
-            )
+            below = await self._round(answer, said.tool_calls, offered, who, is_private=request.is_private)
+            request, answer = await self._next(request, below)
+            given = None
         return True
+
+    async def _next(self, request: Request, results: ChatMessage) -> tuple[Request, ChatMessage]:
+        """The next answer, open, and what it is asked with."""
+        request = msgspec.structs.replace(request, id=self._ids.new("req"))
+        _, answer = await self._conversations.ask(
+            results.conversation_id, (), parent_id=results.id, request_id=request.id
+        )
+        return request, answer
 
     async def _round(
         self,
@@ -146,24 +162,69 @@ class ToolTurns:
         is_private: bool,
     ) -> ChatMessage:
         message, named = await self._messages.open(answer, calls)
+        return await self._run_all(answer, message, named, {}, {}, offered, who, is_private=is_private)
+
+    async def _round_left(
+        self, message: ChatMessage, offered: Mapping[str, Offered], who: Principal, *, is_private: bool
+    ) -> ChatMessage:
+        """Begin the calls that a killed process had not begun; the others are as it left them."""
+        assert message.parent_id is not None
+        answer = await self._conversations.message(message.parent_id)
+        known = await self._store.calls_of(answer)
+        begun = {
+            result.call_id: _as_known(call, result)
+            for result in message.results
+            if (call := known.get(result.call_id)) is not None and not _never_began(call)
+        }
+        message = await self._messages.take_on(message)
+        return await self._run_all(
+            answer, message, answer.calls, begun, known, offered, who, is_private=is_private
+        )
+
+    async def _run_all(
+        self,
+        answer: ChatMessage,
+        message: ChatMessage,
+        calls: Sequence[ToolUseBlock],
+        results: dict[str, ToolResultBlock],
+        known: Mapping[str, ChatCall],
+        offered: Mapping[str, Offered],
+        who: Principal,
+        *,
+        is_private: bool,
+    ) -> ChatMessage:
+        """Run the calls that have no result yet, and write down what all of them gave."""
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(AnswerStarted(at_utc=at_utc, at_mono_s=at_mono_s, message=message))
-        results = [ToolResultBlock(call_id=call.id, text=STOPPED, is_error=True) for call in named]
+        left = [place for place, call in enumerate(calls) if call.id not in results]
+        status: MessageStatus = "complete"
+
+        def told(otherwise: str) -> list[ToolResultBlock]:
+            return [
+                results.get(call.id) or ToolResultBlock(call_id=call.id, text=otherwise, is_error=True)
+                for call in calls
+            ]
 
         async def one(place: int, may: Callable[[], None]) -> None:
-            results[place] = await self._one(
-                answer, place, named[place], offered, who, may, is_private=is_private
+            call = calls[place]
+            results[call.id] = await self._one(
+                answer, place, call, known.get(call.id), offered, who, may, is_private=is_private
             )
+            if len(results) < len(calls):
+                await self._messages.keep(message, told(LOST))
 
         try:
             try:
-                for places in _beside(named, offered):
+                for places in _beside(calls, left, offered):
                     await _side_by_side(places, one)
+            except asyncio.CancelledError:
+                status = "stopped"
+                raise
             finally:
-                message = await self._messages.finish(message, results)
+                message = await self._messages.finish(message, told(STOPPED), status)
         finally:
             at_utc, at_mono_s = self._bus.stamp()
-            ended = msgspec.structs.replace(message, status="complete")
+            ended = msgspec.structs.replace(message, status=status)
             self._bus.publish(AnswerEnded(at_utc=at_utc, at_mono_s=at_mono_s, message=ended))
         return message
 
@@ -172,6 +233,7 @@ class ToolTurns:
         answer: ChatMessage,
         place: int,
         block: ToolUseBlock,
+        known: ChatCall | None,
         offered: Mapping[str, Offered],
         who: Principal,
         may: Callable[[], None],
@@ -181,7 +243,7 @@ class ToolTurns:
         """One call to its end; whatever goes wrong is its result. Only a cancellation goes on. `may`: it is allowed."""
         tool = offered.get(block.name)
         call = ChatCall(
-            id=self._ids.new("ccl"), conversation_id=answer.conversation_id, answer_id=answer.id, place=place,
+            id=known.id if known else self._ids.new("ccl"), conversation_id=answer.conversation_id, answer_id=answer.id, place=place,
             call_id=block.id, tool=block.name[:128], title=tool.title if tool else block.name[:128],
             source=tool.source if tool else "", risk=tool.risk if tool else "read",
             arguments=block.arguments[:ARGUMENTS_SHOWN_CHARS], state="running", started_at=self._clock.utc_now(),
@@ -229,7 +291,11 @@ class ToolTurns:
     ) -> ChatCall:
         heard = frozenset(filter(is_strange, await self._store.heard(call.conversation_id)))
         verdict = judge(
-            tool, await self._store.yes(call.conversation_id, tool.name), heard, is_private=is_private
+            tool,
+            await self._store.yes(call.conversation_id, tool.name),
+            heard,
+            is_private=is_private,
+            is_unsure=await self._store.is_unsure(call.conversation_id, tool.name),
         )
         if not verdict.needs_yes:
             return msgspec.structs.replace(call, decision=verdict.why)
@@ -263,7 +329,9 @@ class ToolTurns:
         def began(name: str) -> None:
             nonlocal task
             task = name
-            self._publish(msgspec.structs.replace(call, task=name))
+            running = msgspec.structs.replace(call, task=name)
+            self._store.put_nowait(running)
+            self._publish(running)
 
         try:
             async with asyncio.timeout(CALL_S):
@@ -281,12 +349,26 @@ class ToolTurns:
         self._bus.publish(ChatCallChanged(at_utc=at_utc, at_mono_s=at_mono_s, call=call))
 
 
-def _beside(calls: Sequence[ToolUseBlock], offered: Mapping[str, Offered]) -> list[list[int]]:
-    """The places of the calls in the order in which they run; what stands in one list may run side by side."""
+def _never_began(call: ChatCall) -> bool:
+    """Whether a killed process left this call waiting for a yes: what was allowed says how."""
+    return call.state == "stopped" and not call.decision
+
+
+def _as_known(call: ChatCall, result: ToolResultBlock) -> ToolResultBlock:
+    """What a call gave whose process was killed: as kept, or before it could be, as its card says."""
+    if result.text != LOST or call.state == "lost" or len(call.result) >= RESULT_SHOWN_CHARS:
+        return result
+    return ToolResultBlock(call_id=result.call_id, text=call.result, is_error=call.state != "done")
+
+
+def _beside(
+    calls: Sequence[ToolUseBlock], left: Sequence[int], offered: Mapping[str, Offered]
+) -> list[list[int]]:
+    """The places `left` in the order in which they run; what stands in one list may run side by side."""
     found: list[list[int]] = []
     was_reading = False
-    for place, call in enumerate(calls):
-        tool = offered.get(call.name)
+    for place in left:
+        tool = offered.get(calls[place].name)
         is_reading = tool is not None and tool.is_read_only
         if is_reading and was_reading:
             found[-1].append(place)

@@ -190,7 +190,7 @@ def test_stop_ends_the_wait_for_a_yes_and_the_answer(legion_home: Path) -> None:
             (call,) = await made.calls(chat)
             assert call.state == "stopped"
             view = await made.legion.chat.open(chat)
-            assert [message.status for message in view.messages] == ["complete"] * 3
+            assert [message.status for message in view.messages] == ["complete", "complete", "stopped"]
             assert "stopped" in view.messages[2].results[0].text
             assert len(made.asked()) == 1
             # The chat goes on, and the provider is told of the call and of its end.

@@ -100,6 +100,18 @@ def test_the_tasks_of_a_killed_process_go_on_at_once_elsewhere(tmp_path: Path) -
     run(work())
 
 
+def test_what_is_wanted_once_is_not_begun_again_where_nothing_is_promised_of_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with engine(tmp_path, serve=False) as (here, _):
+            effects = dict[str, str]()
+            for name in ("hold", "once", "book"):
+                accepted = await here.engine.submit(LOCAL_OWNER, Order(task=f"box.it.{name}", is_once=True))
+                effects[name] = (await here.engine.get(accepted.id)).effect
+            assert effects == {"hold": "at_most_once", "once": "at_most_once", "book": "transactional"}
+
+    run(work())
+
+
 @pytest.mark.allow_log("taken over")
 def test_what_a_dead_process_held_is_found_at_the_next_start(tmp_path: Path) -> None:
     async def work() -> None:

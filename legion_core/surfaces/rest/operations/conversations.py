@@ -74,6 +74,12 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     was_running: bool
 
 
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an answer had been left unfinished and is being written on."""
+
+    is_resumed: bool
+
+
 async def list_conversations(desk: Desk, call: Call) -> Reply:
     """Pinned first, then the latest; with `q` those that hold its words."""
     limit, offset = page_of(call, desk.limits.page_max)
@@ -165,6 +171,12 @@ async def export_conversation(desk: Desk, call: Call) -> Raw:
 async def stop_answer(desk: Desk, call: Call) -> Reply:
     """What was said so far is kept."""
     return Reply(Stopped(was_running=await desk.legion.chat.stop(call.path["id"])))
+
+
+async def resume_answer(desk: Desk, call: Call) -> Reply:
+    """Where the node was killed in mid-answer. Calls that waited for a yes are asked for anew; none is made twice unasked."""
+    desk.legion.ops.authorise(call.who, "gateway/chat", "use")
+    return Reply(Resumed(is_resumed=await desk.legion.chat.resuming.go_on(call.path["id"], call.who)))
 
 
 async def say(desk: Desk, call: Call) -> Reply | Streamed:
@@ -385,5 +397,15 @@ OPERATIONS = (
         right=_WRITE,
         answer=Stopped,
         example=Stopped(was_running=True),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_ONE}/resume",
+        name="resume_answer",
+        summary="Have an answer that a killed node left unfinished written on",
+        handler=resume_answer,
+        right=_WRITE,
+        answer=Resumed,
+        example=Resumed(is_resumed=True),
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from legion_core.agent.tools.judge import judge
+from legion_core.agent.tools.judge import UNSURE, judge
 from legion_core.agent.tools.types import Offered, Yes
 
 AT = datetime(2026, 6, 17, tzinfo=UTC)
@@ -24,6 +24,15 @@ def yes(chat: str = "", mark: str = "p1", *beside: str) -> Yes:
     return Yes(
         tool="t", title="t", source="server:notes", print=mark, conversation_id=chat, beside=beside, at=AT
     )
+
+
+def test_where_a_call_may_have_taken_effect_unseen_no_yes_of_before_covers_another() -> None:
+    verdict = judge(tool(), (yes(), yes("c1")), NOBODY, is_private=False, is_unsure=True)
+    assert (verdict.needs_yes, verdict.scopes, verdict.notes) == (True, ("once",), (UNSURE,))
+    danger = judge(tool("danger", "extension:shell"), (), NOBODY, is_private=False, is_unsure=True)
+    assert danger.notes == (UNSURE,)
+    ours = tool("read", "extension:file")
+    assert not judge(ours, (), NOBODY, is_private=False, is_unsure=True).needs_yes
 
 
 def test_what_only_reads_of_our_own_is_free_and_a_strangers_word_for_it_is_not() -> None:
