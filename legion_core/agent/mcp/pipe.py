@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,25 +140,26 @@ async def piped(
                 return
         ending.over(f"{spec.name} takes nothing more.")
 
-    tasks = [
-        supervisor.spawn(f"mcp.{spec.name}.{word}", work)
-        for word, work in (("read", read()), ("write", write()), ("said", _said(process, ending)))
-    ]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        for word, work in (("read", read), ("write", write), ("said", partial(_said, process, ending))):
+            # Refused where all is being stopped: the program is there already, and has to end then too.
+            tasks.append(supervisor.spawn(f"mcp.{spec.name}.{word}", work()))
         yield heard, outgoing
     finally:
         with anyio.CancelScope(shield=True):
             outgoing.close()
             heard.close()
-            await _end(process)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(END_S):
-                    await asyncio.shield(tasks[2])  # its last words; all who could write more are ended
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            told.close()
-            to_send.close()
+            try:
+                await _end(process)
+                with contextlib.suppress(TimeoutError):  # its last words; all who could write more are ended
+                    await asyncio.wait_for(asyncio.gather(*tasks[2:], return_exceptions=True), END_S)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                told.close()
+                to_send.close()
 
 
 async def _start(spec: ServerSpec, env: Mapping[str, str]) -> Process:
@@ -207,33 +209,45 @@ async def _said(process: Process, ending: Ending) -> None:
 
 
 async def _end(process: Process) -> None:
-    """End of input, then a signal, then the end; to the whole group it may have started."""
+    """End of input, then a signal, then the end; to the whole group it may have started. Cancelled: the end at once.
+
+    Up to Python 3.11.2 `asyncio.timeout` lets a task that was cancelled before, as ours may be, go on with
+    CancelledError and not with TimeoutError: what comes after it would not be done.
+    """
     if process.stdin is not None:
         with contextlib.suppress(OSError, RuntimeError):
             process.stdin.close()
-    for wait_s, end in ((END_S, _terminate), (END_S, _kill)):
-        try:
-            async with asyncio.timeout(wait_s):
-                await process.wait()
-        except TimeoutError:
-            _group(process, end)
-    _group(process, _kill)  # what it started and left behind
+    try:
+        for end in (_terminate, _kill):
+            try:
+                await asyncio.wait_for(process.wait(), END_S)
+            except TimeoutError:
+                _group(process, end)
+    finally:
+        _group(process, _kill)  # what it started and left behind
+        await _let_go(process)
+
+
+async def _let_go(process: Process) -> None:
+    """Let asyncio see that it ended, and close its pipes."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(END_S):
-            await process.wait()
-            assert process.stdout is not None
-            # What was never read keeps the pipe open, and asyncio (3.11) then never lets go of it.
-            while await _rest(process.stdout):
-                pass
+        await asyncio.wait_for(_emptied(process), END_S)
     if process.stdin is not None:
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(END_S):
-                # That it broke is nobody's news; before 3.11.3 asyncio complains of it unless somebody hears it.
-                await asyncio.shield(process.stdin.wait_closed())
+            # That it broke is nobody's news; before 3.11.3 asyncio complains of it unless somebody hears it.
+            await asyncio.wait_for(asyncio.shield(process.stdin.wait_closed()), END_S)
+
+
+async def _emptied(process: Process) -> None:
+    await process.wait()
+    assert process.stdout is not None
+    # What was never read keeps the pipe open, and asyncio (3.11) then never lets go of it.
+    while await _rest(process.stdout):
+        pass
 
 
 async def _rest(stream: asyncio.StreamReader) -> bytes:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # the last: its reader is at it still
         return await stream.read(1 << 16)
     return b""
 
