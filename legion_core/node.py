@@ -264,7 +264,7 @@ async def _assemble(
     prices = Prices(clock, own=lambda: own_prices(settings.config))
     inventory = Inventory(clock, health, on_change=lambda name: _tell_provider(bus, name), price_of=prices.of)
     conversations, privacy = Conversations(database, clock, ids), Privacy(database)
-    ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
+    ledger = Ledger(database, clock)
     budget = Budget(
         database, clock, lambda: limits(settings.config), await asyncio.to_thread(owner_of_this_process)
     )
@@ -296,6 +296,7 @@ async def _assemble(
         is_local_only=lambda: settings.config.privacy.local_only,
         is_spread=lambda: settings.config.routing.spread,
         traffic=traffic,
+        on_attempt=inventory.speeds.take,
         curation=(curation := _curation(ground, lambda: settings.config)),
         learning=(
             learning := Learning(
@@ -341,7 +342,11 @@ async def _assemble(
     await gateway.start()
     supervisor.spawn("remember what was learned", learning.load())
     supervisor.loop("unload idle models", models.unload_when_idle)
-    secret_names = SecretNames(secrets, record, key_hosts.forget)
+    async def key_changed(name: str) -> None:
+        await key_hosts.forget(name)
+        await instances.renew(name)
+
+    secret_names = SecretNames(secrets, record, key_changed, instances.renew)
     ops = Ops(
         clock,
         bus,

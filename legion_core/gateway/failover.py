@@ -196,42 +196,47 @@ class Failover:
         reading = Reading(self.given, asked.splice)
         patience = self._patience(lane)
         try:
-            provider = self._providers.get(lane.instance)
-            if provider is None:
-                raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
-            async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
-                more: ReadyNow = getattr(chunks, "ready", _nothing)
-                short = ShortWay(self._outlet, chunks, reading, patience, self.given)
-                try:
-                    while reading.finished is None and (first := await patience.next(chunks)) is not None:
-                        if trial.first_s is None:
-                            trial.first_s = self._clock.monotonic_s() - trial.start_s
-                            self._health.answered(ticket)
-                            if not self._is_opened:
-                                self._is_opened = True
-                                yield Opened(request_id=self._request.id, lane=lane, attempts=trial.number)
-                        for chunk in self._as_told((first, *more())):
-                            for ready in self._untaken(chunk, short, reading):
-                                if self._broke is not None:
-                                    yield self._join(lane, asked, reading)
-                                self._give(ready)
-                                yield ready
-                        if self._broke is None and self._first_at_s is not None:
-                            short.open()
-                finally:
-                    patience.close()
-                    trial.counted = _counted_by(chunks)
-            if reading.finished is None:
-                raise StreamBroken(f"{lane.name} ended its answer without saying so.")
-            trial.outcome = "succeeded"
-        except LegionError as error:
-            trial.outcome, trial.error = error.public_code, error
-            raise
-        finally:
-            self._end(trial, asked, reading)
-        if self._broke is not None:
-            yield self._join(lane, asked, reading)
-        yield self._end_of_answer(reading.finished)
+            try:
+                provider = self._providers.get(lane.instance)
+                if provider is None:
+                    raise Bug(f"The router chose {lane.instance!r}, which no provider serves.")
+                async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
+                    more: ReadyNow = getattr(chunks, "ready", _nothing)
+                    short = ShortWay(self._outlet, chunks, reading, patience, self.given)
+                    try:
+                        while reading.finished is None and (first := await patience.next(chunks)) is not None:
+                            if trial.first_s is None:
+                                trial.first_s = self._clock.monotonic_s() - trial.start_s
+                                self._health.answered(ticket)
+                                if not self._is_opened:
+                                    self._is_opened = True
+                                    yield Opened(
+                                        request_id=self._request.id, lane=lane, attempts=trial.number
+                                    )
+                            for chunk in self._as_told((first, *more())):
+                                for ready in self._untaken(chunk, short, reading):
+                                    if self._broke is not None:
+                                        yield self._join(lane, asked, reading)
+                                    self._give(ready)
+                                    yield ready
+                            if self._broke is None and self._first_at_s is not None:
+                                short.open()
+                    finally:
+                        patience.close()
+                        trial.counted = _counted_by(chunks)
+                if reading.finished is None:
+                    raise StreamBroken(f"{lane.name} ended its answer without saying so.")
+                trial.outcome = "succeeded"
+            except LegionError as error:
+                trial.outcome, trial.error = error.public_code, error
+                raise
+            finally:
+                self._end(trial, asked, reading)
+            if self._broke is not None:
+                yield self._join(lane, asked, reading)
+            yield self._end_of_answer(reading.finished)
+        finally:  # behind the answer's end: its client is told first
+            self._tell_watchers(trial, reading.tokens)
 
     def _begin(self, lane: Lane, ticket: Ticket) -> "_Trial":
         now_s = self._clock.monotonic_s()
@@ -275,8 +280,10 @@ class Failover:
                 duration_s=now_s - trial.start_s,
             )
         )
+
+    def _tell_watchers(self, trial: "_Trial", tokens: int) -> None:
         if self._traffic is not None:
-            self._traffic.ended(self._request, lane, trial.number, trial.outcome, reading.tokens)
+            self._traffic.ended(self._request, trial.lane, trial.number, trial.outcome, tokens)
 
     def _as_told(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """What came at once is one piece for a client that is told the whole answer."""

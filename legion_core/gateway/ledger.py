@@ -1,6 +1,6 @@
 """The bill: one row for each request and one for each attempt. How they are written is `bills` and `ledger_writing`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -136,13 +136,9 @@ _NEWEST_SPEED = """
 class Ledger:
     """Writes and reads the bill of one node."""
 
-    def __init__(
-        self, database: Database, clock: Clock, on_attempt: Callable[[Attempt], None] = lambda _: None
-    ) -> None:
-        """`on_attempt` is told of every attempt as it is settled, to learn from."""
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._on_attempt = on_attempt
         self._bills = Bills(database, write_bills)
 
     async def settle(
@@ -160,8 +156,6 @@ class Ledger:
         settles once, a second time changes nothing. `saved` is what curation saved of each attempt, in their order;
         none where it had no part.
         """
-        for attempt in attempts:
-            self._on_attempt(attempt)
         bill = Bill(
             request=request.id,
             at=attempts[0].started_at if attempts else self._clock.utc_now(),

@@ -12,7 +12,7 @@ TURN_S: Final = 0.002  # a stream whose chunks are all there lets the others hav
 
 
 class Patience:
-    """One attempt's waits. `next` gives the chunks; `close` ends the timer.
+    """One attempt's waits, of the task that makes it. `next` gives the chunks; `close` ends the timer.
 
     A single timer looks now and then whether the wait under way is too long: nothing is set or unset for a chunk.
     `may_give_up` says whether anybody else could go on; a silence nobody can end is waited out.
@@ -23,20 +23,18 @@ class Patience:
         self._pace = pace
         self._has_tools = has_tools
         self._may_give_up = may_give_up
-        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Task[object] | None = asyncio.current_task()
+        self._cancelling = self._waiter.cancelling() if self._waiter is not None else 0
+        self._loop = self._waiter.get_loop() if self._waiter is not None else asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._waits_since_s = 0.0
         self._turn_since_s = self._loop.time()
-        self._waiter: asyncio.Task[object] | None = None
         self._is_waiting = False
-        self._cancelling = 0
         self._is_first = True
         self._stalled_s = 0.0
 
     async def next(self, chunks: AsyncIterator[Chunk]) -> Chunk | None:
-        """The next chunk, None at the end; TimedOut if the lane fell silent. One task reads an attempt to its end."""
-        if self._waiter is None and (waiter := asyncio.current_task()) is not None:
-            self._waiter, self._cancelling = waiter, waiter.cancelling()
+        """The next chunk, None at the end; TimedOut if the lane fell silent."""
         self._waits_since_s = self._loop.time()
         self._is_waiting = True
         if self._timer is None and not self._is_first:

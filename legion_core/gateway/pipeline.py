@@ -71,7 +71,9 @@ class Pipeline:
         traffic: Traffic | None = None,
         curation: "Callable[[], Curation] | None" = None,
         learning: Learning | None = None,
+        on_attempt: Callable[[Attempt], None] = lambda _: None,
     ) -> None:
+        """`on_attempt` is told of every attempt once its answer is out, to learn from."""
         self._clock = clock
         self._bus = bus
         self._authorizer = authorizer
@@ -89,6 +91,7 @@ class Pipeline:
         self._traffic = traffic
         self._curation = curation
         self._learning = learning
+        self._on_attempt = on_attempt
         self._paces = Paces()
 
     async def handle(
@@ -156,6 +159,7 @@ class Pipeline:
                 await self._settle(request, failover, outcome, started_s, curated)
             if writer is not None:
                 await writer.abandon("stopped", None, attempts_of(failover))
+            self._tell(failover)
 
     def _writer(self, request: Request, into: ChatMessage | None, given: Given | None) -> AnswerWriter | None:
         if into is None:
@@ -196,6 +200,10 @@ class Pipeline:
         # Where the model had something back in between, its answers were to other requests than the client's.
         if self._learning is not None and self._bad_answer_usd() and isinstance(failover, Failover):
             self._learning.take(request, decision, failover)
+
+    def _tell(self, failover: Asking | None) -> None:
+        for attempt in attempts_of(failover):
+            self._on_attempt(attempt)
 
     def _bad_answer_usd(self) -> float:
         """What a bad answer is taken to cost; 0 where nothing is learned."""

@@ -43,6 +43,8 @@ class Ids:
         self._clock = clock
         self._rng = rng
         self._stamp = -1  # milliseconds
+        self._second = (-1, "")  # of 1,024 of them, and how they are written
+        self._chance = ""  # drawn ahead: to ask the system costs more than all the rest
         self._last = ""
 
     def new(self, prefix: str = "") -> str:
@@ -50,13 +52,21 @@ class Ids:
         stamp, text = int(self._clock.unix_s() * 1000), ""
         if stamp > self._stamp:
             self._stamp = stamp
-            text = _written(stamp, 10) + self._rng.randbytes(16).translate(_BY_CHANCE).decode()
+            if self._second[0] != stamp >> 10:
+                self._second = stamp >> 10, _written(stamp >> 10, 8)
+            text = self._second[1] + _PAIRS[stamp & 1023] + self._by_chance()
         # A clock that stands still or steps back must not give an earlier id than the one before it.
         if text <= self._last:
             after = int(self._last.translate(_AS_DIGITS), 32) + 1 + self._rng.getrandbits(32)
             text = _written(after, 26)
         self._last = text
         return f"{prefix}_{text}" if prefix else text
+
+    def _by_chance(self) -> str:
+        if not self._chance:
+            self._chance = self._rng.randbytes(64 * 16).translate(_BY_CHANCE).decode()
+        drawn, self._chance = self._chance[:16], self._chance[16:]
+        return drawn
 
 
 def _written(value: int, width: int) -> str:

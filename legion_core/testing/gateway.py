@@ -88,7 +88,7 @@ async def open_gateway(
     health = Health(chance=rng.random if rng is not None else lambda: 0.0)
     inventory = Inventory(clock, health, on_change=lambda _: None)
     conversations = Conversations(database, clock, ids)
-    ledger = Ledger(database, clock, on_attempt=inventory.speeds.take)
+    ledger = Ledger(database, clock)
     budget, privacy = Budget(database, clock, lambda: limits, owner), Privacy(database)
     curation = Curation(CurationStore(database), clock, ids, bus, supervisor, CurationSettings)
     spoken = Spoken(database, clock)
@@ -110,6 +110,7 @@ async def open_gateway(
         is_spread=lambda: False,
         curation=lambda: curation,
         learning=learning,
+        on_attempt=inventory.speeds.take,
     )
     gateway = Gateway(
         clock,

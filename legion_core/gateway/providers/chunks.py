@@ -4,11 +4,9 @@ Whoever reads an answer asks for its next chunk and sleeps until one is there. T
 does; so while it sleeps, what comes may be passed on from the very callback that read it (`pass_on`).
 """
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar
 
 from legion_core.gateway.providers.base import Counted, Take
@@ -89,11 +87,12 @@ class Chunks(Generic[E]):
         exchange: Exchange,
         parser: Parser[E],
         reader: Reader[E],
+        now_s: Callable[[], float],
         *,
         first_event_s: float,
         idle_s: float,
     ) -> None:
-        """The first event is waited for no longer than `first_event_s`, each further one `idle_s`."""
+        """The first event is waited for no longer than `first_event_s` by `now_s`, the loop's clock; a further one `idle_s`."""
         self.counted: Counted = reader.so_far
         self._teller = teller
         self._exchange = exchange
@@ -101,8 +100,8 @@ class Chunks(Generic[E]):
         self._reader = reader
         self._limit_s = first_event_s
         self._idle_s = idle_s
-        self._now_s = asyncio.get_running_loop().time
-        self._silent_until_s = self._now_s() + self._limit_s
+        self._now_s = now_s
+        self._silent_until_s = now_s() + first_event_s
         self._ready = deque[Chunk]()
         self._events = deque[E]()
         self._head: bytes | None = b""  # what came before the first event; None once there was one
@@ -128,6 +127,8 @@ class Chunks(Generic[E]):
                 await self._read()
             if not self._ready and self._failed is None:
                 self._interpret()
+            if not self._ready:  # most begin with an event that says nothing
+                self._ready.extend(self._plain())
         chunk = self._ready.popleft()
         if isinstance(chunk, Finished):
             self._is_over = True
@@ -140,9 +141,10 @@ class Chunks(Generic[E]):
         """What else has come already, without waiting; may be nothing. Told after it is what follows."""
         if self._is_over:
             return ()
-        taken, events, read = list(self._ready), self._events, self._reader.read
+        taken = list(self._ready)
         self._ready.clear()
         taken += self._plain()
+        events, read = self._events, self._reader.read
         while not (taken and isinstance(taken[-1], Finished)):
             if not events or self._failed is not None or len(taken) >= READY_MAX:
                 self._seen += len(taken)
@@ -161,13 +163,12 @@ class Chunks(Generic[E]):
         count = min(READY_MAX, len(self._events) - ENDING)
         if count < PLAIN_MIN or self._failed is not None or self._read_plain is None:
             return ()
-        chunks = self._read_plain(list(islice(self._events, count)))
+        events = list(self._events)
+        chunks = self._read_plain(events[:count])
         if chunks is None:
             self._read_plain = None
             return ()
-        left = list(islice(self._events, count, None))
-        self._events.clear()
-        self._events.extend(left)
+        self._events = deque(events[count:])
         return chunks
 
     def pass_on(self, take: Take) -> None:

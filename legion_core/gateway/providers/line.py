@@ -249,9 +249,9 @@ class Line(asyncio.Protocol):
             import httptools  # not before there is something to read
 
             self._http = httptools
-        self._parser = self._http.HttpResponseParser(self)
         try:
             transport.write(head + body)
+            self._parser = self._http.HttpResponseParser(self)  # while the other end reads
             if self._room is not None:
                 await asyncio.wait_for(asyncio.shield(self._room), max(0.0, until_s - self._loop.time()))
             while not self._has_head:

@@ -67,6 +67,7 @@ class Lines:
         self._context: ssl.SSLContext | None = None
         self._idle = list[Line]()
         self._busy = set[Line]()
+        self._loop_s = asyncio.get_running_loop().time
         self._places = asyncio.Semaphore(LINES_MAX)
         self._is_closed = False
         self._before: tuple[str, str, Mapping[str, str], bytes] | None = None
@@ -125,7 +126,7 @@ class Lines:
             raise AllTaken("no connection came free") from error
 
     def _kept(self) -> Line | None:
-        horizon_s = asyncio.get_running_loop().time() - IDLE_S
+        horizon_s = self._loop_s() - IDLE_S
         while self._idle:
             line = self._idle.pop()
             if line.free_since_s > horizon_s and line.is_usable:

@@ -6,7 +6,7 @@ prompt) and after it (`idle_s`). Only whole events end a silence: a byte now and
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +23,7 @@ from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlo
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
+    Bug,
     ConfigError,
     ConnectionLost,
     Malformed,
@@ -106,6 +107,7 @@ class Wire:
         self._limits = limits
         self._sign = sign
         self._carrier: Carrier | None = None
+        self._loop_s: Callable[[], float] = _no_loop
         self._is_closed = False
 
     @property
@@ -122,6 +124,11 @@ class Wire:
         """The clock's monotonic reading, for latencies."""
         return self._clock.monotonic_s()
 
+    def loop_s(self) -> float:
+        """The reading of the loop's clock, by which waits end; kept, for to ask which loop runs is a system call."""
+        self._open()
+        return self._loop_s()
+
     async def get(self, path: str, kind: type[T]) -> T:
         """The JSON answer to a GET."""
         return await self._whole("GET", path, b"", kind)
@@ -132,7 +139,7 @@ class Wire:
 
     async def _whole(self, method: str, path: str, body: bytes, kind: type[T]) -> T:
         limit_s = self._limits.answer_s
-        until_s = _now_s() + limit_s
+        until_s = self.loop_s() + limit_s
         exchange = await self.send(method, path, body, until_s, limit_s)
         try:
             raw = await self._bounded(exchange, BODY_BYTES_MAX, until_s)
@@ -206,7 +213,7 @@ class Wire:
 
     async def _refusal(self, exchange: Exchange) -> Exception:
         try:
-            until_s = _now_s() + self._limits.idle_s
+            until_s = self.loop_s() + self._limits.idle_s
             body = await self._bounded(exchange, ERROR_BYTES_MAX, until_s, is_cut=True)
         except (TimeoutError, ConnectionLost, Malformed):
             body = b""
@@ -248,6 +255,7 @@ class Wire:
         if self._is_closed:
             raise ConnectionLost(f"{self.name} is closed.")
         if self._carrier is None:
+            self._loop_s = asyncio.get_running_loop().time
             self._carrier = Lines(self.base_url, self._limits.connect_s, self.name)
             # Nothing on this machine is ever reached through a proxy of the environment.
             if not self.is_loopback:
@@ -287,14 +295,15 @@ class Streaming(Generic[E]):
         self._chunks: Chunks[E] | None = None
 
     async def __aenter__(self) -> Chunks[E]:
-        limit_s = self._limits.first_event_s
-        exchange = await self._wire.send("POST", self._path, self._body, _now_s() + limit_s, limit_s)
+        limit_s, wire = self._limits.first_event_s, self._wire
+        exchange = await wire.send("POST", self._path, self._body, wire.loop_s() + limit_s, limit_s)
         self._exchange = exchange
         self._chunks = Chunks(
-            self._wire,
+            wire,
             exchange,
             self._parser,
             self._reader,
+            wire.loop_s,
             first_event_s=limit_s,
             idle_s=self._limits.idle_s,
         )
@@ -328,5 +337,5 @@ def _url(base_url: str, path: str) -> str:
     return percent(base_url + path, safe=_URL_SAFE)
 
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+def _no_loop() -> float:
+    raise Bug("The loop's clock was asked for before anything was sent.")

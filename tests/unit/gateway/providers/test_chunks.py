@@ -114,6 +114,7 @@ class Bench:
             self.body,
             JsonLines(),
             Reader(),
+            asyncio.get_running_loop().time,
             first_event_s=20,
             idle_s=10,
         )
