@@ -18,6 +18,8 @@ from legion_core.kernel.settings_schema import Config, Instance
 from legion_core.rbac.key_hosts import KeyHosts
 from legion_core.storage.secrets import Secrets
 
+KEPT = "keyring://"
+
 
 class Instances:
     """See the module. `on_change` is called after each change of the configuration."""
@@ -53,6 +55,18 @@ class Instances:
             if before is not None:
                 await before.aclose()
         self._inventory.price_anew()
+        await self._on_change()
+
+    async def renew(self, name: str = "") -> None:
+        """Make those anew whose key is this secret, or any secret: it was set, taken away or unlocked."""
+        for each, instance in list(self._in_force.items()):
+            if not instance.api_key.startswith(KEPT) or (name and instance.api_key != KEPT + name):
+                continue
+            served = await self._served(instance)
+            is_still_so = self._in_force.get(each) == instance  # the file may have been changed meanwhile
+            replaced = self._inventory.put(served) if is_still_so else served.provider
+            if replaced is not None:
+                await replaced.aclose()
         await self._on_change()
 
     async def build(self, spec: ProviderSpec, key: str | None) -> Provider:

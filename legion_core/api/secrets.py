@@ -18,10 +18,15 @@ class SecretNames:
         secrets: Secrets,
         record: Record | None = None,
         changed: Callable[[str], Awaitable[None]] | None = None,
+        unlocked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`record` writes down what is about to be changed, or refuses it; `changed` hears of the name once it was."""
+        """`record` writes down what is about to be changed, or refuses it; `changed` hears of the name once it was.
+
+        `unlocked` is called once all that is kept can be read.
+        """
         self._secrets = secrets
         self._changed = changed
+        self._unlocked = unlocked
         self._record = record or unrecorded
 
     async def names(self) -> tuple[str, ...]:
@@ -51,8 +56,10 @@ class SecretNames:
         return "locked" if found == "none" and await self._secrets.is_locked() else found
 
     async def unlock(self, passphrase: str) -> None:
-        """Open the secrets file; Denied if the passphrase is wrong."""
+        """Open the secrets file, or settle the passphrase of the one to come; Denied if it is wrong."""
         await self._secrets.unlock(passphrase)
+        if self._unlocked is not None:
+            await self._unlocked()
 
 
 def _refuse_own(name: str) -> None:

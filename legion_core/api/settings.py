@@ -54,6 +54,7 @@ class Settings:
         self._apply = apply
         self._record = record or unrecorded
         self._one_at_a_time = asyncio.Lock()
+        self._seen = _look(path)
 
     @property
     def config(self) -> Config:
@@ -112,15 +113,31 @@ class Settings:
         await self._record("model.forgotten", f"{instance}/{model}", "")
         await self._change(lambda: forget_model(self.path, instance, model))
 
-    async def reload(self) -> None:
-        """Read the file anew, as after it was edited by hand."""
+    async def look_again(self) -> bool:
+        """Put in force what was written into the file by hand since it was last read; False if nothing was.
+
+        There is no watch on the file: whoever shows or checks what is in force looks. A file with a fault changes
+        nothing but `faults`.
+        """
         async with self._one_at_a_time:
-            self._loaded = await asyncio.to_thread(load, self.path, self._env)
-            await self._apply(self.config)
+            seen = await asyncio.to_thread(_look, self.path)
+            if seen is None or seen == self._seen:  # an editor may replace the file at this moment
+                return False
+            before = self.config
+            loaded = await asyncio.to_thread(load, self.path, self._env)
+            self._seen = seen
+            if loaded.config != before:
+                await self._record("config.read", self.path.name, "written by hand")
+            self._loaded = loaded
+            if loaded.config != before:
+                await self._apply(loaded.config)
+        self._tell("")
+        return True
 
     async def _change(self, work: Callable[[], object]) -> None:
         async with self._one_at_a_time:
             await asyncio.to_thread(work)
+            self._seen = await asyncio.to_thread(_look, self.path)
             self._loaded = await asyncio.to_thread(load, self.path, self._env)
             await self._apply(self.config)
 
@@ -153,3 +170,12 @@ class Settings:
     def _tell(self, key: str) -> None:
         at_utc, at_mono_s = self._bus.stamp()
         self._bus.publish(SettingChanged(at_utc=at_utc, at_mono_s=at_mono_s, key=key))
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    """What tells one state of the file from another without reading it; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

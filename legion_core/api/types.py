@@ -295,6 +295,6 @@ class ProviderChanged(Event, frozen=True, kw_only=True):
 
 
 class SettingChanged(Event, frozen=True, kw_only=True):
-    """A setting has a new value in force."""
+    """A setting has a new value in force; with an empty key, the file was written by hand and read anew."""
 
     key: str

@@ -31,8 +31,9 @@ def _value(row: SettingRow) -> str:
 
 
 def check(setting: Setting, args: argparse.Namespace) -> Outcome:
-    """`config check`: exit status 1 if the file has a fault. It reads the file itself, whatever runs."""
+    """`config check`: exit status 1 if the file has a fault. It reads the file itself, and a running node takes it on."""
     from legion_core.kernel.config import load
+    from legion_core.surfaces.cli.connect import running
 
     path = setting.home.config_path
     loaded = load(path, setting.env, keep_good=False)
@@ -45,7 +46,16 @@ def check(setting: Setting, args: argparse.Namespace) -> Outcome:
             faults=faults,
         )
     there = "has no fault" if path.exists() else "does not exist, so everything is at its default"
-    return Outcome({"path": str(path), "faults": ()}, f"{path} {there}.")
+    node = running(setting.home, setting.env)
+    if node is not None:
+        try:
+            node.config_faults()  # it looks at the file as it does
+        finally:
+            node.close()
+    told = " What it says is in force." if node is not None else ""
+    return Outcome(
+        {"path": str(path), "faults": (), "is_in_force": node is not None}, f"{path} {there}.{told}"
+    )
 
 
 def path(setting: Setting, args: argparse.Namespace) -> Outcome:

@@ -41,7 +41,8 @@ class ProviderBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 async def list_providers(desk: Desk, call: Call) -> Reply:
-    """Every instance and how it is."""
+    """Every instance and how it is; one that was written into the file by hand too."""
+    await desk.legion.settings.look_again()
     return Reply(await desk.legion.providers.list())
 
 

@@ -46,8 +46,9 @@ async def list_settings(desk: Desk, call: Call) -> Reply:
 
 
 async def check_settings(desk: Desk, call: Call) -> Reply:
-    """Faults of the file as it is now; the last good configuration stays in force."""
+    """What was written by hand is put in force first; while there is a fault, the last good configuration stays."""
     settings = desk.legion.settings
+    await settings.look_again()
     return Reply(SettingsCheck(path=str(settings.path), faults=settings.faults()))
 
 
