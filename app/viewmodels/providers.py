@@ -81,9 +81,13 @@ def able_words(offer: ModelOffer) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormState:
-    """What the form says now. `errors` is by field name; `can_save` holds only after a good test of these very words."""
+    """What the form says now. `errors` is by field name; `can_save` holds only after a good test of these very words.
+
+    `store` is `locked` or `none` where the key has no place without a passphrase, else empty.
+    """
 
     errors: dict[str, str]
+    store: str = ""
     result: str = ""
     is_ok: bool = False
     is_testing: bool = False
@@ -112,7 +116,11 @@ class ProvidersViewModel(QObject):
         self.kind = ""
         self.name = ""
         self.base_url = ""
-        self._key = ""
+        self.tier = ""
+        """The tier that was chosen; empty leaves it to the address."""
+        self.store = ""
+        """Where keys are kept, as far as it is known: `keyring`, `file`, `locked` or `none`."""
+        self._key = self._passphrase = ""
         self._tested: tuple[str, str, str, str] | None = None
         self._is_visited = False
         self.found: tuple[FoundRow, ...] = ()
@@ -134,9 +142,33 @@ class ProvidersViewModel(QObject):
             return
 
         async def load(legion: Any) -> tuple[tuple[ProviderRow, ...], tuple[KindRow, ...]]:
+            await legion.settings.look_again()  # one may have been written into the file by hand
             return await legion.providers.list(), legion.providers.kinds()
 
         self._bridge.launch("providers.list", load, self._on_list)
+        self._look_for_store()
+
+    def unlock(self, passphrase: str) -> None:
+        """Open the file of keys for this run; the instances that wait for it come back."""
+
+        def done(_: object) -> None:
+            self.refresh()
+
+        self._bridge.launch("providers.unlock", lambda legion: legion.secrets.unlock(passphrase), done)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether keys lie in a file that wants its passphrase."""
+        return self.store == "locked"
+
+    def _look_for_store(self) -> None:
+        def done(store: str) -> None:
+            if store != self.store:
+                self.store = store
+                self.changed.emit()
+                self._judge(result=self.form.result, is_ok=self.form.is_ok, is_testing=self.form.is_testing)
+
+        self._bridge.launch("secrets.backend", lambda legion: legion.secrets.backend(), done)
 
     @property
     def facts(self) -> "ModelFactsViewModel":
@@ -272,7 +304,7 @@ class ProvidersViewModel(QObject):
         row = self.kind_row(self.kind)
         self.base_url = row.default_base_url if row else ""
         self.name = self._free_name(self.kind)
-        self._key = ""
+        self.tier = self._key = self._passphrase = ""
         self._tested = None
         self._judge()
 
@@ -282,6 +314,11 @@ class ProvidersViewModel(QObject):
         if row is not None:
             self.begin_form(row.kind)
             self.edit_form(name=row.name, base_url=row.base_url)
+
+    def edit_passphrase(self, words: str) -> None:
+        """Under which the key is kept where there is no keyring; what was tested stays so."""
+        self._passphrase = words
+        self._judge(result=self.form.result, is_ok=self.form.is_ok, is_testing=self.form.is_testing)
 
     def edit_form(
         self, *, name: str | None = None, base_url: str | None = None, key: str | None = None
@@ -295,7 +332,7 @@ class ProvidersViewModel(QObject):
     @property
     def spec(self) -> ProviderSpec:
         """What the form describes."""
-        return ProviderSpec(name=self.name, kind=self.kind, base_url=self.base_url)
+        return ProviderSpec(name=self.name, kind=self.kind, base_url=self.base_url, tier=self.tier)
 
     def test_form(self) -> None:
         """Ask the described instance whether it is there and the key is right."""
@@ -327,16 +364,33 @@ class ProvidersViewModel(QObject):
             return
         if self.form.errors:
             return
+        if not self.form.store:
+            self._add(untested)
+            return
+        words = self._passphrase
+
+        def failed(sentence: str) -> None:
+            self._judge(result=sentence)  # what was tested stays so: it is no fault of the provider
+
+        self._bridge.launch(
+            "providers.unlock",
+            lambda legion: legion.secrets.unlock(words),
+            lambda _: self._add(untested),
+            failed,
+        )
+
+    def _add(self, untested: bool) -> None:
         spec, key = self.spec, self._key or None
 
         def done(_: ProviderRow) -> None:
-            self._key = ""
+            self._key = self._passphrase = ""
             self.saved.emit(spec.name)
             self.refresh()
 
         def failed(sentence: str) -> None:
             self._tested = None
             self._judge(result=sentence)
+            self._look_for_store()
 
         self._bridge.launch(
             "providers.add", lambda legion: legion.providers.add(spec, key, test=not untested), done, failed
@@ -364,13 +418,18 @@ class ProvidersViewModel(QObject):
         is_paid = row is not None and row.needs_key and self.base_url == row.default_base_url != ""
         if row is not None and is_paid and not self._key:
             errors["key"] = f"{row.title} needs a key."
+        store = self.store if self._key and self.store in ("locked", "none") else ""
         self.form = FormState(
             errors=errors,
+            store=store,
             result=result,
             is_ok=is_ok,
             is_testing=is_testing,
             can_test=not errors and not is_testing,
-            can_save=not errors and not is_testing and self._tested == self._words(),
+            can_save=not errors
+            and not is_testing
+            and self._tested == self._words()
+            and bool(self._passphrase or not store),
         )
         self.form_changed.emit()
 

@@ -51,7 +51,7 @@ from legion_core.api.types import (
     Usage,
 )
 from legion_core.gateway.conversation_types import ContextShares, Imported, ImportProgress
-from legion_core.kernel.errors import BadCredentials, InvalidInput, NotFound
+from legion_core.kernel.errors import BadCredentials, Denied, InvalidInput, NotFound
 from legion_core.kernel.supervise import Supervisor
 from tests.gui.fake_access import ClientTokens, FakeRbac
 from tests.gui.fake_activity import FakeActivity, FakeTasks
@@ -755,6 +755,7 @@ class FakeSettings:
         self.bus = bus
         self.path = Path("/home/someone/.config/legion/config.toml")
         self.problems: tuple[str, ...] = ()
+        self.looks = 0
         self.values = [
             setting("mode", "Mode", "choice", "lite", choices=("lite", "full")),
             setting(
@@ -832,6 +833,10 @@ class FakeSettings:
     def faults(self) -> tuple[str, ...]:
         return self.problems
 
+    async def look_again(self) -> bool:
+        self.looks += 1
+        return False
+
     def _changed(self, key: str) -> None:
         at_utc, at_mono_s = self.bus.stamp()
         self.bus.publish(SettingChanged(key=key, at_utc=at_utc, at_mono_s=at_mono_s))
@@ -840,6 +845,7 @@ class FakeSettings:
 class FakeSecrets:
     def __init__(self) -> None:
         self.held: dict[str, str] = {"provider-openai-main": "x"}
+        self.store, self.passphrase = "keyring", "open sesame"
 
     async def names(self) -> tuple[str, ...]:
         return tuple(sorted(self.held))
@@ -851,10 +857,12 @@ class FakeSecrets:
         self.held.pop(name)
 
     async def backend(self) -> str:
-        return "keyring"
+        return self.store
 
     async def unlock(self, passphrase: str) -> None:
-        return None
+        if passphrase != self.passphrase:
+            raise Denied("The passphrase is wrong.", hint="Try again.")
+        self.store = "file"
 
 
 class FakeOps:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -37,12 +36,25 @@ from app.views.parts import (
 )
 from app.views.rows import Line, Lines, Pill
 from app.views.scrolled import Scrolled
+from app.widgets.choice import Choice
 from app.widgets.flow import FlowLayout
 
 if TYPE_CHECKING:
     from app.views.models.facts import ModelFactsForm
 
 MODEL_ROW, MODELS_SHOWN = 44, 400
+TIERS = (
+    ("", "As its address tells"),
+    ("local", "Local: this computer"),
+    ("direct", "Direct: a machine you name"),
+    ("fleet", "Fleet: a machine that is shared"),
+    ("cloud", "Cloud: a paid service"),
+    ("frontier", "Frontier: the strongest models"),
+)
+STORES = {
+    "none": "No keyring answers on this computer. Choose a passphrase: keys are kept in a file encrypted with it, and it is asked for after each start.",
+    "locked": "Keys are kept in an encrypted file, which is locked. Enter its passphrase.",
+}
 
 
 class ProviderForm(QWidget):
@@ -55,14 +67,16 @@ class ProviderForm(QWidget):
         self._providers = providers
         self._touched: set[str] = set()
         layout = column(self, (12, 12, 12, 12), 4)
-        self.kind = QComboBox()
-        self.kind.setObjectName("provider.kind")
-        self.kind.setAccessibleName("Kind")
-        self.kind.setToolTip("Which protocol it speaks")
-        # Its longest title must not make the whole panel wider than there is room.
-        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.kind.setMinimumContentsLength(8)
+        self.kind = Choice("provider.kind", "Kind", "Which protocol it speaks")
+        self.tier = Choice(
+            "provider.tier",
+            "Tier",
+            "On which rung of the ladder it stands: the lowest that is able is asked first",
+        )
+        for word, title in TIERS:
+            self.tier.addItem(title, word)
         self.kind.currentIndexChanged.connect(self._kind_chosen)
+        self.tier.currentIndexChanged.connect(bind(self._tier_chosen))
         self.name = self._field("name", "Name", "box-a")
         self.base_url = self._field("base_url", "Address", "http://127.0.0.1:9001/v1")
         self.key = self._field("key", "Key", "")
@@ -79,6 +93,10 @@ class ProviderForm(QWidget):
             layout.addWidget(error)
         self.key_note = label("", "small", "tertiary", wraps=True, name="provider.keyNote")
         layout.addWidget(self.key_note)
+        self.passphrase = passphrase_field("provider.passphrase")
+        self.passphrase.textEdited.connect(taking(str, providers.edit_passphrase))
+        layout.addWidget(self.passphrase)
+        self._add(layout, "Tier", self.tier)
         self.result = label("", "small", wraps=True, name="provider.result")
         layout.addSpacing(8)
         self.test = button(
@@ -99,7 +117,7 @@ class ProviderForm(QWidget):
         untested = row()
         fill(untested, self.untested, None)
         fill(layout, buttons, self.result, untested, None)
-        for field in (self.name, self.base_url, self.key):
+        for field in (self.name, self.base_url, self.key, self.passphrase):
             field.returnPressed.connect(self._enter)
         providers.form_changed.connect(self.refresh)
         providers.changed.connect(self._fill_kinds)
@@ -123,15 +141,35 @@ class ProviderForm(QWidget):
             if bool(field.property("error")) != bool(words):
                 field.setProperty("error", bool(words))
                 repolish(field)
-        self.test.setEnabled(form.can_test)
+        # It stays enabled while it asks: a button that is shut gives its focus on, here to Cancel.
+        self.test.setEnabled(form.can_test or form.is_testing)
         self.test.setText("Testing" if form.is_testing else "Test")
         self.save.setEnabled(form.can_save)
-        self.save.setToolTip("Save what was tested" if form.can_save else "Test it first")
+        why_not = "Enter the passphrase first" if form.is_ok and form.store else "Test it first"
+        self.save.setToolTip("Save what was tested" if form.can_save else why_not)
+        self._say_where_keys_go()
         self.result.setText(form.result)
         self.result.setVisible(bool(form.result))
         self.result.setProperty("tone", "ok" if form.is_ok else "error")
         repolish(self.result)
-        self.untested.setVisible(bool(form.result) and not form.is_ok and not form.errors)
+        self.untested.setVisible(
+            bool(form.result) and not form.is_ok and not form.can_save and not form.errors
+        )
+        if form.can_save and self.test.hasFocus():
+            self.save.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _say_where_keys_go(self) -> None:
+        kind, store = self._providers.kind_row(self._providers.kind), self._providers.form.store
+        kept = STORES.get(store) or (
+            "The key goes into an encrypted file."
+            if self._providers.store == "file"
+            else "The key goes to the keyring, never into a file that can be read."
+        )
+        self.key_note.setText(f"{kind.key_hint} {kept}" if kind is not None and kind.key_hint else kept)
+        self.passphrase.setVisible(bool(store))
+
+    def _tier_chosen(self) -> None:
+        self._providers.tier = str(self.tier.currentData() or "")
 
     def _field(self, key: str, title: str, placeholder: str) -> QLineEdit:
         made = QLineEdit()
@@ -184,8 +222,8 @@ class ProviderForm(QWidget):
         self.key.setPlaceholderText(
             "Paste the key" if needs_key else "May be empty" if key_hint else "None needed as a rule"
         )
-        kept = "The key goes to the keyring, never into a file that can be read."
-        self.key_note.setText(f"{key_hint} {kept}" if key_hint else kept)
+        self.passphrase.clear()
+        self.tier.setCurrentIndex(max(0, self.tier.findData(providers.tier)))
         self.refresh()
 
     def _edited(self, key: str, words: str) -> None:
@@ -255,12 +293,17 @@ class ProviderDetails(QWidget):
         )
         self.remove = button("Remove…", "provider.remove", lambda: remove(self.name), kind="ghostDanger")
         self.result = label("", "small", wraps=True, name="provider.testResult")
+        self.passphrase = passphrase_field("provider.unlockPassphrase")
+        self.passphrase.returnPressed.connect(self._unlock)
+        self.unlock = QWidget()
+        unlock = button("Unlock", "provider.unlock", self._unlock, tip="Open the encrypted file of keys")
+        fill(row(self.unlock, spacing=6), self.passphrase, unlock)
         buttons = QWidget()
         flow = FlowLayout(buttons)
         for made in (self.test, self.rest, self.drain, self.reset):
             flow.addWidget(made)
         top = column(margins=(12, 12, 12, 12), spacing=10)
-        fill(top, self.pills, self.words, self.problem, buttons, self.result)
+        fill(top, self.pills, self.words, self.problem, self.unlock, buttons, self.result)
         self.facts = KeyValues("provider.facts")
         self.models = Lines("provider.models", "Models of the provider", height=MODEL_ROW, padding=12)
         self.models.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -288,6 +331,7 @@ class ProviderDetails(QWidget):
         self.words.setText(_sentence(found.tier, found.is_builtin))
         self.problem.setText(found.problem)
         self.problem.setVisible(bool(found.problem))
+        self.unlock.setVisible(bool(found.problem) and found.has_key and self._providers.is_locked)
         is_resting = found.circuit != "closed" or found.is_draining
         self.rest.setVisible(not is_resting)
         self.drain.setVisible(not is_resting)
@@ -314,6 +358,11 @@ class ProviderDetails(QWidget):
         self.models.setEnabled(not found.is_builtin)
         self.models.lines.show_rows([_model_line(offer, found) for offer in found.models[:MODELS_SHOWN]])
         self._fit_models()
+
+    def _unlock(self) -> None:
+        if words := self.passphrase.text():
+            self.passphrase.clear()
+            self._providers.unlock(words)
 
     def _open_current(self, open_model: Callable[[str], None]) -> None:
         if self.models.current_key:
@@ -429,6 +478,17 @@ class ProviderPanel(QWidget):
     def _saved(self, name: str) -> None:
         self._name = name
         self.show_details(name)
+
+
+def passphrase_field(name: str) -> QLineEdit:
+    """What the encrypted file of keys is opened with; it can be read only while it is typed."""
+    made = QLineEdit()
+    made.setObjectName(name)
+    made.setAccessibleName("Passphrase")
+    made.setToolTip("Passphrase of the encrypted file of keys")
+    made.setPlaceholderText("Passphrase")
+    made.setEchoMode(QLineEdit.EchoMode.PasswordEchoOnEdit)
+    return made
 
 
 def _model_line(offer: Any, found: Any) -> Line:

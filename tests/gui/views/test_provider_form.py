@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QPushButton
 
 from app.views.models.page import ModelsPage
@@ -138,3 +139,103 @@ def test_a_context_that_is_no_number_is_said_at_its_field(person: Person) -> Non
     assert form.error.text().startswith("Enter how many tokens")
     assert not form.save.isEnabled()
     assert form.context.property("error") is True
+
+
+def begun(person: Person, *, key: str = "") -> ProviderForm:
+    page = person.window.go("models")
+    assert isinstance(page, ModelsPage)
+    page.tabs.choose("providers")
+    page.add_provider()
+    person.settle()
+    providers = person.services.providers
+    providers.begin_form("openai")
+    providers.edit_form(name="alpha", key=key or person.legion.providers.good_key)
+    return page.provider_panel.form
+
+
+def test_the_focus_stays_on_the_test_and_goes_on_to_save_once_it_is_good(person: Person) -> None:
+    form = begun(person, key="wrong")
+    form.test.setFocus(Qt.FocusReason.TabFocusReason)
+    person.press("Space")
+    assert form.test.hasFocus(), "while it asks"
+    person.settle()
+    assert form.test.hasFocus()
+    person.services.providers.edit_form(key=person.legion.providers.good_key)
+    person.press("Space")
+    person.settle()
+    assert form.save.hasFocus()
+    person.press("Return")
+    person.settle()
+    assert "alpha" in person.legion.providers.rows
+
+
+def test_without_a_keyring_the_form_asks_for_a_passphrase_and_keeps_the_key_under_it(person: Person) -> None:
+    person.legion.secrets.store = "none"
+    form = begun(person)
+    assert form.passphrase.isVisible()
+    assert "passphrase" in form.key_note.text()
+    form.test.click()
+    person.settle()
+    assert not form.save.isEnabled()
+    assert "passphrase" in form.save.toolTip()
+
+    form.passphrase.setFocus()
+    person.type("wrong words")
+    form.save.click()
+    person.settle()
+    assert "passphrase is wrong" in form.result.text()
+    assert form.save.isEnabled(), "the provider itself was tested"
+    form.passphrase.selectAll()
+    person.type(person.legion.secrets.passphrase)
+    person.press("Return")
+    person.settle()
+    assert "alpha" in person.legion.providers.rows
+
+
+def test_no_passphrase_is_asked_for_where_there_is_no_key_to_keep(person: Person) -> None:
+    person.legion.secrets.store = "none"
+    form = begun(person)
+    person.services.providers.edit_form(key="")
+    assert not form.passphrase.isVisible()
+
+
+def test_an_instance_that_waits_for_its_key_is_unlocked_where_it_says_so(person: Person) -> None:
+    person.legion.secrets.store = "locked"
+    person.legion.providers.rows[BOX.name] = msgspec.structs.replace(
+        BOX, has_key=True, models=(), problem="The secrets are locked."
+    )
+    page = person.window.go("models")
+    assert isinstance(page, ModelsPage)
+    person.services.providers.refresh()
+    person.settle()
+    page.choose_provider("box-a")
+    person.settle()
+    details = page.provider_panel.details
+    details.passphrase.setFocus()
+    person.type(person.legion.secrets.passphrase)
+    person.press("Return")
+    person.settle()
+    assert person.legion.secrets.store == "file"
+    assert not details.passphrase.isVisible()
+    assert details.passphrase.text() == ""
+
+
+def test_the_tier_that_was_chosen_is_saved_and_else_left_to_the_address(person: Person) -> None:
+    form = begun(person)
+    assert person.services.providers.spec.tier == ""
+    form.tier.setCurrentIndex(form.tier.findData("frontier"))
+    form.test.click()
+    person.settle()
+    form.save.click()
+    person.settle()
+    assert person.legion.providers.rows["alpha"].tier == "frontier"
+    person.services.providers.begin_form("ollama")
+    assert person.services.providers.spec.tier == ""
+
+
+def test_looking_at_the_providers_takes_on_what_was_written_by_hand(person: Person) -> None:
+    before = person.legion.settings.looks
+    begun(person)
+    person.services.providers.refresh()
+    person.settle()
+    assert person.legion.settings.looks > before
