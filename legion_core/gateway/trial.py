@@ -1,4 +1,4 @@
-"""What a model can, asked of the model itself: up to five small requests, and what came of each. Only when a person asks.
+"""What a model can, asked of the model itself: up to six small requests, and what came of each. Only when a person asks.
 
 No prompt says how to answer, so that an answer in the right form shows what the server does with what was asked of it.
 Each request is kept within the budget and stands in the ledger like any other; none of them touches a circuit.
@@ -27,6 +27,7 @@ from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import (
     Attempt,
     Capability,
+    DocumentBlock,
     Finished,
     ImageBlock,
     JsonObject,
@@ -176,23 +177,25 @@ class Trial:
 
 def _questions() -> tuple[_Question, ...]:
     picture = ImageBlock(media_type="image/png", data=base64.b64encode(_two_colours()).decode())
+    document = DocumentBlock(data=base64.b64encode(_one_animal()).decode(), name="animal.pdf")
     return (
         _Question("tools", _asked(f"Note the number {NUMBER}.", tools=(_TOOL,)), _called),
         _Question("structured_output", _asked("Name a colour.", schema=_SCHEMA), _kept_to_schema),
         _Question("vision", _asked("Which two colours does this picture show?", picture), _saw),
+        _Question("documents", _asked("Which animal does this document name?", document), _read),
         _Question("thinking", _asked("What is 17 times 23?", thinks=True), _thought),
     )
 
 
 def _asked(
     text: str,
-    picture: ImageBlock | None = None,
+    shown: ImageBlock | DocumentBlock | None = None,
     *,
     tools: tuple[ToolDefinition, ...] = (),
     schema: JsonObject | None = None,
     thinks: bool = False,
 ) -> Request:
-    content = (TextBlock(text=text),) if picture is None else (picture, TextBlock(text=text))
+    content = (TextBlock(text=text),) if shown is None else (shown, TextBlock(text=text))
     return Request(
         id="",
         messages=(Message(role="user", content=content),),
@@ -244,6 +247,12 @@ def _saw(answer: Answer) -> tuple[bool | None, str]:
     return _nothing(answer) or (False, f"It did not name the colours of the picture: {_shown(answer.text)}")
 
 
+def _read(answer: Answer) -> tuple[bool | None, str]:
+    if "walrus" in answer.text.lower():
+        return True, "It named the animal of the document."
+    return _nothing(answer) or (False, f"It did not name the animal of the document: {_shown(answer.text)}")
+
+
 def _thought(answer: Answer) -> tuple[bool | None, str]:
     if answer.thinking:
         return True, "It thought first, and its thoughts came apart from its answer."
@@ -280,3 +289,22 @@ def _two_colours(side: int = 64) -> bytes:
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     body = zlib.compress(row * side, 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def _one_animal() -> bytes:
+    """A PDF of one page that names a walrus. Source: ISO 32000-1, annex H."""
+    drawn = b"BT /F1 24 Tf 72 720 Td (The animal is a walrus.) Tj ET"
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%b\nendstream" % (len(drawn), drawn),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    made, places = b"%PDF-1.4\n", list[int]()
+    for number, each in enumerate(objects, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%b\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer\n<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(made)
+    return made + b"xref\n0 6\n0000000000 65535 f \n" + table + end

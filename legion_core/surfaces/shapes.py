@@ -151,6 +151,8 @@ class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str | None
     role: str
     content: str
+    pictures: int = 0
+    documents: tuple[str, ...] = ()
     thinking: str = ""
     status: str = "complete"
     created_at: datetime
@@ -180,6 +182,8 @@ class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
             parent_id=message.parent_id,
             role=message.role,
             content=message.text,
+            pictures=message.pictures,
+            documents=message.documents,
             thinking=message.thinking,
             status=message.status,
             created_at=message.created_at,

@@ -62,6 +62,25 @@ ROWS: Final = (
         notes={"gemini": "where its name tells its type, else refused", "bedrock": "but for s3:// addresses"},
     ),
     _row(
+        "a PDF inline",
+        "sent",
+        vllm="refused",
+        bedrock="adapted",
+        ollama="refused",
+        native="refused",
+        notes={
+            "compatible": "where the model is known to take documents",
+            "bedrock": "under a name of plain letters; Claude reads its words alone",
+        },
+    ),
+    _row(
+        "a PDF by URL",
+        "refused",
+        anthropic="sent",
+        gemini="sent",
+        notes={"bedrock": "but for s3:// addresses"},
+    ),
+    _row(
         "its own signed thinking",
         "dropped",
         anthropic="sent",
@@ -169,7 +188,7 @@ servers tell beside it: llama-server (`/props`), LM Studio (`/api/v0/models`), S
 behind its `/v1` (`/api/show`) and LiteLLM's proxy (`/model/info`, what every deployment behind a name can). vLLM tells
 its context and keeps to any schema, but not whether it was started with a parser of calls. OpenAI tells only names, so
 the families at its own host are known here. Of a server that tells nothing it is not guessed that its models have
-tools, pictures or thinking: say it, and requests that need them go there.
+tools, pictures, documents or thinking: say it, and requests that need them go there.
 
     legion provider model list box                                  what is known of each
     legion provider model set box qwen3-32b --tools yes --context 32768
@@ -181,8 +200,8 @@ model* puts what it shows into the form; nothing is kept before *Save*.
 
 `set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other
 models, and for what an entry leaves open; without it, only the models that stand there are offered. What is said of
-tools, images, thinking or structured output writes all four, those that are not said as they are known at that moment;
-`reset` leaves them to the server again. `try` sends up to five small requests (a tool, a schema, a picture, thinking;
+tools, images, documents, thinking or structured output writes all five, those that are not said as they are known at that moment;
+`reset` leaves them to the server again. `try` sends up to six small requests (a tool, a schema, a picture, a PDF, thinking;
 and a hello if it refused the first), says what came of each in a sentence, and keeps nothing unless told to; they are
 kept within the budget and billed like any other. A request that is refused because no model is known to be able names
 the command to say so.

@@ -4,7 +4,7 @@ What a field becomes, or why it is refused or dropped, is written in `translatio
 provider's own documentation and its Python library.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from legion_core.gateway.dialects.anthropic_answer import (
 )
 from legion_core.gateway.dialects.anthropic_traces import Trace, Traces
 from legion_core.gateway.dialects.base import StreamWriter, WholeAnswer
+from legion_core.gateway.dialects.documents import PDF, document_from_base64, document_from_url, text_of
 from legion_core.gateway.dialects.fields import (
     IMAGES_MAX,
     MESSAGES_MAX,
@@ -45,6 +46,7 @@ from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.dialects.translations import ANTHROPIC_MESSAGES, Translation
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -59,6 +61,7 @@ from legion_core.gateway.types import (
 from legion_core.kernel.errors import LegionError
 
 NAME: Final = "anthropic_messages"
+_SHOWN: Final = (ImageBlock, DocumentBlock)
 REDACTED: Final = "redacted:"  # marks, in a canonical signature, thinking that came encrypted
 
 
@@ -88,8 +91,9 @@ class _Content(msgspec.Struct, tag_field="type", tag="content"):
 
 
 class _Document(msgspec.Struct, tag_field="type", tag="document"):
-    source: _Plain | _Content
+    source: _Plain | _Content | _Base64 | _Url
     title: str | None = None
+    context: str | None = None
 
 
 class _File(msgspec.Struct, tag_field="type", tag="file"):
@@ -101,6 +105,7 @@ class _ShownDocument(msgspec.Struct, tag_field="type", tag="document"):
 
     source: _Plain | _Content | _Base64 | _Url | _File
     title: str | None = None
+    context: str | None = None
 
 
 class _SearchResult(msgspec.Struct, tag_field="type", tag="search_result"):
@@ -128,15 +133,12 @@ class _ToolUse(msgspec.Struct, tag_field="type", tag="tool_use"):
     input: msgspec.Raw
 
 
+_InResult = _Text | _Image | _ShownDocument | _SearchResult | _ToolReference
+
+
 class _ToolResult(msgspec.Struct, tag_field="type", tag="tool_result"):
     tool_use_id: Name
-    content: (
-        str
-        | Annotated[
-            list[_Text | _Image | _ShownDocument | _SearchResult | _ToolReference], Meta(max_length=PARTS_MAX)
-        ]
-        | None
-    ) = None
+    content: str | Annotated[list[_InResult], Meta(max_length=PARTS_MAX)] | None = None
     is_error: bool | None = None
 
 
@@ -351,9 +353,11 @@ def _messages(asked: _Question, *, has_unseen_history: bool) -> tuple[tuple[str,
                 strays.pass_by()
                 turn = _user(message, field, calls, strays)
                 if not isinstance(message.content, str):
-                    images += sum(isinstance(block, ImageBlock) for block in turn[-1].content)
+                    images += sum(isinstance(block, _SHOWN) for block in turn[-1].content)
                     if images > IMAGES_MAX:
-                        raise FieldFault(field, f"the request holds more than {IMAGES_MAX} pictures.")
+                        raise FieldFault(
+                            field, f"the request holds more than {IMAGES_MAX} pictures and documents."
+                        )
                 messages += turn
             case _Assistant():
                 blocks = _assistant(message, field)
@@ -370,7 +374,7 @@ def _text(content: TextContent) -> str:
 
 
 def _user(message: _User, field: str, calls: set[str], strays: Strays) -> list[Message]:
-    """Tool results are a turn of their own, before what the user says; pictures inside them are shown by the user."""
+    """Tool results are a turn of their own, before what the user says; pictures and PDFs inside them are shown by the user."""
     if isinstance(message.content, str):
         return [Message(role="user", content=(TextBlock(text=message.content),))]
     require(bool(message.content), f"{field}.content", "is empty.")
@@ -388,10 +392,10 @@ def _user(message: _User, field: str, calls: set[str], strays: Strays) -> list[M
                     )
                 results.append(_result(part))
                 if not isinstance(part.content, str):
-                    for inner, shown in enumerate(part.content or ()):
-                        if isinstance(shown, _Image):
-                            said.append(_image(shown, f"{field}.content[{at}].content[{inner}].source"))
-            case _Document() | _SearchResult():
+                    said += _shown_behind(part.content or (), f"{field}.content[{at}]")
+            case _Document():
+                said += _document(part, f"{field}.content[{at}].source")
+            case _SearchResult():
                 said.append(TextBlock(text=_shown(part)))
             case _Image():
                 said.append(_image(part, f"{field}.content[{at}].source"))
@@ -407,11 +411,33 @@ def _result(part: _ToolResult) -> ToolResultBlock:
     if isinstance(part.content, str):
         text = part.content
     else:
-        text = "\n".join(_shown(inner) for inner in part.content or () if not isinstance(inner, _Image))
+        text = "\n".join(
+            _shown(inner)
+            for inner in part.content or ()
+            if isinstance(inner, _Text) or not _is_shown_behind(inner)
+        )
     return ToolResultBlock(call_id=part.tool_use_id, text=text, is_error=bool(part.is_error))
 
 
-def _shown(part: _Text | _Document | _ShownDocument | _SearchResult | _ToolReference) -> str:
+def _is_shown_behind(part: _InResult) -> bool:
+    """Whether it is shown by the user, behind the result it came in; of other files a model is told in words."""
+    if isinstance(part, _ShownDocument):
+        source = part.source
+        return isinstance(source, _Url) or (isinstance(source, _Base64) and source.media_type == PDF)
+    return isinstance(part, _Image)
+
+
+def _shown_behind(parts: Sequence[_InResult], field: str) -> list[Block]:
+    said = list[Block]()
+    for at, part in enumerate(parts):
+        if isinstance(part, _Image):
+            said.append(_image(part, f"{field}.content[{at}].source"))
+        elif isinstance(part, _ShownDocument) and _is_shown_behind(part):
+            said += _document(part, f"{field}.content[{at}].source")
+    return said
+
+
+def _shown(part: _InResult) -> str:
     """What is shown, in words. Every tool is told to the model at once, so a reference is only its name."""
     match part:
         case _Text():
@@ -421,19 +447,30 @@ def _shown(part: _Text | _Document | _ShownDocument | _SearchResult | _ToolRefer
         case _SearchResult():
             head = " ".join(each for each in (part.title, part.source) if each)
             return "\n".join((*((head,) if head else ()), *(each.text for each in part.content)))
-        case _Document(source=source) | _ShownDocument(source=source):
-            return _document(source, part.title or "")
+        case _ShownDocument(source=_Plain() | _Content()):
+            return "\n".join(block.text for block in _document(part, "") if isinstance(block, TextBlock))
+        case _Image():
+            return ""
+        case _ShownDocument(source=source):
+            return unseen_file(part.title or "", source.media_type if isinstance(source, _Base64) else "")
 
 
-def _document(source: _Plain | _Content | _Base64 | _Url | _File, title: str) -> str:
+def _document(part: _Document | _ShownDocument, field: str) -> list[Block]:
+    """What is said about the document, and the document: text under its title, or a PDF."""
+    title, source = part.title or "", part.source
+    said: list[Block] = [TextBlock(text=part.context)] if part.context else []
     match source:
         case _Plain(data=text):
-            pass
+            said.append(text_of(text, title))
         case _Content(content=content):
-            text = _text(content)
-        case _:
-            return unseen_file(title, source.media_type if isinstance(source, _Base64) else "")
-    return f"{title}\n{text}" if title else text
+            said.append(text_of(_text(content), title))
+        case _Base64():
+            said.append(document_from_base64(source.media_type, source.data, title, f"{field}.data"))
+        case _Url():
+            said.append(document_from_url(source.url, title, f"{field}.url"))
+        case _File():
+            raise AssertionError("files are told of in words")
+    return said
 
 
 def _image(part: _Image, field: str) -> ImageBlock:

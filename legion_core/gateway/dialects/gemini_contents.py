@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from legion_core.gateway.dialects.anthropic_answer import unwrap_signature
+from legion_core.gateway.dialects.documents import PDF, document_from_base64, document_from_url
 from legion_core.gateway.dialects.fields import (
     IMAGES_MAX,
     PARTS_MAX,
     FieldFault,
     Name,
-    image_from_base64,
     image_from_url,
     require,
 )
@@ -21,6 +21,7 @@ from legion_core.gateway.dialects.open_calls import OpenCalls
 from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -34,11 +35,13 @@ from legion_core.gateway.types import (
 class _Blob(msgspec.Struct, rename="camel"):
     mime_type: str
     data: str
+    display_name: str | None = None
 
 
 class _File(msgspec.Struct, rename="camel"):
     file_uri: str
     mime_type: str = ""
+    display_name: str | None = None
 
 
 class _FunctionCall(msgspec.Struct):
@@ -80,7 +83,7 @@ class Content(msgspec.Struct):
 
 
 Instruction = str | Content
-_TEXT_TYPES: Final = ("text/", "application/json")
+_SHOWN: Final = (ImageBlock, DocumentBlock)
 
 
 def parts_of(content: Content) -> Sequence[Part]:
@@ -112,8 +115,10 @@ def messages_of(contents: Sequence[Content], *, has_unseen_history: bool = False
             continue
         thought = ""
         results, told = _asked(content, f"{where}.parts", calls, strays)
-        images += sum(isinstance(block, ImageBlock) for block in told)
-        require(images <= IMAGES_MAX, where, f"the request holds more than {IMAGES_MAX} pictures.")
+        images += sum(isinstance(block, _SHOWN) for block in told)
+        require(
+            images <= IMAGES_MAX, where, f"the request holds more than {IMAGES_MAX} pictures and documents."
+        )
         if results:
             messages.append(Message(role="tool", content=tuple(results)))
         if told:
@@ -166,9 +171,13 @@ def _asked(content: Content, where: str, calls: OpenCalls, strays: Strays) -> tu
         elif part.inline_data is not None:
             said.append(_inline(part.inline_data, f"{field}.inlineData"))
         elif part.file_data is not None:
-            is_picture = part.file_data.mime_type.startswith("image/")
-            require(is_picture, f"{field}.fileData", "only pictures are taken by address.")
-            said.append(image_from_url(part.file_data.file_uri, f"{field}.fileData.fileUri"))
+            file, place = part.file_data, f"{field}.fileData.fileUri"
+            if file.mime_type == PDF:
+                said.append(document_from_url(file.file_uri, file.display_name or "", place))
+            else:
+                is_picture = file.mime_type.startswith("image/")
+                require(is_picture, f"{field}.fileData", "only pictures and PDFs are taken by address.")
+                said.append(image_from_url(file.file_uri, place))
         elif part.text is not None:
             said.append(TextBlock(text=part.text))
         else:
@@ -195,6 +204,4 @@ def _result(result: _FunctionResponse, field: str, calls: OpenCalls, strays: Str
 
 def _inline(blob: _Blob, field: str) -> Block:
     data = standard_base64(blob.data)
-    if blob.mime_type.startswith(_TEXT_TYPES):
-        return TextBlock(text=from_base64(data))
-    return image_from_base64(blob.mime_type, data, f"{field}.data")
+    return document_from_base64(blob.mime_type, data, blob.display_name or "", f"{field}.data")

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from legion_core.gateway.dialects.base import StreamWriter, WholeAnswer
+from legion_core.gateway.dialects.documents import document_from_data
 from legion_core.gateway.dialects.fields import (
     IMAGES_MAX,
     MESSAGES_MAX,
@@ -42,6 +43,7 @@ from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.dialects.translations import OPENAI_CHAT, Translation
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     JsonObject,
     Message,
@@ -56,6 +58,7 @@ from legion_core.kernel.clock import Clock, SystemClock
 from legion_core.kernel.errors import LegionError
 
 NAME: Final = "openai_chat"
+_SHOWN: Final = (ImageBlock, DocumentBlock)
 # How many tokens of thinking an effort stands for. Source: seed; the two ends are ours.
 EFFORT_TOKENS: Final = {
     "minimal": 1024,
@@ -83,6 +86,15 @@ class _Image(msgspec.Struct, tag_field="type", tag="image_url"):
     image_url: _ImageUrl
 
 
+class _FileData(msgspec.Struct):
+    file_data: str = ""
+    filename: str | None = None
+
+
+class _File(msgspec.Struct, tag_field="type", tag="file"):
+    file: _FileData
+
+
 class _Function(msgspec.Struct):
     name: Name
     arguments: str = ""
@@ -106,7 +118,7 @@ class _Developer(msgspec.Struct, tag_field="role", tag="developer"):
 
 
 class _User(msgspec.Struct, tag_field="role", tag="user"):
-    content: str | Annotated[list[_Text | _Image], Meta(min_length=1, max_length=PARTS_MAX)]
+    content: str | Annotated[list[_Text | _Image | _File], Meta(min_length=1, max_length=PARTS_MAX)]
 
 
 class _Assistant(msgspec.Struct, tag_field="role", tag="assistant"):
@@ -270,8 +282,12 @@ def _messages(asked: _Body, *, has_unseen_history: bool) -> tuple[tuple[str, ...
                 system.append(_text(message.content))
             case _User():
                 blocks = _user_blocks(message, field)
-                images += sum(isinstance(block, ImageBlock) for block in blocks)
-                require(images <= IMAGES_MAX, field, f"the request holds more than {IMAGES_MAX} pictures.")
+                images += sum(isinstance(block, _SHOWN) for block in blocks)
+                require(
+                    images <= IMAGES_MAX,
+                    field,
+                    f"the request holds more than {IMAGES_MAX} pictures and documents.",
+                )
                 messages.append(Message(role="user", content=blocks))
                 strays.pass_by()
             case _Assistant():
@@ -307,8 +323,15 @@ def _user_blocks(message: _User, field: str) -> tuple[Block, ...]:
         TextBlock(text=part.text)
         if isinstance(part, _Text)
         else image_from_url(part.image_url.url, f"{field}.content[{at}].image_url.url")
+        if isinstance(part, _Image)
+        else _file(part.file, f"{field}.content[{at}].file.file_data")
         for at, part in enumerate(message.content)
     )
+
+
+def _file(given: _FileData, field: str) -> Block:
+    require(bool(given.file_data), field, "is required: files of one provider are not seen by others.")
+    return document_from_data(given.file_data, given.filename or "", field)
 
 
 def _assistant_blocks(message: _Assistant, field: str) -> tuple[Block, ...]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from legion_core.gateway.dialects.anthropic_answer import unwrap_signature
+from legion_core.gateway.dialects.documents import document_from_data, document_from_url
 from legion_core.gateway.dialects.fields import (
     IMAGES_MAX,
     PARTS_MAX,
@@ -26,6 +27,7 @@ from legion_core.gateway.dialects.openai_responses_tools import custom_arguments
 from legion_core.gateway.dialects.strays import Strays
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     Message,
     Role,
@@ -59,13 +61,13 @@ class _Image(msgspec.Struct, tag_field="type", tag="input_image"):
 class _File(msgspec.Struct, tag_field="type", tag="input_file"):
     filename: str | None = None
     file_data: str | None = None
+    file_url: str | None = None
 
 
-Parts = Annotated[list[_InputText | _OutputText | _Text | _Refusal | _Image], Meta(max_length=PARTS_MAX)]
-# A result that is refused would end the conversation it is in, so files are taken here, and told of in words.
-ResultParts = Annotated[
+Parts = Annotated[
     list[_InputText | _OutputText | _Text | _Refusal | _Image | _File], Meta(max_length=PARTS_MAX)
 ]
+_SHOWN: Final = (ImageBlock, DocumentBlock)
 
 
 class _Kind(msgspec.Struct):
@@ -107,7 +109,7 @@ class _CustomCall(msgspec.Struct):
 class _Output(msgspec.Struct):
     type: Literal["function_call_output", "custom_tool_call_output"]
     call_id: Name
-    output: str | ResultParts
+    output: str | Parts
 
 
 class _Summary(msgspec.Struct):
@@ -211,22 +213,27 @@ def _take(raw: msgspec.Raw, at: str, told: Told) -> None:
 
 def _take_message(message: _User | _Assistant | _System | _Developer, at: str, told: Told) -> None:
     blocks = _blocks(message.content, f"{at}.content")
-    images = sum(isinstance(block, ImageBlock) for block in blocks)
+    images = sum(isinstance(block, _SHOWN) for block in blocks)
     match message:
         case _User():
             told.images += images
-            require(told.images <= IMAGES_MAX, at, f"the request holds more than {IMAGES_MAX} pictures.")
+            _require_few(told, at)
             require(bool(blocks), f"{at}.content", "is empty.")
             told.add("user", blocks)
         case _Assistant():
-            require(not images, f"{at}.content", "a picture is no part of an assistant's message.")
+            require(not images, f"{at}.content", "a picture or a file is no part of an assistant's message.")
             told.add("assistant", (block for block in blocks if isinstance(block, TextBlock) and block.text))
         case _System() | _Developer():
-            require(not images, f"{at}.content", "a picture is no instruction.")
+            require(not images, f"{at}.content", "a picture or a file is no instruction.")
             told.system.append("".join(block.text for block in blocks if isinstance(block, TextBlock)))
 
 
-def _blocks(content: str | Parts | ResultParts, at: str) -> list[Block]:
+def _require_few(told: Told, at: str) -> None:
+    what = f"the request holds more than {IMAGES_MAX} pictures and documents."
+    require(told.images <= IMAGES_MAX, at, what)
+
+
+def _blocks(content: str | Parts, at: str, *, is_result: bool = False) -> list[Block]:
     if isinstance(content, str):
         return [TextBlock(text=content)]
     blocks = list[Block]()
@@ -237,10 +244,7 @@ def _blocks(content: str | Parts | ResultParts, at: str) -> list[Block]:
             case _Refusal():
                 blocks.append(TextBlock(text=part.refusal))
             case _File():
-                told = (part.file_data or "").removeprefix("data:").partition(";")[0]
-                blocks.append(
-                    TextBlock(text=unseen_file(part.filename or "", told if "/" in told[:80] else ""))
-                )
+                blocks.append(_file(part, f"{at}[{index}]", is_result=is_result))
             case _Image():
                 where = f"{at}[{index}].image_url"
                 require(
@@ -250,15 +254,31 @@ def _blocks(content: str | Parts | ResultParts, at: str) -> list[Block]:
     return blocks
 
 
+def _file(part: _File, at: str, *, is_result: bool) -> Block:
+    """A result that is refused would end the conversation it is in: a file that cannot be shown is told of there."""
+    name, data = part.filename or "", part.file_data or ""
+    try:
+        if data:
+            return document_from_data(data, name, f"{at}.file_data")
+        what = "is required: files of one provider are not seen by others."
+        require(bool(part.file_url), f"{at}.file_data", what)
+        return document_from_url(part.file_url or "", name, f"{at}.file_url")
+    except FieldFault:
+        if not is_result:
+            raise
+        kind = data.removeprefix("data:").partition(";")[0]
+        return TextBlock(text=unseen_file(name, kind if "/" in kind[:80] else ""))
+
+
 def _take_result(result: _Output, at: str, told: Told) -> None:
-    """The words are the result; its pictures are shown by the user, behind it."""
-    blocks = _blocks(result.output, f"{at}.output")
+    """The words are the result; its pictures and documents are shown by the user, behind it."""
+    blocks = _blocks(result.output, f"{at}.output", is_result=True)
     text = "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
     told.add("tool", (ToolResultBlock(call_id=result.call_id, text=text),))
-    images = [block for block in blocks if isinstance(block, ImageBlock)]
-    told.images += len(images)
-    require(told.images <= IMAGES_MAX, at, f"the request holds more than {IMAGES_MAX} pictures.")
-    told.add("user", images)
+    shown = [block for block in blocks if isinstance(block, _SHOWN)]
+    told.images += len(shown)
+    _require_few(told, at)
+    told.add("user", shown)
 
 
 def _reasoning(item: _Reasoning) -> tuple[ThinkingBlock, ...]:

@@ -34,6 +34,7 @@ def _d(field: str, note: str) -> Translation:
 
 _ONE_PROVIDER = "means something at one provider only"
 _BOOKKEEPING = "bookkeeping of one provider; the ledger here keeps its own"
+_FILES = "a PDF needs a model that takes documents; a text becomes text, under its name"
 _SAMPLING = "where a provider's range is narrower, at its bound"
 
 # What agents leave in their histories when they cut, summarise or resume them. At the provider's own door it is refused
@@ -58,7 +59,8 @@ OPENAI_CHAT: tuple[Translation, ...] = (
         "messages[].tool_calls",
         "ids and arguments stay word for word; at Ollama arguments have to be an object",
     ),
-    _r("messages[].content: input_audio, file", "no other provider takes it in this form"),
+    _t("messages[].content: file", _FILES),
+    _r("messages[].content: input_audio, files by file_id", "no other provider takes it in this form"),
     _r("messages: role function", "obsolete since tools exist"),
     _d("messages[].name", "no other provider has it"),
     _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
@@ -114,19 +116,23 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _t("messages[].content: text, image", "a picture by URL is passed on, never fetched here"),
     _t(
         "messages[].content: tool_use, tool_result",
-        "pictures inside a result are shown as the user's, behind it",
+        "pictures and PDFs inside a result are shown as the user's, behind it",
     ),
     _t(
         "messages[].content: document of plain text or of text parts, search_result",
-        "as text, under its title; there are no citations of it",
+        "as text, under its title and context; there are no citations of it",
     ),
     _t(
         "content of a tool_result: document, search_result, tool_reference",
-        "in words: a text as it is, a tool as its name; of a file the model is told that it cannot be shown",
+        "in words: a text as it is, a tool as its name; of files that are no PDF the model is told that they cannot be shown",
+    ),
+    _t(
+        "messages[].content: document of a PDF",
+        "needs a model that takes documents; one by URL is passed on, never fetched here; its context as words before it",
     ),
     _r(
-        "messages[].content: document of other sorts, container_upload",
-        "no other provider takes it",
+        "messages[].content: document by file_id or of other sorts, container_upload",
+        "files of one provider are not seen by others",
     ),
     _d(
         "messages[].content: server_tool_use, mcp_tool_use and their results, fallback",
@@ -186,17 +192,21 @@ OPENAI_RESPONSES: tuple[Translation, ...] = (
         "roles user, assistant, system, developer; system messages in the middle count for the whole",
     ),
     _t("input[]: content", "text and pictures; a picture by URL is passed on, never fetched here"),
+    _t("input[]: input_file", _FILES + "; one by file_url is passed on"),
     _t(
         "input[]: function_call, function_call_output",
-        "pictures in a result are shown as the user's, behind it",
+        "pictures and PDFs in a result are shown as the user's, behind it",
     ),
     _t("input[]: custom_tool_call, custom_tool_call_output", "as a function with the one argument `input`"),
     _t(
         "input[]: reasoning",
         "given back to the instance it came from, if it has its encrypted_content; else dropped",
     ),
-    _r("input[]: input_file, input_audio, pictures by file_id", "no other provider takes it in this form"),
-    _t("input_file in the output of a call", "the model is told that it cannot be shown"),
+    _r(
+        "input[]: input_audio, pictures and files by file_id, files of other sorts",
+        "no other provider takes it in this form",
+    ),
+    _t("a file of another sort in the output of a call", "the model is told that it cannot be shown"),
     _r("input[]: item_reference", "items are not kept under their ids"),
     _d("input[]: items of other types", "the traces of tools that run at one provider only"),
     _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
@@ -311,11 +321,11 @@ GEMINI: tuple[Translation, ...] = (
     ),
     _t("contents", "roles user, model, function; turns of the model in a row are one"),
     _t("contents[].parts: text"),
-    _t("contents[].parts: inlineData", "pictures, and text as text"),
+    _t("contents[].parts: inlineData", "pictures, PDFs where the model takes documents, and text as text"),
     _r("contents[].parts: inlineData of other types", "no other provider takes it in this form"),
     _t(
         "contents[].parts: fileData",
-        "pictures by URL are passed on, never fetched here; other types are refused",
+        "pictures and PDFs by URL are passed on, never fetched here; other types are refused",
     ),
     _t(
         "contents[].parts: functionCall, functionResponse",

@@ -161,6 +161,8 @@ def _openai(name: str) -> frozenset[Capability] | None:
         found.add("tools")
     if not _OPENAI_BLIND.match(name):
         found.add("vision")
+        if not _OPENAI_OLD.match(name):
+            found.add("documents")
     if _OPENAI_THINKS.match(name):
         found.add("thinking")
     return frozenset(found)
@@ -204,6 +206,8 @@ def _told(model: ListedModel) -> frozenset[Capability] | None:
         or "vision" in tags
     ):
         found.add("vision")
+    if shape is not None and "file" in shape.input_modalities:
+        found.add("documents")
     return frozenset(found)
 
 

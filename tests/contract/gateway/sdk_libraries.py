@@ -17,6 +17,7 @@ from google import genai
 from google.genai import errors, types
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PAPER = "JVBERi0xLjQKPDwvVHlwZS9QYWdlPj4="
 ZONE: Any = {"type": "object", "properties": {"zone": {"type": "string"}}}
 Calls = list[tuple[str, Any]]
 
@@ -31,6 +32,7 @@ class Ask:
 
     tools: bool = False
     picture: bool = False
+    paper: bool = False
     schema: bool = False
     thinks: bool = False
     stop: str = ""
@@ -75,6 +77,9 @@ def chat(url: str, token: str) -> Library:
         shown: Any = [{"type": "text", "text": "Hi"}]
         if ask.picture:
             shown.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}})
+        if ask.paper:
+            file = {"file_data": f"data:application/pdf;base64,{PAPER}", "filename": "a.pdf"}
+            shown.append({"type": "file", "file": file})
         messages: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": shown}]
         if ask.made:
             calls = [
@@ -158,6 +163,9 @@ def responses(url: str, token: str) -> Library:
         shown: Any = [{"type": "input_text", "text": "Hi"}]
         if ask.picture:
             shown.append({"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"})
+        if ask.paper:
+            data = f"data:application/pdf;base64,{PAPER}"
+            shown.append({"type": "input_file", "filename": "a.pdf", "file_data": data})
         items: list[Any] = [{"role": "user", "content": shown}]
         for name, zone in ask.made:
             arguments = json.dumps({"zone": zone})
@@ -228,6 +236,9 @@ def messages(url: str, token: str) -> Library:
         if ask.picture:
             source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
             shown.append({"type": "image", "source": source})
+        if ask.paper:
+            source = {"type": "base64", "media_type": "application/pdf", "data": PAPER}
+            shown.append({"type": "document", "source": source, "title": "a.pdf"})
         turns: list[Any] = [{"role": "user", "content": shown}]
         if ask.made:
             calls = [
@@ -356,6 +367,8 @@ def gemini(url: str, token: str) -> Library:
         parts: list[Any] = [{"text": "Hi"}]
         if ask.picture:
             parts.append({"inline_data": {"mime_type": "image/png", "data": PIXEL}})
+        if ask.paper:
+            parts.append({"inline_data": {"mime_type": "application/pdf", "data": PAPER}})
         contents: list[Any] = [{"role": "user", "parts": parts}]
         if ask.made:
             calls = [

@@ -17,7 +17,7 @@ import pytest
 from google.genai import errors
 
 from legion_core.testing.upstreams import Answer, Call, Die, Upstream, WireName, error, in_thread
-from tests.contract.gateway.sdk_libraries import LIBRARIES, PIXEL, Ask, City, Library
+from tests.contract.gateway.sdk_libraries import LIBRARIES, PAPER, PIXEL, Ask, City, Library
 from tests.contract.surfaces.nodes import running_node
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "sdks.md"
@@ -32,7 +32,7 @@ api_key = "env://ANY_KEY"
 [[gateway.instances.models]]
 id = "m2"
 context = 32768
-capabilities = ["streaming", "tools", "vision", "thinking", "structured_output"]
+capabilities = ["streaming", "tools", "vision", "documents", "thinking", "structured_output"]
 
 [[gateway.instances]]
 name = "vectors"
@@ -62,6 +62,7 @@ UPSTREAM_STOPS: dict[str, dict[str, str]] = {
 }
 NOTHING: dict[tuple[str, str], str] = {
     ("openai responses", "embeddings"): "as in openai chat: one library, one client",
+    ("ollama chat", "a document"): "its protocol has none",
     ("anthropic messages", "embeddings"): "its protocol has none",
     ("openai chat", "count tokens"): "its protocol has none",
     ("ollama chat", "count tokens"): "its protocol has none",
@@ -148,6 +149,12 @@ def picture(desk: Desk) -> None:
     desk.upstream.will(Answer(("A dot.",)))
     assert desk.library.whole(Ask(picture=True)).text == "A dot."
     assert PIXEL in desk.asked
+
+
+def document(desk: Desk) -> None:
+    desk.upstream.will(Answer(("A page.",)))
+    assert desk.library.whole(Ask(paper=True)).text == "A page."
+    assert PAPER in desk.asked
 
 
 def structured(desk: Desk) -> None:
@@ -261,6 +268,7 @@ CELLS: dict[str, Callable[[Desk], None]] = {
     "thinking": thinking,
     "thinking, streamed": streamed_thinking,
     "a picture": picture,
+    "a document": document,
     "structured output": structured,
     "structured output, streamed": streamed_structured,
     "stop: tools": stop_tools,

@@ -18,6 +18,7 @@ name = "box"  # the one in the cellar
 kind = "vllm"
 base_url = "{base_url}"
 """
+NO_MORE = ("--images", "no", "--documents", "no", "--thinking", "no")
 HELLO = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
 
@@ -175,7 +176,7 @@ def test_a_model_is_asked_what_it_can_and_what_it_showed_is_kept_when_a_person_s
     assert offers(of_box(api))["org/m1"] == (32_768, ["streaming", "structured_output"])
     assert len(upstream.questions) == 4
     rows = api.get("/ledger").json()["data"]
-    assert [row["model"] for row in rows] == ["org/m1"] * 4  # asked, so billed
+    assert [row["model"] for row in rows] == ["org/m1"] * 5  # the one that its wire refuses too
 
     kept = inside(legion_home, "provider", "model", "try", "box", "org/m1", "--save")
     assert kept.status == 0, kept.err
@@ -194,6 +195,7 @@ def test_what_a_model_does_not_show_is_told_in_its_servers_words_and_unsaid_wher
         ("tools", False),
         ("structured_output", False),
         ("vision", False),
+        ("documents", False),
         ("thinking", False),
     ]
     assert "--enable-auto-tool-choice" in found["findings"][0]["why"]
@@ -203,7 +205,7 @@ def test_what_a_model_does_not_show_is_told_in_its_servers_words_and_unsaid_wher
 
     upstream.will(Answer((), thinking=("hm, " * 5,), stop="length"))
     found = api.post("/providers/box/models/try", json={"model": "org/m1"}).json()["data"]
-    assert [each["is_able"] for each in found["findings"]] == [None, None, None, True]
+    assert [each["is_able"] for each in found["findings"]] == [None, None, None, False, True]
     assert found["suggested"]["tools"] is None
 
 
@@ -249,7 +251,7 @@ def test_what_is_said_while_a_server_is_down_takes_nothing_it_always_has_and_say
     assert said.status == 0, said.err
     assert "tools, structured output" in said.out
     assert "provider model reset box m1" in said.out
-    whole = inside(legion_home, *words, "--images", "no", "--thinking", "no", "--structured-output", "yes")
+    whole = inside(legion_home, *words, *NO_MORE, "--structured-output", "yes")
     assert "provider model reset" not in whole.out
 
 

@@ -334,9 +334,70 @@ def test_what_is_not_offered_is_named_as_such(oai: openai.OpenAI, claude: anthro
     with pytest.raises(openai.APIStatusError, match="uploaded files are not taken") as upload:
         oai.files.create(file=("a.jsonl", b"{}"), purpose="batch")
     assert upload.value.status_code == 415
-    part = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}}
-    with pytest.raises(openai.BadRequestError, match="'file' is not offered here"):
+    part = {"type": "file", "file": {"file_id": "file-1"}}
+    with pytest.raises(openai.BadRequestError, match="files of one provider are not seen by others"):
         oai.chat.completions.create(model="m1", messages=[{"role": "user", "content": [part]}])
+
+
+PDF = base64.b64encode(b"%PDF-1.4\n<</Type/Page>>").decode()
+
+
+def test_a_pdf_reaches_a_model_that_reads_documents_and_no_other(
+    oai: openai.OpenAI, claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    file = {"file_data": f"data:application/pdf;base64,{PDF}", "filename": "lease.pdf"}
+    shown = [{"type": "text", "text": "Read."}, {"type": "file", "file": file}]
+    said = [{"role": "user", "content": shown}]
+    source = {"type": "base64", "media_type": "application/pdf", "data": PDF}
+    document = {"type": "document", "source": source, "title": "lease.pdf"}
+
+    assert oai.chat.completions.create(model="m2", messages=said).choices[0].message.content == "Hello wörld"
+    claude.messages.create(model="m2", max_tokens=9, messages=[{"role": "user", "content": [document]}])
+    entry = {
+        "role": "user",
+        "content": [{"type": "input_file", "filename": "lease.pdf", "file_data": file["file_data"]}],
+    }
+    assert oai.responses.create(model="m2", input=[entry]).output_text == "Hello wörld"
+
+    asked = [question.json["messages"][-1]["content"] for question in upstream.questions]
+    assert [content[-1] for content in asked] == [{"type": "file", "file": file}] * 3
+    with pytest.raises(openai.BadRequestError, match="no documents"):
+        oai.chat.completions.create(model="m1", messages=said)
+    with pytest.raises(anthropic.BadRequestError, match="--documents yes"):
+        claude.messages.create(model="m1", max_tokens=9, messages=[{"role": "user", "content": [document]}])
+    assert len(upstream.questions) == 3
+
+
+def test_a_text_given_as_a_document_reaches_every_model(
+    oai: openai.OpenAI, claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
+    packed = base64.b64encode("größe\n1".encode()).decode()
+    file = {"file_data": f"data:text/csv;base64,{packed}", "filename": "a.csv"}
+    oai.chat.completions.create(
+        model="m1", messages=[{"role": "user", "content": [{"type": "file", "file": file}]}]
+    )
+    source = {"type": "text", "media_type": "text/plain", "data": "größe\n1"}
+    document = {"type": "document", "source": source, "title": "a.csv"}
+    claude.messages.create(model="m1", max_tokens=9, messages=[{"role": "user", "content": [document]}])
+
+    asked = [question.json["messages"][-1]["content"] for question in upstream.questions]
+    assert asked == ["a.csv\ngröße\n1"] * 2
+
+
+def test_a_pdf_in_a_kept_conversation_is_sent_again_with_each_question(
+    oai: openai.OpenAI, url: str, token: str, upstream: Upstream
+) -> None:
+    kept = {"x-legion-conversation": "conv_papers", **PIN}
+    file = {"file_data": f"data:application/pdf;base64,{PDF}", "filename": "lease.pdf"}
+    said = [{"role": "user", "content": [{"type": "file", "file": file}]}]
+    oai.chat.completions.create(model="m2", messages=said, extra_headers=kept)
+    oai.chat.completions.create(model="m2", messages=HELLO, extra_headers=kept)
+
+    told = upstream.questions[-1].json["messages"]
+    assert told[0]["content"] == [{"type": "file", "file": file}]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        shown = client.get("/api/v1/conversations/conv_papers").json()["data"]["messages"]
+    assert shown[0]["documents"] == ["lease.pdf"]
 
 
 @pytest.mark.parametrize(

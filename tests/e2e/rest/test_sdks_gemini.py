@@ -35,6 +35,9 @@ class City(pydantic.BaseModel):
     city: str
 
 
+PDF = b"%PDF-1.4\n<</Type/Page>>"
+
+
 @pytest.fixture
 def client(url: str, token: str) -> Iterator[genai.Client]:
     with genai.Client(api_key=token, http_options=types.HttpOptions(base_url=url)) as client:
@@ -281,3 +284,19 @@ def test_what_is_not_offered_is_said_in_its_own_shape(client: genai.Client) -> N
         with pytest.raises(errors.ClientError, match=name) as told:
             refused()
         assert (told.value.code in (404, 405), told.value.status) == (True, "NOT_FOUND")
+
+
+def test_a_pdf_and_a_text_are_given_as_files(client: genai.Client, upstream: Upstream) -> None:
+    paper = types.Part.from_bytes(data=PDF, mime_type="application/pdf")
+    table = types.Part.from_bytes(data=b"a,b", mime_type="text/csv")
+
+    answer = client.models.generate_content(model="m2", contents=[paper, table, "Compare."])
+
+    assert answer.text == "Hello wörld"
+    told = upstream.questions[-1].json["messages"][-1]["content"]
+    packed = base64.b64encode(PDF).decode()
+    file = {"file_data": f"data:application/pdf;base64,{packed}", "filename": "document.pdf"}
+    assert told[0] == {"type": "file", "file": file}
+    assert [part["text"] for part in told[1:]] == ["a,b", "Compare."]
+    with pytest.raises(errors.ClientError, match="documents"):
+        client.models.generate_content(model="m1", contents=[paper, "Compare."])

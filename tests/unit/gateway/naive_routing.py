@@ -27,6 +27,7 @@ from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import (
     Capability,
+    DocumentBlock,
     ImageBlock,
     Lane,
     Message,
@@ -116,6 +117,8 @@ def needs(request: Request, requires: tuple[Capability, ...]) -> set[Capability]
         wanted.add("tools")
     if any(isinstance(block, ImageBlock) for message in request.messages for block in message.content):
         wanted.add("vision")
+    if any(isinstance(block, DocumentBlock) for message in request.messages for block in message.content):
+        wanted.add("documents")
     if request.params.json_mode or request.params.json_schema is not None:
         wanted.add("structured_output")
     if request.params.thinking_budget_tokens:
@@ -124,13 +127,15 @@ def needs(request: Request, requires: tuple[Capability, ...]) -> set[Capability]
 
 
 def input_tokens(request: Request) -> int:
-    """Four characters a token, 256 for the frame, a thousand for a picture."""
+    """Four characters a token, 256 for the frame, a thousand for a picture, two for a page."""
     blocks = [block for message in request.messages for block in message.content]
     chars = sum(len(block.text) for block in blocks if isinstance(block, TextBlock)) + sum(
         map(len, request.system)
     )
     chars += sum(len(tool.description) + len(str(tool.parameters)) for tool in request.tools)
-    return chars // 4 + 256 + 1_000 * sum(isinstance(block, ImageBlock) for block in blocks)
+    pages = sum(block.pages for block in blocks if isinstance(block, DocumentBlock))
+    images = sum(isinstance(block, ImageBlock) for block in blocks)
+    return chars // 4 + 256 + 1_000 * images + 2_000 * pages
 
 
 def longest_text(request: Request) -> int:
@@ -242,9 +247,10 @@ def random_request(rng: Random, lanes: Sequence[Lane]) -> dict[str, Any]:
     )
     blocks = [TextBlock(text="x" * rng.choice((0, 4, 700, 1_023, 6_000, 30_000)))]
     image = (ImageBlock(media_type="image/png", data="aGk="),) if rng.random() < 0.15 else ()
+    paper = (DocumentBlock(data="JVBERi0=", pages=rng.choice((1, 4))),) if rng.random() < 0.1 else ()
     request = Request(
         id="r",
-        messages=(Message(role="user", content=(*blocks, *image)),),
+        messages=(Message(role="user", content=(*blocks, *image, *paper)),),
         tools=(ToolDefinition(name="t", description="d" * 40),) if rng.random() < 0.3 else (),
         tool_choice=rng.choice(("auto", "auto", "none")),
         params=Params(

@@ -20,6 +20,7 @@ from legion_core.gateway.privacy import MIGRATIONS as PRIVACY
 from legion_core.gateway.texts import expanded
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     Message,
     ModelOffer,
@@ -45,6 +46,7 @@ blocks = st.one_of(
     st.builds(TextBlock, text=words),
     st.builds(ThinkingBlock, text=words, signature=words, origin=st.just("anthropic")),
     st.builds(ImageBlock, media_type=st.just("image/png"), data=words),
+    st.builds(DocumentBlock, data=words, name=words, pages=st.integers(1, 99)),
     st.builds(ToolUseBlock, id=words, name=words, arguments=words),
     st.builds(ToolResultBlock, call_id=words, text=words, is_error=st.booleans()),
 )

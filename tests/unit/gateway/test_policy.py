@@ -14,6 +14,7 @@ from legion_core.gateway.routing.speed import Speeds
 from legion_core.gateway.routing.table import LaneTable
 from legion_core.gateway.types import (
     Capability,
+    DocumentBlock,
     ImageBlock,
     Lane,
     Message,
@@ -68,6 +69,20 @@ def test_a_lane_that_lacks_a_capability_is_passed_over_with_the_reason() -> None
     assert [found.tier for found in decision.candidates] == [Tier.CLOUD]
     assert decision.left_out[0].reason == "capability"
     assert decision.left_out[0].why == "No tools or vision or structured output"
+
+
+@pytest.mark.requirement("gateway.escalate-capability")
+def test_a_pdf_goes_to_a_lane_that_reads_documents_and_not_to_one_that_only_sees() -> None:
+    seeing = lane(Tier.LOCAL, can=frozenset({"streaming", "vision"}))
+    reading = lane(Tier.CLOUD, can=frozenset({"streaming", "documents"}))
+    paper = Message(role="user", content=(DocumentBlock(data="JVBERi0=", pages=3),))
+
+    decision = decide(Request(id="r", messages=(paper,)), [seeing, reading], {}, now_s=0)
+
+    assert decision.required == ("documents",)
+    assert decision.estimated_tokens == 256 + 3 * 2_000
+    assert [found.tier for found in decision.candidates] == [Tier.CLOUD]
+    assert decision.left_out[0].why == "No documents"
 
 
 def test_pins_caps_and_local_only_each_leave_out_with_their_own_reason() -> None:

@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 
 from legion_core.gateway.transcript_curation import Report, curate_transcript
+from legion_core.gateway.transcript_shapes import as_recorded
 from legion_core.gateway.transcripts import Transcript, read_transcript
-from legion_core.gateway.types import ImageBlock, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from legion_core.gateway.types import (
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
 from legion_core.kernel.errors import InvalidInput
 
 
@@ -298,6 +306,29 @@ def test_the_users_words_and_the_rules_are_whole_in_every_view() -> None:
         text = json.dumps(row["messages"])
         assert "rule one" in text
         assert all(f"go on {turn}" in text for turn in range(row["turn"] - 1))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,UERG"}},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "UERG"},
+            "title": "a.pdf",
+        },
+    ],
+    ids=lambda part: part["type"],
+)
+def test_a_pdf_in_a_recorded_conversation_is_one(part: dict[str, Any]) -> None:
+    told = {"role": "user", "content": [{"type": "text", "text": "see"}, part]}
+
+    read = read_transcript(_lines(told, {"role": "assistant", "content": "ok"}))
+
+    paper = DocumentBlock(data="UERG", name="a.pdf")
+    assert read.entries[0].message.content == (TextBlock(text="see"), paper)
+    again = as_recorded(read, [read.entries[0].message], ["new"], {})
+    assert "UERG" in json.dumps(again)
 
 
 def test_broken_conversations_become_legal_ones() -> None:

@@ -67,7 +67,7 @@ def written(request: GeminiRequest, *events: StreamEvent) -> bytes:
         ({"contents": [{"role": "user", "parts": [{"functionCall": {"name": "f"}}]}]}, "contents[0].parts[0]"),
         ({"contents": [{"role": "user", "parts": [{"inlineData": {"mimeType": "audio/wav", "data": "QUJD"}}]}]},
          "contents[0].parts[0].inlineData.data"),
-        ({"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "https://x/a.pdf", "mimeType": "application/pdf"}}]}]},
+        ({"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "https://x/a.mp4", "mimeType": "video/mp4"}}]}]},
          "contents[0].parts[0].fileData"),
         ({"cachedContent": "cachedContents/x"}, "cachedContent"),
         ({"generationConfig": {"candidateCount": 2}}, "generationConfig.candidateCount"),

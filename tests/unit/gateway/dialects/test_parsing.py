@@ -98,7 +98,7 @@ def test_openai_refuses_and_names_the_field(changes: dict[str, Any], field: str)
         ({"messages": [USER, {"role": "assistant", "content": [{**USE, "input": []}]}]}, "messages[1].content[0].input"),
         ({"messages": [{"role": "user", "content": [{"type": "server_tool_use", "id": "x"}]}]},
          "messages[0].content[0].type"),
-        ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "base64", "data": "x"}}]}]},
+        ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "x"}}]}]},
          "messages[0].content[0].source.type"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "x"}}]}]},
          "messages[0].content[0].source.type"),

@@ -62,7 +62,7 @@ def events(
         ({"input": [USER, {"type": "function_call_output", "call_id": "x", "output": "?"}]}, "input[1].call_id"),
         ({"input": [USER, {"type": "function_call", "call_id": "x"}]}, "input[1].name"),
         ({"input": [USER, {"type": "function_call_output", "call_id": "x"}]}, "input[1].output"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input[0].content[0].type"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input[0].content[0].file_data"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
          "input[0].content[0].image_url"),
         ({"input": [{"role": "user", "content": []}]}, "input[0].content"),

@@ -8,7 +8,7 @@ import pytest
 from legion_core.gateway.dialects.anthropic_messages import AnthropicMessages
 from legion_core.gateway.dialects.fields import FieldFault
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
-from legion_core.gateway.types import Request, ToolResultBlock
+from legion_core.gateway.types import DocumentBlock, Request, ToolResultBlock
 
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}
 
@@ -67,8 +67,8 @@ def test_what_has_words_is_told_in_words(shown: dict[str, Any], told: str) -> No
 
 @pytest.mark.parametrize(
     "source",
-    [PDF, {"type": "url", "url": "https://example.test/a.pdf"}, {"type": "file", "file_id": "f1"}],
-    ids=["inline", "by address", "by id"],
+    [{**PDF, "media_type": "application/msword"}, {"type": "file", "file_id": "f1"}],
+    ids=["of another sort", "by id"],
 )
 def test_of_a_file_in_a_result_the_model_is_told_that_it_cannot_be_shown(source: dict[str, Any]) -> None:
     told = result(messages({"type": "document", "title": "a.pdf", "source": source}))
@@ -78,10 +78,36 @@ def test_of_a_file_in_a_result_the_model_is_told_that_it_cannot_be_shown(source:
     assert "JVBERi" not in told
 
 
-def test_a_file_that_the_user_gives_is_refused_by_name() -> None:
+@pytest.mark.parametrize(
+    ("source", "block"),
+    [
+        (PDF, DocumentBlock(data="JVBERi0xLjQK", name="a.pdf")),
+        (
+            {"type": "url", "url": "https://example.test/a.pdf"},
+            DocumentBlock(url="https://example.test/a.pdf", name="a.pdf", pages=20),
+        ),
+    ],
+    ids=["inline", "by address"],
+)
+def test_a_pdf_in_a_result_is_shown_by_the_user_behind_it(
+    source: dict[str, Any], block: DocumentBlock
+) -> None:
+    request = messages(
+        {"type": "text", "text": "Read."}, {"type": "document", "title": "a.pdf", "source": source}
+    )
+
+    assert result(request) == "Read."
+    assert request.messages[-1].role == "user"
+    assert request.messages[-1].content == (block,)
+
+
+@pytest.mark.parametrize(
+    "source", [{**PDF, "media_type": "application/msword"}, {"type": "file", "file_id": "f1"}]
+)
+def test_a_file_of_another_sort_that_the_user_gives_is_refused_by_name(source: dict[str, Any]) -> None:
     body = {
         "max_tokens": 64,
-        "messages": [{"role": "user", "content": [{"type": "document", "source": PDF}]}],
+        "messages": [{"role": "user", "content": [{"type": "document", "source": source}]}],
     }
 
     with pytest.raises(FieldFault, match=r"messages\[0\]\.content\[0\]\.source"):
@@ -93,24 +119,36 @@ def responses(*items: dict[str, Any]) -> Request:
 
 
 FILE = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}
+WORD = {"type": "input_file", "filename": "a.doc", "file_data": "data:application/msword;base64,JVBERi0xLjQK"}
 
 
-def test_a_file_in_the_output_of_a_call_is_told_of_and_its_words_kept() -> None:
-    told = result(
-        responses(
-            {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}"},
-            {
-                "type": "function_call_output",
-                "call_id": "c1",
-                "output": [{"type": "input_text", "text": "Read."}, FILE],
-            },
-        )
+def in_an_output(file: dict[str, Any]) -> Request:
+    return responses(
+        {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}"},
+        {
+            "type": "function_call_output",
+            "call_id": "c1",
+            "output": [{"type": "input_text", "text": "Read."}, file],
+        },
     )
 
-    assert told.startswith("Read.\n[A file a.pdf (application/pdf)")
+
+def test_a_pdf_in_the_output_of_a_call_is_shown_behind_it_and_its_words_kept() -> None:
+    request = in_an_output(FILE)
+
+    assert result(request) == "Read."
+    assert request.messages[-1].content == (DocumentBlock(data="JVBERi0xLjQK", name="a.pdf"),)
+
+
+@pytest.mark.parametrize("other", [WORD, {"type": "input_file", "filename": "a.doc", "file_id": "f"}])
+def test_another_file_in_the_output_of_a_call_is_told_of_and_its_words_kept(other: dict[str, Any]) -> None:
+    told = result(in_an_output(other))
+
+    assert told.startswith("Read.\n[A file a.doc")
     assert "JVBERi" not in told
 
 
-def test_a_file_in_a_users_item_is_refused_by_name() -> None:
+@pytest.mark.parametrize("other", [WORD, {"type": "input_file", "file_id": "f"}])
+def test_another_file_in_a_users_item_is_refused_by_name(other: dict[str, Any]) -> None:
     with pytest.raises(FieldFault, match=r"input\[0\]\.content\[0\]"):
-        responses({"role": "user", "content": [FILE]})
+        responses({"role": "user", "content": [other]})

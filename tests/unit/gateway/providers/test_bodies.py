@@ -19,6 +19,7 @@ from legion_core.gateway.providers import (
 )
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
+    DocumentBlock,
     ImageBlock,
     Message,
     Params,
@@ -174,6 +175,53 @@ CONVERSATION = Request(
     ),
     tool_choice="files.read",
 )
+
+
+PAPERS = Request(
+    id="r",
+    messages=(
+        Message(role="user", content=(DocumentBlock(data="UERG", name="Q3_report (v2).pdf"),)),
+        Message(role="assistant", content=(TextBlock(text="Read."),)),
+        Message(
+            role="user",
+            content=(DocumentBlock(data="UERH", name="Q3/report (v2).pdf"), TextBlock(text="Compare.")),
+        ),
+    ),
+)
+
+
+def test_documents_on_every_wire_that_takes_them() -> None:
+    openai = openai_body(PAPERS)["messages"]
+    file = {"file_data": "data:application/pdf;base64,UERG", "filename": "Q3_report (v2).pdf"}
+    assert openai[0]["content"] == [{"type": "file", "file": file}]
+    assert [part["type"] for part in openai[2]["content"]] == ["file", "text"]
+
+    anthropic = anthropic_body(PAPERS)["messages"]
+    source = {"type": "base64", "media_type": "application/pdf", "data": "UERG"}
+    assert anthropic[0]["content"] == [{"type": "document", "source": source, "title": "Q3_report (v2).pdf"}]
+
+    gemini = gemini_body(PAPERS, "gemini-2.5-pro")["contents"]
+    assert gemini[0]["parts"] == [{"inlineData": {"mimeType": "application/pdf", "data": "UERG"}}]
+
+    # There a name is of plain letters and given once, and a document never stands alone.
+    bedrock = bedrock_body(PAPERS)["messages"]
+    first, second = bedrock[0]["content"][0]["document"], bedrock[2]["content"][0]["document"]
+    assert first == {"format": "pdf", "name": "Q3 report (v2) pdf", "source": {"bytes": "UERG"}}
+    assert second["name"] == "Q3 report (v2) pdf (2)"
+    assert bedrock[0]["content"][1] == {"text": "Q3 report (v2) pdf"}
+    assert bedrock[2]["content"][1] == {"text": "Compare."}
+
+
+def test_a_document_in_a_bucket_is_named_to_bedrock_and_an_address_to_those_who_read_it() -> None:
+    def shown(url: str) -> Request:
+        return Request(id="r", messages=(Message(role="user", content=(DocumentBlock(url=url),)),))
+
+    bucket = bedrock_body(shown("s3://b/a.pdf"))["messages"][0]["content"][0]["document"]
+    assert bucket["source"] == {"s3Location": {"uri": "s3://b/a.pdf"}}
+    anthropic = anthropic_body(shown("https://x/a.pdf"))["messages"][0]["content"][0]
+    assert anthropic == {"type": "document", "source": {"type": "url", "url": "https://x/a.pdf"}}
+    gemini = gemini_body(shown("https://x/a.pdf"), "gemini-2.5-pro")["contents"][0]["parts"][0]
+    assert gemini == {"fileData": {"mimeType": "application/pdf", "fileUri": "https://x/a.pdf"}}
 
 
 def test_a_conversation_on_the_openai_wire() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from legion_core.gateway.providers import openai_wire
 from legion_core.gateway.types import (
     Block,
+    DocumentBlock,
     ImageBlock,
     Message,
     Params,
@@ -101,6 +102,8 @@ def result(*, is_error: bool) -> Change:
 
 INLINE = said("user", ImageBlock(media_type="image/png", data="QUJD"))
 BY_URL = said("user", ImageBlock(url="https://example.org/a.png"))
+PDF = said("user", DocumentBlock(data="JVBERi0xLjQK", name="a_b.pdf"))
+PDF_BY_URL = said("user", DocumentBlock(url="https://example.org/a.pdf"))
 OWN = said("assistant", ThinkingBlock(text="hm", signature="t=c2ln", origin="box"))
 FOREIGN = said("assistant", ThinkingBlock(text="hm", signature="t=c2ln", origin="other"))
 # Each row's sample, and what it is compared with.
@@ -108,6 +111,8 @@ SAMPLES: dict[str, tuple[Change, Change]] = {
     "several system messages": (lambda request: replace(request, system=("Be brief.", "Be kind.")), same),
     "a picture inline": (INLINE, without(INLINE, ImageBlock)),
     "a picture by URL": (BY_URL, without(BY_URL, ImageBlock)),
+    "a PDF inline": (PDF, without(PDF, DocumentBlock)),
+    "a PDF by URL": (PDF_BY_URL, without(PDF_BY_URL, DocumentBlock)),
     "its own signed thinking": (OWN, without(OWN, ThinkingBlock)),
     "thinking of another instance": (FOREIGN, without(FOREIGN, ThinkingBlock)),
     "a tool": (tools("auto"), same),
