@@ -67,11 +67,13 @@ class Answer:
     def take(self, event: StreamEvent) -> Self:
         """Add an event."""
         match event:
+            case TextDelta():
+                self.text += event.text
             case Opened():
                 self.tier = event.lane.tier.word
                 self.instance, self.model = event.lane.instance, event.lane.offer.id
-            case TextDelta():
-                self.text += event.text
+            case Closed():
+                self._closed = event
             case ThinkingDelta():
                 self.thinking += event.text
                 if event.signature:
@@ -90,6 +92,4 @@ class Answer:
                     self.thinking = self.signature = self._signed_by = ""
                 self.tier = event.seam.to_tier
                 self.instance, _, self.model = event.seam.to_lane.partition("/")
-            case Closed():
-                self._closed = event
         return self

@@ -54,11 +54,13 @@ class ShortWay:
     def takes(self, chunk: Chunk) -> bool:
         """Pass on a chunk that its reader has already, past all who wait for its next event; False: it is for them."""
         outlet = self._outlet
-        if outlet is None or isinstance(chunk, Finished) or not outlet.is_open:
+        if outlet is None or not outlet.is_open:
             return False
         if isinstance(chunk, TextDelta) and self._reading.passes(chunk, self._given):
             outlet.give(chunk)  # nearly always
             return True
+        if isinstance(chunk, Finished):
+            return False
         for ready in self._reading.take(chunk):
             self._given.take(ready)
             outlet.give(ready)

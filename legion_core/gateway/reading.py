@@ -51,16 +51,18 @@ def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
     return out
 
 
-@dataclass(slots=True)
 class Given:
     """What the client has been given of an answer so far."""
 
-    pieces: list[str] = field(default_factory=list[str])
-    thoughts: list[str] = field(default_factory=list[str])
-    chars: int = 0
-    tokens: int = 0
-    is_signed: bool = False  # the thinking is whole and has its signature
-    calls: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])  # each whole
+    __slots__ = ("calls", "chars", "is_signed", "pieces", "thoughts", "tokens")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.thoughts: list[str] = []
+        self.chars = 0
+        self.tokens = 0
+        self.is_signed = False  # the thinking is whole and has its signature
+        self.calls: list[ToolCallDelta] = []  # each whole
 
     @property
     def has_calls(self) -> bool:
@@ -155,21 +157,20 @@ class Reading:
                     return self._keep(chunk)
                 # Nearly always: nothing was kept, is spliced or was thought once more.
                 return (chunk,) if self._is_plain and not self._known_at else self._text(chunk)
+            case Finished():
+                self.finished = chunk
+                return self._rest()
             case ThinkingDelta():
                 if chunk.text:
                     self.tokens += tokens_of(chunk)
                 return self._keep(chunk) if self._kept is not None else self._thinking(chunk)
             case ToolCallDelta():
                 return self._call(chunk)
-            case Finished():
-                self.finished = chunk
-                return self._rest()
 
     def _rest(self) -> Sequence[Ready]:
         """The attempt ended well: what was kept back until now, in order."""
-        out = list(self._before_calls()) if self._kept is None else list[Ready]()
-        for each in self._kept or ():
-            out.append(each.whole() if isinstance(each, _Call) else each)
+        out: list[Ready] = [] if self._kept is not None else [*self._before_calls()]
+        out.extend(each.whole() if isinstance(each, _Call) else each for each in self._kept or ())
         self._kept = []
         return out
 

@@ -102,8 +102,8 @@ class Chunks(Generic[E]):
         self._idle_s = idle_s
         self._now_s = now_s
         self._silent_until_s = now_s() + first_event_s
-        self._ready = deque[Chunk]()
-        self._events = deque[E]()
+        self._ready: deque[Chunk] = deque()
+        self._events: deque[E] = deque()
         self._head: bytes | None = b""  # what came before the first event; None once there was one
         self._size = 0
         self._seen = 0
@@ -130,7 +130,7 @@ class Chunks(Generic[E]):
             if not self._ready:  # most begin with an event that says nothing
                 self._ready.extend(self._plain())
         chunk = self._ready.popleft()
-        if isinstance(chunk, Finished):
+        if type(chunk) is Finished:
             self._is_over = True
             self._ready.clear()
         else:
@@ -145,7 +145,7 @@ class Chunks(Generic[E]):
         self._ready.clear()
         taken += self._plain()
         events, read = self._events, self._reader.read
-        while not (taken and isinstance(taken[-1], Finished)):
+        while not (taken and type(taken[-1]) is Finished):
             if not events or self._failed is not None or len(taken) >= READY_MAX:
                 self._seen += len(taken)
                 return taken

@@ -116,11 +116,16 @@ class SseParser:
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that are now complete."""
-        if self.is_between and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+        if (
+            self.is_between
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and chunk.find(b"\r") < 0
+        ):
             # Nearly always a piece is one event of one line, or some of them.
             self._was_plain = True
             told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
-            if chunk.count(b"\n") == 2 * len(told):
+            if "\n" not in "".join(told):
                 return [SseEvent(data, "", self._id) for data in told]
         events: list[SseEvent] = []
         if self._was_plain:

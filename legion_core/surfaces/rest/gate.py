@@ -144,7 +144,7 @@ def credentials(head: Head, path: str, query: bytes) -> tuple[str, ...]:
 
     An empty string stands for one that cannot be a token (another scheme, not ASCII, too long).
     """
-    if b"key" not in query or not path.startswith(KEYED_PATHS):
+    if not query or b"key" not in query or not path.startswith(KEYED_PATHS):
         return head.tokens
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
