@@ -115,6 +115,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """All text blocks, joined."""
+        if len(self.content) == 1 and isinstance(only := self.content[0], TextBlock):
+            return only.text
         return "".join(block.text for block in self.content if isinstance(block, TextBlock))
 
 

@@ -18,6 +18,7 @@ from legion_core.gateway.types import (
     Operation,
     Request,
     RouteDecision,
+    TextBlock,
     ToolResultBlock,
     ToolUseBlock,
 )
@@ -26,7 +27,6 @@ CHARS_PER_TOKEN = 4
 FRAMING_TOKENS = 256
 IMAGE_TOKENS = 1_000
 _SHOWN_BY: dict[type, Capability] = {ImageBlock: "vision", DocumentBlock: "documents"}
-_SHOWN = tuple(_SHOWN_BY)
 
 
 def required_capabilities(request: Request) -> tuple[Capability, ...]:
@@ -34,8 +34,8 @@ def required_capabilities(request: Request) -> tuple[Capability, ...]:
     needed: list[Capability] = []
     if request.tools and request.tool_choice != "none":
         needed.append("tools")
-    if any(isinstance(block, _SHOWN) for message in request.messages for block in message.content):
-        shown = {type(block) for message in request.messages for block in message.content}
+    shown = {type(block) for message in request.messages for block in message.content}
+    if not shown.isdisjoint(_SHOWN_BY):
         needed.extend(word for kind, word in _SHOWN_BY.items() if kind in shown)
     if request.params.json_schema is not None or request.params.json_mode:
         needed.append("structured_output")
@@ -51,6 +51,8 @@ def estimate_tokens(request: Request) -> int:
     for message in request.messages:
         for block in message.content:
             match block:
+                case TextBlock():
+                    chars += len(block.text)
                 case ToolUseBlock():
                     chars += len(block.arguments) + len(block.name)
                 case ToolResultBlock():
