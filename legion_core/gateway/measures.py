@@ -39,7 +39,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """One instance over the last hour; None where nothing was measured. Money is of the current UTC day.
 
-    `unpriced` of today's attempts have an unknown price and are not in `spent_usd`.
+    A trial of a model is none of its requests, though it is paid for. `unpriced` of today's attempts have an unknown price and are not in `spent_usd`.
     """
 
     requests: int = 0
@@ -54,7 +54,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """All instances together: the last hour, and money of the current UTC day.
+    """All instances together: the last hour without trials of models, and money of the current UTC day, theirs too.
 
     `moved` requests of the hour were answered by more than one instance, after the first word had come.
     """
@@ -86,10 +86,16 @@ class Measures:
                 msgspec.convert(row, _Row, strict=False)
                 for row in rows(connection, _NEWEST, [hour, POINTS_MAX, FAILURES_READ, TRIAL_CLIENT])
             ]
-            counts = {str(name): int(str(count)) for name, count in rows(connection, _COUNTS, [hour])}
+            # A trial's own request may have begun before the hour that its attempts are in.
+            trials = (iso(now - 2 * WINDOW), TRIAL_CLIENT)
+            counts = {
+                str(name): int(str(count)) for name, count in rows(connection, _COUNTS, [hour, *trials])
+            }
             money = [msgspec.convert(row, _Day, strict=False) for row in rows(connection, _DAY, [day])]
             whole = msgspec.convert(
-                rows(connection, _WHOLE, [hour, hour])[0], tuple[int, int, int], strict=False
+                rows(connection, _WHOLE, [hour, hour, *trials])[0],
+                tuple[int, int, int],
+                strict=False,
             )
             return _by_instance(newest, counts, money), _figures(whole, money)
 
@@ -106,7 +112,10 @@ _NEWEST = """
     ) WHERE place <= CASE failed WHEN 0 THEN ? ELSE ? END
         AND NOT EXISTS (SELECT 1 FROM requests WHERE id = request AND client = ?) ORDER BY at
 """
-_COUNTS = "SELECT instance, count(DISTINCT request) FROM attempts WHERE at >= ? GROUP BY instance"
+_COUNTS = """
+    SELECT instance, count(DISTINCT request) FROM attempts
+    WHERE at >= ? AND request NOT IN (SELECT id FROM requests WHERE at >= ? AND client = ?) GROUP BY instance
+"""
 _DAY = """
     SELECT instance, coalesce(sum(cost_usd), 0.0), sum(cost_usd IS NULL),
            coalesce(sum(CASE WHEN cost_usd = 0.0 THEN input_tokens END), 0),
@@ -121,7 +130,8 @@ _WHOLE = """
             AND EXISTS (
                 SELECT 1 FROM attempts later WHERE later.request = broken.request AND later.attempt > broken.attempt
             )
-    ) FROM (SELECT max(tier <> 'local') AS has_left FROM attempts WHERE at >= ? GROUP BY +request)
+    ) FROM (SELECT max(tier <> 'local') AS has_left FROM attempts
+        WHERE at >= ? AND request NOT IN (SELECT id FROM requests WHERE at >= ? AND client = ?) GROUP BY +request)
 """
 
 

@@ -113,16 +113,18 @@ def test_what_moved_after_its_first_words_is_told_apart_from_what_failed_before(
     assert [failure.outcome for failure in found["box"].failures] == ["overloaded", "stream_broken"]  # type: ignore[attr-defined]
 
 
-def test_a_trial_of_a_model_shows_nothing_of_how_its_instance_is(tmp_path: Path) -> None:
-    found, _ = run(
+def test_a_trial_of_a_model_shows_nothing_of_how_its_instance_is_and_is_paid_for(tmp_path: Path) -> None:
+    found, figures = run(
         measured(
             tmp_path / "j.db",
-            (attempt(),),
+            (attempt(cost=0.25),),
             (attempt(outcome="unsupported", tokens=0, first_s=None),),
             client=TRIAL_CLIENT,
         )
     )
     assert (found["box"].failures, found["box"].points) == ((), ())  # type: ignore[attr-defined]
+    assert (found["box"].requests, figures.requests, figures.stayed_local) == (0, 0, 0)  # type: ignore[attr-defined]
+    assert (found["box"].spent_usd, figures.spent_usd) == (0.25, 0.25)  # type: ignore[attr-defined]
 
 
 def test_an_empty_ledger_says_nothing(tmp_path: Path) -> None:
