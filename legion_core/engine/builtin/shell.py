@@ -1,6 +1,7 @@
 """`shell.command.run`: starts a program the configuration lists. No shell is involved: words stay words."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -51,8 +52,9 @@ class Commands:
         try:
             async with asyncio.timeout(timeout_s):
                 stdout, stderr = await _exchange(process, stdin.encode())
-        finally:
+        except BaseException:
             await _end(process)
+            raise
         return {
             "exit_code": process.returncode,
             "stdout": stdout.decode("utf-8", "replace"),
@@ -87,10 +89,13 @@ async def _exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
             except OSError:  # it ended without reading
                 return
 
-    async with asyncio.TaskGroup() as group:
-        out = group.create_task(_bounded(process.stdout))
-        err = group.create_task(_bounded(process.stderr))
-        group.create_task(feed())
+    try:
+        async with asyncio.TaskGroup() as group:
+            out = group.create_task(_bounded(process.stdout))
+            err = group.create_task(_bounded(process.stderr))
+            group.create_task(feed())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     await process.wait()
     return out.result(), err.result()
 
@@ -109,17 +114,35 @@ async def _bounded(stream: asyncio.StreamReader) -> bytes:
 
 
 async def _end(process: Process) -> None:
-    """End it and what it started; bounded."""
-    if process.returncode is not None:
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
-        try:
-            async with asyncio.timeout(END_S):
-                await process.wait()
-                return
-        except TimeoutError:
-            continue
+    """End it and what it started, also where it is gone itself; bounded. Cancelled: the end at once.
+
+    Up to Python 3.11.2 `asyncio.timeout` lets a task that was cancelled before, as ours may be, go on with
+    CancelledError and not with TimeoutError: the second signal would not be sent.
+    """
+    try:
+        _tell(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_gone(process), END_S)
+    finally:
+        _tell(process, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_gone(process), END_S)
+
+
+def _tell(process: Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+async def _gone(process: Process) -> None:
+    """Wait for the end. What it says is dropped: asyncio (3.11) never lets go of a pipe that holds something."""
+
+    async def drop(stream: asyncio.StreamReader | None) -> None:
+        while stream is not None and await stream.read(65_536):
+            pass
+
+    await asyncio.gather(process.wait(), drop(process.stdout), drop(process.stderr))
+    if process.stdin is not None:
+        process.stdin.close()
+        with contextlib.suppress(OSError):  # it may have ended without reading
+            await asyncio.shield(process.stdin.wait_closed())
