@@ -9,11 +9,12 @@ import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.bridge import Bridge
 from tests.gui.fake_legion import FakeLegion, StepSpawner
+from tests.support.leaks import collect
 
 if TYPE_CHECKING:
     from app.views.window import MainWindow
@@ -24,25 +25,32 @@ for _wait in (QtBot.waitSignal, QtBot.waitSignals, QtBot.waitUntil, QtBot.waitEx
     _wait.__kwdefaults__["timeout"] = 100_000
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Iterator[None]:
-    """Delete what of the app has no owner, after every guard has looked.
+def _let_go() -> None:
+    """Delete what of the app has no owner.
 
-    Its connections hold what they call, which the collector cannot see: each window's view-models would stay for ever.
+    Its connections hold what they call, which the collector cannot see: each window's view-models would stay for
+    ever, and so would a button's menu.
     """
     from app.theme.apply import Look
 
-    yield
     for made in shiboken6.getAllValidWrappers():
         if (
             issubclass(type(made), QObject)
-            and type(made).__module__.startswith(("app.", "tests."))
+            and (type(made) is QMenu or type(made).__module__.startswith(("app.", "tests.")))
             and not isinstance(made, Look)
             and shiboken6.isValid(made)
             and made.parent() is None
         ):
             made.deleteLater()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def afterwards() -> Iterator[None]:
+    """After every guard has looked, and before the garbage is freed: what was a window's goes with its test."""
+    yield
+    _let_go()
+    collect()
 
 
 class Stage:

@@ -7,6 +7,7 @@ reason="…")` lifts one kind for one test.
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import os
 import sys
@@ -178,8 +179,25 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
         _seen.clear()
 
 
+_tests_run = 0
+
+
+def collect() -> None:
+    """Free what the last test made; what is older is looked at now and then."""
+    global _tests_run
+    _tests_run += 1
+    gc.collect(2 if _tests_run % 200 == 0 else 1)
+
+
+@pytest.fixture
+def afterwards() -> Iterator[None]:
+    """Once the guards have looked, the garbage goes; a folder whose tests leave more to do has one of its own."""
+    yield
+    collect()
+
+
 @pytest.fixture(autouse=True)
-def _leak_guard(request: pytest.FixtureRequest) -> Iterator[None]:
+def _leak_guard(request: pytest.FixtureRequest, afterwards: None) -> Iterator[None]:
     allowed = {str(kind) for mark in request.node.iter_markers("allow_leak") for kind in mark.args}
     assert allowed <= {*KINDS, "tasks"}, f"unknown kinds of leak: {allowed}"
     _tasks_left.clear()
