@@ -298,13 +298,15 @@ class ProvidersViewModel(QObject):
         """The family of that name."""
         return next((found for found in self.kinds if found.kind == kind), None)
 
-    def begin_form(self, kind: str = "") -> None:
-        """An empty form for a family; its address is filled in where there is a usual one."""
-        self.kind = kind or (self.kinds[0].kind if self.kinds else "")
+    def begin_form(self, kind: str = "", tier: str = "") -> None:
+        """An empty form for a family, or for one that belongs to `tier`; its usual address is filled in."""
+        usual = [row.kind for row in self.kinds if row.tier == tier]
+        self.kind = next(iter(usual), kind) or (self.kinds[0].kind if self.kinds else "")
         row = self.kind_row(self.kind)
         self.base_url = row.default_base_url if row else ""
         self.name = self._free_name(self.kind)
-        self.tier = self._key = self._passphrase = ""
+        self.tier = tier
+        self._key = self._passphrase = ""
         self._tested = None
         self._judge()
 

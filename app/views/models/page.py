@@ -451,10 +451,10 @@ class ModelsPage(PageFrame):
         self.provider_panel.form.show_words()
         self.provider_panel.form.key.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def add_provider(self) -> None:
-        """An empty form."""
+    def add_provider(self, tier: str = "") -> None:
+        """An empty form, for a rung of the ladder if one is named."""
         self.show_inspector()
-        self.provider_panel.show_form()
+        self.provider_panel.show_form(tier)
 
     def _pull_address(self) -> None:
         words = self.address.text().strip()

@@ -123,10 +123,10 @@ class ProviderForm(QWidget):
         providers.changed.connect(self._fill_kinds)
         self._fill_kinds()
 
-    def begin(self) -> None:
-        """An empty form, with the focus in it."""
+    def begin(self, tier: str = "") -> None:
+        """An empty form, with the focus in it; for a tier it begins with a family that belongs there."""
         self._touched.clear()
-        self._providers.begin_form(str(self.kind.currentData() or ""))
+        self._providers.begin_form(str(self.kind.currentData() or ""), tier)
         self.show_words()
         self.kind.setFocus(Qt.FocusReason.OtherFocusReason)
 
@@ -199,7 +199,9 @@ class ProviderForm(QWidget):
 
     def _kind_chosen(self, _: int) -> None:
         self._touched.clear()
+        tier = self._providers.tier
         self._providers.begin_form(str(self.kind.currentData() or ""))
+        self._providers.tier = tier  # it is the same rung, whoever stands there
         self.show_words()
 
     def show_words(self) -> None:
@@ -418,11 +420,11 @@ class ProviderPanel(QWidget):
         """Whether a form is shown, and not the details."""
         return self.stack.currentWidget() is not self.details
 
-    def show_form(self) -> None:
-        """Show an empty form."""
+    def show_form(self, tier: str = "") -> None:
+        """Show an empty form, for a tier if one is named."""
         self._turn_to(self.form)
         self.title.set_words("Add a provider")
-        self.form.begin()
+        self.form.begin(tier)
 
     def show_details(self, name: str = "") -> None:
         """Show an instance."""

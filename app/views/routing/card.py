@@ -150,7 +150,7 @@ class EmptySlot(QAbstractButton):
         self.setObjectName(f"routing.add.{tier}")
         self.setText("Add an instance")
         self.setAccessibleName(f"Add an instance to {title}")
-        self.setToolTip("Add a provider; its address decides the tier")
+        self.setToolTip(f"Add a provider to {title}")
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.clicked.connect(bind(run))

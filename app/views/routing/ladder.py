@@ -2,6 +2,7 @@
 """The ladder: five rungs, frontier on top and this computer at the bottom, cards on each, and the line between them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, QTimer
@@ -26,7 +27,7 @@ class Ladder(QWidget):
     """Rungs of equal height that share the room; with more cards than fit in a line a rung grows."""
 
     def __init__(
-        self, routing: RoutingViewModel, wished: Callable[[str, str], None], add: Callable[[], None]
+        self, routing: RoutingViewModel, wished: Callable[[str, str], None], add: Callable[[str], None]
     ) -> None:
         super().__init__()
         self.setObjectName("routing.ladder")
@@ -65,7 +66,7 @@ class Ladder(QWidget):
                 self.cards[name] = self._make(card)
         for rung in self._rungs:
             if rung.tier not in self.slots:
-                slot = EmptySlot(rung.tier, rung.title, self._add, self._walk)
+                slot = EmptySlot(rung.tier, rung.title, partial(self._add, rung.tier), self._walk)
                 slot.setParent(self)
                 self.slots[rung.tier] = slot
         self.setAccessibleDescription(self._told())

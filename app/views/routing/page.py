@@ -278,10 +278,10 @@ class RoutingPage(PageFrame):
         place = self.ladder.cards[card.name]
         menu.popup(place.mapToGlobal(QPoint(24, place.height() // 2)))
 
-    def _add(self) -> None:
+    def _add(self, tier: str) -> None:
         page = self._go("models")
         page.tabs.choose("providers")
-        page.add_provider()
+        page.add_provider(tier)
 
     def _open_provider(self, name: str) -> None:
         page = self._go("models")

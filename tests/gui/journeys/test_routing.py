@@ -334,3 +334,17 @@ def test_in_a_small_window_the_page_opens_on_the_instance_that_is_looked_at(pers
     chosen = card(page, "built-in")
     assert person.focused is chosen
     assert chosen.visibleRegion().boundingRect().height() > chosen.height() * 0.9
+
+
+def test_an_empty_place_opens_the_form_for_its_own_tier(person: Person) -> None:
+    page = routing_page(person)
+    page.ladder.slots["frontier"].click()
+    person.settle()
+    models = person.window.current
+    assert isinstance(models, ModelsPage)
+    form = models.provider_panel.form
+    assert (form.kind.currentData(), form.tier.currentData()) == ("openai", "frontier")
+    form.kind.setCurrentIndex(form.kind.findData("ollama"))
+    assert person.services.providers.spec.tier == "frontier"
+    models.add_provider()
+    assert person.services.providers.spec.tier == ""
