@@ -33,9 +33,11 @@ class Llm:
         """The whole answer; one that broke off has the stop reason `error` in `closed`."""
         return await self._gateway.answer(request, who)
 
-    async def embed(self, model: str | None, texts: tuple[str, ...], who: Principal) -> Embedded:
-        """One vector per text; `model` None lets the router choose."""
-        return await self._gateway.embed(model, texts, who)
+    async def embed(
+        self, model: str | None, texts: tuple[str, ...], who: Principal, *, dimensions: int | None = None
+    ) -> Embedded:
+        """One vector per text, as long as `dimensions` says; `model` None lets the router choose."""
+        return await self._gateway.embed(model, texts, who, dimensions=dimensions)
 
     async def explain(
         self,

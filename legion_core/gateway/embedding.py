@@ -15,7 +15,7 @@ from legion_core.gateway.routing.policy import decide
 from legion_core.gateway.types import Attempt, Lane, Request, RouteDecision, Usage
 from legion_core.gateway.unanswered import no_candidate
 from legion_core.kernel.clock import Clock
-from legion_core.kernel.errors import LegionError, ProviderError
+from legion_core.kernel.errors import LegionError, ProviderError, Unsupported
 
 ATTEMPTS_MAX = 4  # as for an answer
 
@@ -30,8 +30,13 @@ class Embedder:
     ledger: Ledger
     is_local_only: Callable[[], bool]
 
-    async def embed(self, request: Request, texts: tuple[str, ...]) -> Embedded:
-        """One vector per text. `request` holds each text as a message; its pins name the model."""
+    async def embed(
+        self, request: Request, texts: tuple[str, ...], *, dimensions: int | None = None
+    ) -> Embedded:
+        """One vector per text. `request` holds each text as a message; its pins name the model.
+
+        Unsupported where the model's vectors are not as long as `dimensions`: cut here they would be others.
+        """
         decision = self._route(request)
         if not decision.candidates:
             raise no_candidate(request, decision.left_out)
@@ -39,7 +44,7 @@ class Embedder:
         start_s, outcome = self.clock.monotonic_s(), "cancelled"
         try:
             request, decision = await self.budget.reserve(request, decision)
-            found = await self._first_that_can(request, decision.candidates, texts, attempts)
+            found = await self._first_that_can(request, decision.candidates, texts, dimensions, attempts)
             outcome = "succeeded"
         except LegionError as error:
             outcome = error.public_code
@@ -60,14 +65,19 @@ class Embedder:
         )
 
     async def _first_that_can(
-        self, request: Request, candidates: tuple[Lane, ...], texts: tuple[str, ...], attempts: list[Attempt]
+        self,
+        request: Request,
+        candidates: tuple[Lane, ...],
+        texts: tuple[str, ...],
+        dimensions: int | None,
+        attempts: list[Attempt],
     ) -> Embedded:
         model, error = candidates[0].offer.id, None
         for lane in [lane for lane in candidates if lane.offer.id == model][:ATTEMPTS_MAX]:
             if attempts:
                 await self.budget.extend(request, lane)
             try:
-                found = await self._try(lane, texts, attempts)
+                found = await self._try(lane, texts, dimensions, attempts)
             except ProviderError as failure:
                 error = failure
             else:
@@ -75,7 +85,9 @@ class Embedder:
                     return found
         raise error or no_candidate(request, self._route(request).left_out)
 
-    async def _try(self, lane: Lane, texts: tuple[str, ...], attempts: list[Attempt]) -> Embedded | None:
+    async def _try(
+        self, lane: Lane, texts: tuple[str, ...], dimensions: int | None, attempts: list[Attempt]
+    ) -> Embedded | None:
         """What the lane gives; None if its instance takes nothing at this moment."""
         health, start_s = self.inventory.health, self.clock.monotonic_s()
         if (ticket := health.start(lane.instance, start_s)) is None:
@@ -88,8 +100,12 @@ class Embedder:
             None,
         )
         try:
-            found = await self.inventory.get(lane.instance).provider.embed(lane.offer.id, texts)
-            outcome, usage = "succeeded", found.usage
+            provider = self.inventory.get(lane.instance).provider
+            found = await provider.embed(lane.offer.id, texts, dimensions=dimensions)
+            usage = found.usage
+            if dimensions is not None:
+                _check_length(found, dimensions, lane)
+            outcome = "succeeded"
         except LegionError as error:
             outcome, why, failure = error.public_code, error.message, error
             raise
@@ -111,3 +127,13 @@ class Embedder:
                 )
             )
         return found
+
+
+def _check_length(found: Embedded, dimensions: int, lane: Lane) -> None:
+    given = next((len(vector) for vector in found.vectors if len(vector) != dimensions), dimensions)
+    if given != dimensions:
+        raise Unsupported(
+            f"{lane.offer.id} gives vectors of {given} numbers at {lane.instance}, and {dimensions} were asked for.",
+            hint="Leave the number out, or choose a model whose vectors can be of that length; none is cut here.",
+            capability="embeddings",
+        )

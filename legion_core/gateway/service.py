@@ -123,14 +123,16 @@ class Gateway:
                 answer.take(event)
         return answer
 
-    async def embed(self, model: str | None, texts: tuple[str, ...], who: Principal) -> Embedded:
+    async def embed(
+        self, model: str | None, texts: tuple[str, ...], who: Principal, *, dimensions: int | None = None
+    ) -> Embedded:
         """One vector per text from the nearest lane that embeds; `model` None lets the router choose."""
         self._authorizer.authorise(who, "gateway/embed", "use")
         pins = Pins(model=model)
         await self._discover_for(pins)
         told = tuple(Message(role="user", content=(TextBlock(text=text),)) for text in texts)
         request = Request(id=self._ids.new("req"), messages=told, pins=pins, stream=False, client=who.name)
-        return await self._embedder.embed(request, texts)
+        return await self._embedder.embed(request, texts, dimensions=dimensions)
 
     async def explain(
         self,

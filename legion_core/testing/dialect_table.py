@@ -6,6 +6,7 @@ from typing import Final
 
 from legion_core.gateway.dialects.translations import (
     ANTHROPIC_MESSAGES,
+    EMBEDDINGS,
     GEMINI,
     OLLAMA,
     OPENAI_CHAT,
@@ -20,6 +21,11 @@ TABLES: Final = (
     ("Anthropic messages", "POST /v1/messages, /v1/messages/count_tokens", ANTHROPIC_MESSAGES),
     ("Ollama", "POST /api/chat, /api/generate", OLLAMA),
     ("Gemini", "POST /v1beta/models/MODEL:generateContent, :streamGenerateContent", GEMINI),
+    (
+        "Embeddings",
+        "POST /v1/embeddings, /api/embed, /api/embeddings, /v1beta/models/MODEL:embedContent, :batchEmbedContents",
+        EMBEDDINGS,
+    ),
 )
 HEAD = """# What becomes of a request's fields
 

@@ -35,7 +35,9 @@ from legion_core.kernel.errors import (
 )
 from legion_core.testing.upstream_wires import Call
 
-Power: TypeAlias = Literal["script", "break", "refuse", "usage", "thinking", "context", "embed", "prefix"]
+Power: TypeAlias = Literal[
+    "script", "break", "refuse", "usage", "thinking", "context", "embed", "lengths", "prefix"
+]
 CANCEL_S = 30.0  # ends what would hang; how soon it is on a quiet machine, `benchmarks.faultgrid` measures
 Error = TypeVar("Error", bound=LegionError)
 
@@ -332,6 +334,10 @@ async def embeds_in_order_or_says_no(bench: ProviderBench) -> None:
     assert len({len(vector) for vector in embedded.vectors}) == 1
     assert all(embedded.vectors)
     assert embedded.usage.input_tokens > 0
+    # Shorter ones only by the model itself: what it cannot shorten comes as it is.
+    shorter = await bench.provider.embed(bench.model, ("a",), dimensions=2)
+    natural = len(embedded.vectors[0])
+    assert {len(vector) for vector in shorter.vectors} == {2 if "lengths" in bench.powers else natural}
 
 
 async def goes_on_behind_a_prefix_or_says_no(bench: ProviderBench) -> None:

@@ -228,7 +228,7 @@ class ScriptedProvider:
                     yield step
         raise StreamBroken(f"{self._name} closed its stream before the end.", chunks_seen=call.chunks_sent)
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`."""
         if not self._vector:
             raise Unsupported(f"{model} makes no embeddings.", capability="embeddings")

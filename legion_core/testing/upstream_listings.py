@@ -46,7 +46,7 @@ def _openai(path: str, asked: dict[str, Any], models: Sequence[Served], model: S
     if path in ("/v1/models", "/openai/v1/models", "/openai/models"):
         return {"object": "list", "data": [_listed(served) for served in models]}
     if path.endswith("/embeddings") and model.width:
-        vectors = _vectors(len(asked["input"]), model.width)
+        vectors = _vectors(len(asked["input"]), model.width, asked.get("dimensions"))
         rows = [{"object": "embedding", "index": at, "embedding": row} for at, row in enumerate(vectors)]
         usage = {"prompt_tokens": len(vectors), "total_tokens": len(vectors)}
         return {"object": "list", "data": rows[::-1], "model": model.id, "usage": usage}
@@ -86,7 +86,7 @@ def _ollama(path: str, asked: dict[str, Any], models: Sequence[Served], model: S
     if path == "/api/version":
         return {"version": "0.20.0"}
     if path == "/api/embed" and model.width:
-        vectors = _vectors(len(asked["input"]), model.width)
+        vectors = _vectors(len(asked["input"]), model.width, asked.get("dimensions"))
         return {"model": model.id, "embeddings": vectors, "prompt_eval_count": len(vectors)}
     return None
 
@@ -99,11 +99,15 @@ def _google(path: str, asked: dict[str, Any], models: Sequence[Served]) -> Any:
     if path.endswith("/models"):
         return upstream_gemini.listing([(m.id, m.context, bool(m.width)) for m in models])
     if path.endswith(":batchEmbedContents") and width:
-        return upstream_gemini.vectors(_vectors(len(asked["requests"]), width))
+        length = asked["requests"][0].get("outputDimensionality")
+        return upstream_gemini.vectors(_vectors(len(asked["requests"]), width, length))
     if path.endswith(":predict") and width:
-        return upstream_gemini.predictions(_vectors(len(asked["instances"]), width))
+        length = asked["parameters"].get("outputDimensionality")
+        return upstream_gemini.predictions(_vectors(len(asked["instances"]), width, length))
     return None
 
 
-def _vectors(count: int, width: int) -> list[list[float]]:
+def _vectors(count: int, width: int, asked: int | None = None) -> list[list[float]]:
+    """As long as asked for, where they are at least that long; else the wish is passed over, as some servers do."""
+    width = asked if asked is not None and asked <= width else width
     return [[round(1.0 / (1 + row + column), 6) for column in range(width)] for row in range(count)]

@@ -378,3 +378,23 @@ GEMINI: tuple[Translation, ...] = (
     *_MENDED,
     _STRAY,
 )
+
+# One table for all of them: they ask for the same thing.
+EMBEDDINGS: tuple[Translation, ...] = (
+    _t("input, content", "texts; each is a vector, in order"),
+    _r("input: token numbers", "they mean something to one model only"),
+    _r("content: parts that are no text", "pictures have no vector here"),
+    _t(
+        "model",
+        "`auto` and `legion` let the router choose; vectors are never made by another model than the first",
+    ),
+    _t(
+        "dimensions, outputDimensionality",
+        "asked of the model at OpenAI and what is like it, Gemini, Vertex and Ollama; where its vectors are of another "
+        "length the request is refused: they are not cut here",
+    ),
+    _t("encoding_format", "float or base64"),
+    _d("taskType, title", "makes no difference to the models here"),
+    _d("truncate, autoTruncate", "what is too long is an error, never cut silently"),
+    _d("user, keep_alive, options", _ONE_PROVIDER),
+)

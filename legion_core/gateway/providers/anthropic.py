@@ -96,7 +96,7 @@ class Anthropic:
         async with self._wire.chunks("/v1/messages", body, SseParser(), reader) as chunks:
             yield chunks
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """Unsupported: this provider has no embeddings."""
         raise Unsupported(f"{self._name} makes no embeddings.", capability="embeddings")
 

@@ -68,8 +68,12 @@ class Provider(Protocol):
         """
         ...
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
-        """Vectors for `texts`, in order; `Unsupported` if the model has none."""
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
+        """Vectors for `texts`, in order; `Unsupported` if the model has none.
+
+        `dimensions` is how long they are to be: passed on where the wire has a word for it, and never cut here. Whoever
+        asks looks whether they are.
+        """
         ...
 
     async def probe(self) -> ProbeResult:

@@ -129,7 +129,7 @@ class Bedrock:
         async with self._wire.chunks(path, body, EventStreamParser(), reader) as chunks:
             yield chunks
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """Unsupported: each maker's embeddings have a wire of their own here."""
         raise Unsupported(f"{self._name} makes no embeddings yet.", capability="embeddings")
 

@@ -44,9 +44,10 @@ class _Content(msgspec.Struct):
     parts: list[_Text]
 
 
-class _EmbedOne(msgspec.Struct):
+class _EmbedOne(msgspec.Struct, rename="camel", omit_defaults=True):
     model: str
     content: _Content
+    output_dimensionality: int | None = None
 
 
 class _EmbedBody(msgspec.Struct):
@@ -103,12 +104,12 @@ class Gemini:
         offer = self._offers.get(model)
         return answer(self._wire, f"/{path_of(model)}", request, model, prefix=prefix, offer=offer)
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`; the wire does not count these tokens, so they are estimated."""
         vectors, path = list[tuple[float, ...]](), path_of(model)
         for at in range(0, len(texts), EMBED_BATCH):
             batch = texts[at : at + EMBED_BATCH]
-            body = _EmbedBody([_EmbedOne(path, _Content([_Text(text)])) for text in batch])
+            body = _EmbedBody([_EmbedOne(path, _Content([_Text(text)]), dimensions) for text in batch])
             found = await self._wire.post(f"/{path}:batchEmbedContents", msgspec.json.encode(body), _Vectors)
             vectors += same_count(self._name, [tuple(row.values) for row in found.embeddings], len(batch))
         usage = Usage(input_tokens=sum(tokens_in(len(text)) for text in texts), is_estimated=True)

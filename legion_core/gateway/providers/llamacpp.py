@@ -141,7 +141,7 @@ class LlamaCpp:
         async with aclosing(_chunks(worker, asked, self._name)) as chunks:
             yield chunks
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`. A chat model's vectors are the mean over its tokens, from a process of their own."""
         worker, _ = await self._worker(model, is_embedding=True)
         embedded = await worker.embed(texts)

@@ -48,10 +48,11 @@ class _ShowBody(msgspec.Struct):
     model: str
 
 
-class _EmbedBody(msgspec.Struct):
+class _EmbedBody(msgspec.Struct, omit_defaults=True):
     model: str
     input: list[str]
-    truncate: bool = False  # a vector of half a text is not the text's vector
+    truncate: bool  # never: a vector of half a text is not the text's vector
+    dimensions: int | None = None
 
 
 class _Vectors(msgspec.Struct):
@@ -111,12 +112,14 @@ class Ollama:
         async with self._wire.chunks("/api/chat", body, JsonLines(), reader) as chunks:
             yield chunks
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`."""
         vectors, tokens = list[tuple[float, ...]](), 0
         for at in range(0, len(texts), EMBED_BATCH):
             batch = list(texts[at : at + EMBED_BATCH])
-            body = msgspec.json.encode(_EmbedBody(model=model, input=batch))
+            body = msgspec.json.encode(
+                _EmbedBody(model=model, input=batch, truncate=False, dimensions=dimensions)
+            )
             try:
                 answer = await self._wire.post("/api/embed", body, _Vectors)
             except Refused as error:

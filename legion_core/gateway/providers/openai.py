@@ -51,10 +51,11 @@ class _Vectors(msgspec.Struct):
     usage: WireUsage | None = None
 
 
-class _EmbedBody(msgspec.Struct):
+class _EmbedBody(msgspec.Struct, omit_defaults=True):
     model: str
     input: list[str]
-    encoding_format: str = "float"
+    encoding_format: str
+    dimensions: int | None = None
 
 
 class OpenAICompatible:
@@ -128,12 +129,14 @@ class OpenAICompatible:
     def _reader(self, request: Request, names: ToolNames, prefix: str) -> Reader[SseEvent]:
         return ChatReader(self._name, request, names, prefix=prefix, secrets=self._wire.secrets)
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`."""
         vectors, input_tokens = list[tuple[float, ...]](), 0
         for at in range(0, len(texts), EMBED_BATCH):
             batch = list(texts[at : at + EMBED_BATCH])
-            body = msgspec.json.encode(_EmbedBody(model=model, input=batch))
+            body = msgspec.json.encode(
+                _EmbedBody(model=model, input=batch, encoding_format="float", dimensions=dimensions)
+            )
             answer = await self._wire.post(self._path(model, "/embeddings"), body, _Vectors)
             if len(answer.data) != len(batch):
                 raise Malformed(f"{self._name} gave {len(answer.data)} vectors for {len(batch)} texts.")

@@ -41,8 +41,9 @@ class _Instance(msgspec.Struct):
     content: str
 
 
-class _Parameters(msgspec.Struct, rename="camel"):
-    auto_truncate: bool = False  # a vector of half a text is not the text's vector
+class _Parameters(msgspec.Struct, rename="camel", omit_defaults=True):
+    auto_truncate: bool  # never: a vector of half a text is not the text's vector
+    output_dimensionality: int | None = None
 
 
 class _PredictBody(msgspec.Struct):
@@ -138,7 +139,7 @@ class Vertex:
         async with self._wire.chunks(path, body, SseParser(), reader) as chunks:
             yield chunks
 
-    async def embed(self, model: str, texts: tuple[str, ...]) -> Embedded:
+    async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
         """See `Provider`."""
         if _is_claude(model):
             raise Unsupported(f"{model} makes no embeddings.", capability="embeddings")
@@ -146,7 +147,7 @@ class Vertex:
         size = EMBED_BATCH_GEMINI if model.startswith("gemini") else EMBED_BATCH
         for at in range(0, len(texts), size):
             batch = texts[at : at + size]
-            body = _PredictBody([_Instance(text) for text in batch], _Parameters())
+            body = _PredictBody([_Instance(text) for text in batch], _Parameters(False, dimensions))
             found = await self._wire.post(
                 f"{path_of(model)}:predict", msgspec.json.encode(body), _Predictions
             )

@@ -165,7 +165,7 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
     "openai": wired(
         "openai",
         lambda url: OpenAICompatible("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed"},
+        CAN | {"embed", "lengths"},
     ),
     "anthropic": wired(
         "anthropic",
@@ -176,25 +176,25 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         "anthropic", lambda url: Anthropic("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN
     ),
     "ollama": wired(
-        "ollama", lambda url: Ollama("box", url, SystemClock(), limits=LIMITS), CAN | {"embed", "prefix"}
+        "ollama", lambda url: Ollama("box", url, SystemClock(), limits=LIMITS), CAN | {"embed", "lengths", "prefix"}
     ),
     "vllm": wired(
         "openai",
         lambda url: Vllm("box", url, SystemClock(), api_key=KEY, limits=LIMITS, models=PREFILL),
-        CAN | {"embed", "prefix"},
+        CAN | {"embed", "lengths", "prefix"},
     ),
     "gemini": wired(
         "gemini",
         lambda url: Gemini("box", url, SystemClock(), api_key=KEY, models=PREFILL, limits=LIMITS),
-        CAN | {"embed", "prefix"},
+        CAN | {"embed", "lengths", "prefix"},
     ),
     "gemini-new": wired(
-        "gemini", lambda url: Gemini("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN | {"embed"}
+        "gemini", lambda url: Gemini("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN | {"embed", "lengths"}
     ),
     "vertex": wired(
         "gemini",
         lambda url: Vertex("box", url, SystemClock(), api_key=KEY, models=EMBEDS, limits=LIMITS),
-        CAN | {"embed"},
+        CAN | {"embed", "lengths"},
         "/v1/projects/p1/locations/europe-west4",
     ),
     "vertex-claude": wired(
@@ -212,13 +212,13 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
     "azure": wired(
         "openai",
         lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed"},
+        CAN | {"embed", "lengths"},
         "/openai/v1",
     ),
     "azure-deployments": wired(
         "openai",
         lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed"},
+        CAN | {"embed", "lengths"},
         "?api-version=2024-10-21",
     ),
 }

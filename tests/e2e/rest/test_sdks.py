@@ -131,6 +131,15 @@ def test_openai_embeddings(oai: openai.OpenAI, form: Literal["float", "base64"])
         assert struct.unpack("<3f", packed) == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
 
 
+def test_openai_embeddings_are_as_long_as_asked_or_refused(oai: openai.OpenAI, upstream: Upstream) -> None:
+    given = oai.embeddings.create(model="e1", input=["a", "b"], dimensions=2)
+
+    assert [len(row.embedding) for row in given.data] == [2, 2]
+    # This server passes over what it cannot do; its longer vectors are told, and not cut.
+    with pytest.raises(openai.BadRequestError, match="and 7 were asked for"):
+        oai.embeddings.create(model="e1", input="a", dimensions=7)
+
+
 def test_openai_embeddings_as_the_sdk_asks_for_them_by_itself(oai: openai.OpenAI) -> None:
     given = oai.embeddings.create(model="e1", input="a")
 
@@ -406,7 +415,7 @@ def test_a_pdf_in_a_kept_conversation_is_sent_again_with_each_question(
         ({"input": [1, 2, 3]}, "input", "check_embedding_ctx_length"),
         ({"input": [[1, 2], [3]]}, "input", "token numbers"),
         ({"input": []}, "input", "length"),
-        ({"input": ["a", ""], "dimensions": 2}, "dimensions", "cannot be chosen"),
+        ({"input": ["a", ""], "dimensions": 0}, "dimensions", "from 1 to"),
         ({"input": [{"a": 1}]}, "input", "expected"),
     ],
 )

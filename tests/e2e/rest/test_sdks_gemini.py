@@ -260,6 +260,10 @@ def test_vectors_of_one_text_and_of_many(client: genai.Client, plain: httpx.Clie
     found = client.models.embed_content(model="e1", contents=["a", "b"])
     assert found.embeddings is not None
     assert [len(each.values or []) for each in found.embeddings] == [3, 3]
+    shorter = client.models.embed_content(
+        model="e1", contents=["a", "b"], config=types.EmbedContentConfig(output_dimensionality=2)
+    )
+    assert [len(each.values or []) for each in shorter.embeddings or []] == [2, 2]
     assert found.embeddings[0].values == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
 
     one = plain.post("/v1beta/models/e1:embedContent", json={"content": {"parts": [{"text": "a"}]}})

@@ -155,6 +155,9 @@ def test_what_clients_ask_before_they_ask(client: ollama.Client, plain: httpx.Cl
 def test_vectors_in_the_new_way_and_the_old(client: ollama.Client) -> None:
     given = client.embed(model="e1", input=["a", "b"])
     assert len(given.embeddings) == 2
+    assert [len(each) for each in client.embed(model="e1", input="a", dimensions=2).embeddings] == [2]
+    with pytest.raises(ollama.ResponseError, match="and 7 were asked for"):
+        client.embed(model="e1", input="a", dimensions=7)
     assert list(given.embeddings[0]) == pytest.approx([1.0, 0.5, 1 / 3], abs=1e-6)
     assert list(client.embeddings(model="e1", prompt="a").embedding) == pytest.approx(
         [1.0, 0.5, 1 / 3], abs=1e-6

@@ -6,7 +6,7 @@ import pytest
 
 from legion_core.gateway.budget import Limits
 from legion_core.gateway.types import ModelOffer, Price, Tier
-from legion_core.kernel.errors import ConnectionLost, ContextTooLong, LimitReached
+from legion_core.kernel.errors import ConnectionLost, ContextTooLong, LimitReached, Unsupported
 from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.testing.gateway import GatewayUnderTest, open_gateway
 from legion_core.testing.scripted import ScriptedProvider, say
@@ -22,7 +22,7 @@ def offer(model: str, *, price: Price | None = None, context: int = 512) -> Mode
 def broken(name: str) -> ScriptedProvider:
     provider = ScriptedProvider(name, say())
 
-    async def embed(model: str, texts: tuple[str, ...]) -> object:
+    async def embed(model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> object:
         raise ConnectionLost("No route.")
 
     provider.embed = embed  # type: ignore[method-assign, assignment]
@@ -65,6 +65,33 @@ def test_without_another_instance_of_that_model_the_failure_is_told(tmp_path: Pa
                 await under_test.gateway.embed(None, TEXTS, LOCAL_OWNER)
 
             assert await outcomes(under_test) == [("first", "connection_lost")]
+
+    run(scenario())
+
+
+def test_vectors_of_another_length_than_asked_for_are_refused_and_billed_and_another_instance_may_have_them(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            under_test.put(ScriptedProvider("long", say(), vector=(0.1, 0.2, 0.3)), offer=offer("e1"))
+            under_test.put(
+                ScriptedProvider("short", say(), vector=(0.1, 0.2)), Tier.DIRECT, offer=offer("e1")
+            )
+
+            found = await under_test.gateway.embed(None, TEXTS, LOCAL_OWNER, dimensions=2)
+            assert found.vectors == ((0.1, 0.2),) * 2
+            with pytest.raises(Unsupported, match="vectors of 2 numbers at short, and 5 were asked for"):
+                await under_test.gateway.embed(None, TEXTS, LOCAL_OWNER, dimensions=5)
+
+            rows = await under_test.gateway.ledger.rows()
+            assert sorted((row.instance, row.outcome, row.usage.input_tokens) for row in rows) == [
+                ("long", "unsupported", 2),
+                ("long", "unsupported", 2),
+                ("short", "succeeded", 2),
+                ("short", "unsupported", 2),
+            ]
+            assert not under_test.health.of("long").failures
 
     run(scenario())
 

@@ -186,6 +186,10 @@ def _with_max_tokens(call: Call) -> bytes:
     return msgspec.json.encode({**body, "max_tokens": msgspec.Raw(b"1"), "stream": msgspec.Raw(b"false")})
 
 
+DIMENSIONS_MAX = 65_536
+Dimensions = Annotated[int, msgspec.Meta(ge=1, le=DIMENSIONS_MAX)]  # how long a vector is to be
+
+
 class EmbeddingsBody(msgspec.Struct, frozen=True, kw_only=True):
     """OpenAI's request; fields not named here are ignored."""
 
@@ -221,11 +225,11 @@ async def embeddings(desk: Desk, call: Call) -> Raw:
     request_id = desk.ids.new("req")
     try:
         body = call.read(EmbeddingsBody)
-        if body.dimensions is not None:
-            raise FieldFault("dimensions", "cannot be chosen here.", hint="Leave it out.")
+        if body.dimensions is not None and not 1 <= body.dimensions <= DIMENSIONS_MAX:
+            raise FieldFault("dimensions", f"is not a number from 1 to {DIMENSIONS_MAX}.")
         texts = _texts_of(body.input)
         model = None if body.model in ("", "auto", "legion") else body.model
-        embedded = await desk.legion.llm.embed(model, texts, call.who)
+        embedded = await desk.legion.llm.embed(model, texts, call.who, dimensions=body.dimensions)
     except LegionError as error:
         return failed(dialect, error, request_id)
     data = [

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from legion_core.gateway.dialects.fields import FieldFault
 from legion_core.gateway.dialects.gemini import NAME
 from legion_core.kernel.errors import InvalidInput, LegionError, Unsupported
 from legion_core.surfaces.rest.calls import Call, Desk, Handler, Operation, Raw
-from legion_core.surfaces.rest.operations.dialects import TEXTS_MAX, failed
+from legion_core.surfaces.rest.operations.dialects import TEXTS_MAX, Dimensions, failed
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ class One(msgspec.Struct, frozen=True, rename="camel"):
     """A text to embed. What the vector is for (`taskType`, `title`) makes no difference to the models here."""
 
     content: Content
-    output_dimensionality: int | None = None
+    output_dimensionality: Dimensions | None = None
 
 
 class Many(msgspec.Struct, frozen=True):
@@ -63,13 +64,19 @@ async def embed_many(desk: Desk, call: Call) -> Raw:
 
 
 async def _vectors(desk: Desk, call: Call, asked: tuple[One, ...]) -> tuple[tuple[float, ...], ...]:
-    if any(one.output_dimensionality for one in asked):
-        raise Unsupported("`outputDimensionality` cannot be chosen here.", hint="Leave it out.")
+    lengths = {one.output_dimensionality for one in asked}
+    if len(lengths) > 1:
+        raise FieldFault(
+            "requests.outputDimensionality",
+            "is not the same for all of them.",
+            hint="Ask for each length by itself.",
+        )
     texts = tuple(one.content.text for one in asked)
     if not all(texts):
         raise InvalidInput("There is a text without a character.")
     name = call.path["name"]
-    found = await desk.legion.llm.embed(None if name in ("auto", "legion") else name, texts, call.who)
+    wish = None if name in ("auto", "legion") else name
+    found = await desk.legion.llm.embed(wish, texts, call.who, dimensions=lengths.pop())
     return found.vectors
 
 

@@ -8,7 +8,7 @@ import msgspec
 from legion_core.api.types import Lane
 from legion_core.gateway.dialects.ollama import CHAT, GENERATE, only_wakes
 from legion_core.gateway.dialects.ollama_answer import dated, render_waking
-from legion_core.kernel.errors import LegionError, NotFound, Unsupported
+from legion_core.kernel.errors import LegionError, NotFound
 from legion_core.surfaces.rest.calls import Call, Desk, Handler, Operation, Raw, Streamed
 from legion_core.surfaces.rest.operations.dialects import PINS, TEXTS_MAX, answered, check_headers, failed
 from legion_core.surfaces.rest.operations.model_lists import BEGINNING, FREE
@@ -43,7 +43,7 @@ class EmbedBody(msgspec.Struct, frozen=True, kw_only=True):
 
     input: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=TEXTS_MAX)]
     model: str = FREE
-    dimensions: int | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=0, le=65_536)] | None = None  # 0: as long as they are
 
 
 class OldEmbedBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +58,9 @@ async def embed(desk: Desk, call: Call) -> Raw:
     request_id, started_s = desk.ids.new("req"), desk.clock.monotonic_s()
     try:
         body = call.read(EmbedBody)
-        if body.dimensions:
-            raise Unsupported("`dimensions` cannot be chosen here.", hint="Leave it out.")
         texts = (body.input,) if isinstance(body.input, str) else body.input
-        found = await desk.legion.llm.embed(_wish(body.model), texts, call.who)
+        length = body.dimensions or None
+        found = await desk.legion.llm.embed(_wish(body.model), texts, call.who, dimensions=length)
     except LegionError as error:
         return failed(desk.legion.llm.dialects[CHAT], error, request_id)
     answer = {
