@@ -168,7 +168,8 @@ class NetworkViewModel(QObject):
         self._bridge.refused.emit(sentence)
 
     def _on_settings(self, facts: Sequence[Event]) -> None:
-        if any(isinstance(fact, SettingChanged) and fact.key.startswith("network.") for fact in facts):
+        keys = [fact.key for fact in facts if isinstance(fact, SettingChanged)]
+        if any(not key or key.startswith("network.") for key in keys):  # none: all of the file is new
             self.refresh()
 
 

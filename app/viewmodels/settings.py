@@ -116,6 +116,11 @@ class SettingsViewModel(QObject):
 
         self._bridge.launch("settings.rows", load, self._on_rows)
 
+    def look_again(self) -> None:
+        """Have what was written into the file by hand put in force; facts tell what became of it."""
+        if self._bridge.legion is not None:
+            self._bridge.launch("settings.look", lambda legion: legion.settings.look_again())
+
     def search(self, query: str) -> None:
         """Show only what matches, in every group and level."""
         self.query = query.strip()

@@ -39,7 +39,7 @@ class MainWindow(Shell):
         self.setMinimumSize(SIZE_MIN)
         self.services = services
         self.has_tray = False
-        self._was_painted = False
+        self._was_painted = self._was_left = False
         self._is_quitting = False
         self._quit_question: QDialog | None = None
         self.pages: dict[str, PageFrame] = {}
@@ -525,6 +525,11 @@ class MainWindow(Shell):
         super().changeEvent(event)
         if event.type() == QEvent.Type.LanguageChange:
             self.update()
+        elif event.type() == QEvent.Type.ActivationChange:
+            # Whoever comes back may have written the configuration by hand meanwhile.
+            if self.isActiveWindow() and self._was_left:
+                self.services.settings.look_again()
+            self._was_left = not self.isActiveWindow() and self._was_painted
 
 
 def first_size(screens: list[QRect]) -> QSize:

@@ -199,3 +199,18 @@ def test_the_starter_cannot_be_removed_and_says_why(person: Person) -> None:
     person.services.models.select("qwen3-coder-30b-a3b")
     assert remove.isEnabled()
     assert remove.property("kind") == "ghostDanger"
+
+
+def test_whoever_comes_back_to_the_window_finds_in_force_what_was_written_by_hand(person: Person) -> None:
+    window, settings = person.window, person.legion.settings
+    before = settings.looks
+    other = QWidget()
+    person.qtbot.addWidget(other)
+    other.show()
+    other.activateWindow()
+    person.qtbot.waitUntil(lambda: not window.isActiveWindow())
+    assert settings.looks == before
+    window.activateWindow()
+    person.qtbot.waitUntil(window.isActiveWindow)
+    person.settle()
+    assert settings.looks == before + 1
