@@ -206,7 +206,8 @@ and a hello if it refused the first), says what came of each in a sentence, and 
 kept within the budget and billed like any other. A request that is refused because no model is known to be able names
 the command to say so.
 
-By hand the same is an entry of the file; a running workbench reads it at its next start.
+By hand the same is an entry of the file. `legion config check` puts it in force in a running workbench; so do a look at
+the providers and coming back to the window.
 
 ```toml
 [[gateway.instances]]
