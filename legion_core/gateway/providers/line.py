@@ -177,6 +177,8 @@ class Line(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """An interim answer (1xx) is passed over."""
         self.status = self._parser.get_status_code()
+        if self.status < 100:
+            self._refuse(LineError(f"it does not speak HTTP: its status is {self.status}"))
         if self.status < 200:
             return
         self._has_head, self.headers = True, self._fields

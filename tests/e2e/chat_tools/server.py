@@ -50,8 +50,9 @@ def call(params, mid):
         return {"content": [{"type": "text", "text": "written"}]}
     if MODE == "hang":
         if FILE:
-            with open(FILE, "w", encoding="utf-8") as file:
-                file.write("called")
+            with open(FILE + ".new", "w", encoding="utf-8") as file:
+                file.write(str(os.getpid()))
+            os.replace(FILE + ".new", FILE)
         time.sleep(3600)
     if MODE == "evil":
         link = {"type": "resource_link", "uri": "http://127.0.0.1:9/leak", "name": "more"}

@@ -121,12 +121,23 @@ def test_an_answer_that_names_no_length_ends_with_its_connection() -> None:
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nok", LineError),
         (b"", LineError),
         (b"SSH-2.0-OpenSSH_9.2\r\n", LineError),
+        (b"HTTP/1.1 000 Odd\r\ncontent-length: 2\r\n\r\nok", LineError),
         (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000, LineError),
         (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", LineError),
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\nok", Undecodable),
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok", Undecodable),
     ],
-    ids=["short", "torn chunk", "nothing", "no http", "endless head", "upgrade", "unknown coding", "no gzip"],
+    ids=[
+        "short",
+        "torn chunk",
+        "nothing",
+        "no http",
+        "no status",
+        "endless head",
+        "upgrade",
+        "unknown coding",
+        "no gzip",
+    ],
 )
 def test_what_is_no_whole_answer_is_an_error(answer: bytes, kind: type[LineError]) -> None:
     async def main() -> None:
