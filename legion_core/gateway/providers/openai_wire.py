@@ -442,6 +442,8 @@ class ChatReader:
             # Unknown kinds of events are passed over; what claims to be a plain chunk must be one.
             if event.event not in ("", "message"):
                 return ()
+            if self._finish is not None:
+                return ()  # the answer is whole and paid for: counts that cannot be read are estimated
             raise Malformed(f"{self._who} sent a chunk that is not of its protocol: {error}.") from error
         if chunk.error:
             raise in_band(chunk.error, who=self._who, secrets=self._secrets)
@@ -505,7 +507,7 @@ class ChatReader:
             if thinking := delta.reasoning_content or delta.reasoning:
                 self._chars += len(thinking)
                 out.append(ThinkingDelta(text=thinking))
-            if text := delta.content or delta.refusal:
+            if text := (delta.content or "") + (delta.refusal or ""):
                 self._chars += len(text)
                 self._was_refused |= bool(delta.refusal)
                 out.append(TextDelta(text=text))
