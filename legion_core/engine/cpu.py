@@ -143,8 +143,7 @@ class CpuPool:
             _kill(child)
         for child in children:
             try:
-                async with asyncio.timeout(END_S):
-                    await child.wait()
+                await asyncio.wait_for(child.wait(), END_S)
             except TimeoutError:
                 continue
 

@@ -110,8 +110,7 @@ class Running:
             return
         together = asyncio.gather(*works, return_exceptions=True)
         try:
-            async with asyncio.timeout(deadline_s):
-                await asyncio.shield(together)
+            await asyncio.wait_for(asyncio.shield(together), deadline_s)
         except TimeoutError:
             for work in works:
                 work.cancel()

@@ -71,7 +71,11 @@ class Supervisor:
             log.error("%s failed", task.get_name(), exc_info=error)
 
     async def stop(self, deadline_s: float = 5.0) -> None:
-        """Cancel everything and wait, at most `deadline_s`; what ignores its cancellation is logged by name."""
+        """Cancel everything and wait, at most `deadline_s`; what ignores its cancellation is logged by name.
+
+        Here, and wherever something is ended, not by `asyncio.timeout`: whoever ends may have been cancelled, and up to
+        Python 3.11.2 such a task hears CancelledError instead of TimeoutError, past all that comes after.
+        """
         self._is_stopping = True
         mine = asyncio.current_task()
         waiting = [task for task in self._tasks if task is not mine]
@@ -82,7 +86,6 @@ class Supervisor:
         # Shielded: at the deadline we go on, instead of waiting for a task that ignores its cancellation.
         gathered = asyncio.gather(*waiting, return_exceptions=True)
         try:
-            async with asyncio.timeout(deadline_s):
-                await asyncio.shield(gathered)
+            await asyncio.wait_for(asyncio.shield(gathered), deadline_s)
         except TimeoutError:
             log.error("these tasks ignored their cancellation: %s", ", ".join(self.census))  # noqa: TRY400

@@ -281,8 +281,7 @@ class ChildProcess:
                 with contextlib.suppress(ProcessLookupError):
                     step()
             try:
-                async with asyncio.timeout(deadline_s):
-                    await self._dead.wait()
+                await asyncio.wait_for(self._dead.wait(), deadline_s)
             except TimeoutError:
                 continue
             return
@@ -350,11 +349,9 @@ class ChildProcess:
         """Learn the exit status and tell everyone; runs also when the reader is cancelled, so it is bounded."""
         waited = False
         try:
-            async with asyncio.timeout(EXIT_WAIT_S):
-                await self._process.wait()
+            await asyncio.wait_for(self._process.wait(), EXIT_WAIT_S)
             waited = True
-            async with asyncio.timeout(STDERR_WAIT_S):
-                await asyncio.shield(self._stderr_task)
+            await asyncio.wait_for(asyncio.shield(self._stderr_task), STDERR_WAIT_S)
         except TimeoutError:
             if not waited:
                 self.kill("it closed its output and stayed")
@@ -375,8 +372,7 @@ class ChildProcess:
         if (stdin := self._process.stdin) is not None:
             stdin.close()
             with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(STDERR_WAIT_S):
-                    await stdin.wait_closed()
+                await asyncio.wait_for(stdin.wait_closed(), STDERR_WAIT_S)
 
     def _death(self) -> WorkerDied:
         how = f"was ended: {self._fault}" if self._fault else exit_words(self.exit_code)

@@ -1,6 +1,7 @@
 """Background tasks have names, come back after failures, and are gone after the stop."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ import pytest
 from legion_core.kernel.errors import Bug, LimitReached, Unavailable
 from legion_core.kernel.supervise import BACKOFF_MAX_S, Supervisor
 from legion_core.testing.loop import simulate
+from tests.support.timeouts import old_timeouts  # noqa: F401
 
 
 def test_the_census_names_what_runs_and_forgets_what_ended() -> None:
@@ -140,6 +142,39 @@ def test_a_task_that_ignores_its_end_is_named_and_does_not_hold_up_the_stop(
         return took_s
 
     assert simulate(story()) == pytest.approx(2.0)
+    assert "ignored their cancellation: stubborn" in caplog.text
+
+
+@pytest.mark.usefixtures("old_timeouts")
+@pytest.mark.allow_log("ignored their cancellation")
+def test_whoever_was_cancelled_stops_all_in_order_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> list[str]:
+        supervisor = Supervisor()
+        done: list[str] = []
+        enough, is_there = asyncio.Event(), asyncio.Event()
+
+        async def stubborn() -> None:
+            while not enough.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await enough.wait()
+
+        async def owner() -> None:
+            try:
+                is_there.set()
+                await asyncio.Event().wait()
+            finally:
+                await supervisor.stop(deadline_s=2.0)
+                done.append("what comes after it")
+
+        task, owning = supervisor.spawn("stubborn", stubborn()), asyncio.create_task(owner())
+        await is_there.wait()
+        owning.cancel()
+        await asyncio.gather(owning, return_exceptions=True)
+        enough.set()
+        await task
+        return done
+
+    assert simulate(story()) == ["what comes after it"]
     assert "ignored their cancellation: stubborn" in caplog.text
 
 

@@ -31,6 +31,7 @@ from legion_core.workers.frames import Done, Load, Message, Params, Token
 from legion_core.workers.process import ChildProcess, Flight, child_environment
 from legion_core.workers.supervisor import ChatRequest, Health, Limits, Worker
 from tests.support import aio
+from tests.support.timeouts import old_timeouts  # noqa: F401
 
 QUICK = Limits(load_s=20, first_token_s=20, idle_s=20, stop_s=5, backoff_first_s=0.001, backoff_max_s=0.01)
 LONG = ask("Tell me a very long story.", tokens=900)
@@ -328,6 +329,7 @@ def test_stopping_while_it_loads_leaves_nothing(tmp_path: Path) -> None:
     aio.run(check())
 
 
+@pytest.mark.usefixtures("old_timeouts")
 def test_a_process_that_ignores_the_hang_up_is_terminated_and_then_killed(tmp_path: Path) -> None:
     code = (
         "import signal, sys, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -347,7 +349,20 @@ def test_a_process_that_ignores_the_hang_up_is_terminated_and_then_killed(tmp_pa
         )
         while "up" not in child.stderr_tail:
             await asyncio.sleep(0.01)
-        await child.stop(0.1)
+
+        is_there = asyncio.Event()
+
+        async def owner() -> None:
+            try:
+                is_there.set()
+                await asyncio.Event().wait()
+            finally:
+                await child.stop(0.1)
+
+        owning = asyncio.create_task(owner())
+        await is_there.wait()
+        owning.cancel()  # on Debian's Python too it is all done by whoever was cancelled
+        await asyncio.gather(owning, return_exceptions=True)
         assert deaths == [-signal.SIGKILL]
         await supervisor.stop()
 

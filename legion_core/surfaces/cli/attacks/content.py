@@ -195,8 +195,12 @@ async def workspace(stage: Stage) -> str:
         *own, "provider", "list", "--json", cwd=folder, env={**env, "LEGION_HOME": str(stage.home)},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(120):
-        out, error = await process.communicate()
+    try:
+        async with asyncio.timeout(120):
+            out, error = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if b'"box"' not in out:
         raise RuntimeError(f"the command gave {out[:80]!r} {error[:200]!r}")
     hold(b"evil" not in out and stage.thief.heard == [], "a file of the folder was read")
