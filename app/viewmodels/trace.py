@@ -1,5 +1,6 @@
 """The route of one answer, told for the inspector: the verdict, every attempt on one time axis, who was left out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +9,7 @@ import msgspec
 
 from app.viewmodels import wording
 from app.viewmodels.badge import prompt_tokens, speed_of
-from legion_core.api.types import Attempt, ChatMessage, LeftOut, RouteDecision, Seam
+from legion_core.api.types import Attempt, ChatMessage, LeftOut, PassedOver, RouteDecision, Seam
 
 REASON_WORDS = {
     "pin": ("Pinned", "neutral"),
@@ -84,10 +85,12 @@ class Trace:
     figures: tuple[tuple[str, str], ...]
     raw_json: str
     left_out: tuple[Out, ...] = ()
+    is_of_now: bool = False
+    """Who was left out then was not kept: it is who would be left out now."""
 
 
 def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Trace:
-    """The trace of an answer; `decision` adds who was left out, as the router would decide now."""
+    """The trace of an answer; `decision` says who would be left out now, where it is not kept who was."""
     if message.status == "complete" and not (message.tier or message.request_id or message.attempts):
         return _trace_of_foreign(message)
     bars = _bars(message.attempts)
@@ -104,7 +107,8 @@ def trace_of(message: ChatMessage, decision: RouteDecision | None = None) -> Tra
         total_s=max([*ends, message.duration_s or 0.0, 0.001]),
         figures=tuple(_figures(message)),
         raw_json=raw_json(message),
-        left_out=outs_of(decision.left_out) if decision else (),
+        left_out=_passed_over(message, decision),
+        is_of_now=message.left_out is None,
     )
 
 
@@ -138,13 +142,24 @@ def outs_of(left_out: Sequence[LeftOut]) -> tuple[Out, ...]:
     return tuple(_out(entry) for entry in left_out)
 
 
-def reason_of(entry: LeftOut) -> tuple[str, str]:
+def reason_of(entry: LeftOut | PassedOver) -> tuple[str, str]:
     """A reason in a word, and its tone; what keeps requests from a circuit has more words than one."""
     if entry.reason == "circuit":
         for begins, word, tone in CIRCUIT_REASONS:
             if entry.why.startswith(begins):
                 return word, tone
     return REASON_WORDS.get(entry.reason, (entry.reason.replace("_", " ").capitalize(), "neutral"))
+
+
+def _passed_over(message: ChatMessage, decision: RouteDecision | None) -> tuple[Out, ...]:
+    if message.left_out is None:
+        return outs_of(decision.left_out) if decision else ()
+    told = [(entry, reason_of(entry)) for entry in message.left_out]
+    return tuple(
+        Out(tier=entry.tier, name=f"{entry.instance}/{model}", why=entry.why, reason=word, tone=tone)
+        for entry, (word, tone) in told
+        for model in entry.models
+    )
 
 
 def _out(entry: LeftOut) -> Out:
@@ -191,12 +206,14 @@ def _verdict(message: ChatMessage) -> str:
     if silent:
         parts.append(f"{_names(silent)} could not answer.")
     if broke:
-        parts.append(f"{_names(broke)} broke off after its first words.")
+        own = "its" if len({attempt.instance for attempt in broke}) == 1 else "their"
+        parts.append(f"{_names(broke)} broke off after {own} first words.")
     return " ".join(part for part in parts if part)
 
 
 def _names(attempts: Sequence[Attempt]) -> str:
-    names = [f"{attempt.tier}/{attempt.instance}" for attempt in attempts]
+    times = Counter(f"{attempt.tier}/{attempt.instance}" for attempt in attempts)
+    names = [name if count == 1 else f"{name} ({count} times)" for name, count in times.items()]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -21,6 +21,7 @@ from legion_core.gateway.conversation_types import (
     Imported,
     ImportProgress,
     MessageStatus,
+    PassedOver,
     Turn,
 )
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
@@ -95,6 +96,7 @@ __all__ = [
     "ModelRow",
     "ModelTrial",
     "Opened",
+    "PassedOver",
     "Pins",
     "Price",
     "Principal",

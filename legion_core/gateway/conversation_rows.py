@@ -349,6 +349,7 @@ def _chat_message(
         duration_s=record.duration_s,
         attempts=record.attempts,
         seams=record.seams,
+        left_out=record.left_out,
         error=error or record.error,
     )
 

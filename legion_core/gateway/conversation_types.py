@@ -11,11 +11,22 @@ from legion_core.kernel.events import Event
 MessageStatus = Literal["complete", "streaming", "interrupted", "stopped", "failed"]
 
 
+class PassedOver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Models of one instance that were not to be asked when an answer began: the router's reason, in a word and a sentence."""
+
+    tier: str
+    instance: str
+    models: tuple[str, ...]
+    reason: str
+    why: str = ""
+
+
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a conversation.
 
     Siblings share a parent: `variant` counts from 1 among `variants`, `siblings` are their ids in order of making.
-    An answer carries its `request_id`, its `attempts`, its `seams` and, if it failed, its `error` sentence.
+    An answer carries its `request_id`, its `attempts`, its `seams`, who was `left_out` when it began (None where
+    that was not kept) and, if it failed, its `error` sentence.
     `pictures` counts those shown with a question, `documents` names those given with it, `calls` are the tools an
     answer called, `results` what they gave.
     """
@@ -43,6 +54,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     attempts: tuple[Attempt, ...] = ()
     seams: tuple[Seam, ...] = ()
+    left_out: tuple[PassedOver, ...] | None = None
     error: str = ""
     calls: tuple[ToolUseBlock, ...] = ()
     results: tuple[ToolResultBlock, ...] = ()
@@ -61,6 +73,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     duration_s: float | None = None
     attempts: tuple[Attempt, ...] = ()
     seams: tuple[Seam, ...] = ()
+    left_out: tuple[PassedOver, ...] | None = None
     error: str = ""
 
 

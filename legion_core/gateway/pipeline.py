@@ -125,7 +125,9 @@ class Pipeline:
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
             decision = self.route(request)
+            _keep(decision, writer)
             request, decision = await self._budget.reserve(request, decision)
+            _keep(decision, writer)
             failover = self._asking(
                 request,
                 decision,
@@ -287,6 +289,12 @@ class Pipeline:
             duration_s=self._clock.monotonic_s() - started_s,
             saved=saved,
         )
+
+
+def _keep(decision: RouteDecision, writer: AnswerWriter | None) -> None:
+    """Who is left out is told beside an answer that is kept."""
+    if writer is not None:
+        writer.left_out = decision.left_out
 
 
 def _legal(request: Request, *, is_kept: bool) -> Request:

@@ -1,5 +1,7 @@
 """One answer being written into a conversation: its parts made durable as they come, its growth told to watchers."""
 
+from collections.abc import Sequence
+
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.conversation_types import (
     AnswerEnded,
@@ -10,6 +12,7 @@ from legion_core.gateway.conversation_types import (
     ChatMessage,
     ConversationChanged,
     MessageStatus,
+    PassedOver,
 )
 from legion_core.gateway.conversations import AnswerRecord, Conversations
 from legion_core.gateway.reading import Given
@@ -17,6 +20,7 @@ from legion_core.gateway.spoken import Spoken
 from legion_core.gateway.types import (
     Attempt,
     Joined,
+    LeftOut,
     Opened,
     StreamEvent,
     TextDelta,
@@ -27,6 +31,7 @@ from legion_core.kernel.events import EventBus
 
 PART_CHARS = 512
 PART_AGE_S = 0.25  # a killed process loses at most this much of an answer
+PASSED_OVER_MAX = 200  # instances and reasons kept beside an answer
 
 
 class AnswerWriter:
@@ -51,6 +56,8 @@ class AnswerWriter:
         if given is not None:
             self._answer.text, self._answer.thinking = given.text, given.thinking
             self._part = 1
+        self.left_out: Sequence[LeftOut] | None = None
+        """Who was not to be asked, as the router decided; looked at when the answer ends."""
         self._text_waiting = ""
         self._thinking_waiting = ""
         self._part_since_s = 0.0
@@ -118,6 +125,7 @@ class AnswerWriter:
             duration_s=closed.duration_s,
             attempts=closed.attempts,
             seams=tuple(self._answer.seams),
+            left_out=passed_over(self.left_out),
             error=closed.error,
         )
         return await self._end(status, record)
@@ -138,6 +146,7 @@ class AnswerWriter:
             duration_s=sum(attempt.duration_s for attempt in attempts) if attempts else None,
             attempts=attempts,
             seams=tuple(self._answer.seams),
+            left_out=passed_over(self.left_out),
             error=error.sentence() if error else "",
         )
         return await self._end(status, record)
@@ -188,3 +197,17 @@ class AnswerWriter:
                 at_utc=at_utc, at_mono_s=at_mono_s, conversation_id=self._message.conversation_id
             )
         )
+
+
+def passed_over(left_out: Sequence[LeftOut] | None) -> tuple[PassedOver, ...] | None:
+    """As it is kept: the models of an instance that have the same reason together, in configured order."""
+    if left_out is None:
+        return None  # it never came to a decision
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for entry in left_out:
+        key = (entry.lane.tier.word, entry.lane.instance, entry.reason, entry.why)
+        found.setdefault(key, []).append(entry.lane.offer.id)
+    return tuple(
+        PassedOver(tier=tier, instance=instance, models=tuple(models), reason=reason, why=why)
+        for (tier, instance, reason, why), models in list(found.items())[:PASSED_OVER_MAX]
+    )

@@ -66,7 +66,7 @@ class Inspecting(QStackedWidget):
         self._traced = message_id
         self.trace.show_trace(trace_of(message))
         question = chat.question_of(message)
-        if question is None:
+        if question is None or message.left_out is not None:
             return
         pins = chat.pins
 

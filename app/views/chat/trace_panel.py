@@ -6,7 +6,7 @@ from typing import cast
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QPlainTextEdit, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme.apply import look
 from app.theme.icons import paint_tier
@@ -234,7 +234,7 @@ class TracePanel(QWidget):
         self.verdict = Verdict()
         self.attempts = Attempts()
         self.figures = KeyValues("trace.figures")
-        self._outs_caption = self._caption("Left out, were it asked now")
+        self._outs_caption = self._caption("Left out")
         self._outs: QVBoxLayout = column()
         self._outs_line = line()
         attempts_box = column(margins=(12, 4, 12, 10))
@@ -297,10 +297,11 @@ class TracePanel(QWidget):
                 old.deleteLater()
         for out in trace.left_out:
             self._outs.addWidget(LeftOutRow(out))
+        self._outs_caption.setText("Left out, were it asked now" if trace.is_of_now else "Left out")
         for part in (self._outs_caption, self._outs_line):
             part.setVisible(bool(trace.left_out))
 
-    def _caption(self, words: str) -> QWidget:
+    def _caption(self, words: str) -> QLabel:
         made = label(words, "caption", "tertiary")
         made.setContentsMargins(12, 12, 12, 4)
         return made

@@ -6,7 +6,7 @@ import pytest
 
 from app.viewmodels.badge import badge_of
 from app.viewmodels.trace import reason_of, seam_words, trace_of
-from legion_core.api.types import Attempt, ChatMessage, LeftOut, Seam, Usage
+from legion_core.api.types import Attempt, ChatMessage, LeftOut, PassedOver, Seam, Usage
 from tests.gui.conftest import Stage
 from tests.gui.fake_legion import LANE, NOW
 from tests.support.aio import run
@@ -83,6 +83,27 @@ def test_left_out_lanes_carry_a_word_and_a_sentence(stage: Stage) -> None:
     out = trace_of(answer(), decision).left_out[0]
     assert (out.tier, out.reason, out.tone) == ("cloud", "Circuit open", "err")
     assert "retry in 41 s" in out.why
+
+
+def test_who_was_left_out_then_is_told_and_not_who_would_be_now(stage: Stage) -> None:
+    passed = PassedOver(
+        tier="local", instance="built-in", models=("a", "b"), reason="circuit", why="Tripped by hand"
+    )
+    decision = run(stage.legion.llm.explain("x"))
+    trace = trace_of(msgspec.structs.replace(answer(), left_out=(passed,)), decision)
+    assert [(out.name, out.reason, out.why) for out in trace.left_out] == [
+        ("built-in/a", "Tripped", "Tripped by hand"),
+        ("built-in/b", "Tripped", "Tripped by hand"),
+    ]
+    assert not trace.is_of_now
+    assert trace_of(answer(), decision).is_of_now
+    assert trace_of(msgspec.structs.replace(answer(), left_out=()), decision).left_out == ()
+
+
+def test_an_instance_that_broke_off_twice_is_named_once() -> None:
+    whole = answer()
+    trace = trace_of(msgspec.structs.replace(whole, attempts=(whole.attempts[0], *whole.attempts)))
+    assert trace.verdict.endswith(" direct/box-a (2 times) broke off after its first words.")
 
 
 def test_the_trace_can_be_written_back_and_forth() -> None:

@@ -39,18 +39,25 @@ def script(chance: random.Random) -> object:
 
 
 @pytest.mark.requirement("ledger.all-requests")
-def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path, count_factor: int) -> None:
+def test_badge_and_trace_say_what_the_ledger_says_and_who_was_left_out(tmp_path: Path, count_factor: int) -> None:
     chance, answers = random.Random(7), ANSWERS if count_factor == 1 else ANSWERS_FULL
 
     async def scenario() -> None:
         async with open_gateway(tmp_path / "j.db") as under_test:
-            chat, answered, joined = under_test.gateway.chat, 0, 0
+            chat, answered, joined, left_out = under_test.gateway.chat, 0, 0, 0
+            # One that can never take the question, and others that are now and then not to be asked.
+            small = ModelOffer(id="m1", context=1)
+            under_test.put(ScriptedProvider("small", continuing(*WORDS)), Tier.LOCAL, offer=small)
             for number in range(answers):
                 for place, tier in enumerate(TIERS):
                     under_test.health.forget(f"i{place}")
                     price = Price(input=3.0, output=15.0) if tier is Tier.CLOUD and number % 2 else None
                     offer = ModelOffer(id="m1", context=32_768, continuation="prefill", price=price)
                     under_test.put(ScriptedProvider(f"i{place}", script(chance)), tier, offer=offer)  # type: ignore[arg-type]
+                    if not chance.randrange(9):
+                        health = under_test.health
+                        health.set(f"i{place}", health.of(f"i{place}").tripped())
+                passed = (await under_test.gateway.explain("When does it end?")).left_out
                 turn = await chat.send(None, "When does it end?")
                 with suppress(LegionError):
                     await chat.finished(turn)
@@ -62,6 +69,14 @@ def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path, count_factor: 
                 badge, trace = badge_of(message), trace_of(message)
                 told = [(a.tier, a.instance, a.model, a.outcome, a.cost_usd) for a in message.attempts]
                 assert told == [(r.tier, r.instance, r.model, r.outcome, r.cost_usd) for r in rows]
+                assert not trace.is_of_now
+                assert [(out.name, out.why) for out in trace.left_out] == [
+                    (left.lane.name, left.why) for left in passed
+                ]
+                left_out += len(passed)
+                if not rows:
+                    assert message.status == "failed"  # nobody was to be asked
+                    continue
                 assert badge is not None
                 assert [(step.tier, step.is_failed) for step in badge.steps] == [
                     (row.tier, row.outcome != "succeeded") for row in rows
@@ -81,5 +96,6 @@ def test_badge_and_trace_say_what_the_ledger_says(tmp_path: Path, count_factor: 
                     assert row.instance in trace.verdict or message.status != "complete"
             assert answered > answers / 2
             assert joined > 5
+            assert left_out > answers
 
     run(scenario())
