@@ -26,10 +26,7 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
 
 def as_one(texts: Sequence[str]) -> TextDelta:
     """Pieces of text for somebody who is told the whole answer; it counts as many tokens as they do."""
-    tokens = 0
-    for text in texts:
-        tokens += len(text) // CHARS_PER_TOKEN or 1
-    return TextDelta(text="".join(texts), tokens=tokens)
+    return TextDelta(text="".join(texts), tokens=sum([len(text) // CHARS_PER_TOKEN or 1 for text in texts]))
 
 
 def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:

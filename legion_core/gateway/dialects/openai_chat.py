@@ -197,6 +197,7 @@ class _Body(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Body)
+_NOTHING: Final = (None,) * 6
 
 
 class OpenAIChat:
@@ -258,6 +259,16 @@ class OpenAIChat:
 
 
 def _refuse_what_would_change_the_answer(asked: _Body) -> None:
+    told = (
+        asked.n,
+        asked.logprobs,
+        asked.top_logprobs,
+        asked.modalities,
+        asked.functions,
+        asked.function_call,
+    )
+    if told == _NOTHING:
+        return
     require(asked.n in (None, 1), "n", "only one answer is given for a request.", hint="Ask n times.")
     require(not asked.logprobs, "logprobs", "token probabilities are not the same from every provider.")
     require(

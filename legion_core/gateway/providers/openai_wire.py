@@ -5,6 +5,7 @@ Spoken by OpenAI and by every compatible server (vLLM, llama-server, LM Studio, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -394,6 +395,7 @@ class _PlainChunk(msgspec.Struct):
     error: None = None
 
 
+_data = attrgetter("data")
 _decoder = msgspec.json.Decoder(_Chunk)
 _plain_decoder = msgspec.json.Decoder(list[_PlainChunk])
 
@@ -485,7 +487,7 @@ class ChatReader:
     def read_plain(self, events: Sequence[SseEvent]) -> Sequence[Chunk] | None:
         """See `chunks.ReadPlain`."""
         try:
-            told = _plain_decoder.decode(f"[{','.join([event.data for event in events])}]")
+            told = _plain_decoder.decode(f"[{','.join(map(_data, events))}]")
         except (msgspec.MsgspecError, RecursionError):
             return None
         texts = [chunk.choices[0].delta.content for chunk in told]

@@ -11,20 +11,22 @@ from legion_core.kernel.errors import Unsupported
 
 TOKENS_MAX: Final = 100_000_000  # of one kind in one answer: ten times what the longest context holds
 
+_BOUNDS: Final = (
+    ("max_tokens", 1, 10_000_000),
+    ("temperature", 0, 2),
+    ("top_p", 0, 1),
+    ("top_k", 0, 1_000_000),
+    ("seed", -(2**63), 2**63 - 1),
+    ("frequency_penalty", -2, 2),
+    ("presence_penalty", -2, 2),
+    ("thinking_budget_tokens", 0, 10_000_000),
+)
+
 
 def check_ranges(params: Params) -> None:
     """Unsupported if a number is outside what any backend may be given. The bounds are those of the dialects."""
-    bounds: tuple[tuple[str, float | int | None, float, float], ...] = (
-        ("max_tokens", params.max_tokens, 1, 10_000_000),
-        ("temperature", params.temperature, 0, 2),
-        ("top_p", params.top_p, 0, 1),
-        ("top_k", params.top_k, 0, 1_000_000),
-        ("seed", params.seed, -(2**63), 2**63 - 1),
-        ("frequency_penalty", params.frequency_penalty, -2, 2),
-        ("presence_penalty", params.presence_penalty, -2, 2),
-        ("thinking_budget_tokens", params.thinking_budget_tokens, 0, 10_000_000),
-    )
-    for name, value, low, high in bounds:
+    for name, low, high in _BOUNDS:
+        value: float | None = getattr(params, name)
         # A NaN is in no range, so it is refused here too.
         if value is not None and not low <= value <= high:
             raise Unsupported(f"{name} {value} is outside {low}…{high}.", capability=name)

@@ -126,6 +126,8 @@ class SseParser:
             self._was_plain = True
             told = chunk[6:-2].decode("utf-8", "replace").split("\n\ndata: ")
             if "\n" not in "".join(told):
+                if not self._id:
+                    return list(map(SseEvent, told))
                 return [SseEvent(data, "", self._id) for data in told]
         events: list[SseEvent] = []
         if self._was_plain:

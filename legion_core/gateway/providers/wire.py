@@ -23,7 +23,6 @@ from legion_core.gateway.providers.lines import AllTaken, Carrier, ConnectTooSlo
 from legion_core.gateway.providers.refusal import in_band, quote, refusal
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import (
-    Bug,
     ConfigError,
     ConnectionLost,
     Malformed,
@@ -107,7 +106,8 @@ class Wire:
         self._limits = limits
         self._sign = sign
         self._carrier: Carrier | None = None
-        self._loop_s: Callable[[], float] = _no_loop
+        # The loop's clock, by which waits end; kept, for to ask which loop runs is a system call.
+        self.loop_s: Callable[[], float] = self._opened_s
         self._is_closed = False
 
     @property
@@ -123,11 +123,6 @@ class Wire:
     def now_s(self) -> float:
         """The clock's monotonic reading, for latencies."""
         return self._clock.monotonic_s()
-
-    def loop_s(self) -> float:
-        """The reading of the loop's clock, by which waits end; kept, for to ask which loop runs is a system call."""
-        self._open()
-        return self._loop_s()
 
     async def get(self, path: str, kind: type[T]) -> T:
         """The JSON answer to a GET."""
@@ -255,7 +250,7 @@ class Wire:
         if self._is_closed:
             raise ConnectionLost(f"{self.name} is closed.")
         if self._carrier is None:
-            self._loop_s = asyncio.get_running_loop().time
+            self.loop_s = asyncio.get_running_loop().time
             self._carrier = Lines(self.base_url, self._limits.connect_s, self.name)
             # Nothing on this machine is ever reached through a proxy of the environment.
             if not self.is_loopback:
@@ -264,6 +259,10 @@ class Wire:
                 if has_proxy(urlsplit(self.base_url).scheme, self.host):
                     self._carrier = Proxied(self._limits.connect_s, self.name)
         return self._carrier
+
+    def _opened_s(self) -> float:
+        self._open()
+        return self.loop_s()
 
     def _why(self, error: Exception) -> str:
         return quote(str(error), self._secrets) or type(error).__name__
@@ -335,7 +334,3 @@ def is_loopback(host: str) -> bool:
 def _url(base_url: str, path: str) -> str:
     """The whole address. What a path may hold stays as it is; what no request line may carry is quoted."""
     return percent(base_url + path, safe=_URL_SAFE)
-
-
-def _no_loop() -> float:
-    raise Bug("The loop's clock was asked for before anything was sent.")

@@ -21,6 +21,7 @@ from legion_core.surfaces.rest.failures import (
     unexpected,
 )
 from legion_core.surfaces.rest.guard import HEAD, WHO
+from legion_core.surfaces.rest.head import Head
 from legion_core.surfaces.rest.methods import Methods, allow
 from legion_core.surfaces.rest.once import Once
 from legion_core.surfaces.rest.presence import ClientGone, ClientStuck, Presence
@@ -209,11 +210,14 @@ async def _body(receive: "Receive") -> bytes:
 
 def _call(scope: "Scope", body: bytes) -> Call:
     query: bytes = scope["query_string"]
+    head: Head = scope[HEAD]
+    found = scope.get("path_params")
     return Call(
         who=scope[WHO],
-        path={name: str(value) for name, value in scope.get("path_params", {}).items()},
+        path={name: str(value) for name, value in found.items()} if found else {},
         query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
-        headers=scope[HEAD].texts,
+        headers=head.texts,
         body=body,
         raw_headers=tuple(scope["headers"]),
+        is_plain=head.is_plain,
     )

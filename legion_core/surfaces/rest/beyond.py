@@ -4,7 +4,7 @@ Everything works without it, as ASGI says; with it nothing is listened for, copi
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
 from legion_core.surfaces.rest.head import Head
 
@@ -18,6 +18,7 @@ class Beyond(Protocol):
     """One request's connection, as the wire sees it."""
 
     head: Head
+    length: int  # of the body, as the head says; 0 where it says none
     target: bytes  # of the request line, as it came
     body_bytes_max: int  # what `body` may give: nothing, until the guard has said how much
 
@@ -49,4 +50,4 @@ class Beyond(Protocol):
 
 def beyond(scope: "Scope") -> Beyond | None:
     """What the wire put into a request's scope; None where another one brought it."""
-    return cast("dict[str, Any]", scope).get(BEYOND)
+    return scope.get(BEYOND)

@@ -49,6 +49,7 @@ class Call(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     raw_headers: tuple[tuple[bytes, bytes], ...] = ()  # as they came, repeated ones too
+    is_plain: bool = False  # no header is one of ours
 
     def read(self, kind: type[T]) -> T:
         """The body as `kind`; InvalidInput says which field is wrong."""

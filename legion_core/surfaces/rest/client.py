@@ -139,9 +139,11 @@ def _pairs(media_type: str, headers: Headers, length: int | None) -> Pairs:
 
 def _lines(media_type: str, headers: Headers, length: int) -> bytes:
     """As `_pairs`, each with its end."""
-    lines = [f"content-type: {_shown(media_type)}\r\ncontent-length: {length}\r\n"]
-    lines += [f"{name}: {_shown(value)}\r\n" for name, value in headers]
-    return "".join(lines).encode("latin-1", "replace")
+    if not "".join([media_type, *[value for _, value in headers]]).isprintable():
+        media_type, headers = _shown(media_type), tuple((name, _shown(value)) for name, value in headers)
+    told = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    lines = f"content-type: {media_type}\r\ncontent-length: {length}\r\n{told}"
+    return lines.encode("latin-1", "replace")
 
 
 def _header_value(text: str) -> bytes:

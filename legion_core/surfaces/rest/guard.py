@@ -15,7 +15,7 @@ from legion_core.surfaces.rest import gate
 from legion_core.surfaces.rest.beyond import beyond
 from legion_core.surfaces.rest.failures import BodyTooLarge, body_of, fault
 from legion_core.surfaces.rest.gate import OwnAddress, Refusal
-from legion_core.surfaces.rest.head import head_of, length_of
+from legion_core.surfaces.rest.head import head_of
 from legion_core.surfaces.rest.limits import Limits
 from legion_core.surfaces.rest.tally import Tally
 
@@ -120,9 +120,11 @@ class Guard:
         return len(held)
 
     def _judge(self, scope: "Scope") -> tuple[Refusal | None, Principal]:
-        method, length = scope["method"], length_of(scope["headers"])
-        wire = beyond(scope)
-        head, target = (wire.head, wire.target) if wire is not None else (head_of(scope["headers"]), b"")
+        method, wire, target = scope["method"], beyond(scope), b""
+        if wire is not None:
+            head, length, target = wire.head, wire.length, wire.target
+        else:
+            head, length = head_of(scope["headers"])
         scope[HEAD] = head
         refusal = gate.judge_head(method, target, head, self._own)
         if refusal is not None:

@@ -7,6 +7,7 @@ Header = tuple[bytes, bytes]  # lower-case name, raw value
 Fields = Mapping[bytes, Sequence[str]]  # all values of a header, in order, blanks stripped
 
 LENGTH: Final = b"content-length"
+OURS: Final = "x-legion-"
 CREDENTIAL_BYTES_MAX: Final = 4096
 CREDENTIAL_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 JUDGED: Final = frozenset(
@@ -27,12 +28,14 @@ JUDGED: Final = frozenset(
 class Head:
     """All headers but the body's length, which alone differs from one request of a client to its next.
 
+    `is_plain`: none of them is ours (`x-legion-…`).
+
     `texts`: the first value of each, for handlers. `fields`: what a request is judged by. `tokens`: every distinct
     credential that a header carries, empty where it cannot be a token. `is_json`: whether a body would be JSON. `passed`
     is for the gate: the address whose judgement these headers have stood.
     """
 
-    __slots__ = ("fields", "is_json", "pairs", "passed", "texts", "tokens")
+    __slots__ = ("fields", "is_json", "is_plain", "pairs", "passed", "texts", "tokens")
 
     def __init__(self, pairs: Sequence[Header]) -> None:
         self.pairs = pairs
@@ -44,24 +47,27 @@ class Head:
                 fields.setdefault(name, []).append(text.strip())
         self.texts: Mapping[str, str] = texts
         self.fields: Fields = fields
+        self.is_plain = not any(name.startswith(OURS) for name in texts)
         self.tokens = distinct(_tokens(fields))
         self.passed: object = None
         kinds = fields.get(b"content-type", ())
         self.is_json = len(kinds) == 1 and _is_json(kinds[0])
 
 
-def head_of(headers: Iterable[Header], before: Head | None = None) -> Head:
-    """What the headers say; it is `before`, the connection's last, if they say the same."""
-    pairs = [pair for pair in headers if pair[0] != LENGTH]
-    return before if before is not None and before.pairs == pairs else Head(pairs)
+def head_of(headers: Iterable[Header], before: Head | None = None) -> tuple[Head, int]:
+    """What the headers say, and the length that a body is said to have, 0 where none is told.
 
-
-def length_of(headers: Iterable[Header]) -> int:
-    """The length that a body is said to have; 0 where none is told."""
-    for name, value in headers:
-        if name == LENGTH:
-            return int(value) if value.isdigit() and len(value) < 20 else 0
-    return 0
+    The head is `before`, the connection's last, if they say the same.
+    """
+    pairs: list[Header] = []
+    told = b""
+    for pair in headers:
+        if pair[0] != LENGTH:
+            pairs.append(pair)
+        else:
+            told = told or pair[1]
+    length = int(told) if told.isdigit() and len(told) < 20 else 0
+    return (before if before is not None and before.pairs == pairs else Head(pairs)), length
 
 
 def distinct(tokens: Iterable[str]) -> tuple[str, ...]:

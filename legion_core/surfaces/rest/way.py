@@ -50,6 +50,7 @@ class Way:
         "_transport",
         "body_bytes_max",
         "head",
+        "length",
         "target",
     )
 
@@ -58,10 +59,12 @@ class Way:
         connection: Connection,
         cycle: RequestResponseCycle,
         head: Head,
+        length: int,
         target: bytes,
         dated: Dated,
     ) -> None:
         self.head = head
+        self.length = length
         self.target = target
         self.body_bytes_max = -1
         self._connection = connection

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn._types import ASGI3Application, HTTPScope  # noqa: TID253
 from uvicorn.config import Config  # noqa: TID253
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT  # noqa: TID253
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle  # noqa: TID253
 from uvicorn.server import ServerState  # noqa: TID253
 
@@ -98,8 +99,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_lingering = False
         self._has_begun = False
         self._has_ended = False
-        self._head_bytes = 0
-        self._field_bytes = 0
+        self.url, self.headers = b"", []
+        self._unread_bytes = 0  # since a head began, or since a piece of a body was read
         # Of the last request, for clients repeat it: the head, and the target with its parts.
         self._head: Head | None = None
         self._target = (b"", "", b"", b"")
@@ -141,6 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._idle_until_s = math.inf
         parser = self.parser
         assert parser is not None
+        self._unread_bytes += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -149,13 +151,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(*self._refusal)
             return
         if self._has_ended:
-            # What was counted belonged to a request that is whole now.
-            self._has_ended, self._head_bytes = False, 0
+            self._has_ended, self._unread_bytes = False, 0
+            return
+        # Between the pieces of a body, and behind the last, there is room for as much as before it.
+        if self._unread_bytes > self._limits.head_bytes_max or len(self.headers) > self._limits.headers_max:
+            self._refuse(431, "The request's headers are larger than the limit.")
         elif self._is_in_head:
-            self._head_bytes += len(data)
             self._expect_head()
-            if self._head_bytes > self._limits.head_bytes_max:
-                self._refuse(431, "The request's headers are larger than the limit.")
         elif self._is_in_body and self._timer is None:  # most requests come whole, and need no time-out
             self._arm(self._limits.body_s)
 
@@ -163,34 +165,32 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request line has begun."""
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self._is_in_head = self._has_begun = True
-        self._field_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Part of the request's target."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self._limits.url_bytes_max:
             self._stop_parsing(414, "The request's address is longer than the limit.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One whole header."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        self._field_bytes += len(name) + len(value)
-        if self._field_bytes > self._limits.head_bytes_max or len(self.headers) > self._limits.headers_max:
-            self._stop_parsing(431, "The request's headers are larger than the limit.")
+        """One whole header. How much of them there may be is judged when they are all there."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Hand the request on: what it named as its target is part of what the guard judges."""
         self._is_in_head = False
         self._is_in_body = True
-        self._head_bytes = 0
         self._disarm()
-        head = head_of(self.headers, self._head)
-        self._head = head if self._field_bytes <= KEPT_HEAD_BYTES_MAX else None
+        headers, self.headers = self.headers, []  # what comes behind the body is none of them
+        size_bytes = self._unread_bytes
+        if size_bytes > KEPT_HEAD_BYTES_MAX:  # or part of it is body
+            size_bytes = sum(len(name) + len(value) for name, value in headers)
+        if size_bytes > self._limits.head_bytes_max or len(headers) > self._limits.headers_max:
+            self._stop_parsing(431, "The request's headers are larger than the limit.")
+        self._unread_bytes = 0
+        head, length = head_of(headers, self._head)
+        self._head = head if size_bytes <= KEPT_HEAD_BYTES_MAX else None
         dated, parser, app = self._door.dated(), self.parser, cast("ASGI3Application", self.app)
         assert parser is not None
         if self._target[0] != self.url:
@@ -209,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
-            "headers": self.headers,
+            "headers": headers,
             "state": {},
         }
         self.scope = cast("HTTPScope", scope)
@@ -223,11 +223,11 @@ class BoundedProtocol(HttpToolsProtocol):
             access_log=False,
             default_headers=dated.pairs,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            expect_100_continue=head.texts.get("expect", "").lower() == "100-continue",
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        scope[BEYOND] = Way(self, cycle, head, target, dated)
+        scope[BEYOND] = Way(self, cycle, head, length, target, dated)
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, app)
         else:
@@ -245,6 +245,17 @@ class BoundedProtocol(HttpToolsProtocol):
         task.add_done_callback(over)
         self.tasks.add(task)
 
+    def on_body(self, body: bytes) -> None:
+        """Part of the body; while much of it waits, no more is read."""
+        self._unread_bytes = 0
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
     def on_message_complete(self) -> None:
         """The body is here; from now on the client waits for us."""
         self._is_in_body = False
@@ -257,7 +268,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self._limits.keep_alive_s)
         else:
             self._door.waiting.pop(self, None)
-        super().on_message_complete()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """The answer is out; the client may ask again, and one that has done so already is next."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 
-from legion_core.api.types import Opened
+from legion_core.api.types import Opened, Request
 from legion_core.gateway.answer import Answer
 from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.dialects.fields import FieldFault, decode_item
@@ -63,19 +63,24 @@ def answered(desk: Desk, call: Call, dialect: Dialect) -> Raw | Streamed:
     """What `dialect` makes of one call: its answer, or the fault it finds in the request."""
     request_id = desk.ids.new("req")
     try:
-        check_headers(call.headers)
+        if not call.is_plain:
+            check_headers(call.headers)
         request = dialect.parse(call.body, call.headers, request_id=request_id)
-    except LegionError as error:
-        return failed(dialect, error, request_id)
-    if call.headers.get("x-legion-private") == "on":
-        request = msgspec.structs.replace(request, is_private=True)
-    if (curate := call.headers.get("x-legion-curate")) is not None:
-        request = msgspec.structs.replace(request, curate=curate == "on")
-    try:
+        if not call.is_plain:
+            request = _wished(request, call.headers)
         source = shared(desk, call, request)
     except LegionError as error:
         return failed(dialect, error, request_id)
     return Streamed(_streaming(desk, dialect, source) if request.stream else _whole(desk, dialect, source))
+
+
+def _wished(request: Request, headers: Mapping[str, str]) -> Request:
+    """The request as our own headers want it, but for where it goes: a dialect reads that."""
+    if headers.get("x-legion-private") == "on":
+        request = msgspec.structs.replace(request, is_private=True)
+    if (curate := headers.get("x-legion-curate")) is not None:
+        request = msgspec.structs.replace(request, curate=curate == "on")
+    return request
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -283,6 +288,26 @@ OPERATIONS = (
         body=dict,
         body_example=_CHAT,
         query=PINS,
+        is_enveloped=False,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/completions",
+        name="openai_completions",
+        summary="OpenAI completions: text in, its continuation out",
+        handler=answering("openai_completions"),
+        right=_USE,
+        example={
+            "id": "cmpl-req_01kkr",
+            "object": "text_completion",
+            "created": 1773480413,
+            "model": "smollm2-135m",
+            "choices": [{"text": "    return a + b", "index": 0, "finish_reason": "stop", "logprobs": None}],
+            "usage": {"prompt_tokens": 12, "completion_tokens": 6, "total_tokens": 18},
+        },
+        body=dict,
+        body_example={"model": "auto", "prompt": "def add(a, b):\n", "max_tokens": 64},
+        query=tuple(each for each in PINS if each.name != "x-legion-conversation"),
         is_enveloped=False,
     ),
     Operation(

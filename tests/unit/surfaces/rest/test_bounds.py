@@ -48,6 +48,40 @@ def test_a_chunked_body_is_counted_while_it_comes() -> None:
     assert run(work()).status == 413
 
 
+def test_what_comes_behind_a_body_is_no_header() -> None:
+    async def names(desk: Desk, call: Call) -> Reply:
+        return Reply(sorted({*call.headers, *(name.decode() for name, _ in call.raw_headers)}))
+
+    operation = Operation(
+        method="POST", path="/take", name="take", summary="-", handler=names, right=("x", "use")
+    )
+
+    async def work() -> Answer:
+        async with serving(operation) as here:
+            start = head(here.port, "Transfer-Encoding: chunked")
+            return parse(await exchange(here.port, start + b"2\r\n{}\r\n0\r\nx-signature: good\r\n\r\n"))
+
+    told = run(work())
+
+    assert told.status == 200
+    assert b"content-type" in told.body
+    assert b"x-signature" not in told.body
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"".join(b"x-%d: 1\r\n" % number for number in range(200)), b"x-long: " + b"a" * 600_000],
+    ids=["many", "one without an end"],
+)
+def test_what_comes_behind_a_body_is_bounded_as_headers_are(behind: bytes) -> None:
+    async def work() -> Answer:
+        async with serving(TAKE) as here:
+            start = head(here.port, "Transfer-Encoding: chunked")
+            return parse(await exchange(here.port, start + b"2\r\n{}\r\n0\r\n" + behind))
+
+    assert run(work()).status == 431
+
+
 def test_who_sends_two_hundred_megabytes_can_read_why_they_are_refused() -> None:
     async def work() -> tuple[bytes, int]:
         async with serving(TAKE) as here:
