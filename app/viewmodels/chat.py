@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
+from app.viewmodels.chat_asking import Asking, Question
 from app.viewmodels.chat_draft import ChatDraft
 from app.viewmodels.chat_growing import Growing
 from app.viewmodels.chat_messages import HeldMessages
@@ -87,10 +88,16 @@ class ChatViewModel(QObject):
         """Nothing of this chat leaves this computer."""
         self.begin_with: Callable[[Legion, str], Awaitable[None]] | None = None
         """What a new chat is given before its first question, by its id."""
-        self._sending = False
         self._routes = ChosenRoutes()
         self._generation = 0
-        self._growing = growing = Growing(self._held, lambda: self.conversation_id, lambda: self._sending)
+        self._asking = asking = Asking(bridge, lambda: self._generation)
+        asking.taken.connect(self._on_turn)
+        asking.refused.connect(self._on_refused)
+        asking.branched.connect(self.reload)
+        asking.changed.connect(self.state_changed)
+        self._growing = growing = Growing(
+            self._held, lambda: self.conversation_id, lambda: asking.is_under_way
+        )
         growing.appended.connect(self.appended)
         growing.changed.connect(self.changed)
         growing.grew.connect(self.grew)
@@ -123,7 +130,7 @@ class ChatViewModel(QObject):
     @property
     def is_running(self) -> bool:
         """Whether an answer is on its way."""
-        return self._sending or self.running is not None
+        return self._asking.is_under_way or self.running is not None
 
     @property
     def answers_running(self) -> int:
@@ -206,7 +213,7 @@ class ChatViewModel(QObject):
         question = text.strip()
         if not (question or images) or self.is_running:
             return False
-        self._sending = True
+        self._asking.begin()
         self._growing.expect()
         parent = self.messages[-1].id if self.messages else None
         self._append(
@@ -222,28 +229,19 @@ class ChatViewModel(QObject):
         )
         if self.title == NEW_TITLE and question:
             self.title = wording.title_of(question)
-        conversation_id, pins, generation = self.conversation_id or None, self.pins, self._generation
-        is_private, begin = self.is_private, self.begin_with
         self._draft.put("")
-        if conversation_id is None:
+        if not self.conversation_id:
             self._draft.keep_new("")
-
-        async def ask(legion: "Legion") -> Turn:
-            place = conversation_id
-            if place is None and (is_private or begin is not None):
-                # Marked before the first word of it can go anywhere.
-                place = (await legion.chat.create()).id
-                if is_private:
-                    await legion.llm.keep_private(place, True)
-                if begin is not None:
-                    await begin(legion, place)
-            return await legion.chat.send(place, question, parent_id=parent, pins=pins, images=images)
-
-        self._bridge.launch(
-            "chat.send",
-            ask,
-            lambda turn: self._on_turn(turn, generation),
-            lambda sentence: self._on_send_failed(question, images, sentence, generation),
+        self._asking.ask(
+            Question(
+                question,
+                images,
+                self.conversation_id or None,
+                parent,
+                self.pins,
+                self.is_private,
+                self.begin_with,
+            )
         )
         self.state_changed.emit()
         return True
@@ -260,13 +258,17 @@ class ChatViewModel(QObject):
         """Ask another way at the same place: a branch beside the old question."""
         if text.strip() and not self.is_running:
             pins = self.pins
-            self._branch("chat.edit", lambda legion: legion.chat.edit(message_id, text.strip(), pins=pins))
+            self._asking.branch(
+                "chat.edit", lambda legion: legion.chat.edit(message_id, text.strip(), pins=pins)
+            )
 
     def regenerate(self, message_id: str, pins: Pins | None = None) -> None:
         """Another answer beside this one, on the route of `pins` or of the chat."""
         if not self.is_running:
             chosen = pins or self.pins
-            self._branch("chat.regenerate", lambda legion: legion.chat.regenerate(message_id, pins=chosen))
+            self._asking.branch(
+                "chat.regenerate", lambda legion: legion.chat.regenerate(message_id, pins=chosen)
+            )
 
     def choose(self, message_id: str) -> None:
         """Show the branch through this variant."""
@@ -345,14 +347,12 @@ class ChatViewModel(QObject):
         self.title = view.conversation.title or NEW_TITLE
         self.is_pinned = view.conversation.is_pinned
         self.is_private = view.conversation.is_private
-        self._sending = False
+        self._asking.over()
         self._show(view.messages)
         if takes_draft:
             self._take_draft(view.conversation.draft)
 
-    def _on_turn(self, turn: Turn, generation: int) -> None:
-        if generation != self._generation:
-            return
+    def _on_turn(self, turn: Turn) -> None:
         is_first = not self.conversation_id
         if is_first:
             self.conversation_id = turn.conversation_id
@@ -372,47 +372,23 @@ class ChatViewModel(QObject):
                     created_at=self._now(),
                 )
             )
-        self._sending = False
+        self._asking.over()
         self._growing.catch_up()
         self.state_changed.emit()
 
-    def _on_send_failed(
-        self, question: str, images: "tuple[ImageBlock, ...]", sentence: str, generation: int
-    ) -> None:
-        if generation != self._generation:
-            self._bridge.refused.emit(sentence)
-            return
-        self._sending = False
+    def _on_refused(self, question: Question, _: str) -> None:
         self._held.remove(PENDING)
         if not self.messages and not self.conversation_id:
             self.title = NEW_TITLE
         self.opened.emit()
         # The words must not be lost with the refusal.
-        self._take_draft(question)
-        if images:
-            self.pictures_returned.emit(images)
-        self._bridge.refused.emit(sentence)
+        self._take_draft(question.text)
+        if question.images:
+            self.pictures_returned.emit(question.images)
         self.state_changed.emit()
-
-    def _branch(self, name: str, intent: "Callable[[Legion], Awaitable[Turn]]") -> None:
-        self._sending = True
-        generation = self._generation
-        self.state_changed.emit()
-
-        def done(_: Turn) -> None:
-            if generation == self._generation:
-                self.reload()
-
-        def failed(sentence: str) -> None:
-            if generation == self._generation:
-                self._sending = False
-                self.state_changed.emit()
-            self._bridge.refused.emit(sentence)
-
-        self._bridge.launch(name, intent, done, failed)
 
     def _on_settled(self) -> None:
-        self._sending = False
+        self._asking.over()
         self.state_changed.emit()
 
     # The messages held
