@@ -44,14 +44,20 @@ $(TYPED): pyproject.toml $(wildcard packaging/locks/*) \
   $(shell find legion_core app -name __pycache__ -prune -o \( -type d -o -name '*.py' \) -print)
 	@touch $@.begun && .venv/bin/basedpyright && mv $@.begun $@
 
+# How long each part took is said at the end: `$(call timed,PART,COMMAND)` keeps it.
+TIMES = .venv/times
+timed = begun=$$(date +%s); { $(2); }; code=$$?; echo "$(1) $$(($$(date +%s) - begun)) s" >>$(TIMES); [ $$code = 0 ] || exit $$code
+
 check:
 	@$(PREPARE) check
-	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m ruff check --quiet .
-	@out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; exit 1; }
-	@types=$$(mktemp); $(MAKE) --no-print-directory $(TYPED) >"$$types" 2>&1 & checker=$$!; \
-	$(PY) -m pytest -q $(FAST); tests=$$?; \
+	@: >$(TIMES)
+	@$(call timed,format,$(PY) -m ruff format --check --quiet .)
+	@$(call timed,lint,$(PY) -m ruff check --quiet .)
+	@$(call timed,contracts,out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; false; })
+	@types=$$(mktemp); { $(call timed,types,$(MAKE) --no-print-directory $(TYPED)); } >"$$types" 2>&1 & checker=$$!; \
+	begun=$$(date +%s); $(PY) -m pytest -q $(FAST); tests=$$?; echo "fast tests $$(($$(date +%s) - begun)) s" >>$(TIMES); \
 	wait $$checker; typed=$$?; cat "$$types"; rm -f "$$types"; \
+	sed '$$!s/$$/,/' $(TIMES) | tr '\n' ' '; echo; \
 	[ $$typed = 0 ] || exit $$typed; exit $$tests
 
 conformance:
