@@ -254,6 +254,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "An answer does not wait for its bill to be written, and no kill loses a bill of an answer that was given.",
         "kept",
     ),
+    Requirement(
+        "ledger.killed",
+        "Answers cut by a kill are billed as far as they had come, with every attempt, and their budget stays held.",
+        "kept",
+    ),
     # Surfaces
     Requirement("mcp.stdio-and-http", "`legion mcp` serves MCP over stdio and over streamable HTTP.", "kept"),
     Requirement(

@@ -14,6 +14,11 @@ class Asking(Protocol):
         """Every attempt so far."""
         ...
 
+    @property
+    def so_far(self) -> Sequence[Attempt]:
+        """The same with the one under way, of which something has come, as it would be billed now."""
+        ...
+
     def stream(self) -> AsyncGenerator[StreamEvent]:
         """The answer's events."""
         ...

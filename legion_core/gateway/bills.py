@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from legion_core.gateway.types import Attempt
+from legion_core.gateway.types import Attempt, Request
 from legion_core.kernel.errors import LegionError
 from legion_core.kernel.faults import fault
 from legion_core.storage.failures import from_os
@@ -43,6 +43,29 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client: str = ""
     attempts: tuple[Attempt, ...] = ()
     saved: tuple[Saved, ...] = ()
+
+
+def bill_of(
+    request: Request,
+    attempts: Sequence[Attempt],
+    outcome: str,
+    duration_s: float,
+    *,
+    at: datetime | None = None,
+    saved: Sequence[Saved] = (),
+) -> Bill:
+    """The bill of a request, begun `at` or with its first attempt."""
+    return Bill(
+        request=request.id,
+        at=at or attempts[0].started_at,
+        outcome=outcome,
+        duration_s=duration_s,
+        conversation=request.conversation_id or request.session,
+        dialect=request.dialect,
+        client=request.client,
+        attempts=tuple(attempts),
+        saved=tuple(saved),
+    )
 
 
 Held = tuple[Bill, Page | None]  # None: it is nowhere but here

@@ -97,6 +97,19 @@ class Failover:
                 "interrupted",
             )
         self.closed: Closed | None = None
+        self._under_way: tuple[_Trial, Reading, AsyncIterator[Chunk]] | None = None
+
+    @property
+    def so_far(self) -> Sequence[Attempt]:
+        """See `Asking`."""
+        if self._under_way is None or self._under_way[0].first_s is None:
+            return self.attempts
+        trial, reading, chunks = self._under_way
+        trial.counted = _counted_by(chunks)
+        usage = trial.usage(None, reading.tokens, self._decision.estimated_tokens)
+        now_s = self._clock.monotonic_s()
+        now = trial.told("interrupted", "The workbench stopped while it answered.", usage, now_s)
+        return (*self.attempts, now)
 
     async def stream(self) -> AsyncGenerator[StreamEvent]:
         """The answer's events: one Opened, deltas, Joined at each seam, one Closed.
@@ -203,6 +216,7 @@ class Failover:
                 async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
                     more: ReadyNow = getattr(chunks, "ready", _nothing)
                     short = ShortWay(self._outlet, chunks, reading, patience, self.given)
+                    self._under_way = trial, reading, chunks
                     try:
                         while reading.finished is None and (first := await patience.next(chunks)) is not None:
                             if trial.first_s is None:
@@ -260,26 +274,13 @@ class Failover:
 
     def _end(self, trial: "_Trial", asked: Asked, reading: Reading) -> None:
         """Write the attempt down, however it ended."""
-        lane, now_s = trial.lane, self._clock.monotonic_s()
+        self._under_way = None
+        now_s = self._clock.monotonic_s()
         self._health.end(trial.ticket, trial.error, now_s, is_cancelled=trial.outcome == "cancelled")
         usage = trial.usage(reading.finished, reading.tokens, self._decision.estimated_tokens)
         why = trial.error.message if trial.error is not None else ""
         why = why or ("It went on by instruction: degraded." if asked.is_degraded else "")
-        self.attempts.append(
-            Attempt(
-                number=trial.number,
-                tier=lane.tier.word,
-                instance=lane.instance,
-                model=lane.offer.id,
-                outcome=trial.outcome,
-                why=why,
-                usage=usage,
-                cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
-                started_at=trial.at,
-                first_token_s=trial.first_s,
-                duration_s=now_s - trial.start_s,
-            )
-        )
+        self.attempts.append(trial.told(trial.outcome, why, usage, now_s))
 
     def _tell_watchers(self, trial: "_Trial", tokens: int) -> None:
         if self._traffic is not None:
@@ -368,6 +369,23 @@ class _Trial:
     outcome: str = "cancelled"
     error: LegionError | None = None
     counted: Usage | None = None  # by the provider, as far as it had told
+
+    def told(self, outcome: str, why: str, usage: Usage, now_s: float) -> Attempt:
+        """The attempt as it is written down."""
+        lane = self.lane
+        return Attempt(
+            number=self.number,
+            tier=lane.tier.word,
+            instance=lane.instance,
+            model=lane.offer.id,
+            outcome=outcome,
+            why=why,
+            usage=usage,
+            cost_usd=cost_usd(usage, lane.offer.price, lane.tier),
+            started_at=self.at,
+            first_token_s=self.first_s,
+            duration_s=now_s - self.start_s,
+        )
 
     def usage(self, finished: Finished | None, tokens: int, estimated: int) -> Usage:
         """What it is billed: the provider's own count, or where there is none the chunks that came.

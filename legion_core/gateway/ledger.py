@@ -6,10 +6,12 @@ from typing import get_args
 
 import msgspec
 
-from legion_core.gateway.bills import Bill, Bills, Saved
+from legion_core.gateway.asking import Asking
+from legion_core.gateway.bills import Bills, Saved, bill_of
 from legion_core.gateway.ledger_types import By, LedgerRow, SummaryRow
 from legion_core.gateway.ledger_writing import write_bills
 from legion_core.gateway.types import Attempt, Request, Usage
+from legion_core.gateway.underway import UnderWay
 from legion_core.kernel.clock import Clock
 from legion_core.storage.sqlite import Connection, Database, Migration, Value, rows
 
@@ -140,6 +142,7 @@ class Ledger:
         self._database = database
         self._clock = clock
         self._bills = Bills(database, write_bills)
+        self._under_way = UnderWay(database, clock)
 
     async def settle(
         self,
@@ -156,29 +159,27 @@ class Ledger:
         settles once, a second time changes nothing. `saved` is what curation saved of each attempt, in their order;
         none where it had no part.
         """
-        bill = Bill(
-            request=request.id,
-            at=attempts[0].started_at if attempts else self._clock.utc_now(),
-            outcome=outcome,
-            duration_s=duration_s,
-            conversation=request.conversation_id or request.session,
-            dialect=request.dialect,
-            client=request.client,
-            attempts=attempts,
-            saved=tuple(saved),
-        )
+        at = None if attempts else self._clock.utc_now()
+        bill = bill_of(request, attempts, outcome, duration_s, at=at, saved=saved)
+        self._under_way.end(request.id)
         await self._bills.put(bill)
+
+    def begin(self, request: Request, asking: Asking) -> None:
+        """A process that is killed from now on leaves the request's bill, as far as it is known; see `underway`."""
+        self._under_way.begin(request, asking)
 
     async def admit(self) -> None:
         """Return if something may be asked now; raises why its bill could not be kept."""
         await self._bills.admit()
 
     async def recover(self) -> None:
-        """Write the bills that killed processes left beside the journal."""
+        """Write the bills that killed processes left beside the journal, and of what they had under way."""
         await self._bills.recover()
+        await self._under_way.recover(write_bills)
 
     async def aclose(self) -> None:
         """Write what is not in the journal yet."""
+        self._under_way.close()
         await self._bills.aclose()
 
     async def rows(

@@ -136,6 +136,7 @@ class Pipeline:
                 given,
                 is_recall_early=bool(request.tools) and await self._is_recall_early(request, curated),
             )
+            self._ledger.begin(request, failover)
             async with aclosing(failover.stream()) as events:
                 async for event in events:
                     if writer is not None:

@@ -101,7 +101,14 @@ class Recalling:
     @property
     def attempts(self) -> list[Attempt]:
         """Every attempt so far."""
-        current = () if self._asking is None else self._asking.attempts
+        return self._with(() if self._asking is None else self._asking.attempts)
+
+    @property
+    def so_far(self) -> list[Attempt]:
+        """See `Asking`."""
+        return self._with(() if self._asking is None else self._asking.so_far)
+
+    def _with(self, current: Sequence[Attempt]) -> list[Attempt]:
         before = len(self._attempts)
         return [
             *self._attempts,

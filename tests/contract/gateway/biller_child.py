@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from legion_core.gateway import bills
+from legion_core.gateway import bills, underway
 from legion_core.gateway.service import owner_of_this_process
 from legion_core.kernel.ports import LOCAL_OWNER
 from legion_core.testing.gateway import ask, open_gateway
@@ -19,7 +19,7 @@ ANSWERS_MAX = 5_000
 
 
 async def main(path: Path) -> None:
-    bills.BEHIND_S = 3600.0  # type: ignore[misc]  # only what has to be written is
+    bills.BEHIND_S = underway.EVERY_S = 3600.0  # type: ignore[misc]  # only what has to be written is
     async with open_gateway(path, owner=owner_of_this_process()) as under_test:
         under_test.put(ScriptedProvider("local", *[say("a", "b")] * ANSWERS_MAX))
         for number in range(ANSWERS_MAX):
