@@ -18,6 +18,7 @@ from legion_core.gateway.next_lane import next_lane
 from legion_core.gateway.outlet import Outlet, ShortWay
 from legion_core.gateway.patience import Patience
 from legion_core.gateway.providers.base import Counted, Provider, ReadyNow
+from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.reading import Given, Reading, Ready, joined
 from legion_core.gateway.routing.health import Health, Ticket
 from legion_core.gateway.traffic import Traffic
@@ -97,16 +98,16 @@ class Failover:
                 "interrupted",
             )
         self.closed: Closed | None = None
-        self._under_way: tuple[_Trial, Reading, AsyncIterator[Chunk]] | None = None
+        self._under_way: tuple[_Trial, Asked, Reading, AsyncIterator[Chunk]] | None = None
 
     @property
     def so_far(self) -> Sequence[Attempt]:
         """See `Asking`."""
         if self._under_way is None or self._under_way[0].first_s is None:
             return self.attempts
-        trial, reading, chunks = self._under_way
+        trial, asked, reading, chunks = self._under_way
         trial.counted = _counted_by(chunks)
-        usage = trial.usage(None, reading.tokens, self._decision.estimated_tokens)
+        usage = trial.usage(None, reading.tokens, asked)
         now_s = self._clock.monotonic_s()
         now = trial.told("interrupted", "The workbench stopped while it answered.", usage, now_s)
         return (*self.attempts, now)
@@ -216,7 +217,7 @@ class Failover:
                 async with provider.stream(asked.request, lane.offer.id, prefix=asked.prefix) as chunks:
                     more: ReadyNow = getattr(chunks, "ready", _nothing)
                     short = ShortWay(self._outlet, chunks, reading, patience, self.given)
-                    self._under_way = trial, reading, chunks
+                    self._under_way = trial, asked, reading, chunks
                     try:
                         while reading.finished is None and (first := await patience.next(chunks)) is not None:
                             if trial.first_s is None:
@@ -277,7 +278,7 @@ class Failover:
         self._under_way = None
         now_s = self._clock.monotonic_s()
         self._health.end(trial.ticket, trial.error, now_s, is_cancelled=trial.outcome == "cancelled")
-        usage = trial.usage(reading.finished, reading.tokens, self._decision.estimated_tokens)
+        usage = trial.usage(reading.finished, reading.tokens, asked)
         why = trial.error.message if trial.error is not None else ""
         why = why or ("It went on by instruction: degraded." if asked.is_degraded else "")
         self.attempts.append(trial.told(trial.outcome, why, usage, now_s))
@@ -369,6 +370,7 @@ class _Trial:
     outcome: str = "cancelled"
     error: LegionError | None = None
     counted: Usage | None = None  # by the provider, as far as it had told
+    read_tokens: int | None = None  # what it was given to read, where it does not tell: estimated once
 
     def told(self, outcome: str, why: str, usage: Usage, now_s: float) -> Attempt:
         """The attempt as it is written down."""
@@ -387,7 +389,7 @@ class _Trial:
             duration_s=now_s - self.start_s,
         )
 
-    def usage(self, finished: Finished | None, tokens: int, estimated: int) -> Usage:
+    def usage(self, finished: Finished | None, tokens: int, asked: Asked) -> Usage:
         """What it is billed: the provider's own count, or where there is none the chunks that came.
 
         One that died before its first byte is billed nothing. One that died later is billed its input, as counted
@@ -400,7 +402,10 @@ class _Trial:
         if self.first_s is None and self.counted is None:
             return Usage(is_estimated=True)
         if self.counted is None:
-            return Usage(input_tokens=estimated, output_tokens=tokens, is_estimated=True)
+            if self.read_tokens is None:
+                told = estimated_usage(asked.request, prefix=asked.prefix, output_chars=0)
+                self.read_tokens = told.input_tokens
+            return Usage(input_tokens=self.read_tokens, output_tokens=tokens, is_estimated=True)
         written = max(tokens, self.counted.output_tokens)
         return msgspec.structs.replace(self.counted, output_tokens=written, is_estimated=True)
 

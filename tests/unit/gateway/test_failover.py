@@ -590,3 +590,23 @@ def test_usage_reported_by_the_provider_is_what_the_bill_says(tmp_path: Path) ->
             assert (await under_test.gateway.ledger.rows(request="req_1"))[0].usage == usage
 
     run(scenario())
+
+
+def test_a_dead_attempt_is_billed_what_it_was_given_to_read_and_the_words_it_was_to_go_on_behind(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with open_gateway(tmp_path / "j.db") as under_test:
+            said = "s" * 400
+            broke = StreamBroken("It broke.")
+            under_test.put(ScriptedProvider("one", [TextDelta(text=said, tokens=100), broke]))
+            under_test.put(ScriptedProvider("two", [TextDelta(text=" more", tokens=1), broke]), Tier.CLOUD)
+            await answer_of(under_test, text="q" * 40)
+            rows = await under_test.gateway.ledger.rows(request="req_1")
+            assert [(row.usage.input_tokens, row.usage.output_tokens) for row in rows[:2]] == [
+                (10, 100),
+                (110, 1),
+            ]
+            assert all(row.usage.is_estimated for row in rows)
+
+    run(scenario())
