@@ -16,6 +16,7 @@ from app.widgets.toast import Toast
 if TYPE_CHECKING:
     from app.views.tray import Tray
 
+KEYS, NAMED_MAX = "keys", 3
 NOTIFY_AFTER_S = 20.0  # an answer that took longer is worth a notification
 TRAY_EXPLAINED = "tray/explained"
 TRAY_HIDES = "tray/hides"
@@ -47,6 +48,7 @@ class Notices(QObject):
         services.chat.ended.connect(self._on_ended)
         services.mcp.chat_asked.connect(self._on_asked)
         services.settings.changed.connect(self._show_faults)
+        services.providers.changed.connect(self._keys_found)
 
     # Notices
 
@@ -100,6 +102,7 @@ class Notices(QObject):
         self._node = node
         self._window.banner.clear("engine")
         self._show_problem()
+        self._look_for_keys()
 
     def engine_failed(self, sentence: str) -> None:
         """There is no engine: say why and what can be done."""
@@ -118,6 +121,38 @@ class Notices(QObject):
             "address", f"{problem} Chats work; other programs cannot reach the workbench.", "warn",
             (("freePort", "Use a free port", self._use_free_port),),
         )  # fmt: skip
+
+    def _look_for_keys(self) -> None:
+        """Say at once whose key cannot be had: else a nearer model answers, and nobody knows why."""
+
+        async def look(legion: Any) -> list[Any]:
+            return [row for row in legion.providers.known() if row.has_key and row.problem]
+
+        def done(shut: list[Any]) -> None:
+            if not shut or self._window.banner.isVisible():
+                return
+            names = [row.name for row in shut]
+            named = (
+                names
+                if len(names) <= NAMED_MAX
+                else [*names[: NAMED_MAX - 1], f"{len(names) - NAMED_MAX + 1} more"]
+            )
+            said = " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
+            why = shut[0].problem.partition(". ")[0].rstrip(".")
+            self._window.banner.tell(
+                KEYS, f"{said} cannot be asked: {why[:1].lower()}{why[1:]}.", "warn",
+                (("keys", "Show", lambda: self._show_provider(names[0])),),
+            )  # fmt: skip
+
+        self._services.bridge.launch("providers.keys", look, done)
+
+    def _show_provider(self, name: str) -> None:
+        page: Any = self._window.go("models")
+        page.choose_provider(name)
+
+    def _keys_found(self) -> None:
+        if not any(row.has_key and row.problem for row in self._services.providers.rows):
+            self._window.banner.clear(KEYS)
 
     def _use_free_port(self) -> None:
         def done(url: str) -> None:

@@ -600,6 +600,9 @@ class FakeProviders:
         )  # fmt: skip
 
     async def list(self) -> tuple[ProviderRow, ...]:
+        return self.known()
+
+    def known(self) -> tuple[ProviderRow, ...]:
         return tuple(self.rows.values())
 
     async def find(self) -> tuple[Any, ...]:

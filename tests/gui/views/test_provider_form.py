@@ -239,3 +239,24 @@ def test_looking_at_the_providers_takes_on_what_was_written_by_hand(person: Pers
     person.services.providers.refresh()
     person.settle()
     assert person.legion.settings.looks > before
+
+
+def test_whose_key_cannot_be_had_is_said_at_the_start_until_it_can(person: Person) -> None:
+    held, locked = person.legion.providers.rows, "The secrets are locked. Unlock them in the window."
+    for name in ("a", "b", "c", "d"):
+        held[name] = msgspec.structs.replace(BOX, name=name, has_key=True, problem=locked)
+    person.window.notices.engine_started(None)
+    person.settle()
+    banner = person.window.banner
+    assert banner.words.text() == "a, b and 2 more cannot be asked: the secrets are locked."
+    person.find("banner.keys").click()  # type: ignore[attr-defined]
+    person.settle()
+    page = person.window.current
+    assert isinstance(page, ModelsPage)
+    assert page.provider_panel.name == "a"
+    assert banner.isVisible()
+    for name in ("a", "b", "c", "d"):
+        held[name] = msgspec.structs.replace(held[name], problem="")
+    person.services.providers.refresh()
+    person.settle()
+    assert not banner.isVisible()
