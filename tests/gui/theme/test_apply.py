@@ -11,11 +11,12 @@ from app.theme.apply import apply, look, repolish
 from app.theme.focus import has_keyboard_focus
 from app.theme.icons import app_icon, app_mark, icon, paint_tier, pixmap, set_icon, tier_icon
 from app.theme.tokens import THEMES, TIERS, TextStyle, Theme, load_tokens
+from tests.gui.conftest import plain_look
 
 
 @pytest.fixture(autouse=True)
 def light(qapp: QApplication) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -124,7 +125,7 @@ def test_void_calls_do_not_eat_references_to_none(qapp: QApplication) -> None:
 @pytest.mark.parametrize("style", ["body", "ui", "code"])
 def test_every_character_is_drawn_as_it_is(qapp: QApplication, style: TextStyle, words: str) -> None:
     """A font's contextual forms would draw an id with a times sign, and another text than was said."""
-    apply(qapp, "light")
+    plain_look(qapp)
 
     def glyphs(shown: str) -> list[int]:
         layout = QTextLayout(shown, look().font(style))

@@ -4,8 +4,8 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
-from app.theme.apply import apply
 from app.theme.paint import focus_ring
+from tests.gui.conftest import plain_look
 
 
 def touched(image: QImage, ground: int) -> list[tuple[int, int]]:
@@ -16,7 +16,7 @@ def touched(image: QImage, ground: int) -> list[tuple[int, int]]:
 
 def test_the_ring_inside_a_row_leaves_the_rows_beside_it_alone(qapp: QApplication) -> None:
     """A row is repainted alone: what its ring left on another would stay there."""
-    apply(qapp, "light")
+    plain_look(qapp)
     image = QImage(60, 60, QImage.Format.Format_RGB32)
     image.fill(0)
     ground = image.pixel(0, 0)

@@ -4,13 +4,13 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.theme.apply import apply
 from app.widgets.chips import Chip
 from app.widgets.flow import FlowLayout
+from tests.gui.conftest import plain_look
 
 
 def test_a_line_that_is_full_breaks_and_the_height_follows(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
     host = QWidget()
     qtbot.addWidget(host)
     layout = FlowLayout(host)

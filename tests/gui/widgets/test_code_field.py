@@ -9,11 +9,12 @@ from pytestqt.qtbot import QtBot
 
 from app.theme.apply import apply
 from app.widgets.code_field import CodeField
+from tests.gui.conftest import plain_look
 
 
 @pytest.fixture
 def field(qapp: QApplication, qtbot: QtBot) -> CodeField:
-    apply(qapp, "light", 1.0)
+    plain_look(qapp)
     made = CodeField("code", "Code", most=0, has_numbers=True)
     qtbot.addWidget(made)
     made.resize(400, 300)
@@ -42,7 +43,7 @@ def test_a_change_is_told_once_and_colours_are_no_change(field: CodeField, qapp:
     field.written.connect(lambda: told.append(field.toPlainText()))
     field.set_words('name: "x" # note')
     apply(qapp, "dark", 1.0)
-    apply(qapp, "light", 1.0)
+    plain_look(qapp)
     assert told == ['name: "x" # note']
 
 

@@ -8,12 +8,13 @@ from app.theme.apply import apply
 from app.views.parts import button
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
+from tests.gui.conftest import plain_look
 
 CHOICES = (("light", "Light"), ("dark", "Dark"), ("system", "System"))
 
 
 def test_a_switch_toggles_by_space_and_click_and_shows_it(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
     switch = Switch("Follow the end")
     qtbot.addWidget(switch)
     switch.show()
@@ -33,7 +34,7 @@ def test_a_switch_grows_with_the_text(qapp: QApplication, qtbot: QtBot) -> None:
     small = switch.sizeHint()
     apply(qapp, "light", 2.0)
     assert switch.sizeHint().height() > small.height()
-    apply(qapp, "light")
+    plain_look(qapp)
 
 
 def test_a_segmented_control_is_one_tab_stop_moved_by_arrows(qapp: QApplication, qtbot: QtBot) -> None:
@@ -78,7 +79,7 @@ def test_left_and_right_are_mirrored_where_reading_is(qapp: QApplication, qtbot:
 
 
 def test_a_button_is_pressed_by_enter_and_by_space(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
     heard: list[int] = []
     made = button("Save", "save", lambda: heard.append(1))
     qtbot.addWidget(made)
@@ -91,7 +92,7 @@ def test_a_button_is_pressed_by_enter_and_by_space(qapp: QApplication, qtbot: Qt
 def test_a_key_cap_stands_after_the_words_and_goes_where_room_is_short(
     qapp: QApplication, qtbot: QtBot
 ) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
     plain, capped = button("Allow once", "a"), button("Allow once", "b", key="Y")
     for made in (plain, capped):
         qtbot.addWidget(made)

@@ -6,13 +6,13 @@ from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.theme.apply import apply
 from app.widgets.toast import Toast
+from tests.gui.conftest import plain_look
 
 
 @pytest.fixture
 def window(qapp: QApplication, qtbot: QtBot) -> QWidget:
-    apply(qapp, "light")
+    plain_look(qapp)
     made = QWidget()
     qtbot.addWidget(made)
     made.resize(900, 560)

@@ -10,7 +10,6 @@ from legion_core.engine import service
 from legion_core.engine.dispatch import Places
 from legion_core.engine.events import TaskAccepted, TaskFinished, TaskStarted, TaskWaits
 from legion_core.engine.orders import Order
-from legion_core.engine.service import WAITING_MAX
 from legion_core.engine.types import Retry
 from legion_core.kernel.errors import Conflict, Denied, InvalidInput, LimitReached, NotFound, TimedOut
 from legion_core.kernel.ports import LOCAL_OWNER, NOBODY
@@ -228,13 +227,15 @@ def test_a_batch_is_accepted_whole_or_not_at_all(tmp_path: Path) -> None:
     with_engine(tmp_path, test)
 
 
-def test_more_than_the_bound_on_its_way_to_the_disk_is_refused(tmp_path: Path) -> None:
+def test_more_than_the_bound_on_its_way_to_the_disk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert service.WAITING_MAX <= 20_000
+    monkeypatch.setattr(service, "WAITING_MAX", 2_000)
+
     async def test(here: UnderTest, box: Box) -> None:
-        batches = [Order(task="box.it.echo")] * 10_000
-        sent = [
-            asyncio.ensure_future(here.engine.submit_many(LOCAL_OWNER, batches))
-            for _ in range(WAITING_MAX // 10_000 + 1)
-        ]
+        batches = [Order(task="box.it.echo")] * 1_000
+        sent = [asyncio.ensure_future(here.engine.submit_many(LOCAL_OWNER, batches)) for _ in range(3)]
         done = await asyncio.gather(*sent, return_exceptions=True)
         assert [isinstance(each, LimitReached) for each in done] == [False, False, True]
         while await here.engine.counts():

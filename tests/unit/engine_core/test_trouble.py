@@ -164,7 +164,7 @@ def test_many_rings_are_one_and_never_block(tmp_path: Path) -> None:
         one.open()
         two.open()
         one.look_around()
-        for _ in range(100_000):
+        for _ in range(20_000):
             one.ring()
             if one._loop is None:
                 break

@@ -3,7 +3,10 @@
 import logging
 from pathlib import Path
 
-from legion_core.storage.logs import FILE_BYTES_MAX, open_log
+import pytest
+
+from legion_core.storage import logs
+from legion_core.storage.logs import open_log
 
 log = logging.getLogger("legion.test")
 
@@ -28,15 +31,17 @@ def test_secrets_are_masked_wherever_they_turn_up_tracebacks_included(
     assert "ValueError" in text
 
 
-def test_the_log_cannot_grow_without_end(tmp_path: Path) -> None:
+def test_the_log_cannot_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert logs.FILE_BYTES_MAX <= 1_000_000
+    monkeypatch.setattr(logs, "FILE_BYTES_MAX", 50_000)
     close = open_log(tmp_path, "info", tuple)
     try:
         for _ in range(60):
-            log.info("x" * 100_000)
+            log.info("x" * 5_000)
     finally:
         close()
 
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 4 * FILE_BYTES_MAX
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 4 * 50_000
 
 
 def test_a_message_is_one_line_and_shows_what_it_holds(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.theme.apply import apply
 from app.widgets.transcript.accessible import message_words
 from app.widgets.transcript.model import Badge, ChainStep, Message
 from app.widgets.transcript.view import TranscriptView
+from tests.gui.conftest import plain_look
 
 BADGE = Badge((ChainStep("local"),), "local", "smollm2", 12, 0.5, 24.0, "free")
 
@@ -22,7 +22,7 @@ def chat(prefix: str, count: int) -> list[Message]:
 
 
 def test_messages_are_items_of_a_list(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, "light")
+    plain_look(qapp)
     view = TranscriptView()
     qtbot.addWidget(view)
     view.resize(600, 300)
@@ -43,7 +43,7 @@ def test_messages_are_items_of_a_list(qapp: QApplication, qtbot: QtBot) -> None:
 
 
 def test_items_go_with_their_chat_and_with_the_view(qapp: QApplication) -> None:
-    for _ in range(10):
+    for _ in range(3):
         parent = QWidget()
         view = TranscriptView(parent=parent)
         voice = QAccessible.queryAccessibleInterface(view)
