@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSplitter, QWidg
 from app.theme.apply import look
 from app.views.parts import bind, frame, icon_button, row
 
-INSPECTOR_WIDTH, SIDE_WIDTH = 312, 256
+INSPECTOR_WIDTH, SIDE_WIDTH, ROOM_UNKNOWN = 312, 256, 1 << 20
 SIDE_MIN, SIDE_MAX = 200, 420
 FOLD_INSPECTOR, FOLD_SIDE = 1100, 960
 INSPECTOR_MAX, SCALE_FOLD_MAX = 480, 1.3
@@ -156,7 +156,10 @@ class PageFrame(QWidget):
 
     @property
     def _width(self) -> int:
-        return self.window().width() if self.window() is not self else self.width()
+        if self.window() is self and not self.isVisible():
+            # Not in its window yet: a panel that is taken out and put back is styled anew each time, with all in it.
+            return ROOM_UNKNOWN
+        return self.window().width()
 
     @property
     def _folds_inspector(self) -> bool:

@@ -2,6 +2,7 @@
 """A column that scrolls up and down; its bar lies over the padding at the right, so that nothing shifts when it comes."""
 
 from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.views.parts import column, fill, frame
@@ -22,8 +23,16 @@ class Scrolled(QScrollArea):
             ground = frame("scrolled")
             fill(column(ground), content)
             content = ground
-        self.setWidget(content)
+        # Put in when it is first shown: from then on what it holds is styled at once, and anew each time that it or
+        # anything around it finds its place.
+        self._content = content
+        content.setParent(self.viewport())
         self.verticalScrollBar().installEventFilter(self)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        if self.widget() is None:
+            self.setWidget(self._content)
+        super().showEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         kind = event.type()
