@@ -26,7 +26,10 @@ def tokens_of(chunk: TextDelta | ThinkingDelta) -> int:
 
 def as_one(texts: Sequence[str]) -> TextDelta:
     """Pieces of text for somebody who is told the whole answer; it counts as many tokens as they do."""
-    return TextDelta(text="".join(texts), tokens=sum([len(text) // CHARS_PER_TOKEN or 1 for text in texts]))
+    tokens = len(texts)
+    if max(map(len, texts), default=0) >= 2 * CHARS_PER_TOKEN:
+        tokens = sum(len(text) // CHARS_PER_TOKEN or 1 for text in texts)
+    return TextDelta(text="".join(texts), tokens=tokens)
 
 
 def joined(chunks: Sequence[Chunk]) -> Sequence[Chunk]:
@@ -112,8 +115,13 @@ class _Call:
     name: str
     arguments: list[str] = field(default_factory=list[str])
 
-    def whole(self) -> ToolCallDelta:
-        return ToolCallDelta(index=self.index, id=self.id, name=self.name, arguments="".join(self.arguments))
+    def whole(self, ids: set[str]) -> ToolCallDelta:
+        """The call under an id that is not among `ids`: its result must find it. Malformed where nobody could run it."""
+        if not self.name:
+            raise Malformed("The model called a tool without naming it.")
+        name = self.id if self.id not in ids else f"{self.id}_{self.index}"
+        ids.add(name)
+        return ToolCallDelta(index=self.index, id=name, name=self.name, arguments="".join(self.arguments))
 
 
 class Reading:
@@ -167,7 +175,8 @@ class Reading:
     def _rest(self) -> Sequence[Ready]:
         """The attempt ended well: what was kept back until now, in order."""
         out: list[Ready] = [] if self._kept is not None else [*self._before_calls()]
-        out.extend(each.whole() if isinstance(each, _Call) else each for each in self._kept or ())
+        ids: set[str] = set()
+        out.extend(each.whole(ids) if isinstance(each, _Call) else each for each in self._kept or ())
         self._kept = []
         return out
 

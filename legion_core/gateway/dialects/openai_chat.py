@@ -287,28 +287,30 @@ def _messages(asked: _Body, *, has_unseen_history: bool) -> tuple[tuple[str, ...
     strays = Strays()
     images = 0
     for at, message in enumerate(asked.messages):
-        field = f"messages[{at}]"
         match message:
+            case _User(content=content):
+                strays.pass_by()
+                if isinstance(content, str):  # nearly always
+                    messages.append(Message(role="user", content=(TextBlock(text=content),)))
+                    continue
+                blocks = _user_blocks(content, f"messages[{at}]")
+                images += sum(isinstance(block, _SHOWN) for block in blocks)
+                if images > IMAGES_MAX:
+                    what = f"the request holds more than {IMAGES_MAX} pictures and documents."
+                    raise FieldFault(f"messages[{at}]", what)
+                messages.append(Message(role="user", content=blocks))
             case _System() | _Developer():
                 system.append(_text(message.content))
-            case _User():
-                blocks = _user_blocks(message, field)
-                images += sum(isinstance(block, _SHOWN) for block in blocks)
-                require(
-                    images <= IMAGES_MAX,
-                    field,
-                    f"the request holds more than {IMAGES_MAX} pictures and documents.",
-                )
-                messages.append(Message(role="user", content=blocks))
-                strays.pass_by()
             case _Assistant():
-                messages.append(Message(role="assistant", content=_assistant_blocks(message, field)))
+                messages.append(
+                    Message(role="assistant", content=_assistant_blocks(message, f"messages[{at}]"))
+                )
                 strays.pass_by()
                 calls.update(call.id for call in message.tool_calls or ())
             case _Tool():
                 if message.tool_call_id not in calls:
                     strays.found(
-                        f"{field}.tool_call_id",
+                        f"messages[{at}].tool_call_id",
                         f"no earlier assistant message made a call with the id {message.tool_call_id!r}.",
                     )
                 result = ToolResultBlock(call_id=message.tool_call_id, text=_text(message.content))
@@ -327,16 +329,14 @@ def _text(content: TextContent) -> str:
     return content if isinstance(content, str) else "".join(part.text for part in content)
 
 
-def _user_blocks(message: _User, field: str) -> tuple[Block, ...]:
-    if isinstance(message.content, str):
-        return (TextBlock(text=message.content),)
+def _user_blocks(parts: list[_Text | _Image | _File], field: str) -> tuple[Block, ...]:
     return tuple(
         TextBlock(text=part.text)
         if isinstance(part, _Text)
         else image_from_url(part.image_url.url, f"{field}.content[{at}].image_url.url")
         if isinstance(part, _Image)
         else _file(part.file, f"{field}.content[{at}].file.file_data")
-        for at, part in enumerate(message.content)
+        for at, part in enumerate(parts)
     )
 
 

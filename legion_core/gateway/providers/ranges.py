@@ -4,6 +4,8 @@ A native backend has been broken by a negative count before, so every wire check
 count of tokens is money: below nothing it would pay back what was spent, and beyond all measure no sum could be made.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Final
 
 from legion_core.gateway.types import Params, Usage
@@ -21,12 +23,12 @@ _BOUNDS: Final = (
     ("presence_penalty", -2, 2),
     ("thinking_budget_tokens", 0, 10_000_000),
 )
+_bounded: Callable[[Params], tuple[float | None, ...]] = attrgetter(*(name for name, _, _ in _BOUNDS))
 
 
 def check_ranges(params: Params) -> None:
     """Unsupported if a number is outside what any backend may be given. The bounds are those of the dialects."""
-    for name, low, high in _BOUNDS:
-        value: float | None = getattr(params, name)
+    for (name, low, high), value in zip(_BOUNDS, _bounded(params), strict=True):
         # A NaN is in no range, so it is refused here too.
         if value is not None and not low <= value <= high:
             raise Unsupported(f"{name} {value} is outside {low}…{high}.", capability=name)

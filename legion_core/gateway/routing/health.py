@@ -237,7 +237,10 @@ class Health:
         To be asked at the attempt's own beginning: since the routing decision its circuit may have opened, or another
         request may have become the probe. `is_spare`: nobody else can answer, so one that is open may, if it is `spare`.
         """
-        before = self.of(instance)
+        before = self._circuits.get(instance)
+        if before is None:  # nothing was ever wrong there
+            self._in_flight[instance] = self._in_flight.get(instance, 0) + 1
+            return Ticket(instance, 0, is_probe=False)
         if before.admits(now_s):
             after = before.started(now_s)
         elif is_spare and self._is_spare(instance, before, now_s):
@@ -259,7 +262,11 @@ class Health:
         self._in_flight[ticket.instance] = max(0, self.in_flight(ticket.instance) - 1)
         if not is_cancelled:
             self._learn(ticket.instance, verdict_of(error))
-        before = self.of(ticket.instance)
+        before = self._circuits.get(ticket.instance)
+        if before is None:
+            if error is None or is_cancelled:
+                return  # as it was
+            before = Circuit()
         if before.epoch != ticket.epoch:
             return
         if is_cancelled:

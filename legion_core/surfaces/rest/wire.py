@@ -90,6 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(door.config, door.state, {}, asyncio.get_running_loop())
         self.logger = door.log
         self._door = door
+        self._app = cast("ASGI3Application", self.app)
         self._limits = door.limits
         self._timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -191,7 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         head, length = head_of(headers, self._head)
         self._head = head if size_bytes <= KEPT_HEAD_BYTES_MAX else None
-        dated, parser, app = self._door.dated(), self.parser, cast("ASGI3Application", self.app)
+        dated, parser, app = self._door.dated(), self.parser, self._app
         assert parser is not None
         if self._target[0] != self.url:
             self._target = (self.url, *_parsed(self.url))
