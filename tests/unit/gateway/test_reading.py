@@ -166,3 +166,12 @@ def test_a_signature_that_belongs_to_a_call_comes_with_it_also_behind_a_seam() -
     client.read([*thought, END], whole=True)
 
     assert (client.text, client.thinking, client.signatures) == ("I look. ", "", ["0=s;"])
+
+
+def test_two_calls_of_one_answer_have_two_ids_and_one_without_a_name_is_none() -> None:
+    client = Client()
+    twice = [ToolCallDelta(index=index, id="call_a", name="f", arguments="{}") for index in (0, 1)]
+    client.read(twice, whole=True)
+    assert client.calls == [("call_a", "{}"), ("call_a_1", "{}")]
+    with pytest.raises(Malformed, match="without naming"):
+        Client().read([ToolCallDelta(index=0, id="call_a", name="", arguments="{}")], whole=True)
