@@ -4,8 +4,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme.apply import look
@@ -13,6 +13,8 @@ from app.theme.focus import has_keyboard_focus
 from app.theme.icons import paint_tier, pixmap
 from app.theme.paint import focus_ring, rounded, text
 from app.views.parts import bind, button, column, fill, label, row
+
+PADDING = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +64,50 @@ class ExampleCard(QAbstractButton):
         self.setToolTip(example.detail)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.clicked.connect(bind(run, example))
         look().theme_changed.connect(self.updateGeometry)
 
     def sizeHint(self) -> QSize:
-        return QSize(160, look().px(124))
+        return QSize(160, self.heightForWidth(160))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(120, look().px(124))
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        title, detail = self._heights(width - 2 * PADDING)
+        return max(look().px(124), PADDING + 16 + 6 + title + 2 + detail + 8 + look().px(16) + 12)
+
+    def _heights(self, width: float) -> tuple[int, int]:
+        room = QRect(0, 0, max(1, int(width)), 10_000)
+        wrap = int(Qt.TextFlag.TextWordWrap)
+        title = QFontMetrics(look().font("uiStrong")).boundingRect(room, wrap, self.example.title).height()
+        detail = QFontMetrics(look().font("small")).boundingRect(room, wrap, self.example.detail).height()
+        return max(title, look().px(18)), detail
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         box = QRectF(self.rect())
         hovered = self.underMouse() or self.isDown()
         rounded(painter, box, 7, fill="bg.hover" if hovered else "bg.raised", line="line.normal")
-        inner = box.adjusted(14, 14, -14, -12)
+        inner = box.adjusted(PADDING, PADDING, -PADDING, -12)
         dpr = self.devicePixelRatioF()
         painter.drawPixmap(inner.topLeft(), pixmap(self.example.icon, "text.secondary", 16, dpr))
         top = inner.top() + 16 + 6
-        line = look().px(18)
-        text(painter, QRectF(inner.left(), top, inner.width(), line), self.example.title, "uiStrong")
+        title, detail = self._heights(inner.width())
+        wrap = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop)
+        painter.setFont(look().font("uiStrong"))
+        painter.setPen(look().colour("text.primary"))
+        painter.drawText(QRectF(inner.left(), top, inner.width(), title), wrap, self.example.title)
         painter.setFont(look().font("small"))
         painter.setPen(look().colour("text.secondary"))
-        detail = QRectF(
-            inner.left(), top + line + 2, inner.width(), inner.bottom() - look().px(20) - top - line
-        )
         painter.drawText(
-            detail, int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop), self.example.detail
+            QRectF(inner.left(), top + title + 2, inner.width(), detail), wrap, self.example.detail
         )
         foot = QRectF(inner.left(), inner.bottom() - look().px(16), inner.width(), look().px(16))
         middle = foot.center().y()

@@ -4,6 +4,7 @@ import pytest
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.views.chat.empty import ExampleCard
 from app.views.store import Store
 from app.views.strip import StripButton
 from app.views.window import SIZE, SIZE_MIN, TITLE_BAR, first_size, fit_to_screens, within
@@ -102,7 +103,6 @@ def test_at_any_text_size_no_button_cuts_its_words_in_the_smallest_window(
         for made in person.window.findChildren(StripButton)
         if made.isVisible() and made.width() < made.sizeHint().width()
     ]
-    apply(qapp, "light", 1.0)
     assert cut == []
 
 
@@ -115,7 +115,6 @@ def test_what_the_set_up_says_is_never_cut(qapp: QApplication, scale: float) -> 
     wraps = int(Qt.TextFlag.TextWordWrap)
     needed = look().metrics("small").boundingRect(QRect(0, 0, SIDE - 48, 9_999), wraps, NOTE).height()
     room = look().px(NOTE_PX)
-    apply(qapp, "light", 1.0)
     assert needed <= room
     assert "Only a model that you pick is downloaded" in NOTE  # which the next step offers
 
@@ -214,3 +213,21 @@ def test_whoever_comes_back_to_the_window_finds_in_force_what_was_written_by_han
     person.qtbot.waitUntil(window.isActiveWindow)
     person.settle()
     assert settings.looks == before + 1
+
+
+def test_the_cards_of_a_new_chat_are_as_tall_as_their_words_where_there_is_little_room(
+    person: Person,
+) -> None:
+    window = person.window
+    window.resize(1100, 700)
+    window.chat_page.show_inspector()
+    person.settle()
+    cards = window.findChildren(ExampleCard)
+    assert len(cards) == 3
+    for card in cards:
+        assert card.width() < 200
+        assert card.height() >= card.heightForWidth(card.width())
+    assert max(card.height() for card in cards) > 124
+    window.resize(1600, 900)
+    person.settle()
+    assert {card.height() for card in cards} == {124}
