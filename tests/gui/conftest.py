@@ -31,23 +31,29 @@ def _let_go() -> None:
     Its connections hold what they call, which the collector cannot see: each window's view-models would stay for
     ever, and so would a button's menu.
     """
-    from app.theme.apply import Look
+    from app.theme import apply as styled
 
     for made in shiboken6.getAllValidWrappers():
         if (
             issubclass(type(made), QObject)
             and (type(made) is QMenu or type(made).__module__.startswith(("app.", "tests.")))
-            and not isinstance(made, Look)
+            and not isinstance(made, styled.Look)
             and shiboken6.isValid(made)
             and made.parent() is None
         ):
             made.deleteLater()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    application = QApplication.instance()
+    if isinstance(application, QApplication) and styled._look is not None:
+        plain_look(application)
 
 
 @pytest.fixture
 def afterwards() -> Iterator[None]:
-    """After every guard has looked, and before the garbage is freed: what was a window's goes with its test."""
+    """After every guard has looked, and before the garbage is freed: what was a window's goes with its test.
+
+    The look goes back to what it was once no window is left that would be dressed anew.
+    """
     yield
     _let_go()
     collect()

@@ -707,7 +707,6 @@ def test_nothing_is_pushed_out_of_a_small_window(
     assert area is not None
     assert area.horizontalScrollBar().maximum() == 0  # type: ignore[attr-defined]
     assert page.inside.node.width() <= area.width()
-    apply(app, "light", 1.0)
 
 
 def test_what_was_just_written_is_saved_and_not_what_stood_there_before(

@@ -56,12 +56,11 @@ def show(person: Person, page: str) -> None:
     person.settle()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_focusable_control_is_without_a_name(person: Person, page: str) -> None:
-    show(person, page)
-    root = QAccessible.queryAccessibleInterface(person.window)
+def nameless(window: QWidget) -> list[str]:
+    """What a screen reader could only call a button or a field."""
+    root = QAccessible.queryAccessibleInterface(window)
     assert root is not None
-    nameless = [
+    return [
         f"{found.object().metaObject().className()} {found.object().objectName()!r}"
         for found in interfaces(root)
         if found.object() is not None
@@ -69,31 +68,35 @@ def test_no_focusable_control_is_without_a_name(person: Person, page: str) -> No
         and not found.state().invisible
         and not found.text(QAccessible.Text.Name)
     ]
-    assert nameless == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_control_has_a_dotted_id_and_buttons_a_tooltip(person: Person, page: str) -> None:
-    show(person, page)
-    without_id = [
+def without_id(window: QWidget) -> list[str]:
+    return [
         f"{type(widget).__name__} {widget.accessibleName()!r}"
-        for widget in focusable(person.window)
+        for widget in focusable(window)
         if not widget.objectName()
     ]
-    assert without_id == []
-    without_tip = [
+
+
+def without_tooltip(window: QWidget) -> list[str]:
+    return [
         widget.objectName()
-        for widget in focusable(person.window)
+        for widget in focusable(window)
         if isinstance(widget, QAbstractButton | QLineEdit | QComboBox)
         and not widget.toolTip()
         and not (isinstance(widget, QAbstractButton) and widget.text())
     ]
-    assert without_tip == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_tab_reaches_every_control_and_comes_back(person: Person, page: str) -> None:
-    show(person, page)
+def with_the_same_id(page: QWidget) -> list[str]:
+    names = [
+        widget.objectName() for widget in focusable(page) if not widget.objectName().startswith("segment.")
+    ]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def out_of_reach(person: Person) -> set[str]:
+    """What Tab never comes to; it has to come back to where it began."""
     wanted = {
         widget.objectName()
         for widget in focusable(person.window)
@@ -105,18 +108,19 @@ def test_tab_reaches_every_control_and_comes_back(person: Person, page: str) -> 
         focused = QApplication.focusWidget()
         assert focused is not None
         reached.add(focused.objectName())
-    assert wanted - reached == set()
+    return wanted - reached
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_two_controls_share_an_id(person: Person, page: str) -> None:
+def test_every_control_has_a_name_an_id_of_its_own_and_a_tooltip_and_tab_reaches_it(
+    person: Person, page: str
+) -> None:
     show(person, page)
-    names = [
-        widget.objectName()
-        for widget in focusable(person.window.current)
-        if not widget.objectName().startswith("segment.")
-    ]
-    assert sorted({name for name in names if names.count(name) > 1}) == []
+    assert nameless(person.window) == []
+    assert without_id(person.window) == []
+    assert without_tooltip(person.window) == []
+    assert with_the_same_id(person.window.current) == []
+    assert out_of_reach(person) == set()
 
 
 def test_every_shortcut_is_an_action_and_every_command_does_something(person: Person) -> None:

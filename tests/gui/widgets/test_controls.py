@@ -34,7 +34,6 @@ def test_a_switch_grows_with_the_text(qapp: QApplication, qtbot: QtBot) -> None:
     small = switch.sizeHint()
     apply(qapp, "light", 2.0)
     assert switch.sizeHint().height() > small.height()
-    plain_look(qapp)
 
 
 def test_a_segmented_control_is_one_tab_stop_moved_by_arrows(qapp: QApplication, qtbot: QtBot) -> None:

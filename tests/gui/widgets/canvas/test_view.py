@@ -221,7 +221,6 @@ def test_it_paints_every_state_at_every_zoom(
     view.select(("n3",), (1,))
     view.send_messages((0, 2))
     assert view.grab().toImage() != blank
-    plain_look(qapp)
 
 
 def test_no_timer_runs_while_nothing_runs(view: GraphView) -> None:
