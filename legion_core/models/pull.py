@@ -530,7 +530,10 @@ class _Download:
         if self._progress is None:
             return
         at_s = self._clock.monotonic_s()
-        self._rate.note(at_s, self._done)
+        if state == "downloading":
+            self._rate.note(at_s, self._done)
+        else:
+            self._rate = _Rate()  # what was there before, and time in which nothing was fetched, is no speed
         if state == self._told_state and not now and at_s - self._told_at_s < TELL_EVERY_S:
             return
         self._told_at_s, self._told_state = at_s, state

@@ -193,9 +193,12 @@ def test_a_cancelled_download_goes_on_at_the_next_pull(tmp_path: Path) -> None:
             await asyncio.gather(task, return_exceptions=True)
             (waiting,) = await puller.waiting()
             assert (waiting.name, waiting.total_bytes) == ("toy", len(MODEL))
-            stored = await puller.pull(server.url())
+            told: list[PullProgress] = []
+            stored = await puller.pull(server.url(), progress=told.append)
             assert server.requests[1].start == waiting.done_bytes > 0
             assert stored.sha256 == SUM
+            first = next(progress for progress in told if progress.state == "downloading")
+            assert first.bytes_per_s == 0.0, "what was there already did not come now"
 
     aio.run(check())
 
