@@ -354,7 +354,7 @@ def _offer(file: StoredModel, context: int) -> ModelOffer:
     held = min(context, file.header.context_max or context)
     if file.header.is_embedding_model:
         return ModelOffer(id=file.name, context=held, capabilities=frozenset({"embeddings"}))
-    can: frozenset[Capability] = frozenset({"streaming", "structured_output", "embeddings"})
+    can: frozenset[Capability] = frozenset({"streaming", "structured_output", "completions", "embeddings"})
     return ModelOffer(id=file.name, context=held, capabilities=can, continuation="prefill")
 
 

@@ -205,6 +205,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     documents: bool | None = None
     thinking: bool | None = None
     structured_output: bool | None = None
+    completions: bool | None = None
+    fim: bool | None = None
     continuation: Literal["native", "prefill", "instruct", "none"] | None = None
 
 

@@ -13,6 +13,8 @@ ABILITIES: Final[dict[Capability, str]] = {
     "documents": "documents",
     "thinking": "thinking",
     "structured_output": "structured output",
+    "completions": "completions",
+    "fim": "fim",
 }
 TRIAL_CLIENT: Final = "provider model try"  # by whom a model is asked what it can, in the ledger
 

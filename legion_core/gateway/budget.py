@@ -283,7 +283,7 @@ def tightest(budgets: Sequence[BudgetRow]) -> BudgetRow | None:
 
 def most_tokens(request: Request) -> int:
     """What the input of `request` comes to at most; an estimate on the safe side."""
-    texts, shown = list(request.system), 0
+    texts, shown = [*request.system, request.suffix], 0
     for message in request.messages:
         for block in message.content:
             if isinstance(block, ImageBlock):

@@ -1,6 +1,7 @@
 """Pure asking of a model to go on with an answer that broke off elsewhere.
 
 nothing given yet         the same request, from the beginning
+a text to go on with      that text and the one given so far: exact
 native, prefill           the text given so far as the beginning of the answer: exact
 instruct                  the text as an answer of its own, and a request for the rest: joined by `splice`, degraded
 """
@@ -48,6 +49,9 @@ def asked_of(lane: Lane, request: Request, text: str, tokens: int) -> Asked:
     """What to ask of `lane` when the client has `text`, about `tokens` tokens of it and of the thinking before it."""
     if not text:
         return Asked(request)
+    if request.is_raw:  # a text that has grown: to go on with it is what is asked anyway
+        told = Message(role="user", content=(TextBlock(text=request.messages[-1].text + text),))
+        return Asked(msgspec.structs.replace(_less(request, tokens, 0), messages=(told,)))
     if is_exact(lane):
         return Asked(_less(request, tokens, 0), prefix=text)
     splice = Splice(text)

@@ -17,7 +17,15 @@ StopReason = Literal[
     "end_turn", "tool_use", "max_tokens", "stop_sequence", "content_filter", "cancelled", "error"
 ]
 Capability = Literal[
-    "streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings"
+    "streaming",
+    "tools",
+    "vision",
+    "documents",
+    "thinking",
+    "structured_output",
+    "completions",
+    "fim",
+    "embeddings",
 ]
 Continuation = Literal["native", "prefill", "instruct", "none"]
 Operation = Literal["chat", "embed"]
@@ -174,6 +182,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     is_private: bool = False
     curate: bool | None = None  # None: as the conversation's switch or the settings say
+    is_raw: bool = False  # its one message is text to be gone on with, through no template: no turn of a talk
+    suffix: str = ""  # what stands behind the text that is to come; with `is_raw` alone
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,15 @@ KindWord = Literal[
     "llamacpp",
 ]
 CapabilityWord = Literal[
-    "streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings"
+    "streaming",
+    "tools",
+    "vision",
+    "documents",
+    "thinking",
+    "structured_output",
+    "completions",
+    "fim",
+    "embeddings",
 ]
 
 

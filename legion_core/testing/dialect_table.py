@@ -10,6 +10,7 @@ from legion_core.gateway.dialects.translations import (
     GEMINI,
     OLLAMA,
     OPENAI_CHAT,
+    OPENAI_COMPLETIONS,
     OPENAI_RESPONSES,
     Translation,
 )
@@ -18,6 +19,7 @@ MARKS: Final = {"translated": "✓", "refused": "✗", "dropped": "–"}
 TABLES: Final = (
     ("OpenAI chat completions", "POST /v1/chat/completions", OPENAI_CHAT),
     ("OpenAI responses", "POST /v1/responses", OPENAI_RESPONSES),
+    ("OpenAI completions", "POST /v1/completions", OPENAI_COMPLETIONS),
     ("Anthropic messages", "POST /v1/messages, /v1/messages/count_tokens", ANTHROPIC_MESSAGES),
     ("Ollama", "POST /api/chat, /api/generate", OLLAMA),
     ("Gemini", "POST /v1beta/models/MODEL:generateContent, :streamGenerateContent", GEMINI),

@@ -36,7 +36,7 @@ from legion_core.kernel.errors import (
 from legion_core.testing.upstream_wires import Call
 
 Power: TypeAlias = Literal[
-    "script", "break", "refuse", "usage", "thinking", "context", "embed", "lengths", "prefix"
+    "script", "break", "refuse", "usage", "thinking", "context", "embed", "lengths", "prefix", "completions"
 ]
 CANCEL_S = 30.0  # ends what would hang; how soon it is on a quiet machine, `benchmarks.faultgrid` measures
 Error = TypeVar("Error", bound=LegionError)
@@ -353,6 +353,23 @@ async def goes_on_behind_a_prefix_or_says_no(bench: ProviderBench) -> None:
     assert isinstance(chunks[-1], Finished)
 
 
+async def goes_on_with_a_text_or_says_no(bench: ProviderBench) -> None:
+    """Text is gone on with and counted; a provider that only talks says Unsupported before anything is sent."""
+    if "script" in bench.powers:
+        bench.will_say(" three", " four")
+    work = collect(bench, ask("One, two,", tokens=8, is_raw=True))
+    if "completions" not in bench.powers:
+        assert (await caught(Unsupported, work)).capability
+        return
+    chunks = await work
+    last = chunks[-1]
+    assert isinstance(last, Finished)
+    assert last.usage.output_tokens > 0
+    assert text_of(chunks)
+    if "script" in bench.powers:
+        assert text_of(chunks) == " three four"
+
+
 async def refuses_what_no_backend_may_be_given(bench: ProviderBench) -> None:
     """Numbers out of range are refused here, before any backend sees them."""
     for params in (
@@ -394,6 +411,7 @@ CHECKS: tuple[tuple[Check, frozenset[Power]], ...] = (
     (says_when_the_context_is_too_long, frozenset({"context"})),
     (embeds_in_order_or_says_no, frozenset()),
     (goes_on_behind_a_prefix_or_says_no, frozenset()),
+    (goes_on_with_a_text_or_says_no, frozenset()),
     (refuses_what_no_backend_may_be_given, frozenset()),
     (closes_twice, frozenset()),
 )

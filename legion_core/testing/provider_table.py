@@ -81,6 +81,19 @@ ROWS: Final = (
         notes={"bedrock": "but for s3:// addresses"},
     ),
     _row(
+        "a text to go on with",
+        "sent",
+        anthropic="refused",
+        gemini="refused",
+        bedrock="refused",
+        notes={
+            "openai": "where the model is said to take completions",
+            "compatible": "where the model is known to take completions",
+            "native": "refused at MLX",
+        },
+    ),
+    _row("a suffix behind that text", "refused", openai="sent", compatible="sent", ollama="sent"),
+    _row(
         "its own signed thinking",
         "dropped",
         anthropic="sent",
@@ -199,8 +212,9 @@ In the window it is Models > Providers: a line of the provider's models opens th
 model* puts what it shows into the form; nothing is kept before *Save*.
 
 `set` writes what is said into the configuration. With `discover = true` the instance is still asked for its other
-models, and for what an entry leaves open; without it, only the models that stand there are offered. What is said of
-tools, images, documents, thinking or structured output writes all five, those that are not said as they are known at that moment;
+models, and for what an entry leaves open; without it, only the models that stand there are offered. What is said of one
+ability (tools, images, documents, thinking, structured output, completions, fim) writes all of them, those that are not
+said as they are known at that moment;
 `reset` leaves them to the server again. `try` sends up to six small requests (a tool, a schema, a picture, a PDF, thinking;
 and a hello if it refused the first), says what came of each in a sentence, and keeps nothing unless told to; they are
 kept within the budget and billed like any other. A request that is refused because no model is known to be able names
@@ -221,6 +235,9 @@ id = "qwen3-32b"
 context = 32768
 capabilities = ["streaming", "tools", "structured_output"]
 ```
+
+`completions` goes on with a text through no template (`POST /v1/completions`): known of Ollama, this computer, vLLM, SGLang,
+llama-server and LM Studio. `fim` fills a gap before a `suffix`: Ollama tells it of a model; of others it has to be said.
 
 Which price holds is told in [ledger.md](ledger.md), which model is asked first in [routing.md](routing.md).
 

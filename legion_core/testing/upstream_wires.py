@@ -115,7 +115,9 @@ def _sse(payload: Any, event: str = "") -> bytes:
 
 
 def openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
-    """The events of `POST /chat/completions`."""
+    """The events of `POST /chat/completions`; of `POST /completions` where a prompt was sent."""
+    if "prompt" in asked:
+        return _openai_text(answer, asked)
     base = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
 
     written = 0
@@ -151,6 +153,21 @@ def openai_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
             for cut in call.cuts
         ]
     events.append(Event(chunk({}, answer.stop or ("tool_calls" if answer.calls else "stop"))))
+    if answer.has_usage and asked.get("stream_options", {}).get("include_usage"):
+        events.append(Event(_sse({**base, "choices": [], "usage": _openai_usage(answer)})))
+    events.append(Event(b"data: [DONE]\n\n"))
+    return events
+
+
+def _openai_text(answer: Answer, asked: dict[str, Any]) -> list[Event]:
+    base = {"id": "cmpl-up", "object": "text_completion", "created": 1, "model": asked["model"]}
+
+    def chunk(text: str, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+        return _sse({**base, "choices": [choice]})
+
+    events = [Event(chunk(piece), 1) for piece in answer.pieces]
+    events.append(Event(chunk("", answer.stop or "stop")))
     if answer.has_usage and asked.get("stream_options", {}).get("include_usage"):
         events.append(Event(_sse({**base, "choices": [], "usage": _openai_usage(answer)})))
     events.append(Event(b"data: [DONE]\n\n"))
@@ -278,13 +295,14 @@ def anthropic_whole(answer: Answer, asked: dict[str, Any]) -> bytes:
 
 
 def ollama_stream(answer: Answer, asked: dict[str, Any]) -> list[Event]:
-    """The lines of `POST /api/chat`."""
+    """The lines of `POST /api/chat`; of `POST /api/generate` where a prompt was sent."""
 
     def line(message: dict[str, Any], **end: Any) -> bytes:
+        said: dict[str, Any] = {"message": {"role": "assistant", "content": "", **message}}
         payload = {
             "model": asked["model"],
             "created_at": "2026-01-01T00:00:00.000000Z",
-            "message": {"role": "assistant", "content": "", **message},
+            **({"response": message.get("content", "")} if "prompt" in asked else said),
             "done": bool(end),
             **end,
         }

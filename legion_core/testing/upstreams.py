@@ -65,9 +65,9 @@ WHOLE: dict[WireName, Callable[[Answer, dict[str, Any]], bytes]] = {
 }
 # An answer's path ends so, whatever door it stands behind: a server's root, a version, a deployment, a project.
 _ANSWERS: dict[WireName, tuple[str, ...]] = {
-    "openai": ("/chat/completions",),
+    "openai": ("/completions",),  # of a chat, and of a text
     "anthropic": ("/v1/messages", ":streamRawPredict"),
-    "ollama": ("/api/chat",),
+    "ollama": ("/api/chat", "/api/generate"),
     "gemini": (":streamGenerateContent", ":generateContent"),
     "bedrock": ("/converse-stream", "/converse"),
 }

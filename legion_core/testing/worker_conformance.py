@@ -11,6 +11,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from legion_core.kernel.errors import ContextTooLong, Malformed, Unsupported, WorkerDied
@@ -183,6 +184,20 @@ async def continues_a_prefill(bench: EngineBench) -> None:
         assert rest[:same] == expected[:same], f"{half!r} was continued by {rest!r}, not {expected!r}"
 
 
+async def goes_on_with_a_text(bench: EngineBench) -> None:
+    """Text is gone on with as it is: no template comes before it."""
+    async with running(bench) as worker:
+        plain = ask("Once upon a time, in a land far", tokens=8)
+        _, _, talk = await collect(worker, plain)
+        text, _, last = await collect(worker, replace(plain, is_raw=True))
+        assert text
+        assert last.stop_reason in ("length", "stop")
+        assert last.output_tokens <= 8
+        assert 0 < last.prompt_tokens <= talk.prompt_tokens
+        again, _, _ = await collect(worker, replace(plain, is_raw=True))
+        assert again == text
+
+
 async def refuses_to_continue_a_question(bench: EngineBench) -> None:
     """Only the assistant's words can be continued; the refusal ends nothing else."""
     async with running(bench) as worker:
@@ -342,6 +357,7 @@ CHECKS: tuple[Check, ...] = (
     obeys_a_json_schema,
     forces_a_tool_call,
     continues_a_prefill,
+    goes_on_with_a_text,
     refuses_to_continue_a_question,
     survives_absurd_parameters,
     refuses_what_does_not_fit,

@@ -107,7 +107,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     """Answer these messages through the model's chat template.
 
     With `continue_final` the last message must be the assistant's; its text is continued verbatim and only what is new
-    is sent back. `json_schema` (JSON text, or "") constrains the answer by
+    is sent back. With `is_raw` there is one message, and its text is gone on with through no template. `json_schema` (JSON text, or "") constrains the answer by
     grammar. `tool_choice` is auto, none, required, or a tool's name.
     """
 
@@ -118,6 +118,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     tool_choice: str = "auto"
     json_schema: str = ""
     continue_final: bool = False
+    is_raw: bool = False
 
 
 class Embed(msgspec.Struct, frozen=True, kw_only=True, tag="embed"):

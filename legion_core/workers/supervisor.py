@@ -96,6 +96,7 @@ class ChatRequest:
     tool_choice: str = "auto"
     json_schema: str = ""
     continue_final: bool = False
+    is_raw: bool = False
 
 
 class Worker:
@@ -433,6 +434,7 @@ def _chat_frame(id_: int, request: ChatRequest) -> Chat:
         tool_choice=request.tool_choice,
         json_schema=request.json_schema,
         continue_final=request.continue_final,
+        is_raw=request.is_raw,
     )
 
 

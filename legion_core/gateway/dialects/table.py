@@ -10,6 +10,7 @@ from legion_core.kernel.clock import Clock
 # name: (module, class, whether it stamps its answers with the time)
 _PLACES: Final = {
     "openai_chat": ("legion_core.gateway.dialects.openai_chat", "OpenAIChat", True),
+    "openai_completions": ("legion_core.gateway.dialects.openai_completions", "OpenAICompletions", True),
     "anthropic_messages": ("legion_core.gateway.dialects.anthropic_messages", "AnthropicMessages", False),
     "openai_responses": ("legion_core.gateway.dialects.openai_responses", "OpenAIResponses", True),
     "ollama_chat": ("legion_core.gateway.dialects.ollama", "OllamaChat", True),

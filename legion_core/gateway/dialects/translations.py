@@ -379,6 +379,38 @@ GEMINI: tuple[Translation, ...] = (
     _STRAY,
 )
 
+OPENAI_COMPLETIONS: tuple[Translation, ...] = (
+    _t(
+        "prompt",
+        "a string, or a list of one: text to be gone on with, as it is and through no template, so that the marks of a model "
+        "in it count; a model that only talks is refused, for its answer would be no continuation",
+    ),
+    _r(
+        "prompt: several texts, token numbers",
+        "one text is gone on with; numbers mean something to one model only",
+    ),
+    _t(
+        "suffix",
+        "what stands behind the gap; needs a model that fills gaps by its own form (`fim`): at Ollama it tells, elsewhere say it",
+    ),
+    _t("model", "`auto` and `legion` let the router choose, any other name pins the model"),
+    _t("stream"),
+    _t("stream_options.include_usage"),
+    _t("max_tokens", "16 where none is given, as the protocol has it"),
+    _t("temperature"),
+    _t("top_p"),
+    _t("top_k", "an extension of compatible servers; dropped at OpenAI itself"),
+    _t("seed"),
+    _t("stop", "up to 16"),
+    _t("frequency_penalty, presence_penalty"),
+    _r("n > 1, best_of > 1", "one answer is given for a request"),
+    _r("echo", "the prompt is the client's own; put it before the answer"),
+    _r("logprobs", "not the same from every provider"),
+    _r("x-legion-conversation", "a text to be gone on with is no part of a conversation"),
+    _d("logit_bias", "token numbers mean something to one model only"),
+    _d("user", _BOOKKEEPING),
+)
+
 # One table for all of them: they ask for the same thing.
 EMBEDDINGS: tuple[Translation, ...] = (
     _t("input, content", "texts; each is a vector, in order"),

@@ -8,6 +8,7 @@ import msgspec
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.prefill import Swallow
 from legion_core.gateway.providers.ranges import believed, check_ranges
+from legion_core.gateway.providers.raw import refuse_raw
 from legion_core.gateway.providers.refusal import in_band
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -160,6 +161,7 @@ def body_of(
     """
     params = request.params
     check_ranges(params)
+    refuse_raw(request)
     messages = list[_Message]()
     for message in request.messages:
         _append(messages, "assistant" if message.role == "assistant" else "user", _parts(message, who, names))

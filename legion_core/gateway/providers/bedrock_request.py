@@ -12,6 +12,7 @@ import msgspec
 
 from legion_core.gateway.providers.anthropic_wire import JSON_MODE, OUTPUT_TOKENS, REDACTED, THINKING_MIN
 from legion_core.gateway.providers.ranges import check_ranges
+from legion_core.gateway.providers.raw import refuse_raw
 from legion_core.gateway.providers.toolnames import ToolNames
 from legion_core.gateway.types import (
     Block,
@@ -196,6 +197,7 @@ def body_of(request: Request, model: str, who: str, names: ToolNames, *, prefix:
     """
     params = request.params
     check_ranges(params)
+    refuse_raw(request)
     maker = canonical(model)
     is_claude = maker.startswith("anthropic.")
     thinking = _thinking(params, is_claude=is_claude)

@@ -24,7 +24,7 @@ def tokens_in(chars: int) -> int:
 
 def estimated_usage(request: Request, *, prefix: str, output_chars: int) -> Usage:
     """What `request` and an answer of so many characters come to; marked as an estimate."""
-    chars = len(prefix) + sum(map(len, request.system))
+    chars = len(prefix) + len(request.suffix) + sum(map(len, request.system))
     shown = 0
     for message in request.messages:
         for block in message.content:

@@ -14,6 +14,7 @@ import msgspec
 
 from legion_core.gateway.providers.estimate import estimated_usage
 from legion_core.gateway.providers.ranges import believed, check_ranges
+from legion_core.gateway.providers.raw import refuse_raw
 from legion_core.gateway.providers.refusal import in_band, quote
 from legion_core.gateway.providers.sse import SseEvent
 from legion_core.gateway.providers.toolnames import ToolNames
@@ -159,6 +160,7 @@ def body_of(request: Request, model: str, who: str, names: ToolNames, *, prefix:
     """
     params = request.params
     check_ranges(params)
+    refuse_raw(request)
     if len(params.stop) > STOPS_MAX:
         raise Unsupported(
             f"This provider takes {STOPS_MAX} stop sequences, not {len(params.stop)}.", capability="stop"

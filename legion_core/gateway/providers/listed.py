@@ -19,6 +19,7 @@ MODELS_MAX: Final = 10_000  # of one listing; the longest there are have some hu
 NAME_MAX: Final = 256  # as in the dialects: no client could ask for a longer one
 PLAIN: Final[frozenset[Capability]] = frozenset({"streaming"})
 VECTORS: Final[frozenset[Capability]] = frozenset({"embeddings"})
+COMPLETE: Final[frozenset[Capability]] = frozenset({"completions"})
 # Makers whose servers go on behind a given beginning of an answer.
 CONTINUE: Final = frozenset({"vllm", "sglang", "llamacpp", "organization_owner"})
 # Makers whose servers hold any model's answer to a JSON Schema.
@@ -140,6 +141,8 @@ def offer_of(
         _least_context(model),
     )
     goes_on = model.owned_by in CONTINUE and is_believed
+    if goes_on and "streaming" in capabilities:  # the same servers go on with any text
+        capabilities |= COMPLETE
     return ModelOffer(
         id=model.id,
         context=next((each for each in told if each and 0 < each <= CONTEXT_MAX), CONTEXT_UNKNOWN),

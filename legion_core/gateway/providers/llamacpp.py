@@ -210,6 +210,8 @@ def chat_request(request: Request, prefix: str, found: ResolvedModel | None = No
     """The worker's words for `request`; a last assistant message, and the `prefix` behind it, are to be continued."""
     params = request.params
     check_ranges(params)
+    if request.suffix:
+        raise Unsupported("Models on this computer fill no gaps.", capability="fim")
     messages = list[frames.Message]()
     if request.system:
         # Most templates know one system message, at the beginning.
@@ -248,6 +250,7 @@ def chat_request(request: Request, prefix: str, found: ResolvedModel | None = No
         tool_choice="required" if request.tool_choice == "any" else request.tool_choice,
         json_schema=schema or (ANY_OBJECT if params.json_mode else ""),
         continue_final=bool(prefix) or is_prefill,
+        is_raw=request.is_raw,
     )
 
 

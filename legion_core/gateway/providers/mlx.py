@@ -4,15 +4,17 @@ Apple's library reads folders of safetensors, not the files of llama.cpp. A fold
 was downloaded under (`mlx-community/…`), which is looked for in that tool's cache; nothing is downloaded here.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from legion_core.gateway.providers.base import Provider
 from legion_core.gateway.providers.llamacpp import LlamaCpp, ResolvedModel
 from legion_core.gateway.providers.openai import OpenAICompatible
+from legion_core.gateway.providers.raw import refuse_raw
 from legion_core.gateway.providers.stated import settled
 from legion_core.gateway.providers.wire import DEFAULT_LIMITS, Limits
-from legion_core.gateway.types import ModelOffer
+from legion_core.gateway.types import Chunk, ModelOffer, Request
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import NotFound
 from legion_core.kernel.supervise import Supervisor
@@ -69,6 +71,13 @@ class Mlx(LlamaCpp):
     def kind(self) -> str:
         """See `Provider`."""
         return "mlx"
+
+    def stream(
+        self, request: Request, model: str, *, prefix: str = ""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        """See `Provider`."""
+        refuse_raw(request)
+        return super().stream(request, model, prefix=prefix)
 
     async def aclose(self) -> None:
         """See `Provider`."""

@@ -9,7 +9,7 @@ import msgspec
 
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.listed import is_name
-from legion_core.gateway.providers.ollama_wire import ChatReader, body_of
+from legion_core.gateway.providers.ollama_wire import ChatReader, body_of, completion_body
 from legion_core.gateway.providers.ranges import believed
 from legion_core.gateway.providers.sse import JsonLines
 from legion_core.gateway.providers.stated import filled
@@ -26,6 +26,7 @@ EMBED_BATCH: Final = 256  # texts in one call
 CAPABILITIES: Final[dict[str, Capability]] = {
     "tools": "tools",
     "vision": "vision",
+    "insert": "fim",
     "thinking": "thinking",
     "embedding": "embeddings",
 }
@@ -107,9 +108,10 @@ class Ollama:
         self, request: Request, model: str, prefix: str
     ) -> AsyncGenerator[AsyncIterator[Chunk], None]:
         offer = self._found.get(model) or self._offers.get(model)
-        body = body_of(request, model, context=(offer and offer.context) or None, prefix=prefix)
+        written, path = (completion_body, "/api/generate") if request.is_raw else (body_of, "/api/chat")
+        body = written(request, model, context=(offer and offer.context) or None, prefix=prefix)
         reader = ChatReader(self._name, request, prefix=prefix)
-        async with self._wire.chunks("/api/chat", body, JsonLines(), reader) as chunks:
+        async with self._wire.chunks(path, body, JsonLines(), reader) as chunks:
             yield chunks
 
     async def embed(self, model: str, texts: tuple[str, ...], *, dimensions: int | None = None) -> Embedded:
@@ -189,7 +191,7 @@ def _offer(name: str, shown: _Show) -> ModelOffer:
     )
     found = set[Capability](CAPABILITIES[word] for word in shown.capabilities if word in CAPABILITIES)
     if "completion" in shown.capabilities or not shown.capabilities:
-        found |= {"streaming", "structured_output"}
+        found |= {"streaming", "structured_output", "completions"}
     return ModelOffer(
         id=name,
         context=max(1, min(context, CONTEXT_DISCOVERED_MAX)),

@@ -85,6 +85,31 @@ class _Body(msgspec.Struct, omit_defaults=True):
     think: bool | None = None
 
 
+class _Completion(msgspec.Struct, omit_defaults=True):
+    """What is sent of a text to be gone on with."""
+
+    model: str
+    prompt: str
+    stream: bool
+    options: _Options
+    suffix: str = ""
+    raw: bool = False
+
+
+def completion_body(request: Request, model: str, *, context: int | None, prefix: str = "") -> bytes:
+    """The JSON of `POST /api/generate`: without the model's template, but where that alone can fill a gap."""
+    check_ranges(request.params)
+    body = _Completion(
+        model=model,
+        prompt=request.messages[-1].text + prefix,
+        stream=True,
+        options=_options(request.params, context),
+        suffix=request.suffix,
+        raw=not request.suffix,
+    )
+    return msgspec.json.encode(body)
+
+
 def body_of(request: Request, model: str, *, context: int | None, prefix: str = "") -> bytes:
     """The JSON of `POST /api/chat`.
 
@@ -204,6 +229,7 @@ class _MessagePart(msgspec.Struct):
 
 class _Line(msgspec.Struct):
     message: _MessagePart | None = None
+    response: str = ""  # of a text that is gone on with
     done: bool = False
     done_reason: str | None = None
     prompt_eval_count: int | None = None
@@ -242,6 +268,9 @@ class ChatReader:
                 out.append(TextDelta(text=message.content))
             for call in message.tool_calls or ():
                 out.append(self._call(call))
+        if line.response:
+            self._chars += len(line.response)
+            out.append(TextDelta(text=line.response))
         if line.done:
             out.append(self._finished(line))
         return out

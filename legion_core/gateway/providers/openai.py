@@ -12,6 +12,7 @@ import msgspec
 from legion_core.gateway.prices import context_of
 from legion_core.gateway.providers.base import Embedded, ProbeResult
 from legion_core.gateway.providers.beside import ASKED, told_beside
+from legion_core.gateway.providers.completions_wire import CompletionReader, completion_body
 from legion_core.gateway.providers.listed import CONTEXT_UNKNOWN, ListedModel, offer_of, rows_of
 from legion_core.gateway.providers.openai_wire import (
     COMPATIBLE,
@@ -116,6 +117,10 @@ class OpenAICompatible:
             raise Unsupported(
                 f"{self._name} cannot go on behind a given beginning of an answer.", capability="continuation"
             )
+        if request.is_raw:
+            text = completion_body(request, model, self._flavour, prefix=prefix)
+            gone_on = CompletionReader(self._name, request, prefix=prefix, secrets=self._wire.secrets)
+            return self._wire.chunks(self._path(model, "/completions"), text, SseParser(), gone_on)
         names = ToolNames(tool.name for tool in request.tools)
         body = body_of(request, model, self._flavour, names, prefix=prefix)
         reader = self._reader(request, names, prefix)

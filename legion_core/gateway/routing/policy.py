@@ -41,12 +41,14 @@ def required_capabilities(request: Request) -> tuple[Capability, ...]:
         needed.append("structured_output")
     if request.params.thinking_budget_tokens:
         needed.append("thinking")
+    if request.is_raw:
+        needed.extend(("completions", "fim") if request.suffix else ("completions",))
     return tuple(needed)
 
 
 def estimate_tokens(request: Request) -> int:
     """About how many tokens the request's input is, before any tokenizer is asked."""
-    chars = sum(len(text) for text in request.system)
+    chars = len(request.suffix) + sum(len(text) for text in request.system)
     shown = 0
     for message in request.messages:
         for block in message.content:

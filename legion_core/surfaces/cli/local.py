@@ -63,7 +63,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PIECES_MAX = 1024
-CAPABILITIES = ("streaming", "tools", "vision", "documents", "thinking", "structured_output", "embeddings")
+CAPABILITIES = (
+    "streaming",
+    "tools",
+    "vision",
+    "documents",
+    "thinking",
+    "structured_output",
+    "completions",
+    "fim",
+    "embeddings",
+)
 
 
 class OpenedNode(Protocol):

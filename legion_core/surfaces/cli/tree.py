@@ -356,7 +356,7 @@ def _providers(commands: Group) -> None:
     for one in (said, verbs.add_parser("reset", help="forget what was said of one"), tried):
         one.add_argument("name", metavar="NAME")
         one.add_argument("model", metavar="MODEL")
-    for option in ("tools", "images", "documents", "thinking", "structured-output"):
+    for option in ("tools", "images", "documents", "thinking", "structured-output", "completions", "fim"):
         said.add_argument(f"--{option}", choices=("yes", "no"), metavar="yes|no")
     said.add_argument(
         "--context", metavar="TOKENS", type=int, help="how many it holds; 0: as its server tells"

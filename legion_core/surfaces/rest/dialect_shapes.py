@@ -55,6 +55,20 @@ BODIES: Final[dict[str, Schema]] = {
         temperature={"type": ["number", "null"], "minimum": 0, "maximum": 2},
         tools=_TOOLS,
     ),
+    "openai_completions": _object(
+        ("prompt",),
+        model=_MODEL,
+        prompt={
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "minItems": 1, "maxItems": 1, "items": {"type": "string", "minLength": 1}},
+            ]
+        },
+        suffix=_SYSTEM,
+        stream=_STREAM,
+        max_tokens=_TOKENS,
+        temperature={"type": ["number", "null"], "minimum": 0, "maximum": 2},
+    ),
     "openai_responses": _object(
         ("input",),
         model=_MODEL,
@@ -162,7 +176,7 @@ def shape_of(operation: Operation) -> Shape:
         streams = (EVENT_STREAM,) if method == "streamGenerateContent" else ()
         return Shape(_either("GeminiError", "OpenAIError", "AnthropicError"), body, streams)
     if path.startswith("/v1/"):
-        is_stream = operation.name in ("openai_chat_completions", "openai_responses")
+        is_stream = operation.name in ("openai_chat_completions", "openai_completions", "openai_responses")
         return Shape(_either("OpenAIError", "AnthropicError"), body, (EVENT_STREAM,) if is_stream else ())
     return OWN
 

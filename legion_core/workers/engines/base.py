@@ -127,6 +127,8 @@ def check_chat(chat: Chat) -> None:
         raise EngineError("invalid_input", "A chat needs at least one message.")
     if chat.continue_final and chat.messages[-1].role != "assistant":
         raise EngineError("invalid_input", "Only an assistant's message can be continued.")
+    if chat.is_raw and len(chat.messages) != 1:
+        raise EngineError("invalid_input", "A text to go on with is one message.")
 
 
 def stop_reason(finish: str | None) -> StopReason:

@@ -190,6 +190,8 @@ class LlamaCppPythonEngine:
         return report
 
     def _prompt(self, chat: Chat, messages: tuple[Message, ...]) -> list[int]:
+        if chat.is_raw:
+            return list(self._llama.tokenize(messages[0].content.encode(), add_bos=True, special=True))
         given = messages[:-1] if chat.continue_final else messages
         tools = None
         if chat.tools and chat.tool_choice == "auto":

@@ -164,6 +164,8 @@ class MlxEngine:
         )
 
     def _prompt(self, chat: Chat, messages: tuple[Message, ...]) -> list[int]:
+        if chat.is_raw:
+            raise EngineError("unsupported", "This engine goes on with no text outside of a chat.")
         tools = [_tool(tool) for tool in chat.tools] if chat.tool_choice == "auto" else None
         given = messages[:-1] if chat.continue_final else messages
         try:

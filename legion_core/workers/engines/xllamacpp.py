@@ -121,7 +121,8 @@ class XllamacppEngine:
         forced = None if self._knows_tools else forced_tool(chat)
         turn = _Turn(chat.id, emit, is_cancelled, forced)
         try:
-            self._server.handle_chat_completions(_request(chat, forced), turn.on_chunk)
+            answer = self._server.handle_completions if chat.is_raw else self._server.handle_chat_completions
+            answer(_request(chat, forced), turn.on_chunk)
         except (ValueError, RuntimeError) as error:
             raise EngineError("invalid_input", f"The engine refuses the request: {error}") from error
         return turn.done()
@@ -208,8 +209,9 @@ def _message(message: Message) -> Json:
 def _request(chat: Chat, forced: ForcedTool | None) -> Json:
     messages = with_instruction(chat.messages, forced.instruction) if forced else chat.messages
     chosen = sampling(chat.params)
+    asked = [_message(message) for message in messages]
     body: Json = {
-        "messages": [_message(message) for message in messages],
+        **({"prompt": messages[0].content} if chat.is_raw else {"messages": asked}),
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,  # a chunk after each batch of the prompt, where a cancel is seen
@@ -304,7 +306,8 @@ class _Turn:
             self._timings = timings
         for choice in chunk.get("choices", ()):
             self._finish = choice.get("finish_reason") or self._finish
-            self._delta(choice.get("delta") or {})
+            # A text that is gone on with comes without a delta around it.
+            self._delta(choice.get("delta") or {"content": choice.get("text")})
         return False
 
     def _delta(self, delta: Json) -> None:

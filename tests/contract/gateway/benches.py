@@ -84,7 +84,7 @@ class ScriptedBench:
 
     provider: ScriptedProvider
     powers: frozenset[Power] = frozenset(
-        {"script", "break", "refuse", "usage", "thinking", "prefix", "embed"}
+        {"script", "break", "refuse", "usage", "thinking", "prefix", "embed", "completions"}
     )
     model: str = "m1"
     _gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -165,7 +165,7 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
     "openai": wired(
         "openai",
         lambda url: OpenAICompatible("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed", "lengths"},
+        CAN | {"completions", "embed", "lengths"},
     ),
     "anthropic": wired(
         "anthropic",
@@ -176,12 +176,14 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         "anthropic", lambda url: Anthropic("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN
     ),
     "ollama": wired(
-        "ollama", lambda url: Ollama("box", url, SystemClock(), limits=LIMITS), CAN | {"embed", "lengths", "prefix"}
+        "ollama",
+        lambda url: Ollama("box", url, SystemClock(), limits=LIMITS),
+        CAN | {"completions", "embed", "lengths", "prefix"},
     ),
     "vllm": wired(
         "openai",
         lambda url: Vllm("box", url, SystemClock(), api_key=KEY, limits=LIMITS, models=PREFILL),
-        CAN | {"embed", "lengths", "prefix"},
+        CAN | {"completions", "embed", "lengths", "prefix"},
     ),
     "gemini": wired(
         "gemini",
@@ -189,7 +191,9 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
         CAN | {"embed", "lengths", "prefix"},
     ),
     "gemini-new": wired(
-        "gemini", lambda url: Gemini("box", url, SystemClock(), api_key=KEY, limits=LIMITS), CAN | {"embed", "lengths"}
+        "gemini",
+        lambda url: Gemini("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
+        CAN | {"embed", "lengths"},
     ),
     "vertex": wired(
         "gemini",
@@ -212,13 +216,13 @@ BENCHES: dict[str, Callable[[], OPEN]] = {
     "azure": wired(
         "openai",
         lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed", "lengths"},
+        CAN | {"completions", "embed", "lengths"},
         "/openai/v1",
     ),
     "azure-deployments": wired(
         "openai",
         lambda url: AzureFoundry("box", url, SystemClock(), api_key=KEY, limits=LIMITS),
-        CAN | {"embed", "lengths"},
+        CAN | {"completions", "embed", "lengths"},
         "?api-version=2024-10-21",
     ),
 }
@@ -230,7 +234,7 @@ class NativeBench:
 
     provider: LlamaCpp
     model: str = "starter"
-    powers: frozenset[Power] = frozenset({"break", "context", "prefix", "embed"})
+    powers: frozenset[Power] = frozenset({"break", "context", "prefix", "embed", "completions"})
 
     @property
     def open_streams(self) -> int:

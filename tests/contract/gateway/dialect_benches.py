@@ -9,6 +9,7 @@ from legion_core.gateway.dialects.base import Dialect
 from legion_core.gateway.dialects.gemini import GeminiGenerate
 from legion_core.gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from legion_core.gateway.dialects.openai_chat import OpenAIChat
+from legion_core.gateway.dialects.openai_completions import OpenAICompletions
 from legion_core.gateway.dialects.openai_responses import OpenAIResponses
 from legion_core.gateway.providers.sse import SseEvent, SseParser
 from legion_core.gateway.types import Request
@@ -123,6 +124,22 @@ class OpenAIBench(MessagesBench):
     def error(self, events: Sequence[SseEvent]) -> str:
         chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
         return next((chunk["error"]["message"] for chunk in chunks if "error" in chunk), "")
+
+
+class CompletionsBench(OpenAIBench):
+    def __init__(self) -> None:
+        self.dialect: Dialect = OpenAICompletions()
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {"model": "auto", "prompt": "Once upon", **changes}
+
+    def wrong_fields(self) -> Sequence[tuple[dict[str, Any], str]]:
+        wrong = (5, None, "", [], [1, 2], [[1]], ["a", "b"], {"a": 1})
+        return [*(({"prompt": each}, "prompt") for each in wrong), ({"model": 7}, "model"), *wrong_sampling()]
+
+    def text(self, events: Sequence[SseEvent]) -> str:
+        chunks = [json.loads(event.data) for event in events if event.data != "[DONE]"]
+        return "".join(choice["text"] for chunk in chunks for choice in chunk.get("choices", ()))
 
 
 class AnthropicBench(MessagesBench):

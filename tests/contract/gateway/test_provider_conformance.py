@@ -54,7 +54,7 @@ def test_every_check_of_the_suite_is_run_by_some_bench() -> None:
     assert run == {check for check, _ in CHECKS} | {stops_at_the_bound}
 
 
-NATIVE_POWERS = frozenset({"break", "context", "prefix", "embed"})
+NATIVE_POWERS = frozenset({"break", "context", "prefix", "embed", "completions"})
 
 
 @pytest.mark.model

@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from legion_core.gateway.discovery import look_around
 from legion_core.gateway.providers.registry import infer_tier, make
-from legion_core.gateway.types import Message, Params, Request, TextBlock, TextDelta, Tier
+from legion_core.gateway.types import Finished, Message, Params, Request, TextBlock, TextDelta, Tier
 from legion_core.kernel.clock import SystemClock
 from legion_core.models.store import find_starter
 from tests.support.aio import run
@@ -48,6 +49,10 @@ def port(tmp_path: Path) -> Iterator[int]:
             child.stdout.close()
 
 
+def say(text: str) -> Message:
+    return Message(role="user", content=(TextBlock(text=text),))
+
+
 def test_a_real_llama_server_is_found_and_answers_as_it_was_proposed(port: int) -> None:
     async def scenario() -> None:
         clock = SystemClock()
@@ -62,12 +67,25 @@ def test_a_real_llama_server_is_found_and_answers_as_it_was_proposed(port: int) 
         assert tuple(offer.id for offer in told.models) == found.models
         assert told.models[0].continuation == "prefill"
         # As it tells beside its listing: any model's answer can be held to a schema, this one's template has no tools.
-        assert told.models[0].capabilities == {"streaming", "structured_output"}
-        question = Message(role="user", content=(TextBlock(text="Say hello."),))
-        request = Request(id="req_1", messages=(question,), params=Params(max_tokens=8, temperature=0.0))
+        assert told.models[0].capabilities == {"streaming", "structured_output", "completions"}
+        request = Request(
+            id="req_1", messages=(say("Say hello."),), params=Params(max_tokens=8, temperature=0.0)
+        )
         async with provider.stream(request, found.models[0]) as chunks:
             seen = [chunk async for chunk in chunks]
-        await provider.aclose()
         assert any(isinstance(chunk, TextDelta) and chunk.text for chunk in seen)
+        await provider.aclose()
+
+        provider = make(found.name, found.kind, clock, base_url=found.base_url)
+        text = replace(request, messages=(say("Once upon a time, in a land far"),), is_raw=True)
+        async with provider.stream(text, found.models[0]) as chunks:
+            onward = [chunk async for chunk in chunks]
+        await provider.aclose()
+        end = onward[-1]
+        assert isinstance(end, Finished)
+        # No template stands before it: what was counted is the text alone.
+        assert 0 < end.usage.input_tokens + end.usage.cache_read_tokens < 12
+        assert 0 < end.usage.output_tokens <= 8
+        assert any(isinstance(chunk, TextDelta) and chunk.text for chunk in onward)
 
     run(scenario(), bound_s=400.0)

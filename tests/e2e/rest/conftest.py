@@ -12,7 +12,7 @@ ABLE = """
 [[gateway.instances.models]]
 id = "m2"
 context = 32768
-capabilities = ["streaming", "tools", "vision", "documents", "thinking", "structured_output"]
+capabilities = ["streaming", "tools", "vision", "documents", "thinking", "structured_output", "completions", "fim"]
 price = { input = 4.0, output = 16.0 }
 """
 

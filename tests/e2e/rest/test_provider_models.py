@@ -18,7 +18,9 @@ name = "box"  # the one in the cellar
 kind = "vllm"
 base_url = "{base_url}"
 """
-NO_MORE = ("--images", "no", "--documents", "no", "--thinking", "no")
+NO_MORE = tuple(
+    word for each in ("images", "documents", "thinking", "completions", "fim") for word in (f"--{each}", "no")
+)
 HELLO = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
 
@@ -98,8 +100,8 @@ def test_what_is_said_of_one_model_stands_beside_what_the_server_tells_of_all(
 ) -> None:
     told = of_box(api)
     assert offers(told) == {
-        "org/m1": (32_768, ["streaming", "structured_output"]),
-        "m2": (4_096, ["streaming", "structured_output"]),
+        "org/m1": (32_768, ["completions", "streaming", "structured_output"]),
+        "m2": (4_096, ["completions", "streaming", "structured_output"]),
     }
     assert told["described"] == []
 
@@ -107,8 +109,8 @@ def test_what_is_said_of_one_model_stands_beside_what_the_server_tells_of_all(
 
     assert said.status_code == 200, said.text
     after = {
-        "org/m1": (32_768, ["streaming", "structured_output", "tools", "vision"]),
-        "m2": (4_096, ["streaming", "structured_output"]),
+        "org/m1": (32_768, ["completions", "streaming", "structured_output", "tools", "vision"]),
+        "m2": (4_096, ["completions", "streaming", "structured_output"]),
     }
     assert offers(said.json()["data"]) == after
     assert said.json()["data"]["described"] == ["org/m1"]
@@ -119,7 +121,10 @@ def test_what_is_said_of_one_model_stands_beside_what_the_server_tells_of_all(
     assert offers(of_box(api)) == after
 
     api.post("/providers/box/models", json={"model": "org/m1", "vision": False, "context": 16_384})
-    assert offers(of_box(api))["org/m1"] == (16_384, ["streaming", "structured_output", "tools"])
+    assert offers(of_box(api))["org/m1"] == (
+        16_384,
+        ["completions", "streaming", "structured_output", "tools"],
+    )
 
     forgotten = api.post("/providers/box/models/forget", json={"model": "org/m1"})
     for kind in ("model.described", "model.forgotten"):
@@ -173,14 +178,14 @@ def test_a_model_is_asked_what_it_can_and_what_it_showed_is_kept_when_a_person_s
     assert shown.status == 0, shown.err
     assert shown.out.count(": yes.") == 4, shown.out
     assert "legion provider model set box org/m1 --tools yes --images yes" in shown.out
-    assert offers(of_box(api))["org/m1"] == (32_768, ["streaming", "structured_output"])
+    assert offers(of_box(api))["org/m1"] == (32_768, ["completions", "streaming", "structured_output"])
     assert len(upstream.questions) == 4
     rows = api.get("/ledger").json()["data"]
     assert [row["model"] for row in rows] == ["org/m1"] * 5  # the one that its wire refuses too
 
     kept = inside(legion_home, "provider", "model", "try", "box", "org/m1", "--save")
     assert kept.status == 0, kept.err
-    able_now = ["streaming", "structured_output", "thinking", "tools", "vision"]
+    able_now = ["completions", "streaming", "structured_output", "thinking", "tools", "vision"]
     assert offers(of_box(api))["org/m1"] == (32_768, able_now)
 
 
@@ -229,7 +234,7 @@ def test_a_model_added_by_its_name_can_what_its_server_tells(
 
     rows = api.get("/providers").json()["data"]
     assert offers(next(row for row in rows if row["name"] == "second")) == {
-        "org/m1": (32_768, ["streaming", "structured_output"])
+        "org/m1": (32_768, ["completions", "streaming", "structured_output"])
     }
 
 

@@ -433,3 +433,42 @@ def test_a_model_that_makes_vectors_is_listed_where_it_can_be_used(
     assert [model.id for model in oai.models.list()][-1] == "e1"
     assert oai.models.retrieve("e1").id == "e1"
     assert "e1" not in [model.id for model in claude.models.list()]
+
+
+def test_openai_completions_go_on_with_the_text_as_it_is(oai: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.will(Answer(("  return", " a + b")))
+    prompt = "<|fim_prefix|>def add(a, b):\n<|fim_suffix|>\n<|fim_middle|>"
+
+    answer = oai.completions.with_raw_response.create(model="m2", prompt=prompt, max_tokens=8, stop="\n\n")
+
+    assert answer.headers["x-legion-model"] == "m2"
+    whole = answer.parse()
+    assert whole.object == "text_completion"
+    assert whole.choices[0].text == "  return a + b"
+    assert whole.choices[0].finish_reason == "stop"
+    assert whole.usage is not None
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (7, 2)
+    asked = upstream.questions[-1]
+    assert asked.path == "/v1/completions"
+    assert (asked.json["prompt"], asked.json["max_tokens"], asked.json["stop"]) == (prompt, 8, ["\n\n"])
+    assert asked.json.keys().isdisjoint({"messages", "suffix"})
+
+    chunks = list(
+        oai.completions.create(
+            model="m2", prompt=[prompt], suffix="}", stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == "  return a + b"
+    assert chunks[-1].usage is not None
+    assert (upstream.questions[-1].json["suffix"], upstream.questions[-1].json["max_tokens"]) == ("}", 16)
+
+
+def test_a_model_that_only_talks_is_not_asked_to_go_on_with_a_text(
+    oai: openai.OpenAI, upstream: Upstream
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="--completions yes"):
+        oai.completions.create(model="m1", prompt="Once upon")
+    with pytest.raises(openai.BadRequestError) as refused:
+        oai.completions.create(model="m2", prompt="Once upon", echo=True)
+    assert refused.value.param == "echo"
+    assert upstream.questions == []

@@ -41,6 +41,14 @@ def test_both_sdks_are_answered_whole_and_streamed(legion_home: Path) -> None:
                 oai.chat.completions.create(model="auto", messages=HELLO, max_tokens=16, stream=True)
             )
             assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+            text = oai.completions.create(
+                model="auto", prompt="Once upon a time, in a land far", temperature=0
+            )
+            assert text.choices[0].text
+            assert text.usage is not None
+            assert (text.usage.prompt_tokens < 12, 0 < text.usage.completion_tokens <= 16) == (True, True)
+            with pytest.raises(openai.BadRequestError, match="fim"):
+                oai.completions.create(model="auto", prompt="def f(", suffix="return x")
         with anthropic.Anthropic(base_url=node.url, api_key=token, max_retries=0) as claude:
             answer = claude.messages.create(model="auto", messages=HELLO, max_tokens=16)
             assert answer.content[0].type == "text"

@@ -41,3 +41,18 @@ def test_an_answer_that_has_no_word_yet_is_asked_for_as_it_was() -> None:
     whole = request(max_tokens=32_000, thinking_budget_tokens=31_999)
 
     assert asked_of(lane("prefill"), whole, "", tokens=5).request == whole
+
+
+@pytest.mark.parametrize("continuation", ["prefill", "instruct"])
+def test_a_text_that_broke_off_is_the_same_text_grown_longer_wherever_it_goes_on(
+    continuation: Continuation,
+) -> None:
+    prompt = Message(role="user", content=(TextBlock(text="def add(a, b):\n"),))
+    whole = Request(id="r", messages=(prompt,), params=Params(max_tokens=32), is_raw=True, suffix="\n# end")
+
+    asked = asked_of(lane(continuation), whole, "    return", tokens=5)
+
+    assert asked.request.messages[0].text == "def add(a, b):\n    return"
+    assert (asked.request.is_raw, asked.request.suffix, len(asked.request.messages)) == (True, "\n# end", 1)
+    assert asked.request.params.max_tokens == 27
+    assert (asked.prefix, asked.is_degraded) == ("", False)

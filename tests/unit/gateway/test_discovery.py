@@ -150,7 +150,7 @@ def test_ollama_is_looked_for_where_its_variable_points_if_that_is_this_computer
         ),
         (
             {**models("m", owner="sglang"), "/get_server_info": {"tool_call_parser": "qwen"}},
-            {"tools", "structured_output"},
+            {"tools", "structured_output", "completions"},
         ),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from benchmarks import routing
 from legion_core.gateway.routing.health import Circuit
@@ -23,6 +24,7 @@ from legion_core.gateway.types import (
     Pins,
     Price,
     Request,
+    TextBlock,
     Tier,
     ToolDefinition,
 )
@@ -83,6 +85,21 @@ def test_a_pdf_goes_to_a_lane_that_reads_documents_and_not_to_one_that_only_sees
     assert decision.estimated_tokens == 256 + 3 * 2_000
     assert [found.tier for found in decision.candidates] == [Tier.CLOUD]
     assert decision.left_out[0].why == "No documents"
+
+
+def test_a_text_to_be_gone_on_with_goes_where_it_is_and_a_gap_where_gaps_are_filled() -> None:
+    talks = lane(Tier.LOCAL)
+    goes_on = lane(Tier.DIRECT, can=frozenset({"streaming", "completions"}))
+    fills = lane(Tier.CLOUD, can=frozenset({"streaming", "completions", "fim"}))
+    told = (Message(role="user", content=(TextBlock(text="def f("),)),)
+    text = Request(id="r", messages=told, is_raw=True)
+
+    onward = decide(text, [talks, goes_on, fills], {}, now_s=0)
+    gap = decide(replace(text, suffix="return x"), [talks, goes_on, fills], {}, now_s=0)
+
+    assert [found.tier for found in onward.candidates] == [Tier.DIRECT, Tier.CLOUD]
+    assert [found.tier for found in gap.candidates] == [Tier.CLOUD]
+    assert "completions" in onward.left_out[0].why
 
 
 def test_pins_caps_and_local_only_each_leave_out_with_their_own_reason() -> None:

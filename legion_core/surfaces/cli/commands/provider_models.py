@@ -45,6 +45,8 @@ def _set(setting: Setting, args: argparse.Namespace) -> Outcome:
         documents=_SWITCH[args.documents],
         thinking=_SWITCH[args.thinking],
         structured_output=_SWITCH[args.structured_output],
+        completions=_SWITCH[args.completions],
+        fim=_SWITCH[args.fim],
         continuation=args.continuation,
     )
     if facts == ModelFacts(model=args.model):

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from legion_core.gateway.providers import (
     anthropic_wire,
     bedrock_request,
+    completions_wire,
     gemini_wire,
     llamacpp,
     ollama_wire,
@@ -190,6 +192,47 @@ PAPERS = Request(
 )
 
 
+TEXT = Request(
+    id="r",
+    messages=(Message(role="user", content=(TextBlock(text="def f("),)),),
+    params=Params(max_tokens=8, stop=("\n\n",)),
+    is_raw=True,
+)
+
+
+def test_a_text_to_be_gone_on_with_is_sent_as_it_is_and_a_gap_by_the_form_of_its_model() -> None:
+    body = json.loads(completions_wire.completion_body(TEXT, "m1", openai_wire.COMPATIBLE))
+    assert body == {
+        "model": "m1",
+        "prompt": "def f(",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 8,
+        "stop": ["\n\n"],
+    }
+    gap = replace(TEXT, suffix="return x")
+    assert (
+        json.loads(completions_wire.completion_body(gap, "m1", openai_wire.COMPATIBLE))["suffix"]
+        == "return x"
+    )
+    for flavour in (openai_wire.VLLM, openai_wire.LLAMA_SERVER):  # one refuses it, the other passes it over
+        with pytest.raises(Unsupported):
+            completions_wire.completion_body(gap, "m1", flavour)
+
+    ollama = json.loads(ollama_wire.completion_body(TEXT, "m1", context=4096))
+    assert (ollama["prompt"], ollama["raw"], ollama["options"]["num_predict"]) == ("def f(", True, 8)
+    assert ollama.keys().isdisjoint({"suffix", "messages"})
+    ollama = json.loads(ollama_wire.completion_body(gap, "m1", context=4096))
+    assert ollama["suffix"] == "return x"  # its model's template alone knows the marks
+    assert "raw" not in ollama
+
+
+@pytest.mark.parametrize("wire", [anthropic_body, gemini_body, bedrock_body])
+def test_a_wire_of_talks_makes_no_talk_of_a_text(wire: Callable[[Request], Body]) -> None:
+    with pytest.raises(Unsupported, match="goes on with no text"):
+        wire(TEXT)
+
+
 def test_documents_on_every_wire_that_takes_them() -> None:
     openai = openai_body(PAPERS)["messages"]
     file = {"file_data": "data:application/pdf;base64,UERG", "filename": "Q3_report (v2).pdf"}
@@ -261,8 +304,6 @@ def test_a_conversation_on_the_anthropic_wire() -> None:
 
 
 def test_a_conversation_on_the_ollama_wire() -> None:
-    from msgspec.structs import replace
-
     body = ollama_body(replace(CONVERSATION, tool_choice="auto"))
     assert body["options"]["num_ctx"] == 4096
     assert body["messages"][2]["images"] == ["QUJD"]
@@ -293,8 +334,6 @@ def test_a_conversation_on_the_gemini_wire() -> None:
 
 
 def test_results_told_in_messages_of_their_own_are_one_content_on_the_gemini_wire() -> None:
-    from msgspec.structs import replace
-
     first, assistant, results, last = CONVERSATION.messages
     apart = tuple(Message(role="tool", content=(block,)) for block in results.content)
     body = gemini_body(replace(CONVERSATION, messages=(first, assistant, *apart, last)))
@@ -302,8 +341,6 @@ def test_results_told_in_messages_of_their_own_are_one_content_on_the_gemini_wir
 
 
 def test_what_gemini_signed_goes_back_to_its_own_instance_only() -> None:
-    from msgspec.structs import replace
-
     calls = (
         ToolUseBlock(id="a", name="now", arguments="{}"),
         ToolUseBlock(id="b", name="now", arguments="{}"),
@@ -352,8 +389,6 @@ def test_a_conversation_on_the_bedrock_wire() -> None:
 
 
 def test_bedrock_marks_no_cache_where_the_model_has_none_and_tells_tools_that_were_used() -> None:
-    from msgspec.structs import replace
-
     plain = replace(CONVERSATION, tools=(), tool_choice="auto")
     llama = bedrock_body(plain, "us.meta.llama3-3-70b-instruct-v1:0")
     assert "cachePoint" not in json.dumps(llama)

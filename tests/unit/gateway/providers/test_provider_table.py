@@ -1,5 +1,6 @@
 """The published table tells the truth: each cell is held against the body that is really sent."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from legion_core.gateway.providers import openai_wire
+from legion_core.gateway.providers import completions_wire, ollama_wire, openai_wire
 from legion_core.gateway.types import (
     Block,
     DocumentBlock,
@@ -32,15 +33,25 @@ from tests.unit.gateway.providers.test_bodies import (
 )
 
 BODIES: dict[Wire, Callable[[Request], Any]] = {
-    "openai": lambda request: openai_body(request, openai_wire.OPENAI),
-    "compatible": openai_body,
-    "vllm": lambda request: openai_body(request, openai_wire.VLLM),
+    "openai": lambda request: told(request, openai_wire.OPENAI),
+    "compatible": lambda request: told(request, openai_wire.COMPATIBLE),
+    "vllm": lambda request: told(request, openai_wire.VLLM),
     "anthropic": anthropic_body,
     "gemini": lambda request: gemini_body(request, "gemini-2.5-pro"),
     "bedrock": bedrock_body,
-    "ollama": ollama_body,
+    "ollama": lambda request: (
+        json.loads(ollama_wire.completion_body(request, "m1", context=4096))
+        if request.is_raw
+        else ollama_body(request)
+    ),
     "native": lambda request: native_body(request),
 }
+
+
+def told(request: Request, flavour: openai_wire.Flavour) -> Any:
+    if request.is_raw:
+        return json.loads(completions_wire.completion_body(request, "m1", flavour))
+    return openai_body(request, flavour)
 
 
 def native_body(request: Request) -> Any:
@@ -83,6 +94,10 @@ def without(change: Change, *blocks: type) -> Change:
     return plain
 
 
+def raw(suffix: str) -> Change:
+    return lambda request: replace(request, system=(), is_raw=True, suffix=suffix)
+
+
 def same(request: Request) -> Request:
     return request
 
@@ -113,6 +128,8 @@ SAMPLES: dict[str, tuple[Change, Change]] = {
     "a picture by URL": (BY_URL, without(BY_URL, ImageBlock)),
     "a PDF inline": (PDF, without(PDF, DocumentBlock)),
     "a PDF by URL": (PDF_BY_URL, without(PDF_BY_URL, DocumentBlock)),
+    "a text to go on with": (raw(""), same),
+    "a suffix behind that text": (raw("}"), raw("")),
     "its own signed thinking": (OWN, without(OWN, ThinkingBlock)),
     "thinking of another instance": (FOREIGN, without(FOREIGN, ThinkingBlock)),
     "a tool": (tools("auto"), same),
