@@ -133,7 +133,8 @@ class SimulatorViewModel(QObject):
             return "Nothing is sent: the router only says what it would do."
         if not self.candidates or self.candidates[0].is_left_out:
             return "No model could answer this."
-        return f"About {wording.count(self.tokens)} tokens would go to {self.candidates[0].name}."
+        room = wording.count(self.tokens)  # with what frames it: more than its words
+        return f"It would go to {self.candidates[0].name}. Room is reckoned for about {room} tokens."
 
     def set_text(self, text: str) -> None:
         """The question."""

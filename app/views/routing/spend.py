@@ -17,7 +17,7 @@ from app.widgets.segmented import Segmented
 
 CHART_HEIGHT = 148
 COLUMNS = (
-    Column("Requests", 70, True),
+    Column("Attempts", 70, True),
     Column("Tokens in", 90, True),
     Column("Tokens out", 90, True),
     Column("Cost", 96, True),
