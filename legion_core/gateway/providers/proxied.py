@@ -120,8 +120,7 @@ class _Through:
 
         is_whole = self._response.is_closed
         with suppress(TimeoutError, httpx.HTTPError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._response.aclose()
+            await asyncio.wait_for(self._response.aclose(), CLOSE_S)  # see `Supervisor.stop`
         if not is_whole:
             # The library leaves the closing of its own nested generators to the loop: give it its turns, so
             # that nothing of this request outlives it. Seen with httpx 0.28.

@@ -155,8 +155,8 @@ class RestServer:
         tasks = tuple(door.state.tasks)
         is_over = asyncio.gather(*tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(deadline_s):
-                await asyncio.shield(is_over)
+            # Not `asyncio.timeout`: see `Supervisor.stop`.
+            await asyncio.wait_for(asyncio.shield(is_over), deadline_s)
         except TimeoutError:
             log.info("%d requests under way are cut off", len(door.state.tasks))
         for connection in tuple(door.state.connections):
@@ -169,7 +169,6 @@ class RestServer:
         await is_over
         for server in self._servers:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(deadline_s):
-                    await server.wait_closed()
+                await asyncio.wait_for(server.wait_closed(), deadline_s)
         self._servers.clear()
         self._door = None

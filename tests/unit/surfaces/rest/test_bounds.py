@@ -7,6 +7,7 @@ import pytest
 from legion_core.surfaces.rest.calls import Call, Desk, Operation, Reply
 from legion_core.surfaces.rest.limits import Limits
 from tests.support.aio import run
+from tests.support.timeouts import old_timeouts  # noqa: F401
 from tests.unit.surfaces.raw import Answer, Serving, ask, exchange, parse, request, serving
 
 JSON = "Content-Type: application/json"
@@ -294,6 +295,46 @@ def test_stopping_cuts_off_what_does_not_end() -> None:
 
     assert run_answer == 0
     assert seen == ["cancelled"]
+
+
+@pytest.mark.usefixtures("old_timeouts")
+def test_whoever_was_cancelled_cuts_off_what_does_not_end_too() -> None:
+    entered = asyncio.Event()
+    seen: list[str] = []
+
+    async def endless(desk: Desk, call: Call) -> Reply:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cancelled")
+        return Reply(None)
+
+    stuck = Operation(
+        method="GET", path="/stuck", name="stuck", summary="-", handler=endless, right=("x", "use")
+    )
+
+    async def work() -> None:
+        async with serving(stuck) as here:
+
+            async def owner() -> None:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await here.server.stop(0.05)
+                    seen.append("stopped")
+
+            owning, asked = (
+                asyncio.ensure_future(owner()),
+                asyncio.ensure_future(ask(here, "GET", "/stuck")),
+            )
+            await entered.wait()
+            owning.cancel()
+            await asyncio.gather(owning, asked, return_exceptions=True)
+
+    run(work())
+
+    assert seen == ["cancelled", "stopped"]
 
 
 async def _parse_even_if_empty(work: object) -> int:
