@@ -54,7 +54,7 @@ tier = "direct"
 [[gateway.instances.models]]
 id = "m1"
 context = 32768
-capabilities = ["streaming", "tools", "vision", "thinking", "structured_output"]
+capabilities = ["streaming", "tools", "vision", "documents", "thinking", "structured_output", "completions", "fim"]
 price = {{ input = 3.0, output = 15.0 }}
 
 [[gateway.instances.models]]

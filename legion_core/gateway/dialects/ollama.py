@@ -227,14 +227,33 @@ class OllamaGenerate(_Ollama):
     def parse(self, body: bytes, headers: Mapping[str, str], *, request_id: str) -> Request:
         """See `Dialect`; a stream unless the body says otherwise."""
         asked = decode(body, _generate)
-        require(not asked.suffix, "suffix", "filling in between is not what every model can.")
         require(not asked.template, "template", "a model's own template is used.")
-        require(not asked.raw, "raw", "a model's own template is used.")
+        if asked.raw or asked.suffix:
+            return _text(asked, headers, request_id)
         question = Message(
             role="user", content=(TextBlock(text=asked.prompt), *_images(asked.images, "images"))
         )
         system = (asked.system,) if asked.system else ()
         return _request(asked, headers, request_id, GENERATE, system, (question,), ())
+
+
+def _text(asked: _GenerateBody, headers: Mapping[str, str], request_id: str) -> Request:
+    """Text to be gone on with, or a gap to be filled: no turn of a talk."""
+    require(not (asked.raw and asked.suffix), "suffix", "needs a model's own form, which `raw` leaves out.")
+    for field in ("system", "images", "format", "think", "template"):
+        require(not getattr(asked, field), field, "means nothing where a text is gone on with.")
+    request = _request(
+        asked,
+        headers,
+        request_id,
+        GENERATE,
+        (),
+        (Message(role="user", content=(TextBlock(text=asked.prompt),)),),
+        (),
+    )
+    what = "a text to be gone on with is no part of a conversation."
+    require(request.conversation_id is None, "x-legion-conversation", what)
+    return msgspec.structs.replace(request, curate=False, is_raw=True, suffix=asked.suffix or "")
 
 
 def only_wakes(body: bytes, *, is_chat: bool) -> tuple[str, str] | None:

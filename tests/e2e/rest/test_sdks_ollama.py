@@ -141,7 +141,7 @@ def test_what_clients_ask_before_they_ask(client: ollama.Client, plain: httpx.Cl
     assert listed[0] == "auto"
     assert {"m1", "m2", "e1"} <= set(listed)
     shown = client.show("m2")
-    assert shown.capabilities == ["completion", "tools", "vision", "thinking"]
+    assert shown.capabilities == ["completion", "tools", "vision", "thinking", "insert"]
     assert shown.modelinfo is not None
     assert shown.modelinfo["openai.context_length"] == 32768
     assert client.show("e1").capabilities == ["embedding"]
@@ -150,6 +150,20 @@ def test_what_clients_ask_before_they_ask(client: ollama.Client, plain: httpx.Cl
     assert plain.get("/api/version").json()["version"]
     assert plain.head("/").status_code == 200
     assert plain.get("/").text == "Ollama is running"
+
+
+def test_a_raw_prompt_goes_on_as_it_is_and_a_gap_is_filled(client: ollama.Client, upstream: Upstream) -> None:
+    upstream.will(Answer(("  return", " a + b")))
+    raw = client.generate(model="m2", prompt="def add(a, b):", raw=True, options={"num_predict": 8})
+    assert (raw.response, raw.done_reason) == ("  return a + b", "stop")
+    asked = upstream.questions[-1].json
+    assert (asked["prompt"], asked["max_tokens"]) == ("def add(a, b):", 8)
+
+    parts = list(client.generate(model="m2", prompt="def add(a, b):", suffix="# end", stream=True))
+    assert "".join(part.response for part in parts) == "  return a + b"
+    assert upstream.questions[-1].json["suffix"] == "# end"
+    with pytest.raises(ollama.ResponseError, match="completions"):
+        client.generate(model="m1", prompt="def add(a, b):", raw=True)
 
 
 def test_vectors_in_the_new_way_and_the_old(client: ollama.Client) -> None:

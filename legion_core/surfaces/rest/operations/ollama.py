@@ -18,6 +18,7 @@ _LATEST = ":latest"
 _WORDS = {"streaming": "completion", "embeddings": "embedding", "tools": "tools"} | {
     "vision": "vision",
     "thinking": "thinking",
+    "fim": "insert",
 }
 
 
