@@ -1,7 +1,7 @@
 """Providers: the instances there are, and the form that adds one only once its test succeeded."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,6 +155,14 @@ class ProvidersViewModel(QObject):
             self.refresh()
 
         self._bridge.launch("providers.unlock", lambda legion: legion.secrets.unlock(passphrase), done)
+
+    def find_shut(self, done: Callable[[Sequence[ProviderRow]], None]) -> None:
+        """Hand over the instances whose key cannot be had; nobody is asked for it."""
+
+        async def look(legion: Any) -> Sequence[ProviderRow]:
+            return [row for row in legion.providers.known() if row.has_key and row.problem]
+
+        self._bridge.launch("providers.shut", look, done)
 
     @property
     def is_locked(self) -> bool:

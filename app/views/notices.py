@@ -1,6 +1,6 @@
 """What the window says unasked: notices at the bottom, banners at the top, and desktop notifications."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt
@@ -125,10 +125,7 @@ class Notices(QObject):
     def _look_for_keys(self) -> None:
         """Say at once whose key cannot be had: else a nearer model answers, and nobody knows why."""
 
-        async def look(legion: Any) -> list[Any]:
-            return [row for row in legion.providers.known() if row.has_key and row.problem]
-
-        def done(shut: list[Any]) -> None:
+        def done(shut: Sequence[Any]) -> None:
             if not shut or self._window.banner.isVisible():
                 return
             names = [row.name for row in shut]
@@ -144,7 +141,7 @@ class Notices(QObject):
                 (("keys", "Show", lambda: self._show_provider(names[0])),),
             )  # fmt: skip
 
-        self._services.bridge.launch("providers.keys", look, done)
+        self._services.providers.find_shut(done)
 
     def _show_provider(self, name: str) -> None:
         page: Any = self._window.go("models")
