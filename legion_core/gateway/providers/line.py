@@ -233,6 +233,11 @@ class Line(asyncio.Protocol):
         return self._unread is None or not self._unread.poll(0)
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether not one byte came in the exchange that is under way, or was the last."""
+        return not self._head_bytes
+
+    @property
     def is_whole(self) -> bool:
         """See `Exchange`."""
         return self._is_whole and not self._pieces

@@ -82,7 +82,16 @@ class Lines:
         head += b"content-length: %d\r\n\r\n" % len(body) if body or method == "POST" else b"\r\n"
         line = await self._taken()
         self._sent_bytes += len(head) + len(body)
-        await line.exchange(head, body, until_s)
+        was_idle = line.free_since_s > 0
+        try:
+            await line.exchange(head, body, until_s)
+        except LineError:
+            if not (was_idle and line.is_unanswered):
+                raise
+            # The other end closed what was idle as the question came, and will not have read it: once more, on a new one.
+            line = await self._taken(is_new=True)
+            self._sent_bytes += len(head) + len(body)
+            await line.exchange(head, body, until_s)
         return line
 
     async def aclose(self) -> None:
@@ -105,10 +114,10 @@ class Lines:
         self._before = method, url, headers, head
         return head
 
-    async def _taken(self) -> Line:
+    async def _taken(self, *, is_new: bool = False) -> Line:
         await self._place()
         try:
-            line = self._kept() or await self._connected()
+            line = (None if is_new else self._kept()) or await self._connected()
         except BaseException:
             self._places.release()
             raise

@@ -162,6 +162,38 @@ def test_a_line_that_was_closed_or_spoke_unasked_is_not_used_again() -> None:
     run(main())
 
 
+def test_a_line_that_closes_as_it_is_used_again_costs_no_request_and_a_new_one_is_not_tried_twice() -> None:
+    questions = list[int]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in (0, 1):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            questions.append(number)
+            if number == is_closed_from[0]:
+                break
+            writer.write(OK)
+            await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        async with standing(answer) as (lines, taken):
+            for _ in range(3):
+                assert await whole(lines) == (200, b"ok")
+            assert (questions, taken) == ([0, 1, 0, 1, 0], [3])
+            await lines.aclose()
+        is_closed_from[0] = 0
+        async with standing(answer) as (lines, taken):
+            with pytest.raises(LineError):
+                await whole(lines)
+            assert taken == [1]
+
+    is_closed_from = [1]
+    run(main())
+
+
 def test_an_answer_that_is_left_early_closes_its_line_and_frees_its_place() -> None:
     async def main() -> None:
         endless = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
