@@ -20,12 +20,14 @@ from legion_core.gateway.ledger_types import BudgetRow
 from legion_core.gateway.ledger_writing import client_key, write_bills
 from legion_core.gateway.types import (
     Attempt,
-    DocumentBlock,
     ImageBlock,
     Lane,
     LeftOut,
     Request,
     RouteDecision,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
     ToolUseBlock,
     Usage,
 )
@@ -39,6 +41,7 @@ OUTPUT_UNNAMED = (
 OUTPUT_SCARCE = 1_024  # the bound such a request gets where there is no money for as many as that
 BYTES_PER_TOKEN = 2  # a safe side: prose has four, code and digits two to three
 IMAGE_TOKENS_MOST = 2_000
+_SAID = (TextBlock, ToolResultBlock, ThinkingBlock)
 FRAMING_TOKENS_MOST = 512
 ROUNDING_USD = 1e-9
 _HINT = "Raise it in Settings under Budget, or ask a model on this computer: it costs nothing."
@@ -286,14 +289,14 @@ def most_tokens(request: Request) -> int:
     texts, shown = [*request.system, request.suffix], 0
     for message in request.messages:
         for block in message.content:
-            if isinstance(block, ImageBlock):
-                shown += IMAGE_TOKENS_MOST
-            elif isinstance(block, DocumentBlock):
-                shown += 2 * block.tokens
+            if isinstance(block, _SAID):
+                texts.append(block.text)
             elif isinstance(block, ToolUseBlock):
                 texts += [block.name, block.arguments]
+            elif isinstance(block, ImageBlock):
+                shown += IMAGE_TOKENS_MOST
             else:
-                texts.append(block.text)
+                shown += 2 * block.tokens
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     size += sum(
         len(tool.name) + len(tool.description) + len(msgspec.json.encode(tool.parameters))
