@@ -17,6 +17,7 @@ from legion_core.gateway.asking import Asking
 from legion_core.gateway.bills import Bill, bill_of
 from legion_core.gateway.types import Request
 from legion_core.kernel.clock import Clock
+from legion_core.kernel.errors import LegionError
 from legion_core.storage.failures import from_os
 from legion_core.storage.slates import Page, Slates
 from legion_core.storage.sqlite import Connection, Database, execute, rows
@@ -65,10 +66,16 @@ class UnderWay:
         """Bill what killed processes had under way. What such a request held of a budget stays held, less its cost."""
         left = await asyncio.to_thread(self._slates.left)
         bills = latest(line for each in left for line in each.lines)
-        if bills:
-            await self._database.write(lambda connection: _write_beside(connection, bills, write))
-        for each in left:
-            await asyncio.to_thread(each.drop)
+        try:
+            if bills:
+                await self._database.write(lambda connection: _write_beside(connection, bills, write))
+        except LegionError as error:
+            log.warning("%d bills of what was under way wait for the next start: %s", len(bills), error)
+            for each in left:
+                each.release()
+        else:
+            for each in left:
+                await asyncio.to_thread(each.drop)
 
     def close(self) -> None:
         """Remove the line: every request has its bill."""

@@ -39,8 +39,9 @@ async def main(path: Path, count: int, day_usd: float) -> None:
             request = ask(request_id=f"req_{number}")
             task = under_test.gateway.answer(request, LOCAL_OWNER)
             under_test.supervisor.spawn(f"ask {number}", task)
-        while not is_known(under_test.gateway.ledger, count):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not is_known(under_test.gateway.ledger, count):
+                await asyncio.sleep(0.01)
         print("told", flush=True)
         await asyncio.Event().wait()
 

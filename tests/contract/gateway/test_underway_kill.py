@@ -27,10 +27,12 @@ def test_answers_cut_by_a_kill_are_billed_as_far_as_they_had_come(tmp_path: Path
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert child.stdout is not None
-    with child.stdout:
-        assert child.stdout.readline() == b"told\n"
+    try:
+        with child.stdout:
+            assert child.stdout.readline() == b"told\n"
+    finally:
         child.kill()
-    child.wait()
+        child.wait()
 
     async def next_start() -> None:
         owner, limits = owner_of_this_process(), Limits(day_usd=day_usd)
