@@ -111,10 +111,17 @@ class Resuming:
                 raise Conflict("Another process is writing this answer.", hint="Read it in its conversation.")
         return telling, message
 
-    async def go_on(self, conversation_id: str, who: Principal) -> bool:
-        """Have what a killed process left of a chat's last answer written on; False where there is nothing to do."""
+    async def go_on(self, conversation_id: str, who: Principal, pins: Pins | None = None) -> bool:
+        """Have what a killed process left of a chat's last answer written on; False where there is nothing to do.
+
+        Without `pins` on the route that was insisted on, where it was watched, or on any.
+        """
         head = await self._conversations.head(conversation_id)
-        return head is not None and await self._go_on(await self._conversations.message(head), who, None)
+        if head is None:
+            return False
+        if pins is None and (begun := await self._spoken.begun(head)) is not None:
+            pins = begun.pins
+        return await self._go_on(await self._conversations.message(head), who, pins)
 
     async def _go_on(self, answer: ChatMessage, who: Principal, pins: Pins | None) -> bool:
         """Write on behind what was told of an answer's turn, by the first model that can."""

@@ -261,3 +261,35 @@ def test_where_no_model_can_go_on_that_is_said_and_what_was_told_is_kept(legion_
     ended = after[-1].data["message"]
     assert (ended["status"], ended["content"]) == ("failed", "".join(PIECES[:TOLD]))
     assert "can go on with what was said" in ended["error"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.requirement("gateway.come-back")
+def test_an_answer_that_nobody_watched_goes_on_when_that_is_asked_for(legion_home: Path) -> None:
+    with upstream_for(legion_home, STALLS, REST) as upstream:
+        with Started(legion_home) as node, client_of(node.url, legion_home) as api:
+            conversation = made(api)
+            ask(api, conversation, TOLD)
+            node.process.send_signal(signal.SIGKILL)
+            node.process.wait(60)
+        asked = len([each for each in upstream.requests if each.body])
+        with Started(legion_home) as node, client_of(node.url, legion_home) as api:
+            scopes = ["conversations/*:*", "conversations:*"]
+            token = api.post("/rbac/tokens", json={"name": "guest", "scopes": scopes}).json()["data"][
+                "secret"
+            ]
+            place = f"/conversations/{conversation}/resume"
+            with client_of(node.url, legion_home, token) as guest:
+                assert guest.post(place).status_code == 403
+            assert len([each for each in upstream.requests if each.body]) == asked
+            assert api.post(place).json()["data"] == {"is_resumed": True}
+            with api.stream("GET", "/events", params={"type": "AnswerEnded"}) as events:
+                shown = api.get(f"/conversations/{conversation}").json()["data"]["messages"][-1]
+                lines = events.iter_lines()
+                while shown["status"] == "streaming":
+                    next(lines)
+                    shown = api.get(f"/conversations/{conversation}").json()["data"]["messages"][-1]
+            assert (shown["status"], shown["content"]) == ("complete", "".join(PIECES))
+            assert api.post(place).json()["data"] == {"is_resumed": False}
+            assert api.post("/conversations/cnv_other/resume").status_code == 404
