@@ -19,6 +19,7 @@ ABILITIES: Final = (
     ("structured_output", "JSON", "Keeps to a schema it is given."),
 )
 CONTEXT_MAX: Final = 100_000_000
+PRICE_USD_MAX: Final = 1_000_000
 
 
 class ModelFactsViewModel(QObject):
@@ -39,6 +40,8 @@ class ModelFactsViewModel(QObject):
         """Whether the person said something of it before."""
         self.context = ""
         """What stands in the field; empty means as the server tells."""
+        self.price_in = self.price_out = ""
+        """USD per million tokens as they stand in the fields; both empty leave the price as it is."""
         self.able: dict[str, bool] = {}
         self.findings: dict[str, Finding] = {}
         """What asking the model showed, by capability."""
@@ -54,6 +57,8 @@ class ModelFactsViewModel(QObject):
         self._offer, self.provider, self.model = offer, row.name, model
         self.is_described = model in row.described
         self.context = str(offer.context)
+        price = offer.price
+        self.price_in, self.price_out = (f"{price.input:g}", f"{price.output:g}") if price else ("", "")
         self.able = {ability: ability in offer.capabilities for ability, _, _ in ABILITIES}
         self.findings, self.problem = {}, ""
         self.is_asking = self.is_saving = False
@@ -69,10 +74,19 @@ class ModelFactsViewModel(QObject):
         return f"Enter how many tokens it holds, from 1 to {CONTEXT_MAX:,}."
 
     @property
+    def price_error(self) -> str:
+        """What is wrong with the fields of the price; empty if nothing is."""
+        if not self.price_in and not self.price_out:
+            return ""
+        if _usd(self.price_in) is None or _usd(self.price_out) is None:
+            return "Enter both in USD for a million tokens, such as 0.15 and 0.6; 0 is free."
+        return ""
+
+    @property
     def changes(self) -> dict[str, Any]:
         """What differs from what is held, by the names of `ModelFacts`."""
         offer = self._offer
-        if offer is None or self.context_error:
+        if offer is None or self.context_error or self.price_error:
             return {}
         made: dict[str, Any] = {
             ability: is_able
@@ -82,6 +96,10 @@ class ModelFactsViewModel(QObject):
         context = int(self.context or 0)
         if context != offer.context:
             made["context"] = context
+        asked, answered = _usd(self.price_in), _usd(self.price_out)
+        known = (offer.price.input, offer.price.output) if offer.price else None
+        if asked is not None and answered is not None and (asked, answered) != known:
+            made["price"] = {"input": asked, "output": answered}
         return made
 
     @property
@@ -92,6 +110,11 @@ class ModelFactsViewModel(QObject):
     def set_context(self, words: str) -> None:
         """The field changed. Blanks and commas between digits are how people write numbers."""
         self.context = words.replace(",", "").replace(" ", "").strip()
+        self.changed.emit()
+
+    def set_price(self, asked: str, answered: str) -> None:
+        """The fields of the price changed."""
+        self.price_in, self.price_out = asked.strip().removeprefix("$"), answered.strip().removeprefix("$")
         self.changed.emit()
 
     def set_able(self, ability: str, is_able: bool) -> None:
@@ -134,9 +157,12 @@ class ModelFactsViewModel(QObject):
         """Write what was changed."""
         if not self.can_save:
             return
-        from legion_core.api.types import ModelFacts
+        from legion_core.api.types import ModelFacts, ModelPrice
 
-        provider, facts = self.provider, ModelFacts(model=self.model, **self.changes)
+        changes = self.changes
+        if price := changes.pop("price", None):
+            changes["price"] = ModelPrice(**price)
+        provider, facts = self.provider, ModelFacts(model=self.model, **changes)
 
         async def act(legion: "Legion") -> "ProviderRow":
             return await legion.providers.describe_model(provider, facts)
@@ -167,3 +193,12 @@ class ModelFactsViewModel(QObject):
             self.changed.emit()
 
         self._bridge.launch(name, act, done, failed)
+
+
+def _usd(words: str) -> float | None:
+    """A price as it was typed; None where it is none."""
+    try:
+        usd = float(words)
+    except ValueError:
+        return None
+    return usd if 0 <= usd <= PRICE_USD_MAX else None

@@ -15,7 +15,7 @@ from legion_core.gateway.types import Capability, ModelOffer
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import InvalidInput, LegionError, NotFound
 from legion_core.kernel.ids import Ids
-from legion_core.kernel.settings_schema import Instance, Model
+from legion_core.kernel.settings_schema import Instance, Model, Price
 
 
 class ProviderModels:
@@ -55,6 +55,8 @@ class ProviderModels:
         changes = dict[str, object]()
         if facts.context is not None:
             changes["context"] = facts.context
+        if facts.price is not None:
+            changes["price"] = Price(input=facts.price.input, output=facts.price.output)
         if facts.continuation is not None:
             changes["continuation"] = facts.continuation
         said = {word: able for word in ABILITIES if (able := getattr(facts, word)) is not None}

@@ -93,6 +93,7 @@ __all__ = [
     "ModelFacts",
     "ModelFit",
     "ModelOffer",
+    "ModelPrice",
     "ModelRow",
     "ModelTrial",
     "Opened",
@@ -195,6 +196,13 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     described: tuple[str, ...] = ()  # models of which the user said something, beside what the server tells
 
 
+class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """USD per million tokens of question and of answer."""
+
+    input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+    output: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+
+
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says of a model at an instance; None leaves it as it is. `context` 0: as the server tells."""
 
@@ -207,6 +215,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     structured_output: bool | None = None
     completions: bool | None = None
     fim: bool | None = None
+    price: ModelPrice | None = None
     continuation: Literal["native", "prefill", "instruct", "none"] | None = None
 
 

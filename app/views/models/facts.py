@@ -52,6 +52,12 @@ class ModelFactsForm(QWidget):
         layout.addWidget(
             self._row("Context", "Tokens it holds, question and answer.", self.context, self.error)
         )
+        self.price_in, self.price_out = self._price("in", "question"), self._price("out", "answer")
+        prices = QWidget()
+        fill(row(prices, spacing=6), self.price_in, self.price_out)
+        self.price_error = label("", "small", "error", wraps=True, name="model.priceError")
+        about = "USD a million tokens, in and out; empty is unknown."
+        fill(layout, line(), self._row("Price", about, prices, self.price_error))
         self.switches: dict[str, Switch] = {}
         self.found: dict[str, QLabel] = {}
         for ability, title, about in ABILITIES:
@@ -84,6 +90,10 @@ class ModelFactsForm(QWidget):
         if bool(self.context.property("error")) != bool(facts.context_error):
             self.context.setProperty("error", bool(facts.context_error))
             repolish(self.context)
+        for field, words in ((self.price_in, facts.price_in), (self.price_out, facts.price_out)):
+            if field.text().strip().removeprefix("$") != words:
+                field.setText(words)
+        _say(self.price_error, facts.price_error, "error")
         for ability, switch in self.switches.items():
             switch.setChecked(facts.able.get(ability, False))
             finding = facts.findings.get(ability)
@@ -99,6 +109,21 @@ class ModelFactsForm(QWidget):
         """The first field has the focus."""
         self.context.setFocus(Qt.FocusReason.OtherFocusReason)
         self.context.selectAll()
+
+    def _price(self, key: str, of: str) -> QLineEdit:
+        made = QLineEdit()
+        made.setObjectName(f"model.price.{key}")
+        made.setAccessibleName(f"Price of a million tokens of {of} in USD")
+        made.setToolTip(f"USD for a million tokens of {of}; 0 is free")
+        made.setPlaceholderText(key)
+        made.setAlignment(Qt.AlignmentFlag.AlignRight)
+        made.setMaximumWidth(FIELD // 2 + 10)
+        made.textEdited.connect(bind(self._priced))
+        made.returnPressed.connect(self._facts.save)
+        return made
+
+    def _priced(self) -> None:
+        self._facts.set_price(self.price_in.text(), self.price_out.text())
 
     def _switched(self, ability: str) -> None:
         self._facts.set_able(ability, self.switches[ability].isChecked())

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from legion_core.api.types import ProviderRow, ProviderSpec, SettingChanged
+from legion_core.api.types import ModelFacts, ModelPrice, ProviderRow, ProviderSpec, SettingChanged
 from legion_core.node import Node, open_node
-from legion_core.testing.upstreams import Upstream
+from legion_core.testing.upstreams import Served, Upstream
 from tests.support.aio import run
 
 WORDS = "correct horse battery"
@@ -62,5 +62,30 @@ def test_instances_come_back_when_their_secrets_are_unlocked_and_follow_a_new_ke
                 assert not (await node.legion.providers.test("box")).is_ok
                 await node.legion.secrets.set("provider-box", "sk-2")
                 assert (await node.legion.providers.test("box")).is_ok
+
+    run(scenario())
+
+
+def test_a_price_that_is_said_of_a_model_holds_at_once_and_leaves_what_its_server_tells(
+    legion_home: Path,
+) -> None:
+    async def scenario() -> None:
+        served = (Served("m1", context=16_384, owner="vllm"), Served("m2", owner="vllm"))
+        async with (
+            Upstream(models=served) as upstream,
+            open_node(legion_home, env={}, serve=False) as node,
+        ):
+            spec = ProviderSpec(name="box", kind="vllm", base_url=upstream.base_url, tier="cloud")
+            before = await node.legion.providers.add(spec)
+            price = ModelPrice(input=0.15, output=0.6)
+            await node.legion.providers.describe_model("box", ModelFacts(model="m1", price=price))
+            priced, other = (await rows(node))["box"].models
+            assert priced.price is not None
+            assert (priced.price.input, priced.price.output) == (0.15, 0.6)
+            assert (priced.context, priced.capabilities) == (
+                before.models[0].context,
+                before.models[0].capabilities,
+            )
+            assert (other.id, other.price) == ("m2", None)
 
     run(scenario())

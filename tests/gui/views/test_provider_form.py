@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QPushButton
 from app.views.models.page import ModelsPage
 from app.views.models.providers import ProviderForm
 from app.widgets.switch import Switch
-from legion_core.api.types import ModelFacts, ModelOffer, ProviderRow
+from legion_core.api.types import ModelFacts, ModelOffer, ModelPrice, ProviderRow
 from tests.gui.conftest import Person
 
 BOX = ProviderRow(
@@ -260,3 +260,23 @@ def test_whose_key_cannot_be_had_is_said_at_the_start_until_it_can(person: Perso
     person.services.providers.refresh()
     person.settle()
     assert not banner.isVisible()
+
+
+def test_a_price_that_is_unknown_is_said_in_the_form_of_the_model(person: Person) -> None:
+    page = on_the_box(person)
+    page.provider_panel.show_model("qwen3-32b")
+    person.settle()
+    form = page.provider_panel.facts
+    assert form is not None
+    assert (form.price_in.text(), form.price_out.text()) == ("", "")
+    form.price_in.setFocus()
+    person.type("$0.15")
+    assert not form.price_error.isHidden()
+    assert not form.save.isEnabled()
+    form.price_out.setFocus()
+    person.type("0.6")
+    assert form.price_error.isHidden()
+    person.press("Return")
+    person.settle()
+    told = [call for call in person.legion.providers.calls if call[0] == "describe_model"]
+    assert told[0][2] == ModelFacts(model="qwen3-32b", price=ModelPrice(input=0.15, output=0.6))
