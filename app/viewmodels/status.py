@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.bridge import Bridge
 from app.viewmodels import wording
@@ -13,6 +13,7 @@ from app.viewmodels.live import Live
 from legion_core.api.types import (
     AnswerEnded,
     AnswerStarted,
+    AttemptEnded,
     ChatMessage,
     Event,
     Lane,
@@ -25,6 +26,8 @@ from legion_core.api.types import (
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
+
+TRAFFIC_MS = 1000  # however many requests other programs send, so often is asked what they cost
 
 
 class Server(Protocol):
@@ -65,11 +68,17 @@ class StatusViewModel(QObject):
         self._estimate: int = 0
         self._lanes: tuple[Lane, ...] = ()
         self._is_asking = False
+        self.pause = QTimer(self)
+        self.pause.setObjectName("status.pause")
+        self.pause.setSingleShot(True)
+        self.pause.setInterval(TRAFFIC_MS)
+        self.pause.timeout.connect(self.refresh)
         bridge.connected.connect(self.refresh)
         bridge.connected.connect(self._ask_lanes)
         bridge.watch(
             self._on_facts, AnswerStarted, AnswerEnded, ModelChanged, ProviderChanged, SettingChanged
         )
+        bridge.watch(self._on_traffic, AttemptEnded)
 
     def refresh(self) -> None:
         """Ask again; calls while one is under way are one call."""
@@ -133,6 +142,11 @@ class StatusViewModel(QObject):
         if any(isinstance(fact, ModelChanged | ProviderChanged) for fact in facts):
             self._ask_lanes()
         self.refresh()
+
+    def _on_traffic(self, _: Sequence[Event]) -> None:
+        # Other programs' requests have no answer here to wait for, and their bill is written a moment behind them.
+        if not self.pause.isActive():
+            self.pause.start()
 
     def _on_status(self, status: Status) -> None:
         self._is_asking = False

@@ -27,6 +27,7 @@ from legion_core.gateway.conversation_types import (
 from legion_core.gateway.curation.told import CurationEdit, CurationMeter, SeenPart, StrategyCount
 from legion_core.gateway.ledger_types import LedgerRow, SummaryRow
 from legion_core.gateway.providers.base import Embedded, Finding
+from legion_core.gateway.traffic import AttemptEnded
 from legion_core.gateway.types import (
     Attempt,
     Capability,
@@ -65,6 +66,7 @@ __all__ = [
     "AnswerOpened",
     "AnswerStarted",
     "Attempt",
+    "AttemptEnded",
     "Capability",
     "ChatMessage",
     "Check",

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from app.viewmodels.status import StatusViewModel
-from legion_core.api.types import ModelChanged, Usage
+from legion_core.api.types import AttemptEnded, ModelChanged, Usage
 from tests.gui.conftest import Stage
 
 
@@ -100,3 +100,26 @@ def test_the_model_named_is_the_one_whose_speed_and_context_stand_beside_it(
     assert (status.words.model, status.words.model_tier) == ("qwen3-32b", "fleet")
     status.show_answer(None)
     assert status.words.model == "smollm2-135m-instruct"
+
+
+def test_what_other_programs_spend_is_asked_once_a_while_and_never_without_them(
+    stage: Stage, status: StatusViewModel
+) -> None:
+    stage.connect()
+    asked = stage.spawner.names.count("app.status")
+    assert not status.pause.isActive()
+    at_utc, at_mono_s = stage.legion.events.stamp()
+    for number in range(5):
+        stage.legion.events.publish(
+            AttemptEnded(
+                at_utc=at_utc, at_mono_s=at_mono_s, request_id=f"r{number}", number=1, tier="cloud", instance="x",
+                model="m", outcome="succeeded",
+            )
+        )  # fmt: skip
+        stage.deliver()
+    assert status.pause.isActive()
+    assert stage.spawner.names.count("app.status") == asked
+    status.pause.stop()
+    status.pause.timeout.emit()
+    stage.deliver()
+    assert stage.spawner.names.count("app.status") == asked + 1
