@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 
@@ -21,6 +23,8 @@ def teardown_module():
     for thing in held:
         if isinstance(thing, subprocess.Popen):
             thing.communicate(b"end\n")
+        elif isinstance(thing, str):
+            shutil.rmtree(thing) if os.path.isdir(thing) else os.unlink(thing)
     held.clear()
 
 
@@ -60,6 +64,43 @@ def test_warns():
 def test_leaves_a_file_open(tmp_path):
     (tmp_path / "a").write_text("", encoding="utf-8")
     open(tmp_path / "a", encoding="utf-8")  # noqa: SIM115
+
+
+def test_leaves_a_socket_open():
+    socket.socket()
+
+
+def test_leaves_a_file_open_in_a_circle(tmp_path):
+    (tmp_path / "a").write_text("", encoding="utf-8")
+    circle = [open(tmp_path / "a", encoding="utf-8")]  # noqa: SIM115
+    circle.append(circle)
+
+
+def test_leaves_a_variable():
+    os.environ["LEGION_FORGOTTEN"] = "1"
+
+
+def test_takes_a_variable_away():
+    del os.environ["LC_ALL"]
+
+
+def test_leaves_a_folder():
+    held.append(tempfile.mkdtemp(prefix="forgotten-"))
+
+
+def test_leaves_a_temporary_file():
+    opened, path = tempfile.mkstemp(prefix="forgotten-")
+    os.close(opened)
+    held.append(path)
+
+
+def test_honest_sets_a_variable_for_itself(monkeypatch):
+    monkeypatch.setenv("LEGION_REMEMBERED", "1")
+
+
+def test_honest_takes_its_folder_away():
+    with tempfile.TemporaryDirectory() as folder:
+        assert os.path.isdir(folder)
 
 
 def test_honest_talks_to_itself():

@@ -22,6 +22,12 @@ SAID = {
     "leaves_a_task": "task 'forgotten' (sleep)",
     "warns": "old habit",
     "leaves_a_file_open": "unclosed file",
+    "leaves_a_socket_open": "unclosed <socket",
+    "leaves_a_file_open_in_a_circle": "unclosed file",
+    "leaves_a_variable": "variable LEGION_FORGOTTEN",
+    "takes_a_variable_away": "variable LC_ALL",
+    "leaves_a_folder": "/forgotten-",
+    "leaves_a_temporary_file": "/forgotten-",
 }
 
 

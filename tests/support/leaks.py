@@ -1,5 +1,7 @@
 """What a test starts it also ends: threads, child processes, loop tasks, Qt timers and windows.
 
+What it changes for the whole process it changes back: variables of the environment, files in the temporary directory.
+
 Each check compares with the moment the test began (after its wider fixtures), waits a bounded moment for what is
 already on its way out, and then names what is left and where it came from. `@pytest.mark.allow_leak("threads",
 reason="…")` lifts one kind for one test.
@@ -33,11 +35,42 @@ def _name_task(task: "asyncio.Task[Any]") -> str:
     return f"task {task.get_name()!r} ({getattr(task.get_coro(), '__qualname__', '?')}){where}"
 
 
+_temporary: list[str] = []
+LASTING_TEMPORARY = ("legion-look-",)  # the images of the style sheet: one folder for the application
+
+
+def _watch(event: str, args: tuple[object, ...]) -> None:
+    if event in ("tempfile.mkdtemp", "tempfile.mkstemp"):
+        _temporary.append(str(args[0]))
+
+
+def _temporary_left() -> list[str]:
+    return [
+        f"temporary {path}"
+        for path in _temporary
+        if not os.path.basename(path).startswith(LASTING_TEMPORARY) and os.path.lexists(path)
+    ]
+
+
+PYTESTS_OWN = ("PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST")
+
+
+def _variables() -> dict[Any, Any]:
+    """The environment as the interpreter keeps it, in bytes where the system does: a copy costs microseconds."""
+    return {name: value for name, value in os.environ._data.items() if name not in PYTESTS_OWN}
+
+
+def _changed(before: dict[Any, Any], now: dict[Any, Any]) -> list[str]:
+    names = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    return [f"variable {os.fsdecode(name)}" for name in sorted(names)]
+
+
 def pytest_configure() -> None:
     """See the tasks a loop still holds when its runner closes it; the runner itself cancels them silently."""
     runners = asyncio.runners
     if getattr(runners, "_legion_watched", False):
         return
+    sys.addaudithook(_watch)
     cancel_all = runners._cancel_all_tasks
 
     def watched(loop: asyncio.AbstractEventLoop) -> None:
@@ -167,6 +200,9 @@ KINDS: dict[str, tuple[Callable[[], set[Any]], Callable[[Any], str]]] = {
 }
 
 
+OTHERS = ("tasks", "temporary", "variables")
+
+
 # What the last test was seen to leave to the next one, by kind: as long as nothing wider than a test was set up since,
 # that is what there is when the next one begins. Looking costs a millisecond, which six thousand tests would pay twice.
 _seen: dict[str, set[Any]] = {}
@@ -199,8 +235,10 @@ def afterwards() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _leak_guard(request: pytest.FixtureRequest, afterwards: None) -> Iterator[None]:
     allowed = {str(kind) for mark in request.node.iter_markers("allow_leak") for kind in mark.args}
-    assert allowed <= {*KINDS, "tasks"}, f"unknown kinds of leak: {allowed}"
+    assert allowed <= {*KINDS, *OTHERS}, f"unknown kinds of leak: {allowed}"
     _tasks_left.clear()
+    _temporary.clear()
+    variables = _variables()
     watched = {kind: pair for kind, pair in KINDS.items() if kind not in allowed}
     before = {kind: _seen[kind] if kind in _seen else count() for kind, (count, _) in watched.items()}
     _seen.clear()
@@ -212,6 +250,10 @@ def _leak_guard(request: pytest.FixtureRequest, afterwards: None) -> Iterator[No
         _seen[kind] = now
     if "tasks" not in allowed:
         left += _tasks_left
+    if "temporary" not in allowed:
+        left += _temporary_left()
+    if "variables" not in allowed:
+        left += _changed(variables, _variables())
     _tasks_left.clear()
     if left:
         pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)

@@ -39,6 +39,7 @@ def allow_log(request: pytest.FixtureRequest) -> Iterator[AllowLog]:
     root.addHandler(collector)
     yield allowed.append
     root.removeHandler(collector)
-    ours.setLevel(level)  # a node or a command under test sets it; the next test starts from the same
+    if ours.level != level:  # setting it forgets what every logger knew
+        ours.setLevel(level)  # a node or a command under test sets it; the next test starts from the same
     if lines := unexpected(collector.records, allowed):
         pytest.fail("unannounced in the log:\n" + "\n".join(lines), pytrace=False)
