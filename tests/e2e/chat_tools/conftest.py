@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from legion_core.agent.mcp import link
 from legion_core.agent.mcp.types import ServerSpec
 from legion_core.agent.tools.types import ChatCall, ChatCallChanged
 from legion_core.api.facade import Legion
@@ -133,7 +136,23 @@ async def desk(
     is_served: bool = False,
     env: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Desk]:
-    """Open all of it in `home`."""
+    """Open all of it in `home`. A server's process may take its time to start: the machine may be busy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(link, "START_S", 300.0)
+        async with _desk(home, wire, capabilities, upstream, is_served=is_served, env=env) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _desk(
+    home: Path,
+    wire: Any,
+    capabilities: Sequence[str],
+    upstream: Upstream | None,
+    *,
+    is_served: bool,
+    env: Mapping[str, str] | None,
+) -> AsyncGenerator[Desk]:
     async with upstream or Upstream(wire) as up:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / "config.toml").write_text(config_of(up, wire, capabilities), encoding="utf-8")
