@@ -342,6 +342,7 @@ async def _assemble(
     await gateway.start()
     supervisor.spawn("remember what was learned", learning.load())
     supervisor.loop("unload idle models", models.unload_when_idle)
+
     async def key_changed(name: str) -> None:
         await key_hosts.forget(name)
         await instances.renew(name)

@@ -36,6 +36,7 @@ from legion_core.gateway.types import (
     StreamEvent,
     TextBlock,
 )
+from legion_core.gateway.unseen import in_words
 from legion_core.gateway.watchdog import Paces
 from legion_core.kernel.clock import Clock
 from legion_core.kernel.errors import LegionError
@@ -124,7 +125,7 @@ class Pipeline:
             request = with_passages(
                 request, await self._retriever.retrieve(last_words(request), PASSAGES_MAX)
             )
-            decision = self.route(request)
+            request, decision = self._routed(request)
             _keep(decision, writer)
             request, decision = await self._budget.reserve(request, decision)
             _keep(decision, writer)
@@ -198,6 +199,14 @@ class Pipeline:
             spare=self._health.spare(now_s),
             bad_answer_usd=self._bad_answer_usd(),
         )
+
+    def _routed(self, request: Request) -> tuple[Request, RouteDecision]:
+        """The request and its route; where nobody reads a document that a tool showed, its model is told so in words."""
+        decision = self.route(request)
+        if decision.candidates or decision.spare or "documents" not in decision.required:
+            return request, decision
+        told = in_words(request)
+        return (request, decision) if told is request else (told, self.route(told))
 
     def _learn(self, request: Request, decision: RouteDecision, failover: Asking) -> None:
         # Where the model had something back in between, its answers were to other requests than the client's.

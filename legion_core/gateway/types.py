@@ -88,6 +88,7 @@ class DocumentBlock(msgspec.Struct, frozen=True, kw_only=True, tag="document"):
     url: str = ""
     name: str = ""
     pages: int = 1
+    is_result: bool = False  # a tool showed it, and not the user
 
     @property
     def tokens(self) -> int:

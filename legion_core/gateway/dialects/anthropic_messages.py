@@ -39,7 +39,6 @@ from legion_core.gateway.dialects.fields import (
     image_from_url,
     pins,
     require,
-    unseen_file,
 )
 from legion_core.gateway.dialects.sessions import session
 from legion_core.gateway.dialects.strays import Strays
@@ -58,6 +57,7 @@ from legion_core.gateway.types import (
     ToolResultBlock,
     ToolUseBlock,
 )
+from legion_core.gateway.unseen import of_result, unseen_file
 from legion_core.kernel.errors import LegionError
 
 NAME: Final = "anthropic_messages"
@@ -433,7 +433,7 @@ def _shown_behind(parts: Sequence[_InResult], field: str) -> list[Block]:
         if isinstance(part, _Image):
             said.append(_image(part, f"{field}.content[{at}].source"))
         elif isinstance(part, _ShownDocument) and _is_shown_behind(part):
-            said += _document(part, f"{field}.content[{at}].source")
+            said += map(of_result, _document(part, f"{field}.content[{at}].source"))
     return said
 
 

@@ -206,12 +206,6 @@ def image_from_base64(media_type: str, data: str, field: str) -> ImageBlock:
     return ImageBlock(media_type=media_type, data=data)
 
 
-def unseen_file(name: str, media_type: str) -> str:
-    """What a model is told of a file in a tool's result that no provider here takes in that form."""
-    told = " ".join(each for each in (name[:200], f"({media_type[:80]})" if media_type else "") if each)
-    return f"[A file{' ' + told if told else ''} was given here that cannot be shown. Read it with a tool that gives text.]"
-
-
 def json_object(text: str) -> JsonObject | None:
     """The JSON object in `text`; None if it is anything else. Empty text is the empty object."""
     if not text.strip():

@@ -30,6 +30,7 @@ from legion_core.gateway.types import (
     ToolResultBlock,
     ToolUseBlock,
 )
+from legion_core.gateway.unseen import of_result
 
 
 class _Blob(msgspec.Struct, rename="camel"):
@@ -167,7 +168,7 @@ def _asked(content: Content, where: str, calls: OpenCalls, strays: Strays) -> tu
             for index, shown in enumerate(part.function_response.parts or ()):
                 if shown.inline_data is not None:
                     place = f"{field}.functionResponse.parts[{index}].inlineData"
-                    said.append(_inline(shown.inline_data, place))
+                    said.append(of_result(_inline(shown.inline_data, place)))
         elif part.inline_data is not None:
             said.append(_inline(part.inline_data, f"{field}.inlineData"))
         elif part.file_data is not None:

@@ -21,7 +21,6 @@ from legion_core.gateway.dialects.fields import (
     decode_item,
     image_from_url,
     require,
-    unseen_file,
 )
 from legion_core.gateway.dialects.openai_responses_tools import custom_arguments, joined_name
 from legion_core.gateway.dialects.strays import Strays
@@ -36,6 +35,7 @@ from legion_core.gateway.types import (
     ToolResultBlock,
     ToolUseBlock,
 )
+from legion_core.gateway.unseen import of_result, unseen_file
 
 
 class _InputText(msgspec.Struct, tag_field="type", tag="input_text"):
@@ -275,7 +275,7 @@ def _take_result(result: _Output, at: str, told: Told) -> None:
     blocks = _blocks(result.output, f"{at}.output", is_result=True)
     text = "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
     told.add("tool", (ToolResultBlock(call_id=result.call_id, text=text),))
-    shown = [block for block in blocks if isinstance(block, _SHOWN)]
+    shown = [of_result(block) for block in blocks if isinstance(block, _SHOWN)]
     told.images += len(shown)
     _require_few(told, at)
     told.add("user", shown)

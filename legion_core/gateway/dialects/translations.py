@@ -116,7 +116,7 @@ ANTHROPIC_MESSAGES: tuple[Translation, ...] = (
     _t("messages[].content: text, image", "a picture by URL is passed on, never fetched here"),
     _t(
         "messages[].content: tool_use, tool_result",
-        "pictures and PDFs inside a result are shown as the user's, behind it",
+        "pictures and PDFs inside a result are shown as the user's, behind it; where no model reads PDFs it is told so",
     ),
     _t(
         "messages[].content: document of plain text or of text parts, search_result",
@@ -195,7 +195,7 @@ OPENAI_RESPONSES: tuple[Translation, ...] = (
     _t("input[]: input_file", _FILES + "; one by file_url is passed on"),
     _t(
         "input[]: function_call, function_call_output",
-        "pictures and PDFs in a result are shown as the user's, behind it",
+        "pictures and PDFs in a result are shown as the user's, behind it; where no model reads PDFs it is told so",
     ),
     _t("input[]: custom_tool_call, custom_tool_call_output", "as a function with the one argument `input`"),
     _t(

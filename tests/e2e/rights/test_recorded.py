@@ -46,7 +46,7 @@ NONE = {
     "hooks.receive": "a delivery: the task it starts is ordered in the hook's maker's name",
     "tasks.cancel": "the task's own history says who ended it", "tasks.retry": "the same",
     "chains.cancel": "the run's own history says it",
-    "settings.reload": "reads the file again", "secrets.unlock": "opens what is there; changes nothing",
+    "settings.look_again": "reads the file again", "secrets.unlock": "opens what is there; changes nothing",
     "models.load": "memory only", "models.unload": "memory only", "models.measure": "a short run, nothing kept but its speed",
     "models.refresh": "looks at the folder", "models.unload_when_idle": "memory only", "models.go_on_pulling": "of a start",
     "models.pause_pull": "a transfer that was recorded", "models.resume_pull": "the same", "models.cancel_pull": "the same",

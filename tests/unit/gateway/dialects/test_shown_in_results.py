@@ -81,10 +81,10 @@ def test_of_a_file_in_a_result_the_model_is_told_that_it_cannot_be_shown(source:
 @pytest.mark.parametrize(
     ("source", "block"),
     [
-        (PDF, DocumentBlock(data="JVBERi0xLjQK", name="a.pdf")),
+        (PDF, DocumentBlock(data="JVBERi0xLjQK", name="a.pdf", is_result=True)),
         (
             {"type": "url", "url": "https://example.test/a.pdf"},
-            DocumentBlock(url="https://example.test/a.pdf", name="a.pdf", pages=20),
+            DocumentBlock(url="https://example.test/a.pdf", name="a.pdf", pages=20, is_result=True),
         ),
     ],
     ids=["inline", "by address"],
@@ -137,7 +137,7 @@ def test_a_pdf_in_the_output_of_a_call_is_shown_behind_it_and_its_words_kept() -
     request = in_an_output(FILE)
 
     assert result(request) == "Read."
-    assert request.messages[-1].content == (DocumentBlock(data="JVBERi0xLjQK", name="a.pdf"),)
+    assert request.messages[-1].content == (DocumentBlock(data="JVBERi0xLjQK", name="a.pdf", is_result=True),)
 
 
 @pytest.mark.parametrize("other", [WORD, {"type": "input_file", "filename": "a.doc", "file_id": "f"}])
