@@ -32,7 +32,7 @@ from legion_core.gateway.types import (
     ToolUseBlock,
     Usage,
 )
-from legion_core.kernel.errors import Malformed, Unsupported
+from legion_core.kernel.errors import Malformed, StreamBroken, Unsupported
 
 VERSION: Final = "2023-06-01"
 TOOL_NAME_MAX: Final = 128
@@ -297,8 +297,11 @@ class _WireUsage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
+_NONE: Final = msgspec.Raw(b"null")
+
+
 class _Start(msgspec.Struct):
-    usage: _WireUsage | None = None
+    usage: msgspec.Raw = _NONE  # counts that cannot be read undo no answer
 
 
 class _ContentBlock(msgspec.Struct):
@@ -327,11 +330,12 @@ class _Event(msgspec.Struct):
     message: _Start | None = None
     content_block: _ContentBlock | None = None
     delta: _Delta | None = None
-    usage: _WireUsage | None = None
+    usage: msgspec.Raw = _NONE
     error: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Event)
+_usage_decoder = msgspec.json.Decoder(_WireUsage | None)
 _KNOWN: Final = frozenset(
     {
         "message_start",
@@ -392,6 +396,8 @@ class MessagesReader:
                     self._stop = said.delta.stop_reason or self._stop
                     self._stop_sequence = said.delta.stop_sequence or ""
             case "message_stop":
+                if self._stop is None and not self._chars and not self._calls:
+                    raise StreamBroken(f"{self._who} ended its answer before it began.")
                 return (self._finished(),)
             case "error":
                 raise in_band(said.error, who=self._who, secrets=self._secrets)
@@ -461,8 +467,13 @@ class MessagesReader:
         self._chars += len(text)
         return (ThinkingDelta(text=text),) if text else ()
 
-    def _count(self, usage: _WireUsage | None) -> None:
+    def _count(self, told: msgspec.Raw) -> None:
         """Later counts replace earlier ones: this wire's are cumulative."""
+        try:
+            usage = _usage_decoder.decode(told)
+        except (msgspec.MsgspecError, RecursionError):
+            self._counts.output_tokens = None  # what was told before is not the whole
+            return
         if usage is None:
             return
         for name in usage.__struct_fields__:

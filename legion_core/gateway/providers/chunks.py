@@ -19,8 +19,9 @@ READY_MAX: Final = 32  # chunks taken at once: other streams want a turn
 PLAIN_MIN: Final = 4  # events that are worth to be read as one
 ENDING: Final = 3  # events an answer ends with: the reason, the usage, the end
 PASSED_BYTES_MAX: Final = 4096  # of a piece that is passed on in its own callback, for the same reason
+ENDING_S: Final = 2.0  # behind a finish reason, for the counts and the mark of the end
 DRAIN_S: Final = 0.02  # for the rest of a body whose answer is complete
-HEAD_BYTES_MAX: Final = 64 * 1024  # kept of a body that has no event, to tell what it is
+HEAD_BYTES_MAX: Final = 1024 * 1024  # kept of a body that has no event, to tell what it is
 STREAM_BYTES_MAX: Final = 512 * 1024 * 1024
 
 E = TypeVar("E")
@@ -46,6 +47,8 @@ Quick = Callable[[bytes], Chunk | None]
 # And as `read_plain`: the chunks of events that are text and nothing else, read as one; None if any is not, and then
 # nothing was read.
 ReadPlain = Callable[[Sequence[E]], Sequence[Chunk] | None]
+# And as `read_whole`: the chunks of a body that is the answer in one piece, though a stream was asked for; None if it is not.
+ReadWhole = Callable[[bytes], Sequence[Chunk] | None]
 
 
 class Reader(Protocol[E_contra]):
@@ -187,7 +190,7 @@ class Chunks(Generic[E]):
     async def _read(self) -> None:
         """The next piece of the body, as events."""
         try:
-            piece = await self._exchange.next(self._silent_until_s, self._passed if self._take else None)
+            piece = await self._exchange.next(self._until_s(), self._passed if self._take else None)
         except TimeoutError as error:
             told = TimedOut(f"{self._teller.name} sent nothing for {self._limit_s:g} s.")
             self._conclude(told, error)
@@ -199,10 +202,22 @@ class Chunks(Generic[E]):
             self._is_closed = True
             self._events.extend(self._parser.close())
             if not self._events and self._head:
-                raise self._teller.not_a_stream(self._head)
+                self._take_whole(self._head)
             return
         if piece:
             self._feed(piece)
+
+    def _take_whole(self, body: bytes) -> None:
+        read_whole: ReadWhole = getattr(self._reader, "read_whole", _not_whole)
+        if (chunks := read_whole(body)) is None:
+            raise self._teller.not_a_stream(body)
+        self._ready.extend(chunks)
+
+    def _until_s(self) -> float:
+        """How long a silence may last now: some servers keep the connection open behind an answer and say no more."""
+        if self._reader.at_end() is None:
+            return self._silent_until_s
+        return min(self._silent_until_s, self._now_s() + ENDING_S)
 
     def _count(self, piece: bytes) -> None:
         self._size += len(piece)
@@ -248,7 +263,7 @@ class Chunks(Generic[E]):
         except Exception as error:  # noqa: BLE001  # the transport's callback is no place for it: its reader is
             self._failed = error
             return None
-        return self._silent_until_s
+        return self._until_s()
 
     def _interpret(self) -> None:
         """The chunks of one event; behind the last event the answer is concluded."""
@@ -269,4 +284,8 @@ class Chunks(Generic[E]):
 
 
 def _not_quick(_: bytes) -> None:
+    return None
+
+
+def _not_whole(_: bytes) -> None:
     return None

@@ -369,6 +369,16 @@ class _Chunk(msgspec.Struct):
     error: Any = None
 
 
+class _WholeChoice(msgspec.Struct):
+    message: _Delta
+    finish_reason: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    choices: Annotated[list[_WholeChoice], Meta(min_length=1)]
+    usage: WireUsage | None = None
+
+
 _No = Literal[""] | None
 _Few = Annotated[list[msgspec.Raw], Meta(max_length=0)] | None
 
@@ -397,6 +407,7 @@ class _PlainChunk(msgspec.Struct):
 
 _data = attrgetter("data")
 _decoder = msgspec.json.Decoder(_Chunk)
+_whole_decoder = msgspec.json.Decoder(_Whole)
 _plain_decoder = msgspec.json.Decoder(list[_PlainChunk])
 
 
@@ -495,6 +506,19 @@ class ChatReader:
             return None
         self._chars += sum(map(len, texts))
         return [TextDelta(text=text) for text in texts] if self._request.stream else (as_one(texts),)
+
+    def read_whole(self, body: bytes) -> Sequence[Chunk] | None:
+        """See `chunks.ReadWhole`: small servers and proxies know no streams, and give all at once."""
+        try:
+            told = _whole_decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if told.usage is not None:
+            self._usage = told.usage.canonical()
+        out: list[Chunk] = []
+        choice = told.choices[0]
+        self._choice(_ChunkChoice(delta=choice.message, finish_reason=choice.finish_reason), out)
+        return (*out, self._finished())
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""

@@ -51,6 +51,10 @@ class Body:
     async def aclose(self) -> None:
         self._is_over = True
 
+    def be_silent_too_long(self) -> None:
+        assert self._waiter is not None
+        self._waiter.set_exception(TimeoutError())
+
     def come(self, piece: bytes) -> None:
         if self._tap is not None and self._waiter is not None and not self._waiter.done():
             until_s = self._tap(piece)
@@ -73,8 +77,14 @@ class Body:
 class Reader:
     """A line is a chunk's text; some lines mean something else."""
 
+    def __init__(self) -> None:
+        self._is_finished = False
+
     def read(self, event: bytes) -> Sequence[Chunk]:
         match event:
+            case b"finished":
+                self._is_finished = True
+                return ()
             case b"end":
                 return (END,)
             case b"two":
@@ -85,7 +95,7 @@ class Reader:
                 return (TextDelta(text=event.decode()),)
 
     def at_end(self) -> Finished | None:
-        return None
+        return END if self._is_finished else None
 
     def so_far(self) -> Usage | None:
         return None
@@ -176,6 +186,26 @@ def test_each_piece_with_an_event_ends_the_silence_and_one_without_does_not() ->
         assert bench.body.until_s < first  # no model is being loaded any more
         bench.body.end()
         await bench.over()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_passed_on", [True, False])
+def test_behind_its_finish_an_answer_whose_connection_stays_open_is_not_waited_for_as_in_its_middle(
+    *, is_passed_on: bool
+) -> None:
+    async def scenario() -> None:
+        now_s = asyncio.get_running_loop().time
+        bench = Bench(lambda: is_passed_on)
+        await bench.turn()
+        for piece in (b"a\n", b"finished\n"):
+            bench.body.come(piece)
+            await bench.turn()
+        assert bench.body.until_s <= now_s() + chunks.ENDING_S
+        bench.body.be_silent_too_long()
+        await bench.over()
+        assert bench.read == ["a", "END"]
+        assert bench.error is None
 
     run(scenario())
 
