@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,14 +112,17 @@ def upstream(python: Path | str, *, seed: int = 0) -> Generator[Arm]:
 
 
 @contextlib.contextmanager
-def node(upstream_port: int, more: str = "") -> Generator[Arm]:
-    """`legion start` in a home of its own, its configuration naming 200 models; `more` is added to it."""
+def node(upstream_port: int, more: str = "", under: Sequence[str] = ()) -> Generator[Arm]:
+    """`legion start` in a home of its own, its configuration naming 200 models; `more` is added to it.
+
+    `under` is the command that runs it, for one that looks into programs.
+    """
     with tempfile.TemporaryDirectory(prefix="legion-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         (home / "config.toml").write_text(_configuration(upstream_port) + more, encoding="utf-8")
         log = (home / "bench.log").open("wb")
         process = subprocess.Popen(
-            [*command(), "start"],
+            [*under, *command(), "start"],
             env=environment(home, LEGION_TOKEN=KEY, BENCH_KEY="any"),
             stdout=log,
             stderr=subprocess.STDOUT,
