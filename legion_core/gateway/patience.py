@@ -21,6 +21,7 @@ class Patience:
     def __init__(self, who: str, pace: Pace, *, has_tools: bool, may_give_up: Callable[[], bool]) -> None:
         self._who = who
         self._pace = pace
+        self._note = pace.note
         self._has_tools = has_tools
         self._may_give_up = may_give_up
         self._waiter: asyncio.Task[object] | None = asyncio.current_task()
@@ -64,7 +65,7 @@ class Patience:
         if self._is_first:
             self._is_first = False  # loading a model and reading a long prompt is no pause between tokens
         else:
-            self._pace.note(waited_s)
+            self._note(waited_s)
         if self._timer is None and self._is_waiting:  # an answer that came in one piece needs none
             self._arm()
         return waited_s

@@ -146,10 +146,11 @@ class Reading:
         if self._kept is not None or not self._is_plain or self._known_at:
             return False
         text = chunk.text
-        tokens = chunk.tokens or max(1, len(text) // CHARS_PER_TOKEN)
+        chars = len(text)
+        tokens = chunk.tokens or chars // CHARS_PER_TOKEN or 1
         self.tokens += tokens
         given.pieces.append(text)
-        given.chars += len(text)
+        given.chars += chars
         given.tokens += tokens
         return True
 

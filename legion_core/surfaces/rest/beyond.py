@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 BEYOND: Final = "legion.beyond"
 
 
+class Flow(Protocol):
+    """The state of a connection's way out."""
+
+    write_paused: bool  # the client does not read as fast as we write
+
+
 class Beyond(Protocol):
     """One request's connection, as the wire sees it."""
 
     head: Head
     length: int  # of the body, as the head says; 0 where it says none
     target: bytes  # of the request line, as it came
+    flow: Flow
     body_bytes_max: int  # what `body` may give: nothing, until the guard has said how much
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the client reads as fast as we write, so that there is nothing to wait for."""
-        ...
 
     def abort(self) -> None:
         """Drop the connection without waiting for the client."""

@@ -21,6 +21,7 @@ class AsgiClient(Client):
         self._send = send
         self._desk = desk
         self._wire = beyond(scope)
+        self._flow = self._wire.flow if self._wire is not None else None
         self._is_finished = False
         self._now_s = desk.clock.monotonic_s
         self._last_sent_s = 0.0
@@ -42,7 +43,7 @@ class AsgiClient(Client):
             self.presence.settle()
         self.status = raw.status
         wire = self._wire
-        if wire is not None and wire.is_read:
+        if wire is not None and not wire.flow.write_paused:
             lines = _lines(raw.media_type, raw.headers, len(raw.body))
             if wire.answer(raw.status, lines, raw.body):
                 self._is_finished = True
@@ -66,8 +67,8 @@ class AsgiClient(Client):
     @property
     def takes_at_once(self) -> bool:
         """See `calls.Client`."""
-        wire = self._wire
-        return wire is not None and wire.is_read and not self._is_finished
+        flow = self._flow  # asked for each delta: no further call
+        return flow is not None and not flow.write_paused and not self._is_finished
 
     def send_at_once(self, chunk: bytes) -> None:
         """See `calls.Client`."""
@@ -76,7 +77,7 @@ class AsgiClient(Client):
         self._wire.push(chunk)
 
     async def _write(self, chunk: bytes, *, more: bool) -> None:
-        if self._wire is not None and self._wire.is_read:
+        if self._flow is not None and not self._flow.write_paused:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
             return
         try:

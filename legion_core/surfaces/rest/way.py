@@ -7,6 +7,7 @@ from typing import Final, Protocol, cast
 from uvicorn.protocols.http.flow_control import FlowControl  # noqa: TID253
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle  # noqa: TID253
 
+from legion_core.surfaces.rest.beyond import Flow
 from legion_core.surfaces.rest.guard import SECURITY_HEADERS
 from legion_core.surfaces.rest.head import Head
 
@@ -49,6 +50,7 @@ class Way:
         "_is_first",
         "_transport",
         "body_bytes_max",
+        "flow",
         "head",
         "length",
         "target",
@@ -66,6 +68,7 @@ class Way:
         self.head = head
         self.length = length
         self.target = target
+        self.flow: Flow = connection.flow
         self.body_bytes_max = -1
         self._connection = connection
         self._cycle = cycle
@@ -107,11 +110,6 @@ class Way:
                 self._transport.write(held)
 
     # For us.
-
-    @property
-    def is_read(self) -> bool:
-        """See `Beyond`."""
-        return not self._connection.flow.write_paused
 
     def abort(self) -> None:
         """See `Beyond`."""
