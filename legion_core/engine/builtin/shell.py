@@ -97,6 +97,7 @@ async def _exchange(process: Process, given: bytes) -> tuple[bytes, bytes]:
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     await process.wait()
+    await _unheard(process)
     return out.result(), err.result()
 
 
@@ -142,7 +143,12 @@ async def _gone(process: Process) -> None:
             pass
 
     await asyncio.gather(process.wait(), drop(process.stdout), drop(process.stderr))
+    await _unheard(process)
+
+
+async def _unheard(process: Process) -> None:
+    """It may have ended without reading: before 3.11.3 asyncio complains of that unless somebody hears it."""
     if process.stdin is not None:
         process.stdin.close()
-        with contextlib.suppress(OSError):  # it may have ended without reading
-            await asyncio.shield(process.stdin.wait_closed())
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(asyncio.shield(process.stdin.wait_closed()), END_S)
