@@ -39,6 +39,7 @@ def shown(
         role=message.role,
         text=message.text if text is None else text,
         pictures=message.pictures if message.role == "user" else 0,
+        documents=message.documents if message.role == "user" else (),
         time=time,
         thinking=message.thinking if thinking is None else thinking,
         shows_thinking=shows_thinking,

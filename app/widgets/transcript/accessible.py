@@ -10,6 +10,7 @@ from PySide6.QtGui import QAccessible, QAccessibleInterface, QWindow
 from PySide6.QtWidgets import QAccessibleWidget
 
 from app.widgets.transcript.canvas import TranscriptCanvas
+from app.widgets.transcript.laid_documents import spoken
 from app.widgets.transcript.model import Message
 
 WORDS_MAX = 4000
@@ -53,6 +54,7 @@ def message_words(message: Message) -> str:
         else "With a picture"
         if message.pictures == 1
         else f"With {message.pictures} pictures",
+        *map(spoken, message.documents),
         *(seam.words for seam in message.seams),
         f"tier: {badge}" if badge else "",
     ]

@@ -32,6 +32,7 @@ SpotKind = Literal[
     "action",
     "own",
     "picture",
+    "document",
 ]
 INDENT_PX = 22
 QUOTE_PX = 14

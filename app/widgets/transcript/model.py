@@ -132,6 +132,8 @@ class Message:
     tool: Tool | None = None
     pictures: int = 0
     """How many are shown with a question; whoever shows the transcript has them (`TranscriptCanvas.picture_of`)."""
+    documents: tuple[str, ...] = ()
+    """Names of the files given with a question."""
     actions: tuple[Action, ...] = ()
     _grown: list[str] = field(default_factory=list[str], repr=False)
     _thought: list[str] = field(default_factory=list[str], repr=False)

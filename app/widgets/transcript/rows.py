@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.theme.apply import look
+from app.widgets.transcript import laid_documents
 from app.widgets.transcript.blocks import Block, Splitter
 from app.widgets.transcript.estimate import text_height
 from app.widgets.transcript.inline import read
@@ -28,7 +29,18 @@ from app.widgets.transcript.laid_table import Cells, TableLaid
 from app.widgets.transcript.model import Message, Seam
 
 RowKind = Literal[
-    "block", "own", "seam", "footer", "wait", "notice", "error", "tool", "reasoning", "thought", "pictures"
+    "block",
+    "own",
+    "seam",
+    "footer",
+    "wait",
+    "notice",
+    "error",
+    "tool",
+    "reasoning",
+    "thought",
+    "pictures",
+    "documents",
 ]
 
 OWN_LINES = 40
@@ -131,12 +143,12 @@ class MessageRows:
                 assert row.block is not None
                 return self._lay_block(row, row.block)
             case "own":
-                bubble = 0
-                if not (row.first and row.last):
-                    bubble = width - OWN_INDENT_PX
+                bubble = 0 if row.first and row.last else width - OWN_INDENT_PX
                 return OwnLaid(row.words, width, first=row.first, last=row.last, fold=row.fold, bubble=bubble)
             case "pictures":
                 return PicturesLaid(message.id, message.pictures, width)
+            case "documents":
+                return laid_documents.DocumentsLaid(message.documents, width)
             case "seam":
                 assert row.seam is not None
                 return SeamLaid(row.seam, width)
@@ -312,7 +324,7 @@ class MessageRows:
         if len(lines) > OWN_FOLD_LINES and not self._is_unfolded(f"{self.message.id}/own"):
             fold = f"Show {len(lines) - OWN_SHOWN_LINES:,} more lines"
             lines = lines[:OWN_SHOWN_LINES]
-        rows = self._picture_rows(is_alone=not text)
+        rows = self._shown_rows(is_alone=not text)
         if rows and not text:
             return rows
         metrics, line_px = look().metrics("body"), look().line("body")
@@ -342,13 +354,18 @@ class MessageRows:
         next(row for row in rows if row.kind == "own").estimate += OWN_PAD_Y
         return rows
 
-    def _picture_rows(self, *, is_alone: bool) -> list[Row]:
+    def _shown_rows(self, *, is_alone: bool) -> list[Row]:
         """What is shown with a question stands above its words."""
-        if not self.message.pictures:
-            return []
-        below = GAP_OWN if is_alone else 0
-        guess = GAP_TEXT + height_of(self.message.pictures, self.width) + below
-        return [Row("pictures", GAP_TEXT, guess, below=below)]
+        pictures, documents, rows = self.message.pictures, self.message.documents, list[Row]()
+        if pictures:
+            rows.append(Row("pictures", GAP_TEXT, GAP_TEXT + height_of(pictures, self.width)))
+        if documents:
+            tall = laid_documents.height_of(documents, self.width)
+            rows.append(Row("documents", GAP_TEXT, GAP_TEXT + tall))
+        if rows and is_alone:
+            rows[-1].below = GAP_OWN
+            rows[-1].estimate += GAP_OWN
+        return rows
 
     def _gap(self, block: Block) -> int:
         """The space above a block, by what stands before it."""

@@ -113,6 +113,8 @@ class TranscriptView(TranscriptCanvas):
                 self.action_triggered.emit(message.id, spot.value)
             case "picture":
                 self.picture_activated.emit(message.id, int(spot.value))
+            case _:
+                pass  # a document: models read it, it opens nothing
 
     def copy_message(self, message_id: str, *, as_plain: bool = False) -> None:
         """Puts a whole message on the clipboard: markdown, or plain text."""
@@ -412,7 +414,9 @@ class TranscriptView(TranscriptCanvas):
         if spot != self._hover:
             self._hover = spot
             self.viewport().update()
-        if spot is not None:
+        if spot is not None and spot[1].kind == "document":
+            shape = Qt.CursorShape.ArrowCursor  # it has a tooltip and opens nothing
+        elif spot is not None:
             shape = Qt.CursorShape.PointingHandCursor
         else:
             shape = Qt.CursorShape.IBeamCursor if self._is_text_at(at) else Qt.CursorShape.ArrowCursor
