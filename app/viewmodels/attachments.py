@@ -1,6 +1,6 @@
 """Files beside a question: what can be shown to a model, made ready for it, or a sentence why not.
 
-A text is told with the words, in a fence under its name; a picture goes as a picture.
+A text is told with the words, in a fence under its name; a picture goes as a picture, a PDF as a PDF.
 """
 
 import base64
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from app.viewmodels import wording
 
 if TYPE_CHECKING:
-    from legion_core.api.types import ImageBlock, Lane, Pins
+    from legion_core.api.types import Capability, DocumentBlock, ImageBlock, Lane, Pins
 
 FILE_BYTES_MAX = 25_000_000
+DOCUMENT_MARK = b"%PDF-"
 TEXT_BYTES_MAX = 400_000  # about a hundred thousand tokens
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -53,22 +54,30 @@ Fit = Callable[[bytes, str], Picture]
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One file made ready: `text`, or `data` with its `media_type`."""
+    """One file made ready: `text`, `data` with its `media_type`, or a `document`."""
 
     name: str
     detail: str
     text: str = ""
     media_type: str = ""
     data: bytes = b""
+    document: "DocumentBlock | None" = None
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is shown and not told."""
+        """Whether a model must see it."""
         return bool(self.media_type)
 
     @property
-    def block(self) -> "ImageBlock":
-        """The picture as the gateway takes it."""
+    def is_shown(self) -> bool:
+        """Whether it goes beside the words and is not told in them."""
+        return self.is_picture or self.document is not None
+
+    @property
+    def block(self) -> "ImageBlock | DocumentBlock":
+        """The picture or the document as the gateway takes it."""
+        if self.document is not None:
+            return self.document
         from legion_core.api.types import ImageBlock
 
         return ImageBlock(media_type=self.media_type, data=base64.b64encode(self.data).decode())
@@ -93,6 +102,8 @@ def read_file(path: Path, fit: Fit) -> Attachment:
             return of_picture(name, fit(data, kind))
         except Exception as error:
             raise NotShown(f"{name} {error}") from error
+    if data.startswith(DOCUMENT_MARK) or path.suffix.lower() == ".pdf":
+        return _document(name, data)
     return _text(name, data)
 
 
@@ -106,7 +117,7 @@ def told(words: str, attached: Sequence[Attachment]) -> str:
     """The words of the question, then every text file under its name."""
     parts = [words.strip()]
     for each in attached:
-        if not each.is_picture:
+        if each.text:
             fence = "```"
             while fence in each.text:
                 fence += "`"
@@ -115,15 +126,27 @@ def told(words: str, attached: Sequence[Attachment]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def why_not_seen(lanes: Sequence["Lane"], pins: "Pins | None", *, is_private: bool) -> str:
-    """The sentence why no model can look at a picture in this chat; empty where one can."""
-    seeing = [lane for lane in lanes if "vision" in lane.offer.capabilities]
+def document_bytes(attached: Sequence[Attachment]) -> int:
+    """How large the documents among them are together."""
+    return sum(len(each.document.data) * 3 // 4 for each in attached if each.document is not None)
+
+
+def why_not_seen(
+    lanes: Sequence["Lane"],
+    pins: "Pins | None",
+    *,
+    is_private: bool,
+    capability: "Capability" = "vision",
+) -> str:
+    """The sentence why no model can look at a picture, or read a PDF, in this chat; empty where one can."""
+    can = "read PDFs" if capability == "documents" else "see pictures"
+    seeing = [lane for lane in lanes if capability in lane.offer.capabilities]
     if not seeing:
-        return "No model here can see pictures. The Models page shows which can."
+        return f"No model here can {can}. The Models page shows which can."
     if is_private and not any(lane.tier.word == "local" for lane in seeing):
-        return "No model on this computer can see pictures, and this chat is kept on it."
+        return f"No model on this computer can {can}, and this chat is kept on it."
     if pins is not None and not any(_is_allowed(lane, pins) for lane in seeing):
-        return "No model that this chat is held to can see pictures. Choose another route above."
+        return f"No model that this chat is held to can {can}. Choose another route above."
     return ""
 
 
@@ -149,14 +172,25 @@ def _is_allowed(lane: "Lane", pins: "Pins") -> bool:
     )
 
 
+def _document(name: str, data: bytes) -> Attachment:
+    from legion_core.api.documents import pdf_of
+    from legion_core.kernel.errors import InvalidInput
+
+    try:
+        block = pdf_of(data, name)
+    except InvalidInput as error:
+        raise NotShown(f"{name} {error}") from error
+    return Attachment(name, f"PDF, {wording.plural(block.pages, 'page')}", document=block)
+
+
 def _text(name: str, data: bytes) -> Attachment:
     coding = next((coding for mark, coding in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(coding)
     except UnicodeDecodeError as error:
-        raise NotShown(f"{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP).") from error
+        raise NotShown(f"{name} is no text, no PDF and no picture (PNG, JPEG, GIF, WebP).") from error
     if "\0" in text:
-        raise NotShown(f"{name} is neither a text nor a picture (PNG, JPEG, GIF, WebP).")
+        raise NotShown(f"{name} is no text, no PDF and no picture (PNG, JPEG, GIF, WebP).")
     if len(data) > TEXT_BYTES_MAX:
         raise NotShown(
             f"{name} has {wording.size(len(data))}; as text {wording.size(TEXT_BYTES_MAX)} is the most a model can take."

@@ -26,6 +26,7 @@ from legion_core.api.types import (
     AnswerStarted,
     ChatMessage,
     ConversationView,
+    DocumentBlock,
     Pins,
     Tier,
     Turn,
@@ -63,7 +64,7 @@ class ChatViewModel(QObject):
     draft_loaded = Signal(str)
     """Put this text in the composer."""
     pictures_returned = Signal(object)
-    """A question was refused: these pictures were beside it."""
+    """A question was refused: these pictures and documents were beside it."""
 
     def __init__(
         self,
@@ -208,9 +209,10 @@ class ChatViewModel(QObject):
         if self.conversation_id:
             self._load(self.conversation_id, takes_draft=False)
 
-    def send(self, text: str, images: "tuple[ImageBlock, ...]" = ()) -> bool:
+    def send(self, text: str, images: "tuple[ImageBlock | DocumentBlock, ...]" = ()) -> bool:
         """Ask, showing `images` too; False where there is nothing to ask or an answer is still on its way."""
         question = text.strip()
+        documents = tuple(each.name for each in images if isinstance(each, DocumentBlock))
         if not (question or images) or self.is_running:
             return False
         self._asking.begin()
@@ -223,7 +225,8 @@ class ChatViewModel(QObject):
                 parent_id=parent,
                 role="user",
                 text=question,
-                pictures=len(images),
+                pictures=len(images) - len(documents),
+                documents=documents,
                 created_at=self._now(),
             )
         )

@@ -11,7 +11,7 @@ from legion_core.api.types import Pins, Turn
 
 if TYPE_CHECKING:
     from legion_core.api.facade import Legion
-    from legion_core.api.types import ImageBlock
+    from legion_core.api.types import DocumentBlock, ImageBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Question:
     """What is asked, and where; without `conversation_id` a chat is begun, `begin_with` what it is given first."""
 
     text: str
-    images: "tuple[ImageBlock, ...]" = ()
+    images: "tuple[ImageBlock | DocumentBlock, ...]" = ()
     conversation_id: str | None = None
     parent_id: str | None = None
     pins: Pins | None = None

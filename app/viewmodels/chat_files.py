@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Bridge
+from app.viewmodels import wording
 from app.viewmodels.chat import ChatViewModel
 
 if TYPE_CHECKING:
     from app.viewmodels.attachments import Attachment, Fit, Picture
     from legion_core.api.facade import Legion
+    from legion_core.api.types import Capability
 
 FILES_MAX = 16
 PICTURES_MAX = 8
@@ -70,9 +72,10 @@ class ChatFiles(QObject):
         """Attach what was read; the sentences are of those that cannot be."""
         good = [each for each in found if not isinstance(each, str)]
         for each in good:
-            if not each.is_picture:
+            if each.text:
                 self._add(each)
         self.add_pictures([each for each in good if each.is_picture])
+        self.add_documents([each for each in good if each.document is not None])
         if refusals := [each for each in found if isinstance(each, str)]:
             self._bridge.refused.emit(" ".join(refusals[:3]))
 
@@ -80,21 +83,37 @@ class ChatFiles(QObject):
         """Attach them if a model that may answer can see."""
         if not pictures:
             return
-        from app.viewmodels.attachments import why_not_seen
-
         if sum(each.is_picture for each in self.attached) + len(pictures) > PICTURES_MAX:
             self._bridge.refused.emit(f"{PICTURES_MAX} pictures are the most that go with one question.")
             return
+        self._add_shown(pictures, "vision")
+
+    def add_documents(self, documents: "Sequence[Attachment]") -> None:
+        """Attach them if a model that may answer reads documents."""
+        if not documents:
+            return
+        from app.viewmodels.attachments import FILE_BYTES_MAX, document_bytes
+
+        if document_bytes([*self.attached, *documents]) > FILE_BYTES_MAX:
+            self._bridge.refused.emit(
+                f"{wording.size(FILE_BYTES_MAX)} of PDFs are the most that go with one question."
+            )
+            return
+        self._add_shown(documents, "documents")
+
+    def _add_shown(self, shown: "Sequence[Attachment]", capability: "Capability") -> None:
+        from app.viewmodels.attachments import why_not_seen
+
         pins, is_private = self._chat.pins, self._chat.is_private
 
         async def ask(legion: "Legion") -> str:
-            return why_not_seen(await legion.llm.lanes(), pins, is_private=is_private)
+            return why_not_seen(await legion.llm.lanes(), pins, is_private=is_private, capability=capability)
 
         def done(why_not: str) -> None:
             if why_not:
                 self._bridge.refused.emit(why_not)
                 return
-            for each in pictures:
+            for each in shown:
                 self._add(each)
 
         self._bridge.launch("chat.sees", ask, done)
@@ -110,13 +129,13 @@ class ChatFiles(QObject):
         from app.viewmodels.attachments import told
 
         attached = list(self.attached)
-        pictures = tuple(each.block for each in attached if each.is_picture)
+        shown = tuple(each.block for each in attached if each.is_shown)
         self._sent = attached
         self.attached = []
-        if not self._chat.send(told(words, attached), pictures):
+        if not self._chat.send(told(words, attached), shown):
             self.attached = attached
             return False
-        if not self.attached:  # a refusal may have put pictures back already
+        if not self.attached:  # a refusal may have put some back already
             self.cleared.emit()
         return True
 
@@ -125,9 +144,9 @@ class ChatFiles(QObject):
         self.added.emit(attachment)
 
     def _put_back(self, _images: object) -> None:
-        """A question was refused: its words go back by themselves, texts in them, so only pictures are attached anew."""
+        """A question was refused: its words go back by themselves, texts in them, so only pictures and PDFs are attached anew."""
         self.cleared.emit()
         for each in self._sent:
-            if each.is_picture:
+            if each.is_shown:
                 self._add(each)
         self._sent = []

@@ -121,7 +121,7 @@ class Chat:
         *,
         parent_id: str | None = None,
         pins: Pins | None = None,
-        images: tuple[ImageBlock, ...] = (),
+        images: tuple[ImageBlock | DocumentBlock, ...] = (),
         who: Principal = LOCAL_OWNER,
     ) -> Turn:
         """Ask below `parent_id`, or at the end of the conversation, or in a new one; `images` are shown with the words."""

@@ -26,6 +26,7 @@ from legion_core.api.types import (
     ConversationView,
     CurationEdit,
     CurationMeter,
+    DocumentBlock,
     EventBus,
     Finding,
     Lane,
@@ -200,7 +201,8 @@ class FakeChat:
             parent_id=parent_id,
             role="user",
             text=text,
-            pictures=len(images),
+            pictures=sum(not isinstance(each, DocumentBlock) for each in images),
+            documents=tuple(each.name for each in images if isinstance(each, DocumentBlock)),
             created_at=self.clock.now,
         )
         self.messages[cid].append(question)

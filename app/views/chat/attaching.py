@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.viewmodels.attachments import Attachment
 
 PASTED = "Pasted picture"
-EDITED = "An edited message keeps the pictures it had."
+EDITED = "An edited message keeps the pictures and PDFs it had."
 
 
 class Attaching(QObject):
@@ -62,7 +62,7 @@ class Attaching(QObject):
     def choose(self) -> None:
         """Ask which files."""
         window: QWidget = self._composer.window()
-        dialog = QFileDialog(window, "Attach texts or pictures")
+        dialog = QFileDialog(window, "Attach texts, pictures or PDFs")
         dialog.setObjectName("chat.attachDialog")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(self.add_files)

@@ -6,10 +6,13 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QPushButton
 
+from app.viewmodels import attachments
 from app.viewmodels.attachments import Attachment, of_picture
 from app.widgets.chips import Chip
 from app.widgets.pictures import encoded
-from legion_core.api.types import Lane, ModelOffer, Tier
+from app.widgets.transcript.accessible import message_words
+from app.widgets.transcript.laid_documents import DocumentsLaid
+from legion_core.api.types import DocumentBlock, Lane, ModelOffer, Tier
 from legion_core.kernel.errors import Unavailable
 from tests.gui.conftest import Person
 
@@ -18,6 +21,16 @@ SEEING = Lane(
     instance="built-in",
     kind="llamacpp",
     offer=ModelOffer(id="sees", context=8192, capabilities=frozenset({"streaming", "vision"})),
+)
+
+READING = Lane(
+    tier=Tier.CLOUD,
+    instance="anthropic",
+    kind="anthropic",
+    offer=ModelOffer(id="reads", context=8192, capabilities=frozenset({"streaming", "documents"})),
+)
+LEASE = Attachment(
+    "lease.pdf", "PDF, 3 pages", document=DocumentBlock(data="JVBERi0=", name="lease.pdf", pages=3)
 )
 
 
@@ -62,6 +75,77 @@ def test_where_nobody_can_see_a_sentence_says_so_and_nothing_is_attached(person:
 
     assert chips(person) == []
     assert person.stage.refusals == ["No model here can see pictures. The Models page shows which can."]
+
+
+def test_a_pdf_goes_with_the_question_and_stands_above_its_words(person: Person) -> None:
+    person.legion.llm.served = (READING,)
+    person.window.chat_page.composing.attaching.files.take_read([LEASE])
+    person.settle()
+    assert chips(person) == ["lease.pdf, PDF, 3 pages"]
+    person.window.chat_page.take_focus()
+    person.type("Sum it up")
+    person.press("Return")
+
+    (_, _, words, _, _, shown) = sent(person)[0]
+    assert (words, shown) == ("Sum it up", (LEASE.document,))
+    assert chips(person) == []
+    reading = person.window.chat_page.reading
+    asked = reading.model.at(0)
+    assert (asked.documents, asked.pictures) == (("lease.pdf",), 0)
+    rows = reading.transcript._rows_of(0)
+    assert [row.kind for row in rows.rows] == ["documents", "own"]
+    laid = rows.lay(rows.rows[0])
+    tips = {spot.tip for x in range(0, laid.width, 4) if (spot := laid.spot_at(x, 8)) is not None}
+    assert tips == {"Document lease.pdf"}
+    assert "Document lease.pdf" in message_words(asked)
+    assert not reading.transcript.grab().isNull()
+
+
+def test_a_refused_question_gives_its_pdf_back_and_a_key_or_the_cross_takes_it_off(person: Person) -> None:
+    person.legion.llm.served = (READING,)
+    person.legion.chat.refuse_send = Unavailable("No model could answer.", hint="Add one.")
+    files = person.window.chat_page.composing.attaching.files
+    files.take_read([LEASE])
+    person.settle()
+    person.window.chat_page.take_focus()
+    person.type("Sum it up")
+    person.press("Return")
+    assert chips(person) == ["lease.pdf, PDF, 3 pages"]
+
+    chip = next(chip for chip in person.window.findChildren(Chip) if chip.isVisible())
+    chip.setFocus()
+    person.press("Delete")
+    assert files.attached == []
+    files.take_read([LEASE])
+    person.settle()
+    chip = next(chip for chip in person.window.findChildren(Chip) if chip.isVisible())
+    person.qtbot.mouseClick(chip, Qt.MouseButton.LeftButton, pos=chip._cross().center().toPoint())
+    assert files.attached == []
+
+
+def test_where_nobody_reads_pdfs_or_they_are_too_many_a_sentence_says_so(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = person.window.chat_page.composing.attaching.files
+    files.take_read([LEASE])
+    person.settle()
+    assert person.stage.refusals == ["No model here can read PDFs. The Models page shows which can."]
+
+    person.legion.llm.served = (READING,)
+    monkeypatch.setattr(attachments, "FILE_BYTES_MAX", 8)
+    files.take_read([LEASE, LEASE])
+    assert person.stage.refusals[-1].endswith("of PDFs are the most that go with one question.")
+    assert files.attached == []
+
+
+def test_long_names_of_pdfs_are_elided_and_wrap_within_the_column(person: Person) -> None:
+    laid = DocumentsLaid(("x" * 120 + ".pdf", "b.pdf", "c.pdf"), 300)
+
+    assert laid.height > DocumentsLaid(("b.pdf",), 300).height
+    spots = [laid.spot_at(x, y) for x in range(0, 300, 4) for y in range(0, laid.height, 4)]
+    found = {spot.value: spot.rect for spot in spots if spot is not None}
+    assert len(found) == 3
+    assert all(box.left() >= 0 and box.right() <= 300 for box in found.values())
 
 
 def test_a_text_file_is_told_behind_the_words(person: Person) -> None:
@@ -128,7 +212,7 @@ def test_an_edited_question_takes_no_files(person: Person) -> None:
 
     assert not attaching.button.isEnabled()
     attaching.add_files(["/nowhere/a.txt"])
-    assert person.stage.refusals == ["An edited message keeps the pictures it had."]
+    assert person.stage.refusals == ["An edited message keeps the pictures and PDFs it had."]
     person.press("Escape")
     assert attaching.button.isEnabled()
 

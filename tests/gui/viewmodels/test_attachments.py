@@ -1,14 +1,22 @@
 """Files made ready for a model, and the sentences of those that cannot be."""
 
+import base64
 from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QImage
 
 from app.viewmodels import attachments
-from app.viewmodels.attachments import TEXT_BYTES_MAX, Attachment, NotShown, told, why_not_seen
+from app.viewmodels.attachments import (
+    FILE_BYTES_MAX,
+    TEXT_BYTES_MAX,
+    Attachment,
+    NotShown,
+    told,
+    why_not_seen,
+)
 from app.widgets.pictures import EDGE_MAX, NoPicture, encoded, fitted
-from legion_core.api.types import Lane, ModelOffer, Pins, Tier
+from legion_core.api.types import DocumentBlock, Lane, ModelOffer, Pins, Tier
 
 
 def read_file(path: Path) -> Attachment:
@@ -44,6 +52,26 @@ def test_a_small_picture_stays_as_it_is_and_a_large_one_is_made_smaller(tmp_path
     assert kept.block.media_type == "image/png"
 
 
+def test_a_pdf_is_known_by_its_beginning_and_tells_its_pages(tmp_path: Path) -> None:
+    (tmp_path / "lease").write_bytes(b"%PDF-1.4\n<</Type/Page/Parent 2 0 R>><</Type /Page>>")
+
+    lease = read_file(tmp_path / "lease")
+
+    assert (lease.detail, lease.is_picture, lease.is_shown) == ("PDF, 2 pages", False, True)
+    assert lease.block == DocumentBlock(
+        data=base64.b64encode((tmp_path / "lease").read_bytes()).decode(), name="lease", pages=2
+    )
+    assert told("Look.", (lease,)) == "Look."
+
+
+def test_a_pdf_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.pdf").open("wb") as file:
+        file.truncate(FILE_BYTES_MAX + 1)
+
+    with pytest.raises(NotShown, match="is the most that can be attached"):
+        read_file(tmp_path / "a.pdf")
+
+
 def test_a_picture_of_the_clipboard_is_one_too() -> None:
     image = QImage(4, 4, QImage.Format.Format_RGB32)
     image.fill(0)
@@ -56,10 +84,13 @@ def test_a_picture_of_the_clipboard_is_one_too() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
-        ("a.zip", b"PK\x03\x04\xff\xfe\x00", "neither a text nor a picture"),
-        ("a.bin", b"abc\x00def", "neither a text nor a picture"),
+        ("a.zip", b"PK\x03\x04\xff\xfe\x00", "no text, no PDF and no picture"),
+        ("a.bin", b"abc\x00def", "no text, no PDF and no picture"),
         ("a.png", b"\x89PNG\r\n\x1a\nbroken", "damaged"),
         ("a.txt", b"  \n", "is empty"),
+        ("a.pdf", b"", "is empty"),
+        ("a.pdf", b"hello", "is no PDF"),
+        ("a.pdf", b"%PDF-1.7\ntrailer <</Root 1 0 R /Encrypt 9 0 R>>", "is locked with a password"),
         ("a.log", b"x" * (TEXT_BYTES_MAX + 1), "the most a model can take"),
     ],
 )
