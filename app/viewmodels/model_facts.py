@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ABILITIES: Final = (
     ("tools", "Tools", "Calls functions, as tools in a chat and agents need it."),
     ("vision", "Images", "Reads pictures beside a question."),
+    ("documents", "Documents", "Reads PDFs beside a question."),
     ("thinking", "Thinking", "Tells its reasoning apart from its answer."),
     ("structured_output", "JSON", "Keeps to a schema it is given."),
 )
