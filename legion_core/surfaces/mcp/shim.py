@@ -7,6 +7,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -242,8 +243,14 @@ class _Nowhere:
 
 
 def stdio() -> tuple[BinaryIO, BinaryIO]:
-    """The frames' own way in and out; whatever else is printed from now on goes to standard error."""
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    """The frames' own way in and out; whatever else is printed from now on goes to standard error.
+
+    Files of their own: at its end the interpreter takes the locks of `sys.stdin` and `sys.stdout`, and aborts where a
+    thread that nobody waits for is just reading or writing there.
+    """
+    sys.stdout.flush()
+    source = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     sys.stdout = sys.stderr
     return source, sink
 

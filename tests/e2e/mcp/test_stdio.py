@@ -130,3 +130,23 @@ def command_beside_node(home: Path) -> Iterator[Command]:
         yield spoken
     finally:
         opened.__exit__(None, None, None)
+
+
+def test_it_ends_in_order_while_a_thread_still_waits_for_its_input() -> None:
+    program = (
+        "import threading\n"
+        "from legion_core.surfaces.mcp.shim import stdio\n"
+        "source, sink = stdio()\n"
+        "is_there = threading.Event()\n"
+        "threading.Thread(target=lambda: (is_there.set(), source.readline()), daemon=True).start()\n"
+        "is_there.wait()\n"
+        "sink.write(b'done\\n')\n"
+        "sink.flush()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.read() == b"done\n"
+        assert process.wait(100.0) == 0
