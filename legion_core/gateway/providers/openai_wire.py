@@ -518,7 +518,8 @@ class ChatReader:
         out: list[Chunk] = []
         choice = told.choices[0]
         self._choice(_ChunkChoice(delta=choice.message, finish_reason=choice.finish_reason), out)
-        return (*out, self._finished())
+        # Neither a word nor a reason: as a stream that ends before it began, it is no answer.
+        return (*out, self._finished()) if out or choice.finish_reason else None
 
     def at_end(self) -> Finished | None:
         """See `wire.Reader`: complete if a finish reason was given."""

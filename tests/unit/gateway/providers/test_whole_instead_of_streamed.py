@@ -99,10 +99,11 @@ def test_its_tool_calls_are_calls() -> None:
         (b'{"error":{"message":"overloaded"}}', ProviderError),
         (b'{"choices":[]}', Malformed),
         (b'{"choices":[{"message":7}]}', Malformed),
+        (b'{"choices":[{"message":{}}]}', Malformed),
         (json.dumps(whole({"content": "Hello"})).encode()[:-9], Malformed),
         (b"<html>Sign in</html>", Malformed),
     ],
-    ids=["an error", "no choice", "no message", "cut", "a page"],
+    ids=["an error", "no choice", "no message", "nothing said", "cut", "a page"],
 )
 def test_what_is_no_whole_answer_is_an_error_as_ever(body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
